@@ -1,0 +1,65 @@
+# Every target sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/model
+BUNDLE ?= bundles/$(notdir $(RUN))
+
+.PHONY: help setup run test lint train export verify score wheel examples clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(VENV)/ready ## make .venv with everything that training, exporting and testing need
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; say which with PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --editable .
+	touch $@
+
+run: setup ## train, export, prove and score on real data that needs no download
+	$(BIN)/python -m train --out runs/breast-cancer --force
+	$(BIN)/python -m export bundle runs/breast-cancer bundles/breast-cancer --force
+	$(BIN)/python -m export verify bundles/breast-cancer
+	$(BIN)/serve-runtime selftest bundles/breast-cancer
+	$(BIN)/python examples/breast_cancer_csv.py runs/patients.csv
+	$(BIN)/serve-runtime score bundles/breast-cancer runs/patients.csv -o runs/scores.csv --keep id
+	@echo; echo "runs/scores.csv begins"; head -n 4 runs/scores.csv
+
+test: setup lint ## lint, types, all tests
+	$(BIN)/python -m pytest --numprocesses 2
+
+lint: setup ## lint, format and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: setup ## DATA= TARGET= [RECIPE=] [RUN=]: fit a model, leave a run folder
+	$(BIN)/python -m train $(DATA) $(if $(TARGET),--target $(TARGET)) \
+		$(if $(RECIPE),--recipe $(RECIPE)) --out $(RUN) $(ARGS)
+
+export: setup ## RUN= [BUNDLE=]: export a run, proven, into a bundle
+	$(BIN)/python -m export bundle $(RUN) $(BUNDLE) $(ARGS)
+
+verify: setup ## BUNDLE=: prove a bundle again from its files
+	$(BIN)/python -m export verify $(BUNDLE)
+
+score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
+	$(BIN)/serve-runtime score $(BUNDLE) $(INPUT) --output $(OUTPUT) $(ARGS)
+
+wheel: setup ## build the runtime's wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+examples: setup ## run every example
+	$(BIN)/python -m pytest tests/pipeline/test_examples.py
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis runs bundles

@@ -1,0 +1,1 @@
+"""Turn a training run into artifacts, each proven against the model, and bundle them."""

@@ -1,0 +1,168 @@
+"""The serve-runtime command: score a file, inspect a model, test a machine."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from serve_runtime.errors import ServeError
+
+
+@contextmanager
+def command_errors() -> Iterator[None]:
+    """Turn what the library raises into a message and exit code 1; a closed pipe ends quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except ServeError as reason:
+        if isinstance(reason.__cause__, BrokenPipeError):
+            raise SystemExit(1) from None
+        raise click.ClickException(str(reason)) from None
+
+
+def _version() -> str:
+    try:
+        return version("serve-runtime")
+    except PackageNotFoundError:  # run from a checkout
+        return "(checkout)"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="serve-runtime")
+def main() -> None:
+    """Score tables with an exported logistic regression.
+
+    BUNDLE is the folder that `python -m export bundle` wrote, or its model.onnx alone.
+    """
+
+
+@main.command()
+@click.argument("bundle", type=click.Path())
+@click.argument("input", type=click.Path(allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(allow_dash=True),
+    help="Where the scores go: .csv or .parquet, '-' for CSV on standard output.",
+)
+@click.option(
+    "--keep",
+    default="",
+    metavar="COL[,COL…]",
+    help="Input columns to copy into the output, for example an id.",
+)
+@click.option(
+    "--header/--no-header",
+    default=True,
+    help="Whether CSV begins with column names; without, they are f0, f1, ….",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
+              help="Threads for the arithmetic.")  # fmt: skip
+def score(bundle: str, input: str, output: str, keep: str, header: bool, threads: int) -> None:
+    """Score every row of INPUT and write the columns probability and label.
+
+    INPUT is .csv, .csv.gz or .parquet, '-' for CSV on standard input. Columns are matched by
+    name; the output appears whole or not at all.
+
+    \b
+    Examples:
+      serve-runtime score bundles/churn customers.parquet -o scores.parquet --keep id
+      cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
+    """
+    with command_errors():
+        from serve_runtime.files import score_file
+        from serve_runtime.predictor import Predictor
+
+        predictor = Predictor(bundle, threads=threads)
+        columns = [name for name in keep.split(",") if name]
+        with _row_counter() as progress:
+            rows = score_file(
+                predictor, input, output, keep=columns, header=header, progress=progress
+            )
+    click.echo(f"{rows} rows scored into {output}", err=True)
+
+
+@contextmanager
+def _row_counter() -> Iterator[Callable[[int], object]]:
+    """Shows the rows done on a terminal; says nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    done = 0
+
+    def show(rows: int) -> None:
+        nonlocal done
+        done += rows
+        click.echo(f"\r{done:,} rows", nl=False, err=True)
+
+    try:
+        yield show
+    finally:
+        click.echo("\r\033[K", nl=False, err=True)
+
+
+@main.command()
+@click.argument("bundle", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print the whole card as JSON.")
+def inspect(bundle: str, as_json: bool) -> None:
+    """Say what the model expects and where it comes from, as its card tells.
+
+    \b
+    Example:
+      serve-runtime inspect bundles/churn
+    """
+    with command_errors():
+        from pathlib import Path
+
+        from serve_runtime.artifact import read_models
+
+        models = read_models(Path(bundle))
+    card = models[0].card
+    if as_json:
+        click.echo(card.to_json())
+        return
+    training = card.training
+    click.echo(f"model        {bundle} ({', '.join(f'{m.path.name}: {m.layout}' for m in models)})")
+    click.echo(f"labels       {card.classes[0]!r} (negative), {card.classes[1]!r} (positive)")
+    click.echo(f"threshold    positive where probability >= {card.threshold:g}")
+    click.echo(f"missing      {card.missing}")
+    for key in ("rows", "holdout_rows", "data_sha256"):
+        if key in training:
+            click.echo(f"{key:12s} {training[key]}")
+    for part, figures in training.get("metrics", {}).items():
+        shown = ", ".join(
+            f"{name} {value:.6g}" for name, value in figures.items() if value is not None
+        )
+        click.echo(f"{part:12s} {shown}")
+    versions = training.get("versions", {})
+    click.echo(f"versions     {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}")
+    click.echo(f"golden rows  {len(card.golden)}")
+    click.echo(f"features     {len(card.feature_names)}")
+    for name, low, high in zip(card.feature_names, card.feature_min, card.feature_max, strict=True):
+        click.echo(f"  {name}  [{low:g}, {high:g}]")
+
+
+@main.command()
+@click.argument("bundle", type=click.Path())
+def selftest(bundle: str) -> None:
+    """Score the card's golden rows on this machine; exit 1 outside the error budget.
+
+    \b
+    Example:
+      serve-runtime selftest bundles/churn
+    """
+    with command_errors():
+        from serve_runtime.predictor import Predictor
+
+        result = Predictor(bundle).selftest()
+    click.echo(
+        f"{result.rows} golden rows within budget: logits use {result.logit_share:.1%} of theirs, "
+        f"probabilities are at most {result.probability_ulp:.2f} ULP from exact"
+    )

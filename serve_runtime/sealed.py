@@ -1,0 +1,62 @@
+"""JSON documents that notice when a byte of them was changed.
+
+A sealed document is canonical JSON (sorted keys, ASCII, no NaN) with a format version and, under
+`sha256`, the digest of the same document without that key. Cards, manifests and parity
+certificates are sealed. A seal shows damage and careless edits; it is no signature: whoever can
+rewrite the document can seal it again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_SEAL = "sha256"
+
+
+def _dump(document: Mapping[str, Any], indent: int | None) -> str:
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(
+        document, sort_keys=True, allow_nan=False, indent=indent, separators=separators
+    )
+
+
+def seal(document: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Canonical JSON text of `document`, with its own digest added. Raises ValueError on NaN."""
+    digest = hashlib.sha256(_dump(document, None).encode()).hexdigest()
+    return _dump({**document, _SEAL: digest}, indent)
+
+
+def unseal(
+    text: str, *, what: str, version: int, error: type[Exception], indent: int | None = None
+) -> dict[str, Any]:
+    """The document in `text`, proven to be the very text that `seal` wrote.
+
+    `what` names the document in messages ("card", "runs/a/MANIFEST.json"); `version` is the only
+    `format_version` accepted; `error` is raised on anything else.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise error(
+            f"{what} is not valid JSON ({reason}): it was truncated or altered; export again"
+        ) from None
+    if not isinstance(document, dict) or "format_version" not in document:
+        raise error(f"{what} has no format_version: it was not written by this project")
+    found = document["format_version"]
+    if found != version or isinstance(found, bool):
+        raise error(
+            f"{what} has format version {found!r}, this installation reads version {version}: "
+            "use the serve-runtime that matches, or export again"
+        )
+    stated = document.pop(_SEAL, None)
+    try:
+        intact = seal(document, indent=indent) == text
+    except ValueError:  # NaN or Infinity, which seal never writes
+        intact = False
+    if not intact:
+        raise error(
+            f"{what} was altered since it was written: its seal says {str(stated)[:12]}…, "
+            "its text gives another; export again"
+        )
+    return document

@@ -1,0 +1,132 @@
+"""The run folder: what training leaves and export reads."""
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from serve_runtime.artifact import FileEntry, read_bytes
+from serve_runtime.card import ModelCard
+from serve_runtime.errors import ArtifactError
+from serve_runtime.sealed import seal, unseal
+from train.errors import RunError
+from train.metrics import Metrics
+
+CHECKPOINT: Final = "checkpoint.pt"
+METRICS: Final = "metrics.json"
+HISTORY: Final = "history.csv"
+RECIPE: Final = "recipe.toml"
+FORMAT_VERSION: Final = 1
+
+_SAMPLE_ROWS = 256
+_SAMPLE_VALUES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds that others need."""
+
+    state_dict: Mapping[str, torch.Tensor]
+    """Of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()), taking raw features."""
+    sample: npt.NDArray[np.float32]
+    """Some training rows (k, d), evenly spaced, for the proof at export."""
+    card: ModelCard
+    """The card before export: neither graphs nor golden rows yet."""
+
+    @property
+    def weight(self) -> npt.NDArray[np.float32]:
+        """(d,) float32, on raw features."""
+        weight: npt.NDArray[np.float32] = self.state_dict["0.weight"].numpy()[0]
+        return weight
+
+    @property
+    def bias(self) -> float:
+        """A float32 value."""
+        return float(self.state_dict["0.bias"][0])
+
+
+def sample_rows(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Up to 256 rows (k, d) spread evenly over `features` (d, n), fewer where they are wide."""
+    width, rows = features.shape
+    count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
+    index = np.linspace(0, rows - 1, count).astype(np.intp)
+    return np.ascontiguousarray(features[:, index].T)
+
+
+def write(
+    folder: Path,
+    *,
+    model: nn.Sequential,
+    sample: npt.NDArray[np.float32],
+    card: ModelCard,
+    metrics: Mapping[str, Metrics],
+    resume: Mapping[str, Any],
+) -> None:
+    """Write checkpoint.pt and metrics.json; `resume` is what continuing the run would need."""
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "format_version": FORMAT_VERSION,
+            "state_dict": model.state_dict(),
+            "sample": torch.from_numpy(sample),
+            "card": card.to_json(),
+            **resume,
+        },
+        buffer,
+    )
+    (folder / CHECKPOINT).write_bytes(buffer.getvalue())
+    document = {
+        "format_version": FORMAT_VERSION,
+        "checkpoint": vars(FileEntry.of(buffer.getvalue())),
+        "metrics": metrics,
+    }
+    (folder / METRICS).write_text(seal(document, indent=1), encoding="utf-8")
+
+
+def read(folder: Path) -> Run:
+    """The run in `folder`. Raises RunError unless it is whole, unaltered and of this version."""
+    path = folder / CHECKPOINT
+    try:
+        content, metrics = read_bytes(path), read_bytes(folder / METRICS)
+    except ArtifactError as reason:
+        raise RunError(
+            f"{folder} is not a run: {reason}; make one with `python -m train`"
+        ) from None
+    document = unseal(
+        metrics.decode("utf-8", errors="replace"),
+        what=str(folder / METRICS),
+        version=FORMAT_VERSION,
+        error=RunError,
+        indent=1,
+    )
+    found = vars(FileEntry.of(content))
+    if found != document.get("checkpoint"):
+        raise RunError(
+            f"{path} is not the checkpoint that {METRICS} describes ({found['size']} bytes, sha256 "
+            f"{found['sha256'][:12]}…): it was truncated or altered; train again"
+        )
+    try:
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        version = saved["format_version"]
+        if version != FORMAT_VERSION:
+            raise RunError(
+                f"{path} has format version {version!r}, this one reads {FORMAT_VERSION}: "
+                "train again"
+            )
+        card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
+        run = Run(saved["state_dict"], saved["sample"].numpy(), card)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as reason:
+        raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
+    width = len(card.feature_names)
+    if run.weight.shape != (width,) or run.sample.shape[1:] != (width,):
+        raise RunError(
+            f"{path}: the card names {width} features, the weights have {run.weight.shape}"
+        )
+    return run

@@ -1,0 +1,145 @@
+"""The command line of training: options over a recipe, progress, and a closing table."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from tqdm import tqdm
+
+from serve_runtime.errors import ServeError
+from train.recipe import SOURCES, Recipe, override, read_toml
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml"
+
+
+def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Command]:
+    """An option that overrides the recipe's key `key`, written section.key."""
+    return click.option(*names, key.replace(".", "__"), default=None, **options)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", required=False, type=click.Path())
+@click.option(
+    "--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file to start from."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder to write.  [default: runs/NAME, after the recipe or the data]",
+)
+@click.option("--force", is_flag=True, help="Replace the run folder if it exists.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override any key of the recipe.",
+)
+@_setting(
+    "--target", key="data.target", help="Column to predict: its name, or position (-1: last)."
+)
+@_setting("--positive", key="data.positive", help="Label that counts as 1.")
+@_setting("--header/--no-header", key="data.header", help="Whether CSV begins with column names.")
+@_setting("--holdout", key="data.holdout", help="Rows to hold out: a fraction, a file, or 0.")
+@_setting(
+    "--init", key="model.init", type=click.Choice(["default", "zeros"]), help="First weights."
+)
+@_setting("--standardize/--no-standardize", key="model.standardize", help="Scale the features.")
+@_setting("--seed", key="model.seed", type=int)
+@_setting("--loss", key="optimizer.loss", type=click.Choice(["bce", "mse"]))
+@_setting("--lr", key="optimizer.lr", type=float, help="Learning rate.")
+@_setting("--epochs", key="optimizer.epochs", type=int, help="Passes over the data.")
+@_setting("--batch-size", key="optimizer.batch_size", type=int, help="Rows per update; 0: all.")
+@_setting("--momentum", key="optimizer.momentum", type=float)
+@_setting("--nesterov/--no-nesterov", key="optimizer.nesterov")
+@_setting("--weight-decay", key="optimizer.weight_decay", type=float, help="Never on the bias.")
+@_setting("--device", key="optimizer.device", type=click.Choice(["auto", "cpu", "cuda"]))
+@_setting("--log-every", key="log.every", type=int, help="Epochs between two lines.")  # fmt: skip
+def main(
+    data: str | None,
+    recipe_file: Path | None,
+    out: Path | None,
+    force: bool,
+    assignments: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Fit a logistic regression to DATA (.csv, .csv.gz, .parquet) and leave a run folder.
+
+    Without DATA the recipe names it; without either, scikit-learn's breast-cancer set is used.
+
+    \b
+    Examples:
+      python -m train
+      python -m train customers.parquet --target churned --out runs/churn
+      python -m train --recipe recipes/six-points-zeros.toml --set optimizer.lr=0.5
+    """
+    try:
+        recipe, name = _recipe(data, recipe_file, assignments, settings)
+        out = out or Path("runs") / name
+        from train.run import train
+
+        result = train(recipe, out, force=force, watch=_Progress(recipe), say=click.echo)
+        from train.metrics import report
+    except ServeError as reason:
+        raise click.ClickException(str(reason)) from None
+    click.echo(f"\n{report(result.metrics)}\n\nrun: {out}")
+
+
+def _recipe(
+    data: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    settings: dict[str, Any],
+) -> tuple[Recipe, str]:
+    """The recipe after all overrides, and the name that its run gets by default."""
+    if recipe_file is None and data is None:
+        recipe_file = _DEFAULT_RECIPE
+    document = read_toml(recipe_file) if recipe_file else {}
+    if data is not None:
+        source = document.setdefault("data", {})
+        for other in SOURCES:
+            source.pop(other, None)
+        source["file"] = data
+    for assignment in assignments:
+        override(document, assignment)
+    for key, value in settings.items():
+        if value is not None:
+            section, _, name = key.partition("__")
+            if name == "holdout":
+                value = _number_or_path(value)
+            document.setdefault(section, {})[name] = value
+    stem = recipe_file.name if recipe_file else Path(data or "run").name
+    return Recipe.from_dict(document), stem.split(".")[0]
+
+
+def _number_or_path(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+class _Progress:
+    """Prints a line for each record; shows a bar on a terminal and nothing of it in a pipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._epochs = recipe.optimizer.epochs
+
+    def __call__(self, records: Iterable[Any]) -> Iterator[Any]:
+        bar = tqdm(records, total=self._epochs, unit="epoch", disable=None, leave=False)
+        for record in bar:
+            if record is not None:
+                line = (
+                    f"epoch {record.epoch:>7}  cost {record.cost:.6f}"
+                    f"  accuracy {record.accuracy:.2%}"
+                )
+                if record.validation_cost is not None:
+                    line += (
+                        f"  validation cost {record.validation_cost:.6f}"
+                        f"  accuracy {record.validation_accuracy:.2%}"
+                    )
+                bar.write(line)
+            yield record

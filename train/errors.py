@@ -1,0 +1,19 @@
+"""What can go wrong while training; bases as in serve_runtime.errors."""
+
+from serve_runtime.errors import ServeError
+
+
+class RecipeError(ServeError, ValueError):
+    """A recipe, or an option that overrides it, asks for something that does not exist."""
+
+
+class DataError(ServeError, ValueError):
+    """The table cannot be trained on."""
+
+
+class TrainError(ServeError, RuntimeError):
+    """Training could not be done: no such device, or the cost left the finite numbers."""
+
+
+class RunError(ServeError, ValueError):
+    """A run folder is missing, truncated, altered, or of an unknown version."""

@@ -1,0 +1,99 @@
+"""Two classes out of whatever labels a table has, and which of them is positive."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.card import Label
+from train.errors import DataError
+
+# Pairs of texts whose order is beyond doubt, negative first.
+_TEXT_PAIRS = (
+    ("no", "yes"),
+    ("n", "y"),
+    ("false", "true"),
+    ("f", "t"),
+    ("negative", "positive"),
+    ("neg", "pos"),
+    ("fail", "pass"),
+)
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The two labels, negative first."""
+
+    labels: tuple[Label, Label]
+
+    def encode(self, values: Sequence[Label | None], source: str) -> npt.NDArray[np.float32]:
+        """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one."""
+        code: dict[Label | None, float] = {label: float(i) for i, label in enumerate(self.labels)}
+        canon = _canonical(set(values) | set(self.labels))
+        odd = [value for value in set(values) if canon[value] not in code]
+        if odd:
+            raise DataError(
+                f"{source}: labels must be {self.labels[0]!r} or {self.labels[1]!r}; "
+                f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
+            )
+        return np.array([code[canon[value]] for value in values], np.float32)
+
+
+def find_classes(values: Sequence[Label | None], positive: Label | None, source: str) -> Classes:
+    """The two classes in `values`; `positive` says which one counts as 1, if the user did.
+
+    Numbers written as text count as numbers. Raises DataError where a label is missing, where
+    there are not exactly two, and where their order is not beyond doubt.
+    """
+    for row, value in enumerate(values):
+        if value is None or value == "" or value != value:
+            raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
+    canon = _canonical(set(values))
+    counts: Counter[Label] = Counter()
+    for value, rows in Counter(values).items():
+        counts[canon[value]] += rows
+    if len(counts) != 2:
+        shown = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.most_common(_SHOWN))
+        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+        raise DataError(f"{source}: the target must hold two classes; found {shown}{more}")
+    first, second = sorted(counts, key=lambda label: (str(type(label)), label))
+    if positive is not None:
+        wanted = {str(positive), str(_canonical({positive})[positive])}
+        matches = [label for label in (first, second) if str(label) in wanted]
+        if not matches:
+            raise DataError(
+                f"{source}: the positive class {positive!r} is not there; "
+                f"found {first!r}, {second!r}"
+            )
+        return Classes((first, second) if matches[0] == second else (second, first))
+    if isinstance(first, str) or isinstance(second, str):
+        pair = {str(first).lower(): first, str(second).lower(): second}
+        for negative, affirmative in _TEXT_PAIRS:
+            if pair.keys() == {negative, affirmative}:
+                return Classes((pair[negative], pair[affirmative]))
+        raise DataError(
+            f"{source}: which label is the positive one, {first!r} or {second!r}? "
+            f"Say so with --positive {second!r} (or data.positive in the recipe)"
+        )
+    return Classes((first, second))
+
+
+def _canonical(values: set[Label | None]) -> dict[Label | None, Label]:
+    """Each value as a number where all are numbers, else as it is; 1.0 and "1" are both 1."""
+    numbers = {value: _as_number(value) for value in values}
+    if None in numbers.values():
+        numbers = {value: value for value in values}
+    return numbers  # type: ignore[return-value]
+
+
+def _as_number(value: Label | None) -> Label | None:
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else number

@@ -1,0 +1,49 @@
+"""The model: nn.Sequential(nn.Linear(d, 1), nn.Sigmoid())."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from train.errors import RecipeError
+
+
+def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
+    """A model of `width` features, float32 on the CPU, initialised as the recipe says.
+
+    "default" is nn.Linear's own after torch.manual_seed(seed); the global generator is left as it
+    was. Raises RecipeError when given values do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
+    if init != "default":
+        weight, bias = torch.zeros(1, width), torch.zeros(1)
+        if isinstance(init, dict):
+            try:
+                weight, bias = torch.tensor(init["weight"]), torch.tensor(init["bias"])
+            except (TypeError, ValueError) as reason:
+                raise RecipeError(f"model.init must hold numbers: {reason}") from None
+        set_parameters(model, weight, bias)
+    return model
+
+
+def parameters(model: nn.Sequential) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weight (1, d) and bias (1,) of the model."""
+    linear = model[0]
+    assert isinstance(linear, nn.Linear)
+    return linear.weight, linear.bias  # type: ignore[return-value]
+
+
+def set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Overwrite the model's values. Raises RecipeError when the shapes do not fit."""
+    for name, parameter, value in zip(
+        ("weight", "bias"), parameters(model), (weight, bias), strict=True
+    ):
+        if value.shape != parameter.shape:
+            raise RecipeError(
+                f"model.init: {name} must have shape {tuple(parameter.shape)} "
+                f"for {model[0].in_features} features; got {tuple(value.shape)}"
+            )
+        with torch.no_grad():
+            parameter.copy_(value)

@@ -1,0 +1,214 @@
+"""The recipe of a training run: one TOML file, every key optional but the data."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from train.errors import RecipeError
+
+SOURCES = ("file", "points", "simulate", "builtin")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows come from and which column is to be predicted."""
+
+    file: str | None = None
+    """CSV (.csv, .csv.gz) or Parquet, relative to where the command runs."""
+    points: dict[str, Any] | None = None
+    """The rows themselves: {x = [[…], …], y = […]}."""
+    simulate: dict[str, float] | None = None
+    """{n, low, high, w0, w1}: n points from low to high, y ~ Bernoulli(sigmoid(w0 + w1·x))."""
+    builtin: str | None = None
+    """A data set that scikit-learn brings along, such as "breast_cancer"."""
+    target: str | int | None = None
+    """The label's column: a name, or a position (-1 is the last). Default: the only column named
+    target, label or y; in a file without a header the last."""
+    positive: str | int | float | bool | None = None
+    """The label that counts as 1. Default: 1 of 0/1 or -1/1, the larger number, true, yes."""
+    header: bool = True
+    """Whether a CSV file begins with column names."""
+    features: list[str] | None = None
+    """The columns to learn from. Default: all but the target."""
+    drop: list[str] = field(default_factory=list)
+    """Columns to leave out."""
+    holdout: float | str = 0.2
+    """Rows to keep out of training: a fraction, a file of the same columns, or 0 for none."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The layer before training."""
+
+    init: str | dict[str, Any] = "default"
+    """ "default" (nn.Linear's own), "zeros", or {weight = [[…]], bias = […]}; the values of the
+    layer that is trained, so on standardised features where `standardize`."""
+    standardize: bool = True
+    """Train on (x - mean) / standard deviation; folded back into the weights afterwards."""
+    seed: int = 1
+    """Of the initialisation, the hold-out split, the shuffling and the simulation."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """torch.optim.SGD and what it minimises."""
+
+    loss: str = "bce"
+    """Mean binary cross-entropy, or "mse": mean squared error of the probability."""
+    lr: float = 1.0
+    epochs: int = 1001
+    """Passes over the data; with full batch, updates."""
+    batch_size: int = 0
+    """Rows per update, shuffled anew in each epoch; 0: all rows."""
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    """L2 penalty on the weights, never on the bias."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where there is one."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is recorded along the way."""
+
+    every: int = 100
+    """Epochs between two rows of history.csv."""
+
+
+_SECTIONS: dict[str, type] = {"data": Data, "model": Model, "optimizer": Optimizer, "log": Log}
+
+# What a value must be: the types that TOML may give, a check, and how a message says it.
+_number = (int, float)
+_RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
+    "data.file": ((str,), bool, "a path"),
+    "data.points": ((dict,), lambda v: v.keys() == {"x", "y"}, "{x = [[…], …], y = […]}"),
+    "data.simulate": (
+        (dict,),
+        lambda v: (
+            v.keys() == {"n", "low", "high", "w0", "w1"}
+            and all(isinstance(n, _number) for n in v.values())
+            and v["n"] >= 2
+            and v["low"] < v["high"]
+        ),
+        "{n, low, high, w0, w1}, numbers, n >= 2, low < high",
+    ),
+    "data.builtin": ((str,), bool, "the name of a scikit-learn data set"),
+    "data.target": ((str, int), lambda v: True, "a column's name or position"),
+    "data.positive": ((str, int, float, bool), lambda v: True, "a label"),
+    "data.header": ((bool,), lambda v: True, "true or false"),
+    "data.features": ((list,), lambda v: v and all(isinstance(n, str) for n in v), "column names"),
+    "data.drop": ((list,), lambda v: all(isinstance(n, str) for n in v), "column names"),
+    "data.holdout": (
+        (int, float, str),
+        lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1,
+        "a fraction from 0 to less than 1, or a path",
+    ),
+    "model.init": (
+        (str, dict),
+        lambda v: (
+            v in ("default", "zeros") if isinstance(v, str) else v.keys() == {"weight", "bias"}
+        ),
+        "default, zeros, or {weight = [[…]], bias = […]}",
+    ),
+    "model.standardize": ((bool,), lambda v: True, "true or false"),
+    "model.seed": ((int,), lambda v: 0 <= v < 2**32, "a whole number from 0 to 2³² - 1"),
+    "optimizer.loss": ((str,), lambda v: v in ("bce", "mse"), "bce or mse"),
+    "optimizer.lr": (_number, lambda v: 0 < v < float("inf"), "a number above 0"),
+    "optimizer.epochs": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
+    "optimizer.batch_size": ((int,), lambda v: v >= 0, "a whole number, 0 for all rows"),
+    "optimizer.momentum": (_number, lambda v: 0 <= v < 1, "a number from 0 to less than 1"),
+    "optimizer.nesterov": ((bool,), lambda v: True, "true or false"),
+    "optimizer.weight_decay": (_number, lambda v: 0 <= v < float("inf"), "a number, 0 or more"),
+    "optimizer.device": ((str,), lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+    "log.every": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run computes."""
+
+    data: Data = Data()
+    model: Model = Model()
+    optimizer: Optimizer = Optimizer()
+    log: Log = Log()
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Recipe":
+        """A recipe from its TOML tables. Raises RecipeError naming the key that is wrong."""
+        sections: dict[str, Any] = {}
+        for name, values in document.items():
+            if name not in _SECTIONS or not isinstance(values, dict):
+                raise RecipeError(f"no section [{name}] in a recipe; there are {_list(_SECTIONS)}")
+            keys = [f.name for f in fields(_SECTIONS[name])]
+            for key, value in values.items():
+                if key not in keys:
+                    raise RecipeError(f"no key {key!r} in [{name}]; there are {_list(keys)}")
+                _check(f"{name}.{key}", value)
+            sections[name] = _SECTIONS[name](**values)
+        recipe = cls(**sections)
+        if recipe.optimizer.nesterov and recipe.optimizer.momentum == 0:
+            raise RecipeError("optimizer.nesterov needs optimizer.momentum above 0")
+        given = [s for s in SOURCES if getattr(recipe.data, s) is not None]
+        if len(given) > 1:
+            raise RecipeError(f"[data] needs one source; got {_list(given)}")
+        return recipe
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The recipe as TOML tables, defaults written out, absent keys left out."""
+        return {
+            section: {key: value for key, value in values.items() if value is not None}
+            for section, values in asdict(self).items()
+        }
+
+    def to_toml(self) -> str:
+        """The recipe as the text of a TOML file."""
+        return tomli_w.dumps(self.to_dict())
+
+    def without_paths(self) -> "Recipe":
+        """The same recipe with files named, not located: what a card may tell."""
+        named = {
+            key: Path(value).name
+            for key, value in (("file", self.data.file), ("holdout", self.data.holdout))
+            if isinstance(value, str)
+        }
+        return replace(self, data=replace(self.data, **named))  # type: ignore[arg-type]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a recipe file. Raises RecipeError when it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as reason:
+        raise RecipeError(f"cannot read {path}: {reason.strerror or reason}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
+        raise RecipeError(f"{path} is not valid TOML: {reason}") from None
+
+
+def override(document: dict[str, Any], assignment: str) -> None:
+    """Apply `section.key=value` to a recipe's tables; the value is TOML, or else plain text."""
+    target, separator, text = assignment.partition("=")
+    section, dot, key = target.strip().partition(".")
+    if not (separator and dot and key):
+        raise RecipeError(f"--set needs section.key=value; got {assignment!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    document.setdefault(section, {})[key] = value
+
+
+def _check(name: str, value: Any) -> None:
+    types, check, wanted = _RULES[name]
+    fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if not (fits and check(value)):
+        raise RecipeError(f"{name} must be {wanted}; got {value!r}")
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names)

@@ -1,0 +1,188 @@
+"""One training run from recipe to folder: the steps, in the order in which they happen."""
+
+import csv
+import hashlib
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from serve_runtime.atomic import new_folder
+from serve_runtime.card import ModelCard
+from train import checkpoint
+from train.errors import TrainError
+from train.metrics import Metrics, evaluate
+from train.model import build, parameters, set_parameters
+from train.recipe import Recipe
+from train.scaling import Scaling
+from train.sgd import Record, Rows, fit, make_optimizer, pick_device
+from train.table import Table, load, load_holdout, split
+
+HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
+VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
+
+Watch = Callable[[Iterable[Record | None]], Iterator[Record | None]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run says when it is done."""
+
+    metrics: dict[str, Metrics]
+    """By part: "training" and, where there is one, "holdout"."""
+    constant: list[str]
+    """Features that had a single value."""
+    card: ModelCard
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    force: bool = False,
+    watch: Watch = iter,
+    say: Callable[[str], None] = lambda text: None,
+) -> Result:
+    """Train as `recipe` says and leave the run folder `out`; nothing appears unless it succeeds.
+
+    `watch` passes on what `sgd.fit` yields, and may show it; `say` takes what a person should
+    know. Raises ServeError's subclasses.
+    """
+    device = pick_device(recipe.optimizer.device)
+    with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
+        table, holdout = _tables(recipe)
+        scaling, constant = _scaling(recipe, table, say)
+        say(f"{table.rows:,} rows, {len(table.features):,} features, positive class "
+            f"{table.classes.labels[1]!r}, on {device}")  # fmt: skip
+
+        model = build(len(table.features), recipe.model.init, recipe.model.seed).to(device)
+        optimizer = make_optimizer(model, recipe.optimizer)
+        shuffle = torch.Generator().manual_seed(recipe.model.seed)
+        records = fit(
+            model,
+            optimizer,
+            recipe.optimizer,
+            _rows(table, scaling, device),
+            every=recipe.log.every,
+            shuffle=shuffle,
+            validation=_rows(holdout, scaling, device) if holdout else None,
+        )
+        _write_history(folder / checkpoint.HISTORY, watch(records), holdout is not None)
+
+        served = _fold(model.cpu(), scaling)
+        metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
+        if holdout:
+            metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss)
+        card = _card(recipe, table, holdout, served, metrics)
+        checkpoint.write(
+            folder,
+            model=served,
+            sample=checkpoint.sample_rows(table.features),
+            card=card,
+            metrics=metrics,
+            resume={
+                "standardized": {
+                    **model.state_dict(),
+                    "mean": torch.from_numpy(scaling.mean),
+                    "scale": torch.from_numpy(scaling.scale),
+                },
+                "optimizer": optimizer.state_dict(),
+                "generator": shuffle.get_state(),
+            },
+        )
+        (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    return Result(metrics, constant, card)
+
+
+def _tables(recipe: Recipe) -> tuple[Table, Table | None]:
+    table, part = load(recipe.data, recipe.model.seed), recipe.data.holdout
+    if isinstance(part, str):
+        return table, load_holdout(recipe.data, part, table)
+    return split(table, part, recipe.model.seed) if part else (table, None)
+
+
+def _scaling(recipe: Recipe, table: Table, say: Callable[[str], None]) -> tuple[Scaling, list[str]]:
+    low, high = table.features.min(1), table.features.max(1)
+    constant = [name for name, c in zip(table.feature_names, low == high, strict=True) if c]
+    if constant:
+        effect = "its weight becomes 0" if recipe.model.standardize else "it acts as a second bias"
+        say(f"warning: constant in the training rows: {', '.join(constant)}; {effect}")
+    if not recipe.model.standardize:
+        return Scaling.none(len(table.features)), constant
+    return Scaling.fit(table.features), constant
+
+
+def _rows(table: Table, scaling: Scaling, device: torch.device) -> Rows:
+    features, labels = (
+        torch.from_numpy(scaling.apply(table.features)),
+        torch.from_numpy(table.labels),
+    )
+    return Rows(features.to(device), labels.to(device))
+
+
+def _write_history(path: Path, records: Iterable[Record | None], validation: bool) -> None:
+    columns = HISTORY_COLUMNS + (VALIDATION_COLUMNS if validation else ())
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for record in records:
+            if record is not None:
+                writer.writerow([getattr(record, column) for column in columns])
+
+
+def _fold(model: nn.Sequential, scaling: Scaling) -> nn.Sequential:
+    """The model that takes raw features: folded in float64, rounded to float32 once."""
+    weight, bias = (p.detach().numpy().astype(np.float64) for p in parameters(model))
+    folded, shifted = scaling.fold(weight[0], float(bias[0]))
+    with np.errstate(over="ignore"):
+        values = np.append(folded, shifted).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise TrainError(
+            "the weights for raw features leave float32: rescale the features so that their "
+            "standard deviations are neither tiny nor huge"
+        )
+    served = build(len(folded), "zeros", 0)
+    set_parameters(served, torch.from_numpy(values[None, :-1]), torch.from_numpy(values[-1:]))
+    return served
+
+
+def _card(
+    recipe: Recipe,
+    table: Table,
+    holdout: Table | None,
+    served: nn.Sequential,
+    metrics: dict[str, Metrics],
+) -> ModelCard:
+    weight, bias = parameters(served)
+    training: dict[str, Any] = {
+        "recipe": recipe.without_paths().to_dict(),
+        "data_sha256": table.digest(),
+        "rows": table.rows,
+        "holdout_rows": holdout.rows if holdout else 0,
+        "metrics": metrics,
+        "versions": {
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+        },
+    }
+    return ModelCard(
+        feature_names=table.feature_names,
+        classes=table.classes.labels,
+        feature_min=tuple(map(float, table.features.min(1))),
+        feature_max=tuple(map(float, table.features.max(1))),
+        weights_sha256=weights_sha256(weight.detach().numpy(), float(bias.detach())),
+        training=training,
+    )
+
+
+def weights_sha256(weight: npt.NDArray[np.float32], bias: float) -> str:
+    """SHA-256 of the float32 weights and then the bias, little-endian."""
+    values = np.append(weight.ravel(), np.float32(bias)).astype("<f4")
+    return hashlib.sha256(values.tobytes()).hexdigest()
