@@ -1,4 +1,4 @@
-"""Write scikit-learn's breast-cancer set as a CSV file with an id, for the other examples.
+"""Write scikit-learn's breast-cancer set as a CSV file: an id, 30 features, the diagnosis.
 
 python examples/breast_cancer_csv.py patients.csv
 """
@@ -7,6 +7,8 @@ import sys
 
 from sklearn.datasets import load_breast_cancer
 
-frame = load_breast_cancer(as_frame=True).data
+data = load_breast_cancer(as_frame=True)
+frame = data.data
 frame.insert(0, "id", [f"P{i:03d}" for i in range(len(frame))])
+frame["diagnosis"] = data.target_names[data.target]
 frame.to_csv(sys.argv[1], index=False)

@@ -8,7 +8,12 @@ import sys
 from serve_runtime import Predictor
 
 predictor = Predictor(sys.argv[1])
-# One patient as your program may hold it: a dict of numbers, in any order.
-patient = dict.fromkeys(predictor.feature_names_in_, 0.0) | {"mean radius": 17.99}
-label, probability = predictor.predict([patient])[0], predictor.probability([patient])[0]
-print(f"{label}: P({predictor.classes_[1]}) = {probability:.4f}")
+# A row as your program may hold it: a dict of numbers, in any order. Here, the middle of the
+# ranges that the model was trained on, which its card knows.
+card = predictor.card
+row = {
+    name: (low + high) / 2
+    for name, low, high in zip(card.feature_names, card.feature_min, card.feature_max, strict=True)
+}
+print(f"P({card.classes[1]}) = {predictor.probability([row])[0]:.4f}")
+print(f"label: {predictor.predict([row])[0]}")

@@ -20,7 +20,7 @@ from export.errors import BundleError
 from export.parity import Figures, Subject, prove
 from serve_runtime.artifact import MANIFEST, MODEL_FILES, FileEntry, Manifest, read_bytes
 from serve_runtime.atomic import new_folder
-from serve_runtime.budgets import Float32, logit_reference
+from serve_runtime.budgets import UNIT_ROUNDOFF, Float32, logit_reference
 from serve_runtime.card import GoldenRow, ModelCard
 from serve_runtime.predictor import Predictor, SelfTest
 from serve_runtime.sealed import seal, unseal
@@ -49,6 +49,8 @@ class Proof:
     logit_bound: float
     """Largest a-priori logit bound on the training rows' sample: what float32 cannot promise
     better on this data."""
+    coarsest: tuple[str, float]
+    """The feature whose own float32 rounding moves the logit most, and by how much."""
 
 
 def export_bundle(
@@ -152,7 +154,13 @@ def _prove(folder: Path, sample: Float32) -> Proof:
         max(test.logit_share for test in tests),
         max(test.probability_ulp for test in tests),
     )
-    return Proof(card, figures, worst, float(bound.max(initial=0)))
+    return Proof(card, figures, worst, float(bound.max(initial=0)), _coarsest(card, weight))
+
+
+def _coarsest(card: ModelCard, weight: Float32) -> tuple[str, float]:
+    largest = np.maximum(np.abs(card.feature_min), np.abs(card.feature_max))
+    moves = UNIT_ROUNDOFF * np.abs(weight) * largest
+    return card.feature_names[int(moves.argmax())], float(moves.max())
 
 
 def _agreed_card(folder: Path, artifacts: list[Artifact]) -> ModelCard:

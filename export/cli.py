@@ -12,7 +12,7 @@ from serve_runtime.errors import ServeError
 if TYPE_CHECKING:
     from export.bundle import Proof
 
-# A logit that float32 cannot hold better than this moves a probability by at most a quarter of it.
+# Moving a logit by this much moves a probability by at most a quarter of it.
 _LOOSE_LOGIT = 1e-3
 
 
@@ -78,10 +78,11 @@ def _show(proof: "Proof") -> None:
         f"golden rows: {proof.selftest.rows}, logits use {proof.selftest.logit_share:.1%} of their "
         f"budget; a training row's logit is good to ± {proof.logit_bound:.2g}"
     )
-    if proof.logit_bound > _LOOSE_LOGIT:
+    feature, moves = proof.coarsest
+    if moves > _LOOSE_LOGIT:
         click.echo(
-            f"warning: ± {proof.logit_bound:.2g} is what float32 can promise for the logits of "
-            "this data: some feature is far from 0 for its spread. Subtract its typical value "
-            "from it before training and before scoring",
+            f"warning: feature {feature!r} is so far from 0 for its spread that its rounding to "
+            f"float32 alone moves the logit by up to {moves:.2g}: subtract a typical value from "
+            "it before training and before scoring",
             err=True,
         )

@@ -60,24 +60,23 @@ def golden_rows(card: ModelCard, weight: Float32, bias: float) -> Float32:
     Drawn from the ranges of the features and shifted along the weights; nobody's data.
     """
     count = max(2, min(len(_GOLDEN_LOGITS), _GOLDEN_VALUES // len(weight)))
-    rows = random_rows(card, count, np.random.default_rng(1)).astype(np.float64)
+    rows = random_rows(card, count, np.random.default_rng(1))
     direction = weight.astype(np.float64)
-    if direction.any():
-        shift = np.array(_GOLDEN_LOGITS[:count]) - (rows @ direction + bias)
-        rows += (shift / (direction @ direction))[:, None] * direction
-    return rows.astype(np.float32)
+    with np.errstate(all="ignore"):  # tiny weights: no float32 row may reach the logit
+        shift = np.array(_GOLDEN_LOGITS[:count]) - (rows.astype(np.float64) @ direction + bias)
+        steps = (shift / (direction @ direction))[:, None] * direction
+        shifted = (rows + steps).astype(np.float32)
+    reached = np.isfinite(shifted).all(1, keepdims=True)
+    return np.where(reached, shifted, rows)
 
 
 def _sweep(weight: Float32, bias: float) -> Float32:
-    """Rows along the weight vector whose logits run evenly through SWEEP."""
+    """Rows along the weight vector whose logits run evenly through SWEEP, where there are any."""
     width = len(weight)
     count = min(_SWEEP_ROWS, max(209, _VALUES // width))
     direction = weight.astype(np.float64)
-    squared = direction @ direction
-    if squared == 0:  # every row has the bias as its logit; there is nothing to sweep
-        return np.zeros((1, width), np.float32)
-    steps = (np.linspace(*SWEEP, count) - bias) / squared
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # tiny weights: no float32 row may reach the logit
+        steps = (np.linspace(*SWEEP, count) - bias) / (direction @ direction)
         rows = (steps[:, None] * direction).astype(np.float32)
     return rows[np.isfinite(rows).all(1)]
 

@@ -16,9 +16,10 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from export.artifact import Artifact, Score
-from serve_runtime.artifact import COLUMNS, ROWS, ModelFile, parse_model, read_bytes
+from serve_runtime.artifact import COLUMNS, MODEL_FILES, ROWS, ModelFile, parse_model, read_bytes
 from serve_runtime.budgets import Float32
 from serve_runtime.card import CARD_KEY, ModelCard
+from serve_runtime.errors import ArtifactError
 
 OPSET = 13
 IR_VERSION = 7
@@ -83,6 +84,8 @@ def add_card(model: bytes, card: ModelCard) -> bytes:
 def load(path: Path) -> Artifact:
     """Open an ONNX file of ours. Raises ArtifactError or CardError where it is not intact."""
     file = parse_model(path, read_bytes(path))
+    if MODEL_FILES[file.layout] != path.name:
+        raise ArtifactError(f"{path} holds the {file.layout} graph: it was exchanged or renamed")
     constants = {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in onnx.load_from_string(file.content).graph.initializer

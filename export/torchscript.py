@@ -1,9 +1,11 @@
 """The TorchScript artifact: features (n, d) -> logit, probability, both (n, 1)."""
 
+import copy
 import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -25,10 +27,18 @@ def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:
 
 
 class _Parameters(nn.Module):
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = nn.Parameter(bias, requires_grad=False)
+        self.weight = nn.Parameter(torch.zeros(1, 1), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+
+@cache
+def _template() -> torch.jit.ScriptModule:
+    """Compiled once a process: a second compilation would get another name inside the archive."""
+    module = torch.jit.script(_Parameters().eval())
+    module.define(_FORWARD)
+    return module
 
 
 @contextmanager
@@ -44,8 +54,9 @@ def build(weight: torch.Tensor, bias: torch.Tensor, card: ModelCard) -> bytes:
     """The archive for `weight` (1, d) and `bias` (1,), with the card as an extra file."""
     buffer = io.BytesIO()
     with _despite_deprecation():
-        module = torch.jit.script(_Parameters(weight, bias).eval())
-        module.define(_FORWARD)
+        module = copy.deepcopy(_template())
+        module.weight = nn.Parameter(weight, requires_grad=False)
+        module.bias = nn.Parameter(bias, requires_grad=False)
         torch.jit.save(module, buffer, _extra_files={CARD_KEY: card.to_json()})
     return buffer.getvalue()
 

@@ -137,10 +137,12 @@ def inspect(bundle: str, as_json: bool) -> None:
         if key in training:
             click.echo(f"{key:12s} {training[key]}")
     for part, figures in training.get("metrics", {}).items():
-        shown = ", ".join(
-            f"{name} {value:.6g}" for name, value in figures.items() if value is not None
-        )
-        click.echo(f"{part:12s} {shown}")
+        shown = [
+            f"{name} {figures[name]:.6g}"
+            for name in ("cost", "accuracy", "auc", "log_loss")
+            if figures.get(name) is not None
+        ]
+        click.echo(f"{part:12s} {', '.join(shown)}")
     versions = training.get("versions", {})
     click.echo(f"versions     {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}")
     click.echo(f"golden rows  {len(card.golden)}")

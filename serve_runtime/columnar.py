@@ -56,7 +56,9 @@ def gather(x: Any, found: Sequence[str], names: Sequence[str]) -> Float32:
         shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
     block = np.empty((len(names), len(columns[0])), np.float32)
-    with np.errstate(over="ignore"):  # what overflows float32 is reported as non-finite
+    with np.errstate(
+        over="ignore", under="ignore"
+    ):  # what overflows float32 is reported as non-finite
         for row, column in zip(block, columns, strict=True):
             row[:] = column
     return block

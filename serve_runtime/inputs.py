@@ -37,7 +37,9 @@ def to_block(x: Any, names: Sequence[str]) -> tuple[Float32, str]:
         raise InputError(
             f"x must have {len(names)} features per row ({_some(names)}); got {rows.shape[1]}"
         )
-    with np.errstate(over="ignore"):  # what overflows float32 is reported as non-finite
+    with np.errstate(
+        over="ignore", under="ignore"
+    ):  # what overflows float32 is reported as non-finite
         return np.ascontiguousarray(rows, np.float32), ROWS
 
 
@@ -53,6 +55,19 @@ def reject_non_finite(block: Float32, layout: str, names: Sequence[str]) -> None
         raise NonFiniteError(row, names[feature], float(rows[row, feature]))
 
 
+def reject_overflow(logit: Float32) -> None:
+    """Raise InputError naming the first row whose finite values gave no number.
+
+    Terms of opposite sign that overflow float32 cancel to NaN; an infinite logit alone is right,
+    and its probability is 0 or 1.
+    """
+    if np.isnan(logit).any():
+        raise InputError(
+            f"row {int(np.isnan(logit).argmax())} is so large that its weighted terms overflow "
+            "float32: check the units of its features"
+        )
+
+
 def _from_dicts(x: Sequence[Any], names: Sequence[str]) -> Float32:
     for number, row in enumerate(x):
         if not isinstance(row, Mapping):
@@ -61,7 +76,7 @@ def _from_dicts(x: Sequence[Any], names: Sequence[str]) -> Float32:
             check_names(list(row), names)
         except InputError as reason:
             raise InputError(f"row {number}: {reason}") from None
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         rows = numeric([[row[name] for name in names] for row in x], "x").astype(np.float32)
     if rows.ndim != 2:
         raise InputError(f"each dict must hold one number per feature; got shape {rows.shape}")

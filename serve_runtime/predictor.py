@@ -18,7 +18,7 @@ from serve_runtime.budgets import (
 )
 from serve_runtime.card import ModelCard
 from serve_runtime.errors import ArtifactError, ProviderError, SelfTestError
-from serve_runtime.inputs import reject_non_finite, to_block
+from serve_runtime.inputs import reject_non_finite, reject_overflow, to_block
 
 # Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
 # library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
@@ -109,7 +109,7 @@ class Predictor:
         """
         logit, probability = self.scores(x)
         result = np.empty((len(logit), 2), np.float32)
-        with np.errstate(over="ignore"):  # exp overflows where the probability rounds to 0
+        with np.errstate(over="ignore", under="ignore"):  # where a probability rounds to 0
             result[:, 0] = 1 / (1 + np.exp(logit))
         result[:, 1] = probability
         return result
@@ -130,6 +130,7 @@ class Predictor:
         # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
         if not np.isfinite(logit).all():
             reject_non_finite(block, layout, names)
+            reject_overflow(logit)
         return logit, probability
 
     def selftest(self) -> SelfTest:

@@ -42,21 +42,30 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
     "--target", key="data.target", help="Column to predict: its name, or position (-1: last)."
 )
 @_setting("--positive", key="data.positive", help="Label that counts as 1.")
+@_setting("--features", key="data.features", metavar="COL[,COL…]", help="Columns to learn from.")
+@_setting("--drop", key="data.drop", metavar="COL[,COL…]", help="Columns to leave out.")
 @_setting("--header/--no-header", key="data.header", help="Whether CSV begins with column names.")
 @_setting("--holdout", key="data.holdout", help="Rows to hold out: a fraction, a file, or 0.")
 @_setting(
     "--init", key="model.init", type=click.Choice(["default", "zeros"]), help="First weights."
 )
 @_setting("--standardize/--no-standardize", key="model.standardize", help="Scale the features.")
-@_setting("--seed", key="model.seed", type=int)
-@_setting("--loss", key="optimizer.loss", type=click.Choice(["bce", "mse"]))
+@_setting("--seed", key="model.seed", type=int, help="Of everything random.")
+@_setting(
+    "--loss", key="optimizer.loss", type=click.Choice(["bce", "mse"]), help="Cost to minimise."
+)
 @_setting("--lr", key="optimizer.lr", type=float, help="Learning rate.")
 @_setting("--epochs", key="optimizer.epochs", type=int, help="Passes over the data.")
 @_setting("--batch-size", key="optimizer.batch_size", type=int, help="Rows per update; 0: all.")
-@_setting("--momentum", key="optimizer.momentum", type=float)
-@_setting("--nesterov/--no-nesterov", key="optimizer.nesterov")
+@_setting("--momentum", key="optimizer.momentum", type=float, help="0: none.")
+@_setting("--nesterov/--no-nesterov", key="optimizer.nesterov", help="Needs momentum.")
 @_setting("--weight-decay", key="optimizer.weight_decay", type=float, help="Never on the bias.")
-@_setting("--device", key="optimizer.device", type=click.Choice(["auto", "cpu", "cuda"]))
+@_setting(
+    "--device",
+    key="optimizer.device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to train.",
+)
 @_setting("--log-every", key="log.every", type=int, help="Epochs between two lines.")  # fmt: skip
 def main(
     data: str | None,
@@ -110,6 +119,8 @@ def _recipe(
             section, _, name = key.partition("__")
             if name == "holdout":
                 value = _number_or_path(value)
+            if name in ("features", "drop"):
+                value = [column for column in value.split(",") if column]
             document.setdefault(section, {})[name] = value
     stem = recipe_file.name if recipe_file else Path(data or "run").name
     return Recipe.from_dict(document), stem.split(".")[0]

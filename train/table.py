@@ -184,7 +184,10 @@ def _target(data: Data, path: str, columns: Sequence[str]) -> str:
         usual = [name for name in columns if name.lower() in _TARGET_NAMES]
         if len(usual) == 1:
             return usual[0]
-        raise DataError(f"{path}: name the target column; there are {', '.join(columns)}")
+        raise DataError(
+            f"{path}: say which column to predict with --target (or data.target); "
+            f"there are {', '.join(columns)}"
+        )
     if target in columns:
         return str(target)
     try:
