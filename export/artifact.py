@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from serve_runtime.budgets import Float32
 
 Score = Callable[[Float32], tuple[Float32, Float32]]
@@ -22,3 +24,14 @@ class Artifact:
     bias: Float32
     """(1,)"""
     score: Score
+
+
+def torch_score(module: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]) -> Score:
+    """Score with a torch module that answers (logit, probability), each (n, 1)."""
+
+    @torch.no_grad()
+    def score(rows: Float32) -> tuple[Float32, Float32]:
+        logit, probability = module(torch.from_numpy(rows))
+        return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
+
+    return score

@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 
 from export import onnx_graph, program, torchscript
-from export.artifact import Artifact, Score
+from export.artifact import Artifact, Score, torch_score
 from export.corpus import corpus, golden_rows
 from export.errors import BundleError
 from export.parity import Figures, Subject, prove
@@ -204,13 +204,7 @@ def _eager(weight: Float32, bias: float) -> Score:
     linear = torch.nn.Linear(len(weight), 1)
     model = torch.nn.Sequential(linear, torch.nn.Sigmoid())
     model.load_state_dict({"0.weight": torch.tensor(weight[None]), "0.bias": torch.tensor([bias])})
-
-    @torch.no_grad()
-    def score(rows: Float32) -> tuple[Float32, Float32]:
-        features = torch.from_numpy(rows)
-        return linear(features).numpy().reshape(-1), model(features).numpy().reshape(-1)
-
-    return score
+    return torch_score(lambda features: (linear(features), model(features)))
 
 
 def _certificate(proof: Proof, sample: Float32) -> str:

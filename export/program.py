@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from export.artifact import Artifact
+from export.artifact import Artifact, torch_score
 from serve_runtime.artifact import read_bytes
-from serve_runtime.budgets import Float32
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
 
@@ -54,10 +53,4 @@ def load(path: Path) -> Artifact:
         weight, bias = (program.state_dict[name].numpy() for name in ("weight", "bias"))
     except (RuntimeError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as reason:
         raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
-
-    @torch.no_grad()
-    def score(rows: Float32) -> tuple[Float32, Float32]:
-        logit, probability = module(torch.from_numpy(rows))
-        return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
-
-    return Artifact(path.name, extra[CARD_KEY], weight[0], bias, score)
+    return Artifact(path.name, extra[CARD_KEY], weight[0], bias, torch_score(module))

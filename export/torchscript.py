@@ -11,9 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from export.artifact import Artifact
+from export.artifact import Artifact, torch_score
 from serve_runtime.artifact import read_bytes
-from serve_runtime.budgets import Float32
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
 
@@ -75,10 +74,4 @@ def load(path: Path) -> Artifact:
         raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
     card = extra[CARD_KEY]
     text = card.decode() if isinstance(card, bytes) else card
-
-    @torch.no_grad()
-    def score(rows: Float32) -> tuple[Float32, Float32]:
-        logit, probability = module(torch.from_numpy(rows))
-        return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
-
-    return Artifact(path.name, text, weight, bias, score)
+    return Artifact(path.name, text, weight, bias, torch_score(module))

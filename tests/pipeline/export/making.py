@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from export import onnx_graph, program, torchscript
-from export.bundle import PROGRAM, TORCHSCRIPT
+from export.bundle import CERTIFICATE, PROGRAM, TORCHSCRIPT
 from serve_runtime.artifact import (
     MANIFEST,
     MODEL_FILES,
@@ -20,6 +20,9 @@ from serve_runtime.card import ModelCard
 from train import checkpoint
 from train.model import build, parameters, set_parameters
 from train.run import weights_sha256
+
+FILES = (MANIFEST, *MODEL_FILES.values(), TORCHSCRIPT, PROGRAM, CERTIFICATE)
+"""Every file of a bundle."""
 
 
 def make_run(
