@@ -104,9 +104,13 @@ def read_models(location: Path) -> list[ModelFile]:
 
     Raises ArtifactError (a file is missing, truncated, altered, or not ours) or CardError.
     """
-    if not location.exists():
+    try:
+        there, folder = location.exists(), location.is_dir()
+    except (OSError, ValueError) as reason:  # a name too long, or with a NUL
+        raise ArtifactError(f"cannot read {location}: {reason}") from None
+    if not there:
         raise ArtifactError(f"{location} does not exist: give a bundle folder or a model.onnx")
-    if not location.is_dir():
+    if not folder:
         return [parse_model(location, read_bytes(location))]
     manifest = Manifest.read(location)
     models = [

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from serve_runtime.errors import OutputError
@@ -49,6 +49,7 @@ def new_folder(path: Path, *, marker: str, force: bool = False) -> Iterator[Path
             raise OutputError(
                 f"{path} holds no {marker}: --force replaces only what this command once wrote"
             )
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
@@ -72,6 +73,10 @@ def new_folder(path: Path, *, marker: str, force: bool = False) -> Iterator[Path
         raise OutputError(f"cannot write {path}: {reason.strerror or reason}") from reason
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if not path.exists():
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def _umask() -> int:

@@ -70,6 +70,9 @@ class ModelCard:
         _require(len(self.classes) == 2, f"classes has {len(self.classes)} labels, not 2")
         _require(all(isinstance(c, Label) for c in self.classes), "a class label is no scalar")
         _require(self.classes[0] != self.classes[1], "the two class labels are the same")
+        _require(len({_kind(c) for c in self.classes}) == 1, "the class labels differ in kind")
+        _require(all(isinstance(c, str) or _number(c) for c in self.classes),
+                 "a class label is not finite")  # fmt: skip
         _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
         _require(self.missing == "error", f"missing is {self.missing!r}, known is 'error'")
         for low_high in (self.feature_min, self.feature_max):
@@ -79,6 +82,10 @@ class ModelCard:
             _require(len(row.features) == width, "a golden row does not match feature_names")
             scores = (row.logit, row.probability, row.logit_bound)
             _require(all(map(_number, (*row.features, *scores))), "a golden row is not finite")
+            _require(0 <= row.probability <= 1, "a golden row has a probability outside [0, 1]")
+            _require(row.logit_bound > 0, "a golden row has a bound that allows nothing")
+        for name in ("training", "graph_sha256"):
+            _require(isinstance(getattr(self, name), Mapping), f"{name} is no mapping")
         _require(self.format_version == FORMAT_VERSION, f"format_version is {self.format_version}")
 
     def to_json(self) -> str:
@@ -101,6 +108,8 @@ class ModelCard:
             raise CardError(f"{where} lacks or adds fields: {odd}; export again")
         try:
             for name in ("feature_names", "classes", "feature_min", "feature_max"):
+                if not isinstance(document[name], list):
+                    raise CardError(f"{name} is no list")
                 document[name] = tuple(document[name])
             document["golden"] = tuple(
                 GoldenRow(**{**row, "features": tuple(row["features"])})
@@ -116,5 +125,12 @@ def _require(condition: bool, problem: str) -> None:
         raise CardError(f"model card: {problem}")
 
 
+def _kind(label: Label) -> type:
+    return float if isinstance(label, int) and not isinstance(label, bool) else type(label)
+
+
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # an int beyond any float
+        return False

@@ -71,6 +71,8 @@ def numeric(values: Any, what: str) -> np.ndarray[Any, np.dtype[Any]]:
     know it.
     """
     try:
+        if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
+            values = np.ma.filled(values.astype(np.float64), np.nan)
         array = np.asarray(values)
         if array.dtype.kind == "O":
             for value in array.flat:
@@ -81,7 +83,7 @@ def numeric(values: Any, what: str) -> np.ndarray[Any, np.dtype[Any]]:
             array = np.array(filled, np.float64).reshape(array.shape)
     except InputError:
         raise
-    except (TypeError, ValueError) as reason:
+    except (TypeError, ValueError, OverflowError) as reason:
         raise InputError(f"{what} must be numeric and rectangular: {reason}") from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{what} must be numeric; got dtype {array.dtype}")

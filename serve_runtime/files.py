@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from serve_runtime.atomic import new_file
-from serve_runtime.errors import InputError, NonFiniteError, OutputError
+from serve_runtime.errors import InputError, OutputError, RowError
 from serve_runtime.predictor import Predictor
-from serve_runtime.tables import STDIO, is_parquet, open_table
+from serve_runtime.tables import STDIO, is_gzip, is_parquet, open_table
 
 # After serve_runtime.tables, which says what to install where pyarrow is missing.
 # isort: split
@@ -32,45 +32,45 @@ def score_file(
 ) -> int:
     """Score the table `source` into `destination`; returns the number of rows.
 
-    Both are CSV or Parquet by their names (CSV may be read gzipped); '-' is CSV on standard input
-    or output. Columns are matched by name. The output holds the input columns `keep` (from CSV as
-    the text that they were), then `probability` (float32) and `label`. It appears whole or not at
-    all. Memory does not grow with the number of rows. `progress` is called with the rows of each
-    batch once it is written.
+    Both are CSV or Parquet by their names (CSV gzipped where it ends in .gz); '-' is CSV on
+    standard input or output. Columns are matched by name. The output holds the input columns
+    `keep` (from CSV as the text that they were), then `probability` (float32) and `label`. It
+    appears whole or not at all. Memory does not grow with the number of rows. `progress` is
+    called with the rows of each batch once it is written.
     Raises InputError (missing columns; a missing or non-finite value, with row and column; a file
     that cannot be read) or OutputError.
     """
     source, destination = os.fspath(source), os.fspath(destination)
-    names = predictor.card.feature_names
-    _check_columns(keep)
+    _check_kept(keep)
     if source != STDIO and destination != STDIO and _same_file(source, destination):
         raise OutputError(f"{destination} is the input itself: write to another file")
-    kept = [name for name in keep if name not in names]
-    batches = open_table(source, names, kept, header=header)
+    names = predictor.card.feature_names
     rows = 0
     with _writer(destination) as write:
-        for batch in batches:
+        for batch in open_table(source, names, keep, header=header):
             try:
-                write(_scored(predictor, batch, keep))
-            except NonFiniteError as found:
-                where = f"{source}: data row {rows + found.row + 1}"
-                raise NonFiniteError(rows + found.row, found.feature, found.value, where) from None
+                write(_scored(predictor, batch))
+            except RowError as found:
+                row = rows + found.row
+                raise found.at(row, f"{source}: data row {row + 1}") from None
             rows += batch.num_rows
             progress(batch.num_rows)
     return rows
 
 
-def _scored(predictor: Predictor, batch: Any, keep: Sequence[str]) -> Any:
-    """One batch of output: kept columns, probability, label."""
-    probability = predictor.probability(batch)
-    label = pa.array(predictor.label(probability))
+def _scored(predictor: Predictor, batch: Any) -> Any:
+    """One batch of output: the columns behind the features, probability, label."""
+    width = predictor.n_features_in_
+    kept = range(width, batch.num_columns)
+    probability = predictor.probability(batch.select(list(range(width))))
+    columns = [batch.column(i) for i in kept]
+    columns += [pa.array(probability), pa.array(predictor.label(probability))]
     return pa.RecordBatch.from_arrays(
-        [*(batch.column(name) for name in keep), pa.array(probability), label],
-        names=[*keep, *SCORE_COLUMNS],
+        columns, names=[*(batch.schema.names[i] for i in kept), *SCORE_COLUMNS]
     )
 
 
-def _check_columns(keep: Sequence[str]) -> None:
+def _check_kept(keep: Sequence[str]) -> None:
     clash = [name for name in keep if name in SCORE_COLUMNS]
     if clash:
         raise InputError(f"cannot keep {', '.join(clash)}: the scores are written under that name")
@@ -87,17 +87,39 @@ def _same_file(source: str, destination: str) -> bool:
 def _writer(destination: str) -> Iterator[Callable[[Any], None]]:
     """A function that appends a record batch to `destination`, which is completed on leaving."""
     with ExitStack() as stack:
-        if destination == STDIO:
-            sink: Any = sys.stdout.buffer
-        else:
-            sink = str(stack.enter_context(new_file(Path(destination))))
+        sink = _sink(destination, stack)
         make = pq.ParquetWriter if is_parquet(destination) else pyarrow.csv.CSVWriter
         writer: Any = None
 
         def write(batch: Any) -> None:
             nonlocal writer
-            if writer is None:
-                writer = stack.enter_context(make(sink, batch.schema))
-            writer.write_batch(batch)
+            try:
+                if writer is None:
+                    writer = stack.enter_context(make(sink, batch.schema))
+                writer.write_batch(batch)
+                if destination == STDIO:
+                    sink.flush()
+            except BrokenPipeError:
+                raise
+            except (pa.ArrowException, OSError) as reason:
+                raise OutputError(f"cannot write {destination}: {reason}") from None
 
         yield write
+
+
+def _sink(destination: str, stack: ExitStack) -> Any:
+    """What Arrow's writers write to: aside and renamed at the end where it is a plain file."""
+    if destination == STDIO:
+        if sys.stdout is None:
+            raise OutputError("standard output is closed: name a file with -o")
+        return sys.stdout.buffer
+    path = Path(destination)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe, a device
+        try:
+            return stack.enter_context(pa.OSFile(destination, "wb"))
+        except OSError as reason:
+            raise OutputError(f"cannot write {destination}: {reason}") from None
+    aside = str(stack.enter_context(new_file(path.resolve())))  # a link stays a link
+    if is_gzip(destination):
+        return stack.enter_context(pa.CompressedOutputStream(aside, "gzip"))
+    return aside

@@ -8,7 +8,7 @@ import numpy as np
 from serve_runtime.artifact import COLUMNS, ROWS
 from serve_runtime.budgets import Float32
 from serve_runtime.columnar import check_names, column_names, gather, numeric
-from serve_runtime.errors import InputError, NonFiniteError
+from serve_runtime.errors import InputError, LogitOverflowError, NonFiniteError
 
 
 def to_block(x: Any, names: Sequence[str]) -> tuple[Float32, str]:
@@ -56,16 +56,13 @@ def reject_non_finite(block: Float32, layout: str, names: Sequence[str]) -> None
 
 
 def reject_overflow(logit: Float32) -> None:
-    """Raise InputError naming the first row whose finite values gave no number.
+    """Raise LogitOverflowError naming the first row whose finite values gave no number.
 
     Terms of opposite sign that overflow float32 cancel to NaN; an infinite logit alone is right,
     and its probability is 0 or 1.
     """
     if np.isnan(logit).any():
-        raise InputError(
-            f"row {int(np.isnan(logit).argmax())} is so large that its weighted terms overflow "
-            "float32: check the units of its features"
-        )
+        raise LogitOverflowError(int(np.isnan(logit).argmax()))
 
 
 def _from_dicts(x: Sequence[Any], names: Sequence[str]) -> Float32:

@@ -192,6 +192,8 @@ def _flat(outputs: Sequence[Any]) -> tuple[Float32, Float32]:
 
 def _session(model: ModelFile, threads: int, providers: Sequence[str]) -> Any:
     """An onnxruntime session that runs where it was asked to, and takes what the card says."""
+    if isinstance(providers, str):
+        raise ProviderError(f"providers must be a sequence of names; got the text {providers!r}")
     available = ort.get_available_providers()
     absent = [name for name in providers if name not in available]
     if absent or not providers:

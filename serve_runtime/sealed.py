@@ -28,18 +28,24 @@ def seal(document: Mapping[str, Any], *, indent: int | None = None) -> str:
 
 
 def unseal(
-    text: str, *, what: str, version: int, error: type[Exception], indent: int | None = None
+    text: str,
+    *,
+    what: str,
+    version: int,
+    error: type[Exception],
+    remedy: str = "export again",
+    indent: int | None = None,
 ) -> dict[str, Any]:
     """The document in `text`, proven to be the very text that `seal` wrote.
 
     `what` names the document in messages ("card", "runs/a/MANIFEST.json"); `version` is the only
-    `format_version` accepted; `error` is raised on anything else.
+    `format_version` accepted; `error` is raised on anything else, with what to do as `remedy`.
     """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as reason:
         raise error(
-            f"{what} is not valid JSON ({reason}): it was truncated or altered; export again"
+            f"{what} is not valid JSON ({reason}): it was truncated or altered; {remedy}"
         ) from None
     if not isinstance(document, dict) or "format_version" not in document:
         raise error(f"{what} has no format_version: it was not written by this project")
@@ -47,7 +53,7 @@ def unseal(
     if found != version or isinstance(found, bool):
         raise error(
             f"{what} has format version {found!r}, this installation reads version {version}: "
-            "use the serve-runtime that matches, or export again"
+            f"use the serve-runtime that matches, or {remedy}"
         )
     stated = document.pop(_SEAL, None)
     try:
@@ -57,6 +63,6 @@ def unseal(
     if not intact:
         raise error(
             f"{what} was altered since it was written: its seal says {str(stated)[:12]}…, "
-            "its text gives another; export again"
+            f"its text gives another; {remedy}"
         )
     return document

@@ -6,9 +6,8 @@ that is scored come from the same parser with the same idea of what is missing.
 
 import csv
 import gzip
-import io
-import re
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO
 
 from serve_runtime.columnar import check_names
 from serve_runtime.errors import InputError, MissingDependencyError
+from serve_runtime.table_errors import explain, not_numbers
 
 try:
     import pyarrow as pa
@@ -38,14 +38,22 @@ def is_parquet(path: str | Path) -> bool:
     return str(path).lower().endswith((".parquet", ".pq"))
 
 
+def is_gzip(path: str | Path) -> bool:
+    """Whether the name says gzip."""
+    return str(path).lower().endswith(".gz")
+
+
 def read_column_names(source: str, *, header: bool = True) -> list[str]:
     """Names of all columns of a CSV or Parquet file; f0, f1, … for CSV without a `header`."""
-    with _errors(source):
+    with _errors(source, ()):
         _check_file(source)
         if is_parquet(source):
             return list(pq.read_schema(source).names)
         with closing(_Pushback(_open_bytes(source))) as stream:
-            return _sniff(stream, header)[0]
+            names, _ = _sniff(stream, header)
+        if not names:
+            raise InputError(f"{source} is empty")
+        return names
 
 
 def open_table(
@@ -54,13 +62,12 @@ def open_table(
     """One pass over CSV (plain or gzip; '-' is standard input) or Parquet, in record batches.
 
     Each batch has the columns `features`, float32 (true and false as 1 and 0) and null where a
-    value is missing, and then `others`: text from CSV, their own type from Parquet. A table
-    without rows gives one empty batch.
+    value is missing, and then `others`: text from CSV, their own type from Parquet. A name may be
+    among both. A table without rows gives one empty batch.
     Raises InputError: missing or empty file, columns missing or named twice, a ragged line (with
     its number), a feature that is not a number (with its name).
     """
-    wanted = [*features, *others]
-    with _errors(source, wanted):
+    with _errors(source, ()):
         _check_file(source)
         read = _read_parquet if is_parquet(source) else _read_csv
         yield from read(source, features, others, header)
@@ -71,20 +78,22 @@ def _check_file(source: str) -> None:
     if source == STDIO:
         return
     if path.is_dir() or not path.exists():
-        raise InputError(
-            f"{path} {'is a folder, not a file' if path.is_dir() else 'does not exist'}"
-        )
-    if path.stat().st_size == 0:
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {kind}")
+    if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
 
 
 @contextmanager
-def _errors(source: str, wanted: Sequence[str] = ()) -> Iterator[None]:
-    """Arrow's errors, and those of files, made ours."""
+def _errors(source: str, columns: Sequence[str]) -> Iterator[None]:
+    """Arrow's errors, and those of files, made ours; `columns` are all those of the file."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as reason:
-        raise InputError(_explain(source, str(reason), wanted)) from None
+    except (
+        pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error
+    ) as reason:  # fmt: skip
+        again = (lambda: _open_bytes(source)) if Path(source).is_file() else None
+        raise InputError(explain(source, str(reason), columns, again)) from None
 
 
 def _read_parquet(
@@ -92,14 +101,14 @@ def _read_parquet(
 ) -> Iterator[Any]:
     with pq.ParquetFile(source) as file:
         schema = file.schema_arrow
-        _check_columns(source, schema.names, [*features, *others])
+        _check_columns(source, schema.names, features, others)
         kinds = {name: schema.field(name).type for name in features}
         text = [f"{name} ({kind})" for name, kind in kinds.items() if not _is_number(kind)]
         if text:
-            raise InputError(_not_numbers(source, text))
-        wanted = pa.schema([schema.field(name) for name in (*features, *others)])
+            raise InputError(not_numbers(source, text))
+        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
         batches = file.iter_batches(_BATCH_ROWS, columns=wanted.names)
-        yield from _converted(batches, wanted, features)
+        yield from _converted(source, batches, wanted, features, others)
 
 
 def _read_csv(
@@ -109,93 +118,84 @@ def _read_csv(
         names, first_rows = _sniff(stream, header)
         if not names:
             raise InputError(f"{source} is empty")
-        _check_columns(source, names, [*features, *others])
+        _check_columns(source, names, features, others)
         booleans = _booleans(names, first_rows)
         kinds = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
         wanted = pa.schema({**kinds, **{name: pa.string() for name in others}})
         batches: Iterable[Any] = ()
-        if first_rows:
-            batches = pyarrow.csv.open_csv(
-                pa.PythonFile(stream, mode="r"),
-                read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=wanted, include_columns=wanted.names
-                ),
-            )
-        yield from _converted(batches, wanted, features)
+        with _errors(source, names):
+            if first_rows:
+                batches = pyarrow.csv.open_csv(
+                    pa.PythonFile(stream, mode="r"),
+                    read_options=pyarrow.csv.ReadOptions(
+                        column_names=names, block_size=_BLOCK_BYTES
+                    ),
+                    parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                    convert_options=pyarrow.csv.ConvertOptions(
+                        column_types=wanted, include_columns=wanted.names
+                    ),
+                )
+            yield from _converted(source, batches, wanted, features, others, booleans)
 
 
-def _converted(batches: Iterable[Any], schema: Any, features: Sequence[str]) -> Iterator[Any]:
-    """The batches with features cast to float32; one empty batch where there is none."""
-    numbers, empty = set(features), True
+def _converted(
+    source: str,
+    batches: Iterable[Any],
+    schema: Any,
+    features: Sequence[str],
+    others: Sequence[str],
+    booleans: Iterable[str] = (),
+) -> Iterator[Any]:
+    """Batches of features cast to float32, then others; one empty batch where there is none."""
+
+    def convert(batch: Any) -> Any:
+        numbers = [_to_float32(source, name, batch.column(name), booleans) for name in features]
+        rest = [batch.column(name) for name in others]
+        return pa.RecordBatch.from_arrays([*numbers, *rest], names=[*features, *others])
+
+    empty = True
     for batch in batches:
-        yield _cast(batch, schema.names, numbers)
+        yield convert(batch)
         empty = False
     if empty:
         no_rows = [pa.array([], field.type) for field in schema]
-        yield _cast(pa.RecordBatch.from_arrays(no_rows, schema=schema), schema.names, numbers)
+        yield convert(pa.RecordBatch.from_arrays(no_rows, schema=schema))
 
 
-def _cast(batch: Any, names: Sequence[str], numbers: set[str]) -> Any:
-    columns = [
-        pc.cast(column, pa.float32(), safe=False) if name in numbers else column
-        for name, column in ((name, batch.column(name)) for name in names)
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=list(names))
-
-
-def _check_columns(source: str, names: Sequence[str], wanted: Sequence[str]) -> None:
+def _to_float32(source: str, name: str, column: Any, booleans: Iterable[str]) -> Any:
+    """A column as float32; the text of a kept feature is read as Arrow's CSV reader would."""
     try:
-        check_names(names, wanted)
+        if pa.types.is_string(column.type):
+            text = pc.utf8_trim_whitespace(column)
+            missing = pc.is_in(text, value_set=pa.array(pyarrow.csv.ConvertOptions().null_values))
+            text = pc.if_else(missing, pa.scalar(None, pa.string()), text)
+            column = pc.cast(text, pa.bool_()) if name in booleans else text
+        return pc.cast(column, pa.float32(), safe=False)
+    except pa.ArrowInvalid as reason:
+        value = str(reason).partition("'")[2].rpartition("'")[0]
+        raise InputError(not_numbers(source, [f"{name} ({value!r} is no number)"])) from None
+
+
+def _check_columns(
+    source: str, names: Sequence[str], features: Sequence[str], others: Sequence[str]
+) -> None:
+    missing = [name for name in others if name not in names]
+    try:
+        check_names(names, features)
+        if missing:
+            raise InputError(f"columns are missing: {', '.join(missing)} (got: {', '.join(names)})")
+        check_names(names, others)
     except InputError as reason:
         raise InputError(f"{source}: {reason}") from None
 
 
-def _explain(source: str, reason: str, wanted: Sequence[str]) -> str:
-    """Arrow's message with the column's name and the line's number in place of positions."""
-    ragged = re.search(r"Expected (\d+) columns, got (\d+)", reason)
-    if ragged:
-        width, found = ragged.groups()
-        return f"{source}{_ragged_line(source, int(width))}: expected {width} values, got {found}"
-    column = re.search(r"In CSV column #(\d+):(?: Row #(\d+):)? (.*)", reason, re.DOTALL)
-    if column:
-        number, row, detail = column.groups()
-        value = re.search(r"invalid value '(.*)'", detail, re.DOTALL)
-        found = f"{value.group(1)!r} is no number" if value else detail
-        where = f", data row {row}" if row else ""
-        return _not_numbers(source, [f"{wanted[int(number)]} ({found}{where})"])
-    return f"cannot read {source}: {reason}"
-
-
-def _not_numbers(source: str, columns: Sequence[str]) -> str:
-    return (
-        f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
-        "Leave them out or encode them as numbers"
-    )
-
-
-def _ragged_line(source: str, width: int) -> str:
-    """Where the first line of another width is: read again, as Arrow does not count blank lines."""
-    if source == STDIO:
-        return ""
-    with _open_bytes(source) as stream:
-        reader = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-        before = 0
-        for row in reader:
-            if row and len(row) != width:
-                return f", line {before + 1}"
-            before = reader.line_num
-    return ""
-
-
 def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
-    """Columns that hold nothing but true and false in `rows`, as pandas writes them."""
+    """Columns that hold nothing but true, false and gaps in `rows`, as pandas writes them."""
     columns = zip(*(row for row in rows if len(row) == len(names)), strict=True)
     return {
         name
         for name, values in zip(names, columns, strict=False)
-        if {value.lower() for value in values} <= {"true", "false"}
+        if (found := {value.lower() for value in values} - {""}) and found <= {"true", "false"}
     }
 
 
@@ -210,8 +210,10 @@ def _is_number(kind: Any) -> bool:
 
 def _open_bytes(source: str) -> BinaryIO:
     if source == STDIO:
+        if sys.stdin is None:
+            raise InputError("standard input is closed: give a file, or pipe CSV into the command")
         return sys.stdin.buffer
-    if source.lower().endswith(".gz"):
+    if is_gzip(source):
         return gzip.open(source)  # type: ignore[return-value]
     return Path(source).open("rb")
 
@@ -229,11 +231,8 @@ class _Pushback:
             self._head += line
             yield line.decode("utf-8-sig" if len(self._head) == len(line) else "utf-8")
 
-    def drop(self, size: int) -> None:
-        self._head = self._head[size:]
-
-    def looked_at(self) -> int:
-        return len(self._head)
+    def drop_head(self) -> None:
+        self._head = b""
 
     def read(self, size: int = -1) -> bytes:
         if self._head:
@@ -243,16 +242,18 @@ class _Pushback:
 
     def close(self) -> None:
         self.closed = True
-        if self._rest is not sys.stdin.buffer:
+        if sys.stdin is None or self._rest is not sys.stdin.buffer:
             self._rest.close()
 
 
 def _sniff(stream: _Pushback, header: bool) -> tuple[list[str], list[list[str]]]:
     """Column names and the first rows; leaves `stream` at the first row of data."""
-    reader = csv.reader(stream.lines())
-    names = next(reader, [])
+    rows = filter(None, csv.reader(stream.lines()))  # a blank line is no row, as Arrow has it
+    first = next(rows, [])
     if header:
-        stream.drop(stream.looked_at())
+        stream.drop_head()
+        found = []
     else:
-        names = [f"f{i}" for i in range(len(names))]
-    return names, [row for row, _ in zip(reader, range(_SNIFFED_LINES), strict=False)]
+        found = [first] if first else []
+    names = first if header else [f"f{i}" for i in range(len(first))]
+    return names, found + [row for row, _ in zip(rows, range(_SNIFFED_LINES), strict=False)]

@@ -104,6 +104,7 @@ def read(folder: Path) -> Run:
         what=str(folder / METRICS),
         version=FORMAT_VERSION,
         error=RunError,
+        remedy="train again",
         indent=1,
     )
     found = vars(FileEntry.of(content))
@@ -114,6 +115,8 @@ def read(folder: Path) -> Run:
         )
     try:
         saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not isinstance(saved, dict):
+            raise RunError(f"{path} is no checkpoint of this project: it holds a {type(saved)}")
         version = saved["format_version"]
         if version != FORMAT_VERSION:
             raise RunError(
@@ -122,11 +125,15 @@ def read(folder: Path) -> Run:
             )
         card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
         run = Run(saved["state_dict"], saved["sample"].numpy(), card)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as reason:
+        width = len(card.feature_names)
+        shapes = {name: tuple(tensor.shape) for name, tensor in run.state_dict.items()}
+        if shapes != {"0.weight": (1, width), "0.bias": (1,)} or run.sample.shape[1:] != (width,):
+            raise RunError(
+                f"{path}: the card names {width} features, the weights are {shapes} and the "
+                f"sample of rows has shape {run.sample.shape}"
+            )
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as reason:
         raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
-    width = len(card.feature_names)
-    if run.weight.shape != (width,) or run.sample.shape[1:] != (width,):
-        raise RunError(
-            f"{path}: the card names {width} features, the weights have {run.weight.shape}"
-        )
+    except AttributeError:
+        raise RunError(f"{path} is no checkpoint of this project: a tensor is missing") from None
     return run

@@ -8,7 +8,7 @@ import click
 from tqdm import tqdm
 
 from serve_runtime.errors import ServeError
-from train.recipe import SOURCES, Recipe, override, read_toml
+from train.recipe import SOURCES, Recipe, override, put, read_toml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -108,10 +108,9 @@ def _recipe(
         recipe_file = _DEFAULT_RECIPE
     document = read_toml(recipe_file) if recipe_file else {}
     if data is not None:
-        source = document.setdefault("data", {})
-        for other in SOURCES:
-            source.pop(other, None)
-        source["file"] = data
+        put(document, "data", "file", data)
+        for other in SOURCES[1:]:
+            document["data"].pop(other, None)
     for assignment in assignments:
         override(document, assignment)
     for key, value in settings.items():
@@ -121,9 +120,9 @@ def _recipe(
                 value = _number_or_path(value)
             if name in ("features", "drop"):
                 value = [column for column in value.split(",") if column]
-            document.setdefault(section, {})[name] = value
-    stem = recipe_file.name if recipe_file else Path(data or "run").name
-    return Recipe.from_dict(document), stem.split(".")[0]
+            put(document, section, name, value)
+    source = recipe_file or Path(data or "run")
+    return Recipe.from_dict(document), source.name.lstrip(".").split(".")[0] or "run"
 
 
 def _number_or_path(text: str) -> float | str:

@@ -1,5 +1,6 @@
 """Two classes out of whatever labels a table has, and which of them is positive."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,15 +32,18 @@ class Classes:
 
     def encode(self, values: Sequence[Label | None], source: str) -> npt.NDArray[np.float32]:
         """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one."""
-        code: dict[Label | None, float] = {label: float(i) for i, label in enumerate(self.labels)}
-        canon = _canonical(set(values) | set(self.labels))
-        odd = [value for value in set(values) if canon[value] not in code]
+        _check(values, source)
+        numbers = not any(isinstance(label, str) for label in self.labels)
+        found = {value: _as_number(value) if numbers else value for value in set(values)}
+        code = {label: float(i) for i, label in enumerate(self.labels)}
+        odd = [value for value, label in found.items() if label is None or label not in code]
         if odd:
             raise DataError(
                 f"{source}: labels must be {self.labels[0]!r} or {self.labels[1]!r}; "
                 f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
             )
-        return np.array([code[canon[value]] for value in values], np.float32)
+        codes = {value: code[label] for value, label in found.items() if label is not None}
+        return np.array([codes[value] for value in values], np.float32)
 
 
 def find_classes(values: Sequence[Label | None], positive: Label | None, source: str) -> Classes:
@@ -48,9 +52,7 @@ def find_classes(values: Sequence[Label | None], positive: Label | None, source:
     Numbers written as text count as numbers. Raises DataError where a label is missing, where
     there are not exactly two, and where their order is not beyond doubt.
     """
-    for row, value in enumerate(values):
-        if value is None or value == "" or value != value:
-            raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
+    _check(values, source)
     canon = _canonical(set(values))
     counts: Counter[Label] = Counter()
     for value, rows in Counter(values).items():
@@ -63,7 +65,10 @@ def find_classes(values: Sequence[Label | None], positive: Label | None, source:
     if positive is not None:
         wanted = {str(positive), str(_canonical({positive})[positive])}
         matches = [label for label in (first, second) if str(label) in wanted]
-        if not matches:
+        if not matches:  # True in one file is "true" in another
+            wanted = {text.casefold() for text in wanted}
+            matches = [label for label in (first, second) if str(label).casefold() in wanted]
+        if len(matches) != 1:
             raise DataError(
                 f"{source}: the positive class {positive!r} is not there; "
                 f"found {first!r}, {second!r}"
@@ -90,10 +95,30 @@ def _canonical(values: set[Label | None]) -> dict[Label | None, Label]:
 
 
 def _as_number(value: Label | None) -> Label | None:
-    if value is None or isinstance(value, bool):
+    """The finite number that `value` is or spells; None where there is none."""
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, str):
+        try:
+            return int(value)  # all its digits, where a float may lose some
+        except ValueError:
+            pass
     try:
         number = float(value)
     except ValueError:
         return None
+    if not math.isfinite(number):
+        return None
     return int(number) if number.is_integer() else number
+
+
+def _check(values: Sequence[Label | None], source: str) -> None:
+    """Raise DataError naming the first label that is missing or no scalar."""
+    for row, value in enumerate(values):
+        if value is None or value == "" or value != value:
+            raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
+        if not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+            raise DataError(
+                f"{source}: labels must be texts, finite numbers or true and false; "
+                f"data row {row + 1} holds {value!r}"
+            )

@@ -21,9 +21,13 @@ def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
         weight, bias = torch.zeros(1, width), torch.zeros(1)
         if isinstance(init, dict):
             try:
-                weight, bias = torch.tensor(init["weight"]), torch.tensor(init["bias"])
-            except (TypeError, ValueError) as reason:
+                weight, bias = (
+                    torch.tensor(init[name], dtype=torch.float32) for name in ("weight", "bias")
+                )
+            except (TypeError, ValueError, RuntimeError) as reason:
                 raise RecipeError(f"model.init must hold numbers: {reason}") from None
+            if not (weight.isfinite().all() and bias.isfinite().all()):
+                raise RecipeError("model.init must hold finite numbers that float32 holds")
         set_parameters(model, weight, bias)
     return model
 

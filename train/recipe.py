@@ -1,5 +1,6 @@
 """The recipe of a training run: one TOML file, every key optional but the data."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -84,18 +85,14 @@ _SECTIONS: dict[str, type] = {"data": Data, "model": Model, "optimizer": Optimiz
 
 # What a value must be: the types that TOML may give, a check, and how a message says it.
 _number = (int, float)
+_LARGEST = (2 - 2**-23) * 2.0**127
 _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
     "data.file": ((str,), bool, "a path"),
     "data.points": ((dict,), lambda v: v.keys() == {"x", "y"}, "{x = [[…], …], y = […]}"),
     "data.simulate": (
         (dict,),
-        lambda v: (
-            v.keys() == {"n", "low", "high", "w0", "w1"}
-            and all(isinstance(n, _number) for n in v.values())
-            and v["n"] >= 2
-            and v["low"] < v["high"]
-        ),
-        "{n, low, high, w0, w1}, numbers, n >= 2, low < high",
+        lambda v: _is_line(v),
+        "{n, low, high, w0, w1}, numbers, a whole n >= 2, low < high",
     ),
     "data.builtin": ((str,), bool, "the name of a scikit-learn data set"),
     "data.target": ((str, int), lambda v: True, "a column's name or position"),
@@ -118,12 +115,16 @@ _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
     "model.standardize": ((bool,), lambda v: True, "true or false"),
     "model.seed": ((int,), lambda v: 0 <= v < 2**32, "a whole number from 0 to 2³² - 1"),
     "optimizer.loss": ((str,), lambda v: v in ("bce", "mse"), "bce or mse"),
-    "optimizer.lr": (_number, lambda v: 0 < v < float("inf"), "a number above 0"),
+    "optimizer.lr": (_number, lambda v: 0 < v <= _LARGEST, "a number above 0, in float32"),
     "optimizer.epochs": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
     "optimizer.batch_size": ((int,), lambda v: v >= 0, "a whole number, 0 for all rows"),
     "optimizer.momentum": (_number, lambda v: 0 <= v < 1, "a number from 0 to less than 1"),
     "optimizer.nesterov": ((bool,), lambda v: True, "true or false"),
-    "optimizer.weight_decay": (_number, lambda v: 0 <= v < float("inf"), "a number, 0 or more"),
+    "optimizer.weight_decay": (
+        _number,
+        lambda v: 0 <= v <= _LARGEST,
+        "a number, 0 or more, in float32",
+    ),
     "optimizer.device": ((str,), lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "log.every": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
 }
@@ -200,7 +201,15 @@ def override(document: dict[str, Any], assignment: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    document.setdefault(section, {})[key] = value
+    put(document, section, key, value)
+
+
+def put(document: dict[str, Any], section: str, key: str, value: Any) -> None:
+    """Set one key of a recipe's tables. Raises RecipeError where the section is no table."""
+    table = document.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise RecipeError(f"[{section}] must be a section of the recipe; got {table!r}")
+    table[key] = value
 
 
 def _check(name: str, value: Any) -> None:
@@ -208,6 +217,16 @@ def _check(name: str, value: Any) -> None:
     fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     if not (fits and check(value)):
         raise RecipeError(f"{name} must be {wanted}; got {value!r}")
+
+
+def _is_line(simulate: dict[str, Any]) -> bool:
+    return (
+        simulate.keys() == {"n", "low", "high", "w0", "w1"}
+        and all(isinstance(v, _number) and math.isfinite(v) for v in simulate.values())
+        and isinstance(simulate["n"], int)
+        and simulate["n"] >= 2
+        and simulate["low"] < simulate["high"]
+    )
 
 
 def _list(names: Any) -> str:

@@ -13,6 +13,8 @@ from train.gradients import LOSSES, Loss, logits, write_gradient
 from train.model import parameters
 from train.recipe import Optimizer
 
+_FLOAT32_MAX = float(torch.finfo(torch.float32).max)
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -80,6 +82,7 @@ def fit(
     count = rows.features.shape[1]
     size = spec.batch_size if 0 < spec.batch_size < count else count
     buffer = rows.labels.new_empty(count)
+    largest = rows.features.abs().amax(1)
     updates = 0
     for epoch in range(spec.epochs):
         record = None
@@ -101,8 +104,12 @@ def fit(
             write_gradient(features, residual, weight, bias)
             optimizer.step()
             updates += 1
-            if not math.isfinite(float(weight.sum() + bias)):
-                raise _diverged(updates, epoch, spec, rows)
+            # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
+            reach = float(torch.dot(weight[0].abs(), largest) + bias.abs())
+            if not reach * count < _FLOAT32_MAX:
+                cost = loss.cost(logits(rows.features, weight, bias), rows.labels)
+                if not math.isfinite(float(cost)):
+                    raise _diverged(updates, epoch, spec, rows)
 
 
 def _measure(
@@ -121,9 +128,8 @@ def _diverged(updates: int, epoch: int, spec: Optimizer, rows: Rows) -> TrainErr
     # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at
     # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
     squared_norm = float(rows.features.double().square().sum(0).mean())
-    stable = 4 / (squared_norm + 1)
-    scale = "" if stable > 0.01 else ", and standardize the features"
+    stable = 1 / ((squared_norm + 1) / 4 + spec.weight_decay)
     return TrainError(
         f"the cost is not finite at update {updates} (epoch {epoch}) with lr {spec.lr:g}: the "
-        f"steps are too long; try --lr {min(stable, spec.lr / 10):.1g}{scale}"
+        f"steps are too long; try --lr {min(stable, spec.lr / 10):.1g}"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from serve_runtime.budgets import sigmoid
 from serve_runtime.card import Label
 from train.errors import DataError
 from train.labels import Classes, find_classes
@@ -45,7 +46,8 @@ class Table:
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        sha = hashlib.sha256(repr((self.feature_names, self.classes.labels)).encode())
+        labels = [str(label).casefold() for label in self.classes.labels]  # True, "true": one
+        sha = hashlib.sha256(repr((self.feature_names, labels)).encode())
         sha.update(self.features.astype("<f4").tobytes())
         sha.update(self.labels.astype("<f4").tobytes())
         return sha.hexdigest()
@@ -92,22 +94,19 @@ def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
 def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
     from serve_runtime.tables import open_table, read_column_names
 
+    if path == "-":
+        raise DataError("training reads its data more than once: give a file, not standard input")
     columns = read_column_names(path, header=data.header)
+    nameless = [i + 1 for i, name in enumerate(columns) if not name]
+    if nameless:
+        raise DataError(f"{path}: column {nameless[0]} has no name: name it, or use --no-header")
     target = _target(data, path, columns)
-    if like is not None:
-        names: Sequence[str] = like.feature_names
-    elif data.features is not None:
-        names = data.features
+    if target in (data.features or ()):
+        raise DataError(f"{path}: the target {target!r} cannot be one of the features")
+    if like is None:
+        names = _chosen(data, path, [name for name in columns if name != target])
     else:
-        names = [name for name in columns if name != target]
-    if target in names:
-        raise DataError(f"{path}: the target {target!r} cannot be one of the features too")
-    unknown = [name for name in data.drop if name not in columns]
-    if unknown:
-        raise DataError(f"{path}: columns to drop are not there: {', '.join(unknown)}")
-    names = [name for name in names if name not in data.drop]
-    if not names:
-        raise DataError(f"{path}: no feature is left beside the target {target!r}")
+        names = like.feature_names
     batches = list(open_table(path, names, [target], header=data.header))
     if not sum(batch.num_rows for batch in batches):
         raise DataError(f"{path} has no rows below its header")
@@ -119,12 +118,41 @@ def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
     return _checked(path, features, labels, names, data, like)
 
 
+def _chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
+    """The features to learn from, out of the columns `there` (without the target)."""
+    for option, columns in (("features", data.features or []), ("drop", data.drop)):
+        unknown = [name for name in columns if name not in there]
+        if unknown:
+            raise DataError(
+                f"{source}: data.{option} names {', '.join(unknown)}, which is not among the "
+                f"features {', '.join(there)}"
+            )
+        if len(set(columns)) != len(columns):
+            raise DataError(f"{source}: data.{option} names a column twice: {', '.join(columns)}")
+    names = tuple(name for name in data.features or there if name not in data.drop)
+    if not names:
+        raise DataError(f"{source}: no feature is left beside the target")
+    return names
+
+
+def _from_memory(
+    data: Data, source: str, rows: npt.NDArray[np.float64], labels: list[Label], there: list[str]
+) -> Table:
+    """A table out of `rows` (n, d) whose features are called `there`."""
+    if data.target is not None:
+        raise DataError(f"data.target names a column of a file; {source} brings its own labels")
+    names = _chosen(data, source, there)
+    with np.errstate(over="ignore", under="ignore"):  # what overflows is reported as infinite
+        features = rows.T[[there.index(name) for name in names]].astype(np.float32)
+    return _checked(source, np.ascontiguousarray(features), labels, names, data)
+
+
 def _from_points(data: Data) -> Table:
     assert data.points is not None
     try:
-        x = np.array(data.points["x"], np.float32)
+        x = np.array(data.points["x"], np.float64)
         labels = list(data.points["y"])
-    except (TypeError, ValueError) as reason:
+    except (TypeError, ValueError, OverflowError) as reason:
         raise DataError(f"data.points must be rows of numbers and labels: {reason}") from None
     if x.ndim != 2 or len(x) != len(labels) or x.size == 0:
         raise DataError(
@@ -132,17 +160,15 @@ def _from_points(data: Data) -> Table:
             f"{x.shape} and {len(labels)} labels"
         )
     names = [f"x{i + 1}" for i in range(len(x[0]))]
-    return _checked("data.points", np.ascontiguousarray(x.T), labels, names, data)
+    return _from_memory(data, "data.points", x, labels, names)
 
 
 def _simulated(data: Data, seed: int) -> Table:
     assert data.simulate is not None
     s = data.simulate
     x = np.linspace(s["low"], s["high"], int(s["n"]))
-    chance = 1 / (1 + np.exp(-(s["w0"] + s["w1"] * x)))
-    labels = np.random.default_rng(seed).random(len(x)) < chance
-    features = x.astype(np.float32)[np.newaxis]
-    return _checked("data.simulate", features, labels.astype(int).tolist(), ["x"], data)
+    labels = np.random.default_rng(seed).random(len(x)) < sigmoid(s["w0"] + s["w1"] * x)
+    return _from_memory(data, "data.simulate", x[:, None], labels.astype(int).tolist(), ["x"])
 
 
 def _builtin(data: Data) -> Table:
@@ -151,16 +177,16 @@ def _builtin(data: Data) -> Table:
     if data.builtin not in _BUILTIN:
         raise DataError(f"no built-in data set {data.builtin!r}; there are {', '.join(_BUILTIN)}")
     bunch = getattr(datasets, f"load_{data.builtin}")()
-    x, names = bunch.data.astype(np.float32), [str(name) for name in bunch.feature_names]
-    labels = [str(bunch.target_names[i]) for i in bunch.target]
-    return _checked(data.builtin, np.ascontiguousarray(x.T), labels, names, data)
+    labels: list[Label] = [str(bunch.target_names[i]) for i in bunch.target]
+    names = [str(name) for name in bunch.feature_names]
+    return _from_memory(data, data.builtin, bunch.data, labels, names)
 
 
 def _checked(
     source: str,
     features: Float32,
     labels: Sequence[Label | None],
-    names: Sequence[str],
+    names: tuple[str, ...],
     data: Data,
     like: Table | None = None,
 ) -> Table:
@@ -173,7 +199,7 @@ def _checked(
             "must be finite: drop the row or fill the value"
         )
     classes = like.classes if like is not None else find_classes(labels, data.positive, source)
-    return Table(features, classes.encode(labels, source), tuple(names), classes)
+    return Table(features, classes.encode(labels, source), names, classes)
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:

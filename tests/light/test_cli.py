@@ -1,0 +1,239 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from serve_runtime.cli import main
+
+from .helpers import TINY, column, run_python, write_model
+
+TABLE = "id,x1,x2\n007,1,2\n008,6,3\n"
+COMMANDS = ["score", "inspect", "selftest"]
+
+
+def invoke(*arguments, **options):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], **options)
+
+
+def run_command(*arguments, cwd, prefix=""):
+    """The command in a process of its own; `prefix` is what the shell does to its streams."""
+    command = [sys.executable, "-m", "serve_runtime", *map(str, arguments)]
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {prefix}', "sh", *command],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def table(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "in.csv"
+    path.write_text(TABLE)
+    return path
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command, flag):
+    result = invoke(command, flag)
+    assert result.exit_code == 0
+    assert f"Usage: main {command} [OPTIONS] BUNDLE" in result.output
+    assert f"serve-runtime {command} bundles/churn" in result.output
+
+
+def test_the_help_lists_every_command():
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert set(main.commands) == set(COMMANDS)
+    assert all(f"  {command} " in result.output for command in COMMANDS)
+
+
+def test_the_version_names_the_command():
+    result = invoke("--version")
+    assert (result.exit_code, result.output.split(",")[0]) == (0, "serve-runtime")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["score"],
+        ["score", TINY, "in.csv"],
+        ["score", TINY, "in.csv", "-o", "out.csv", "--threads", "0"],
+        ["score", TINY, "in.csv", "-o", "out.csv", "--no-such-option"],
+        ["inspect"],
+        ["selftest", TINY, "more"],
+    ],
+)
+def test_a_wrong_command_line_exits_with_2(arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Usage: main" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["score", "none", "-", "-o", "-"], ["inspect", "none"], ["selftest", "none"]]
+)
+def test_a_missing_bundle_exits_with_1_and_says_so(tmp_path, monkeypatch, arguments):
+    if arguments[0] == "score":
+        pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: none does not exist: give a bundle folder or a model.onnx\n",
+    )
+
+
+def test_score_writes_a_file_and_tells_how_many_rows(table, tmp_path):
+    path = tmp_path / "out.csv"
+    result = invoke("score", TINY, table, "-o", path, "--keep", "id", "--threads", "2")
+    assert (result.exit_code, result.output) == (0, f"2 rows scored into {path}\n")
+    assert column("id", path) == ["007", "008"]
+    assert column("label", path) == ["0", "1"]
+
+
+def test_score_reads_a_pipe_and_writes_only_scores_to_standard_output(table, tmp_path):
+    result = run_command("score", TINY, "-", "-o", "-", cwd=tmp_path, prefix=f"< {table}")
+    lines = result.stdout.splitlines()
+    assert (result.returncode, lines[0], len(lines)) == (0, '"probability","label"', 3)
+    assert result.stderr == "2 rows scored into -\n"
+
+
+def test_score_through_click_takes_standard_streams(table):
+    result = invoke("score", TINY, "-", "-o", "-", input=TABLE)
+    assert result.exit_code == 0
+    assert result.output.splitlines()[0] == '"probability","label"'
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("x1\n1\n", [], r"the model needs 2 named features; missing: x2 (got: x1)"),
+        ("x1,x2\n1,\n", [], "data row 1, feature 'x2' is missing (NaN)"),
+        ("x1,x2\n1,b\n", [], "these columns are not: x2 ('b' is no number)"),
+        ("1,2\n", ["--no-header"], "missing: x1, x2 (got: f0, f1)"),
+        (TABLE, ["--keep", "label"], "cannot keep label"),
+        (TABLE, ["--keep", "nobody"], "missing: nobody"),
+        ("", [], "is empty"),
+    ],
+)
+def test_bad_input_exits_with_1_a_reason_and_no_output(table, tmp_path, content, options, message):
+    table.write_text(content)
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", *options)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert message in result.output
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_an_unwritable_output_exits_with_1(table, tmp_path):
+    result = invoke("score", TINY, table, "-o", tmp_path / "none" / "out.csv")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: cannot write ")
+
+
+def test_a_reader_that_leaves_early_ends_the_command_quietly(table, tmp_path):
+    table.write_text("x1,x2\n" + "1,2\n" * 600_000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "serve_runtime", "score", TINY, table, "-o", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b'"probability","label"\n'
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_standard_output_exits_with_1_and_a_reason(table, tmp_path):
+    result = run_command("score", TINY, table, "-o", "-", cwd=tmp_path, prefix="> /dev/full")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_standard_stream_exits_with_1_and_a_reason(table, tmp_path, closed):
+    source = "-" if closed == "<&-" else table
+    result = run_command("score", TINY, source, "-o", "-", cwd=tmp_path, prefix=closed)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_score_without_pyarrow_names_the_extra(tmp_path):
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from serve_runtime.cli import main; main(['score', sys.argv[1], '-', '-o', '-'])"
+    )
+    result = run_python("-c", code, TINY, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: reading and writing files needs pyarrow: pip install 'serve-runtime[files]'\n"
+    )
+
+
+def test_inspect_tells_what_the_card_says(card):
+    result = invoke("inspect", TINY)
+    assert result.exit_code == 0
+    shown = dict(line.split(maxsplit=1) for line in result.output.splitlines())
+    assert shown["model"] == f"{TINY} (model.onnx: rows, model.columnar.onnx: columns)"
+    assert shown["labels"] == "0 (negative), 1 (positive)"
+    assert shown["threshold"] == "positive where probability >= 0.5"
+    assert shown["rows"] == "6"
+    assert shown["data_sha256"] == card.training["data_sha256"]
+    assert "accuracy 1" in shown["training"].split(", ")
+    assert shown["golden"] == f"rows  {len(card.golden)}"
+    assert shown["features"] == "2"
+    assert (shown["x1"], shown["x2"]) == ("[1, 6]", "[1, 3]")
+
+
+def test_inspect_prints_the_card_itself(card):
+    result = invoke("inspect", TINY / "model.onnx", "--json")
+    assert (result.exit_code, result.output) == (0, card.to_json() + "\n")
+
+
+def test_inspect_shows_a_card_without_training_facts(card, tmp_path):
+    path = write_model(tmp_path / "model.onnx", replace(card, training={}))
+    result = invoke("inspect", path)
+    assert result.exit_code == 0
+    assert f"model        {path} (model.onnx: rows)\n" in result.output
+
+
+def test_selftest_tells_the_share_of_the_budget(card):
+    result = invoke("selftest", TINY)
+    assert result.exit_code == 0
+    assert result.output.startswith(f"{len(card.golden)} golden rows within budget: ")
+
+
+def test_a_failed_selftest_exits_with_1(card, tmp_path):
+    wrong = replace(card.golden[0], logit=card.golden[0].logit + 1)
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=(wrong,)))
+    result = invoke("selftest", path)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: golden row 0, rows layout: ")
+
+
+def test_a_damaged_bundle_exits_with_1(bundle):
+    (bundle / "model.onnx").write_bytes(b"")
+    for arguments in (["inspect", bundle], ["selftest", bundle]):
+        result = invoke(*arguments)
+        assert result.exit_code == 1
+        assert "is not the file that was exported" in result.output
+
+
+def test_the_module_is_the_command(tmp_path):
+    result = run_command("--help", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: serve-runtime [OPTIONS] COMMAND")
