@@ -19,6 +19,7 @@ setup: $(VENV)/ready ## make .venv with everything that training, exporting and 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; say which with PYTHON=…" >&2; exit 1; }
+	@echo "setting up $(VENV): some minutes, again only when pyproject.toml or constraints.txt change"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev

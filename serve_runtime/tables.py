@@ -120,6 +120,9 @@ def _read_csv(
             raise InputError(f"{source} is empty")
         _check_columns(source, names, features, others)
         booleans = _booleans(names, first_rows)
+        text = _texts(names, first_rows, set(features) - booleans)
+        if text:
+            raise InputError(not_numbers(source, text))
         kinds = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
         wanted = pa.schema({**kinds, **{name: pa.string() for name in others}})
         batches: Iterable[Any] = ()
@@ -197,6 +200,21 @@ def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
         for name, values in zip(names, columns, strict=False)
         if (found := {value.lower() for value in values} - {""}) and found <= {"true", "false"}
     }
+
+
+def _texts(names: Sequence[str], rows: Sequence[Sequence[str]], features: set[str]) -> list[str]:
+    """The features that hold text in `rows`, all of them, each with what it holds."""
+    missing = set(pyarrow.csv.ConvertOptions().null_values)
+    found: dict[str, str] = {}
+    for row in rows:
+        for name, value in zip(names, row, strict=False):
+            if name in features and name not in found and len(row) == len(names):
+                try:
+                    float(value)
+                except ValueError:
+                    if value.strip() not in missing:
+                        found[name] = value
+    return [f"{name} ({value!r} is no number)" for name, value in found.items()]
 
 
 def _is_number(kind: Any) -> bool:
