@@ -36,7 +36,7 @@ def check_names(found: Sequence[str], names: Sequence[str]) -> None:
             f"the model needs {len(names)} named features; missing: {', '.join(missing)} "
             f"(got: {', '.join(map(str, found)) or 'no columns'})"
         )
-    twice = [name for name in names if count[name] > 1]
+    twice = [name for name in dict.fromkeys(names) if count[name] > 1]
     if twice:
         raise InputError(f"column names must be unique; more than one is named {', '.join(twice)}")
 

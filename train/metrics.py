@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from torch import nn
 
+from train.errors import DataError
 from train.gradients import LOSSES, logits
 from train.model import parameters
 from train.table import Table
@@ -15,13 +16,17 @@ Metrics = Mapping[str, float | None]
 
 
 @torch.no_grad()
-def evaluate(model: nn.Sequential, table: Table, loss: str) -> Metrics:
+def evaluate(model: nn.Sequential, table: Table, loss: str, *, part: str = "training") -> Metrics:
     """Rows, features, cost, accuracy, AUC and log loss of `model` (raw features, CPU) on `table`.
 
     Logits are the float32 ones that will be served; probabilities are widened to float64 before
-    the metrics see them. AUC is None where the table holds one class.
+    the metrics see them. AUC is None where the table holds one class. Raises DataError where a
+    logit leaves float32; `part` names the table in its message.
     """
     logit = logits(torch.from_numpy(table.features), *parameters(model))
+    if not logit.isfinite().all():
+        row = int((~logit.isfinite()).int().argmax())
+        raise DataError(f"{part} row {row + 1}: its logit leaves float32: check its units")
     probability = logit.double().sigmoid().numpy()
     labels = table.labels.astype(np.int64)
     both = 0 < labels.sum() < len(labels)

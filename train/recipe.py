@@ -144,8 +144,10 @@ class Recipe:
         """A recipe from its TOML tables. Raises RecipeError naming the key that is wrong."""
         sections: dict[str, Any] = {}
         for name, values in document.items():
-            if name not in _SECTIONS or not isinstance(values, dict):
+            if name not in _SECTIONS:
                 raise RecipeError(f"no section [{name}] in a recipe; there are {_list(_SECTIONS)}")
+            if not isinstance(values, dict):
+                raise RecipeError(f"[{name}] must be a section of the recipe; got {values!r}")
             keys = [f.name for f in fields(_SECTIONS[name])]
             for key, value in values.items():
                 if key not in keys:

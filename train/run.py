@@ -16,7 +16,7 @@ from torch import nn
 from serve_runtime.atomic import new_folder
 from serve_runtime.card import ModelCard
 from train import checkpoint
-from train.errors import TrainError
+from train.errors import DataError, TrainError
 from train.metrics import Metrics, evaluate
 from train.model import build, parameters, set_parameters
 from train.recipe import Recipe
@@ -68,17 +68,17 @@ def train(
             model,
             optimizer,
             recipe.optimizer,
-            _rows(table, scaling, device),
+            _rows(table, scaling, device, "training"),
             every=recipe.log.every,
             shuffle=shuffle,
-            validation=_rows(holdout, scaling, device) if holdout else None,
+            validation=_rows(holdout, scaling, device, "hold-out") if holdout else None,
         )
         _write_history(folder / checkpoint.HISTORY, watch(records), holdout is not None)
 
         served = _fold(model.cpu(), scaling)
         metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
         if holdout:
-            metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss)
+            metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss, part="hold-out")
         card = _card(recipe, table, holdout, served, metrics)
         checkpoint.write(
             folder,
@@ -118,12 +118,15 @@ def _scaling(recipe: Recipe, table: Table, say: Callable[[str], None]) -> tuple[
     return Scaling.fit(table.features), constant
 
 
-def _rows(table: Table, scaling: Scaling, device: torch.device) -> Rows:
-    features, labels = (
-        torch.from_numpy(scaling.apply(table.features)),
-        torch.from_numpy(table.labels),
-    )
-    return Rows(features.to(device), labels.to(device))
+def _rows(table: Table, scaling: Scaling, device: torch.device, part: str) -> Rows:
+    features = scaling.apply(table.features)
+    if not np.isfinite(features).all():
+        row, column = map(int, np.argwhere(~np.isfinite(features.T))[0])
+        raise DataError(
+            f"{part} row {row + 1}, feature {table.feature_names[column]!r} is too far from the "
+            "training rows to be standardised in float32: check its unit"
+        )
+    return Rows(torch.from_numpy(features).to(device), torch.from_numpy(table.labels).to(device))
 
 
 def _write_history(path: Path, records: Iterable[Record | None], validation: bool) -> None:

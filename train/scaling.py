@@ -37,8 +37,11 @@ class Scaling:
     def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
         result = np.empty_like(features)
-        for row, values, mean, scale in zip(result, features, self.mean, self.scale, strict=True):
-            row[:] = (values.astype(np.float64) - mean) / scale
+        with np.errstate(over="ignore", under="ignore"):  # rows far outside become infinite
+            for row, values, mean, scale in zip(
+                result, features, self.mean, self.scale, strict=True
+            ):
+                row[:] = (values.astype(np.float64) - mean) / scale
         return result
 
     def fold(self, weight: Float64, bias: float) -> tuple[Float64, float]:

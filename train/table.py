@@ -99,7 +99,9 @@ def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
     columns = read_column_names(path, header=data.header)
     nameless = [i + 1 for i, name in enumerate(columns) if not name]
     if nameless:
-        raise DataError(f"{path}: column {nameless[0]} has no name: name it, or use --no-header")
+        raise DataError(
+            f"{path}: column {nameless[0]} has no name: name it, or write the file without it"
+        )
     target = _target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {target!r} cannot be one of the features")

@@ -161,9 +161,6 @@ def test_a_card_of_other_features_is_refused(folder):
         checkpoint.read(folder)
 
 
-OTHER = r"checkpoint\.pt(: the card names 30 features, the| is no checkpoint of this project:) "
-
-
 def without(*keys):
     def change(saved) -> None:
         for key in keys[:-1]:

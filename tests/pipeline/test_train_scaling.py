@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_runtime.errors import ServeError
 from train.errors import TrainError
 from train.recipe import Recipe
 from train.scaling import Scaling
@@ -142,3 +143,18 @@ def test_validation_is_standardised_with_the_training_rows(train_recipe, tmp_pat
 def test_weights_that_leave_float32_when_folded_are_an_error(train_recipe):
     with pytest.raises(TrainError, match="the weights for raw features leave float32: rescale"):
         train_recipe(points([[0.0], [1e-42], [2e-42]], [0, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("standardize", "value"), [(True, 1e38), (False, 3e38)], ids=["standardised", "raw"]
+)
+def test_holdout_rows_whose_scores_overflow_are_an_error(
+    standardize, value, train_recipe, tmp_path
+):
+    (tmp_path / "train.csv").write_text("a,y\n0,0\n1e-3,1\n2e-3,0\n3e-3,1\n")
+    (tmp_path / "hold.csv").write_text(f"a,y\n{value},0\n-{value},1\n")
+    data = {"file": str(tmp_path / "train.csv"), "holdout": str(tmp_path / "hold.csv")}
+    optimizer = {"lr": 1e3 if not standardize else 1.0, "epochs": 300}
+    recipe = {"data": data, "model": {"standardize": standardize}, "optimizer": optimizer}
+    with pytest.raises(ServeError, match=r"hold\.csv|hold-out"):
+        train_recipe(Recipe.from_dict(recipe))
