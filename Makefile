@@ -44,17 +44,17 @@ lint: setup ## lint, format and types only
 	$(BIN)/mypy
 
 train: setup ## DATA= TARGET= [RECIPE=] [RUN=]: fit a model, leave a run folder
-	$(BIN)/python -m train $(DATA) $(if $(TARGET),--target $(TARGET)) \
-		$(if $(RECIPE),--recipe $(RECIPE)) --out $(RUN) $(ARGS)
+	$(BIN)/python -m train $(if $(DATA),"$(DATA)") $(if $(TARGET),--target "$(TARGET)") \
+		$(if $(RECIPE),--recipe "$(RECIPE)") --out "$(RUN)" $(ARGS)
 
 export: setup ## RUN= [BUNDLE=]: export a run, proven, into a bundle
-	$(BIN)/python -m export bundle $(RUN) $(BUNDLE) $(ARGS)
+	$(BIN)/python -m export bundle "$(RUN)" "$(BUNDLE)" $(ARGS)
 
 verify: setup ## BUNDLE=: prove a bundle again from its files
-	$(BIN)/python -m export verify $(BUNDLE)
+	$(BIN)/python -m export verify "$(BUNDLE)"
 
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
-	$(BIN)/serve-runtime score $(BUNDLE) $(INPUT) --output $(OUTPUT) $(ARGS)
+	$(BIN)/serve-runtime score "$(BUNDLE)" "$(INPUT)" --output "$(OUTPUT)" $(ARGS)
 
 wheel: setup ## build the runtime's wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

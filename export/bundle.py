@@ -88,6 +88,7 @@ def verify_bundle(bundle: Path) -> Proof:
         (expected - manifest.files.keys(), "not listed in its manifest"),
         (expected - found, "missing"),
         (found - expected, "not part of a bundle"),
+        (manifest.files.keys() - expected, "listed in its manifest, but not part of a bundle"),
     ):
         if names:
             raise BundleError(f"{bundle}: {', '.join(sorted(names))}: {problem}; export again")
@@ -137,6 +138,11 @@ def _prove(folder: Path, sample: Float32) -> Proof:
     artifacts = [load(folder / name) for name, load in _LOAD.items()]
     card = _agreed_card(folder, artifacts)
     weight, bias = _agreed_weights(folder, artifacts, card)
+    if sample.shape[1:] != weight.shape:
+        raise BundleError(
+            f"{folder / CERTIFICATE}: its training rows have shape {sample.shape}, the models take "
+            f"{len(weight)} features"
+        )
     cases = corpus(card, weight, bias, sample)
     finite = [case for case in cases if np.isfinite(case.rows).all()]
     predictors = {name: Predictor(folder / name) for name in MODEL_FILES.values()}
@@ -149,6 +155,8 @@ def _prove(folder: Path, sample: Float32) -> Proof:
     tests = [predictor.selftest() for predictor in predictors.values()]
     _, bound = logit_reference(sample, weight, bias)
     figures = prove(subjects, weight, bias)
+    for layout, name in MODEL_FILES.items():
+        onnx_graph.check_graph(folder / name, weight, bias, layout)
     worst = SelfTest(
         tests[0].rows,
         max(test.logit_share for test in tests),

@@ -81,8 +81,8 @@ def _show(proof: "Proof") -> None:
     feature, moves = proof.coarsest
     if moves > _LOOSE_LOGIT:
         click.echo(
-            f"warning: feature {feature!r} is so far from 0 for its spread that its rounding to "
-            f"float32 alone moves the logit by up to {moves:.2g}: subtract a typical value from "
-            "it before training and before scoring",
+            f"warning: feature {feature!r} weighs so much that its rounding to float32 alone "
+            f"moves the logit by up to {moves:.2g}: if it lies far from 0 for its spread, subtract "
+            "a typical value from it before training and before scoring",
             err=True,
         )

@@ -90,10 +90,18 @@ def load(path: Path) -> Artifact:
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in onnx.load_from_string(file.content).graph.initializer
     }
-    score = _scorer(file)
-    return Artifact(
-        path.name, file.card.to_json(), constants["weight"].reshape(-1), constants["bias"], score
-    )
+    try:
+        weight, bias, score = constants["weight"], constants["bias"], _scorer(file)
+    except Exception as reason:  # onnxruntime's exceptions share no narrower base
+        raise ArtifactError(f"{path} holds no graph of this project: {reason}") from None
+    return Artifact(path.name, file.card.to_json(), weight.reshape(-1), bias, score)
+
+
+def check_graph(path: Path, weight: Float32, bias: float, layout: str) -> None:
+    """Raise ArtifactError unless the graph in the file is, node by node, the one `build` makes."""
+    found = onnx.load_from_string(read_bytes(path)).graph
+    if found != onnx.load_from_string(build(weight, bias, layout)).graph:
+        raise ArtifactError(f"{path} holds another graph than export writes for its weights")
 
 
 def _scorer(file: ModelFile) -> Score:

@@ -14,12 +14,11 @@ from export.artifact import Score
 from export.corpus import Case
 from export.errors import ParityError
 from serve_runtime.budgets import (
-    LOWEST_LOGIT,
     PROBABILITY_ULP,
     Float32,
     Float64,
     logit_reference,
-    probability_ulp,
+    probability_error,
 )
 
 
@@ -64,7 +63,7 @@ def _prove(subject: Subject, weight: Float32, bias: float) -> Figures:
         exact, bound = logit_reference(case.rows, weight, bias)
         share = _logit_share(logit, exact, bound)
         _require(share <= 1, where, "logit", logit, exact, f"± {bound.max(initial=0):.3g} at most")
-        ulp = _probability_ulp(probability, logit)
+        ulp = probability_error(probability, logit)
         _require(ulp <= PROBABILITY_ULP, where, "probability", probability, logit,
                  f"the exact sigmoid of that logit within {PROBABILITY_ULP:g} ULP")  # fmt: skip
         rows += len(case.rows)
@@ -82,15 +81,6 @@ def _logit_share(logit: Float32, exact: Float64, bound: Float64) -> Float64:
     with np.errstate(invalid="ignore"):
         share = np.abs(logit - exact) / np.where(finite, bound, 1)
     return np.where(finite, np.where(np.isnan(share), np.inf, share), np.where(same, 0.0, np.inf))
-
-
-def _probability_ulp(probability: Float32, logit: Float32) -> Float64:
-    """ULP to the exact sigmoid from LOWEST_LOGIT up; below it 0, outside [0, 1] infinite."""
-    ulp = probability_ulp(probability, logit)
-    ulp = np.where(logit < LOWEST_LOGIT, 0.0, np.where(np.isnan(ulp), np.inf, ulp))
-    in_range = (probability >= 0) & (probability <= 1)
-    ulp = np.where(in_range, ulp, np.inf)
-    return np.where(np.isnan(logit), np.where(np.isnan(probability), 0.0, np.inf), ulp)
 
 
 def _require(

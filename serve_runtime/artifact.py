@@ -112,6 +112,11 @@ def read_models(location: Path) -> list[ModelFile]:
         raise ArtifactError(f"{location} does not exist: give a bundle folder or a model.onnx")
     if not folder:
         return [parse_model(location, read_bytes(location))]
+    if not (location / MANIFEST).exists():
+        raise ArtifactError(
+            f"cannot read {location / MANIFEST}: No such file; a bundle has one. To serve a model "
+            f"without its bundle, name the file, such as {location / MODEL_FILES[ROWS]}"
+        )
     manifest = Manifest.read(location)
     models = [
         parse_model(location / name, manifest.read_file(location, name))

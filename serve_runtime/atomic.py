@@ -27,6 +27,8 @@ def new_file(path: Path) -> Iterator[Path]:
         yield aside
         aside.chmod(0o666 & ~_umask())
         aside.replace(path)
+    except OutputError:
+        raise
     except OSError as reason:
         raise OutputError(f"cannot write {path}: {reason.strerror or reason}") from reason
     finally:
@@ -40,7 +42,11 @@ def new_folder(path: Path, *, marker: str, force: bool = False) -> Iterator[Path
     A folder that is there is an OutputError unless `force`, and then only a folder that holds
     the file `marker` (or nothing) is replaced, so that a mistyped path loses nothing.
     """
-    if path.exists() or path.is_symlink():
+    try:
+        there = path.exists() or path.is_symlink()
+    except OSError as reason:  # a name too long, say
+        raise OutputError(f"cannot write {path}: {reason.strerror}") from None
+    if there:
         if not force:
             raise OutputError(f"{path} exists: choose another name, or replace it with --force")
         if not path.is_dir() or path.is_symlink():
@@ -66,9 +72,11 @@ def new_folder(path: Path, *, marker: str, force: bool = False) -> Iterator[Path
             except OSError:
                 old.rename(path)
                 raise
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
         else:
             aside.rename(path)
+    except OutputError:
+        raise
     except OSError as reason:
         raise OutputError(f"cannot write {path}: {reason.strerror or reason}") from reason
     finally:

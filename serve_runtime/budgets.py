@@ -59,6 +59,20 @@ def sigmoid(logit: npt.NDArray[Any]) -> Float64:
     return result
 
 
+def probability_error(probability: Float32, logit: Float32) -> Float64:
+    """What is held against PROBABILITY_ULP: the ULP from LOWEST_LOGIT up, and infinity where no
+    distance is small enough.
+
+    Infinite for a probability outside [0, 1], for one above the sigmoid of LOWEST_LOGIT at a
+    lower logit, and for NaN in one of the two but not in both.
+    """
+    ulp = probability_ulp(probability, logit)
+    lowest = sigmoid(np.array([LOWEST_LOGIT]))[0] * (1 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
+    ulp = np.where(logit < LOWEST_LOGIT, np.where(probability <= lowest, 0.0, np.inf), ulp)
+    ulp = np.where((probability >= 0) & (probability <= 1) & ~np.isnan(ulp), ulp, np.inf)
+    return np.where(np.isnan(logit) & np.isnan(probability), 0.0, ulp)
+
+
 def probability_ulp(probability: Float32, logit: Float32) -> Float64:
     """ULP (of float32) between each probability and the exact sigmoid of its logit."""
     exact = sigmoid(logit)

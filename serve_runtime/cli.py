@@ -5,10 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import click
 
 from serve_runtime.errors import ServeError
+
+if TYPE_CHECKING:
+    from serve_runtime.card import ModelCard
 
 
 @contextmanager
@@ -21,9 +25,9 @@ def command_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except ServeError as reason:
-        if isinstance(reason.__cause__, BrokenPipeError):
-            raise SystemExit(1) from None
         raise click.ClickException(str(reason)) from None
+    except OSError as reason:  # standard output is full, say
+        raise click.ClickException(f"cannot write the output: {reason}") from None
 
 
 def _version() -> str:
@@ -124,15 +128,20 @@ def inspect(bundle: str, as_json: bool) -> None:
         from serve_runtime.artifact import read_models
 
         models = read_models(Path(bundle))
-    card = models[0].card
-    if as_json:
-        click.echo(card.to_json())
-        return
-    training = card.training
-    click.echo(f"model        {bundle} ({', '.join(f'{m.path.name}: {m.layout}' for m in models)})")
+        card = models[0].card
+        if as_json:
+            click.echo(card.to_json())
+            return
+        files = ", ".join(f"{model.path.name}: {model.layout}" for model in models)
+        click.echo(f"model        {bundle} ({files})")
+        _describe(card)
+
+
+def _describe(card: "ModelCard") -> None:
     click.echo(f"labels       {card.classes[0]!r} (negative), {card.classes[1]!r} (positive)")
     click.echo(f"threshold    positive where probability >= {card.threshold:g}")
     click.echo(f"missing      {card.missing}")
+    training = card.training
     for key in ("rows", "holdout_rows", "data_sha256"):
         if key in training:
             click.echo(f"{key:12s} {training[key]}")
@@ -148,7 +157,7 @@ def inspect(bundle: str, as_json: bool) -> None:
     click.echo(f"golden rows  {len(card.golden)}")
     click.echo(f"features     {len(card.feature_names)}")
     for name, low, high in zip(card.feature_names, card.feature_min, card.feature_max, strict=True):
-        click.echo(f"  {name}  [{low:g}, {high:g}]")
+        click.echo(f"  {name if name.isprintable() else repr(name)}  [{low:g}, {high:g}]")
 
 
 @main.command()
@@ -164,7 +173,7 @@ def selftest(bundle: str) -> None:
         from serve_runtime.predictor import Predictor
 
         result = Predictor(bundle).selftest()
-    click.echo(
-        f"{result.rows} golden rows within budget: logits use {result.logit_share:.1%} of theirs, "
-        f"probabilities are at most {result.probability_ulp:.2f} ULP from exact"
-    )
+        click.echo(
+            f"{result.rows} golden rows within budget: logits use {result.logit_share:.1%} of "
+            f"theirs, probabilities are at most {result.probability_ulp:.2f} ULP from exact"
+        )

@@ -79,8 +79,10 @@ def _check_kept(keep: Sequence[str]) -> None:
 
 
 def _same_file(source: str, destination: str) -> bool:
-    paths = Path(source), Path(destination)
-    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+    try:
+        return Path(source).samefile(destination)
+    except OSError:  # one is not there, or cannot be: whoever opens it will say so
+        return False
 
 
 @contextmanager
@@ -114,7 +116,11 @@ def _sink(destination: str, stack: ExitStack) -> Any:
             raise OutputError("standard output is closed: name a file with -o")
         return sys.stdout.buffer
     path = Path(destination)
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe, a device
+    try:
+        special = path.exists() and not path.is_file() and not path.is_dir()
+    except OSError as reason:  # a name too long, say
+        raise OutputError(f"cannot write {destination}: {reason.strerror}") from None
+    if special:  # a pipe, a device
         try:
             return stack.enter_context(pa.OSFile(destination, "wb"))
         except OSError as reason:

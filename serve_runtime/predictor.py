@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from serve_runtime.artifact import COLUMNS, ROWS, ModelFile, read_models
 from serve_runtime.budgets import (
-    LOWEST_LOGIT,
     PROBABILITY_ULP,
     Float32,
-    probability_ulp,
+    probability_error,
 )
 from serve_runtime.card import ModelCard
 from serve_runtime.errors import ArtifactError, ProviderError, SelfTestError
@@ -32,6 +31,8 @@ if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
 _ROW_MULTIPLE = 4
 """In the rows graph a row's bits are the same in every batch that is a multiple of this, so other
 batches are filled up with zero rows."""
+
+_INPUT = {ROWS: "features", COLUMNS: "columns"}
 
 _LOG_FATAL = 4
 """onnxruntime logs to stderr what it also raises; a library stays silent."""
@@ -150,8 +151,7 @@ class Predictor:
             block = rows if layout == ROWS else np.ascontiguousarray(rows.T)
             logit, probability = self._run(block, layout)
             share = np.abs(logit - expected) / allowed
-            ulp = np.where(logit >= LOWEST_LOGIT, probability_ulp(probability, logit), 0)
-            ulp[(probability < 0) | (probability > 1)] = np.inf
+            ulp = probability_error(probability, logit)
             for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
                 if not (s <= 1 and u <= PROBABILITY_ULP):
                     raise SelfTestError(
@@ -215,7 +215,13 @@ def _session(model: ModelFile, threads: int, providers: Sequence[str]) -> Any:
     if used[: len(providers)] != list(providers):
         raise ProviderError(f"asked for {', '.join(providers)}; onnxruntime uses {', '.join(used)}")
     width = len(model.card.feature_names)
-    (taken,) = session.get_inputs()
+    taken, *others = session.get_inputs()
+    answers = [answer.name for answer in session.get_outputs()]
+    if others or taken.name != _INPUT[model.layout] or answers != ["logit", "probability"]:
+        raise ArtifactError(
+            f"{model.path} must take {_INPUT[model.layout]} and answer logit, probability; "
+            f"it takes {taken.name} and answers {', '.join(answers)}"
+        )
     if taken.shape[1 if model.layout == ROWS else 0] != width:
         raise ArtifactError(
             f"{model.path}: the card names {width} features, the graph takes {taken.shape}"

@@ -6,6 +6,7 @@ that is scored come from the same parser with the same idea of what is missing.
 
 import csv
 import gzip
+import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ except ImportError:
 
 STDIO = "-"
 _BLOCK_BYTES = 1 << 20
-_BATCH_ROWS = 1 << 16
+_BATCH_ROWS, _BATCH_VALUES = 1 << 16, 1 << 22
 _SNIFFED_LINES = 64
 
 
@@ -77,7 +78,11 @@ def _check_file(source: str) -> None:
     path = Path(source)
     if source == STDIO:
         return
-    if path.is_dir() or not path.exists():
+    try:
+        there = path.exists()
+    except OSError as reason:  # a name too long, say
+        raise InputError(f"cannot read {path}: {reason.strerror}") from None
+    if path.is_dir() or not there:
         kind = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {kind}")
     if path.is_file() and path.stat().st_size == 0:
@@ -92,14 +97,14 @@ def _errors(source: str, columns: Sequence[str]) -> Iterator[None]:
     except (
         pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error
     ) as reason:  # fmt: skip
-        again = (lambda: _open_bytes(source)) if Path(source).is_file() else None
+        again = (lambda: _open_bytes(source)) if os.path.isfile(source) else None  # noqa: PTH113
         raise InputError(explain(source, str(reason), columns, again)) from None
 
 
 def _read_parquet(
     source: str, features: Sequence[str], others: Sequence[str], header: bool
 ) -> Iterator[Any]:
-    with pq.ParquetFile(source) as file:
+    with pq.ParquetFile(source, pre_buffer=False, buffer_size=_BLOCK_BYTES) as file:
         schema = file.schema_arrow
         _check_columns(source, schema.names, features, others)
         kinds = {name: schema.field(name).type for name in features}
@@ -107,7 +112,8 @@ def _read_parquet(
         if text:
             raise InputError(not_numbers(source, text))
         wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
-        batches = file.iter_batches(_BATCH_ROWS, columns=wanted.names)
+        rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(wanted))))
+        batches = file.iter_batches(rows, columns=wanted.names)
         yield from _converted(source, batches, wanted, features, others)
 
 
@@ -126,14 +132,18 @@ def _read_csv(
         kinds = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
         wanted = pa.schema({**kinds, **{name: pa.string() for name in others}})
         batches: Iterable[Any] = ()
+        # A line must fit into a block, or two.
+        block = max(_BLOCK_BYTES, 2 * stream.looked_at())
         with _errors(source, names):
             if first_rows:
                 batches = pyarrow.csv.open_csv(
                     pa.PythonFile(stream, mode="r"),
-                    read_options=pyarrow.csv.ReadOptions(
-                        column_names=names, block_size=_BLOCK_BYTES
+                    read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=block),
+                    parse_options=pyarrow.csv.ParseOptions(
+                        newlines_in_values=True,
+                        # In a single column a blank line is a row that misses its value.
+                        ignore_empty_lines=len(names) > 1,
                     ),
-                    parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
                     convert_options=pyarrow.csv.ConvertOptions(
                         column_types=wanted, include_columns=wanted.names
                     ),
@@ -248,6 +258,9 @@ class _Pushback:
         while line := self._rest.readline():
             self._head += line
             yield line.decode("utf-8-sig" if len(self._head) == len(line) else "utf-8")
+
+    def looked_at(self) -> int:
+        return len(self._head)
 
     def drop_head(self) -> None:
         self._head = b""

@@ -25,6 +25,8 @@ HISTORY: Final = "history.csv"
 RECIPE: Final = "recipe.toml"
 FORMAT_VERSION: Final = 1
 
+_NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
+"""What torch.load and a foreign document raise."""
 _SAMPLE_ROWS = 256
 _SAMPLE_VALUES = 1 << 16
 
@@ -124,15 +126,26 @@ def read(folder: Path) -> Run:
                 "train again"
             )
         card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
-        run = Run(saved["state_dict"], saved["sample"].numpy(), card)
+        run = Run(
+            {name: t.detach() for name, t in saved["state_dict"].items()},
+            saved["sample"].detach().numpy(),
+            card,
+        )
         width = len(card.feature_names)
         shapes = {name: tuple(tensor.shape) for name, tensor in run.state_dict.items()}
+        tensors = [*run.state_dict.values(), saved["sample"]]
         if shapes != {"0.weight": (1, width), "0.bias": (1,)} or run.sample.shape[1:] != (width,):
             raise RunError(
                 f"{path}: the card names {width} features, the weights are {shapes} and the "
                 f"sample of rows has shape {run.sample.shape}"
             )
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as reason:
+        if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors):
+            raise RunError(f"{path}: weights and sample must be finite float32: train again")
+        if not len(run.sample):
+            raise RunError(f"{path} holds no sample of training rows: train again")
+    except RunError:
+        raise
+    except _NOT_OURS as reason:
         raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
     except AttributeError:
         raise RunError(f"{path} is no checkpoint of this project: a tensor is missing") from None

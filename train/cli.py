@@ -1,5 +1,7 @@
 """The command line of training: options over a recipe, progress, and a closing table."""
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,11 +92,19 @@ def main(
         out = out or Path("runs") / name
         from train.run import train
 
-        result = train(recipe, out, force=force, watch=_Progress(recipe), say=click.echo)
+        result = train(recipe, out, force=force, watch=_Progress(recipe), say=_say)
         from train.metrics import report
     except ServeError as reason:
         raise click.ClickException(str(reason)) from None
-    click.echo(f"\n{report(result.metrics)}\n\nrun: {out}")
+    _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+
+
+def _say(text: str) -> None:
+    """Print; where nobody reads any more, train on in silence rather than lose the run."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _recipe(
@@ -151,5 +161,6 @@ class _Progress:
                         f"  validation cost {record.validation_cost:.6f}"
                         f"  accuracy {record.validation_accuracy:.2%}"
                     )
-                bar.write(line)
+                with bar.external_write_mode():
+                    _say(line)
             yield record

@@ -99,6 +99,8 @@ def _as_number(value: Label | None) -> Label | None:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
+        if "_" in value:  # Python's digit separator, nobody's number in a table
+            return None
         try:
             return int(value)  # all its digits, where a float may lose some
         except ValueError:
@@ -117,7 +119,8 @@ def _check(values: Sequence[Label | None], source: str) -> None:
     for row, value in enumerate(values):
         if value is None or value == "" or value != value:
             raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
-        if not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+        whole = isinstance(value, int) and not -(2**63) <= value < 2**63
+        if whole or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
             raise DataError(
                 f"{source}: labels must be texts, finite numbers or true and false; "
                 f"data row {row + 1} holds {value!r}"

@@ -47,7 +47,11 @@ def report(parts: Mapping[str, Metrics]) -> str:
     for name, m in parts.items():
         auc = "-" if m["auc"] is None else f"{m['auc']:.4f}"
         lines.append(
-            f"{name:<10}{m['rows']:>10,.0f}{m['features']:>10,.0f}{m['cost']:>10.6f}"
-            f"{m['accuracy']:>10.2%}{auc:>10}{m['log_loss']:>10.6f}"
+            f"{name:<10}{m['rows']:>10,.0f}{m['features']:>10,.0f}{_cost(m['cost'])}"
+            f"{m['accuracy']:>10.2%}{auc:>10}{_cost(m['log_loss'])}"
         )
     return "\n".join(lines)
+
+
+def _cost(value: float | None) -> str:
+    return f" {value:>9.6f}" if value is not None and value < 100 else f" {value:>9.4g}"

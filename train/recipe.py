@@ -83,16 +83,23 @@ class Log:
 
 _SECTIONS: dict[str, type] = {"data": Data, "model": Model, "optimizer": Optimizer, "log": Log}
 
+
+def _is_text(path: str) -> bool:
+    """Not empty, and writable into a recipe: a file name that is no UTF-8 has lone surrogates."""
+    return bool(path) and not any("\ud800" <= c <= "\udfff" for c in path)
+
+
 # What a value must be: the types that TOML may give, a check, and how a message says it.
 _number = (int, float)
 _LARGEST = (2 - 2**-23) * 2.0**127
+_MOST_POINTS = 10**8
 _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
-    "data.file": ((str,), bool, "a path"),
+    "data.file": ((str,), _is_text, "a path, in UTF-8"),
     "data.points": ((dict,), lambda v: v.keys() == {"x", "y"}, "{x = [[…], …], y = […]}"),
     "data.simulate": (
         (dict,),
         lambda v: _is_line(v),
-        "{n, low, high, w0, w1}, numbers, a whole n >= 2, low < high",
+        "{n, low, high, w0, w1}, numbers, a whole n >= 2, low < high, n <= 10⁸",
     ),
     "data.builtin": ((str,), bool, "the name of a scikit-learn data set"),
     "data.target": ((str, int), lambda v: True, "a column's name or position"),
@@ -102,7 +109,7 @@ _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
     "data.drop": ((list,), lambda v: all(isinstance(n, str) for n in v), "column names"),
     "data.holdout": (
         (int, float, str),
-        lambda v: bool(v) if isinstance(v, str) else 0 <= v < 1,
+        lambda v: _is_text(v) if isinstance(v, str) else 0 <= v < 1,
         "a fraction from 0 to less than 1, or a path",
     ),
     "model.init": (
@@ -226,7 +233,8 @@ def _is_line(simulate: dict[str, Any]) -> bool:
         simulate.keys() == {"n", "low", "high", "w0", "w1"}
         and all(isinstance(v, _number) and math.isfinite(v) for v in simulate.values())
         and isinstance(simulate["n"], int)
-        and simulate["n"] >= 2
+        and 2 <= simulate["n"] <= _MOST_POINTS
+        and math.isfinite(simulate["high"] - simulate["low"])
         and simulate["low"] < simulate["high"]
     )
 

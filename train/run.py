@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def train(
         metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
         if holdout:
             metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss, part="hold-out")
+        _warn_if_worse_than_guessing(table, metrics["training"], say)
         card = _card(recipe, table, holdout, served, metrics)
         checkpoint.write(
             folder,
@@ -92,12 +94,21 @@ def train(
                     "mean": torch.from_numpy(scaling.mean),
                     "scale": torch.from_numpy(scaling.scale),
                 },
-                "optimizer": optimizer.state_dict(),
+                "optimizer": _on_cpu(optimizer.state_dict()),
                 "generator": shuffle.get_state(),
             },
         )
         (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     return Result(metrics, constant, card)
+
+
+def _on_cpu(state: Any) -> Any:
+    """The same nested state with every tensor on the CPU, so that any machine can load it."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    if isinstance(state, dict):
+        return {key: _on_cpu(value) for key, value in state.items()}
+    return state
 
 
 def _tables(recipe: Recipe) -> tuple[Table, Table | None]:
@@ -153,6 +164,20 @@ def _fold(model: nn.Sequential, scaling: Scaling) -> nn.Sequential:
     served = build(len(folded), "zeros", 0)
     set_parameters(served, torch.from_numpy(values[None, :-1]), torch.from_numpy(values[-1:]))
     return served
+
+
+def _warn_if_worse_than_guessing(
+    table: Table, metrics: Metrics, say: Callable[[str], None]
+) -> None:
+    share = float(table.labels.mean())
+    guess = -(share * math.log(share) + (1 - share) * math.log(1 - share))
+    reached = metrics["log_loss"]
+    assert reached is not None
+    if reached > guess + 1e-6:  # a model of zero weights may round to just above
+        say(
+            f"warning: a log loss of {reached:.4g} is worse than always answering the share of "
+            f"positives ({guess:.4g}): try a smaller --lr, --standardize, or more --epochs"
+        )
 
 
 def _card(

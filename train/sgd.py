@@ -108,7 +108,7 @@ def fit(
             reach = float(torch.dot(weight[0].abs(), largest) + bias.abs())
             if not reach * count < _FLOAT32_MAX:
                 cost = loss.cost(logits(rows.features, weight, bias), rows.labels)
-                if not math.isfinite(float(cost)):
+                if not all(bool(t.isfinite().all()) for t in (cost, weight, bias)):
                     raise _diverged(updates, epoch, spec, rows)
 
 

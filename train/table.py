@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from serve_runtime.budgets import sigmoid
 from serve_runtime.card import Label
+from serve_runtime.columnar import check_names
+from serve_runtime.errors import InputError
 from train.errors import DataError
 from train.labels import Classes, find_classes
 from train.recipe import Data
@@ -97,11 +99,10 @@ def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
     if path == "-":
         raise DataError("training reads its data more than once: give a file, not standard input")
     columns = read_column_names(path, header=data.header)
-    nameless = [i + 1 for i, name in enumerate(columns) if not name]
-    if nameless:
-        raise DataError(
-            f"{path}: column {nameless[0]} has no name: name it, or write the file without it"
-        )
+    try:
+        check_names(columns, columns)
+    except InputError as reason:
+        raise DataError(f"{path}: {reason}") from None
     target = _target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {target!r} cannot be one of the features")
@@ -109,6 +110,11 @@ def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
         names = _chosen(data, path, [name for name in columns if name != target])
     else:
         names = like.feature_names
+    if "" in names:
+        raise DataError(
+            f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
+            "--features, or write the file without it (pandas: index=False)"
+        )
     batches = list(open_table(path, names, [target], header=data.header))
     if not sum(batch.num_rows for batch in batches):
         raise DataError(f"{path} has no rows below its header")
@@ -205,9 +211,11 @@ def _checked(
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:
+    from serve_runtime.tables import is_parquet
+
     target = data.target
     if target is None:
-        if not data.header and not path.lower().endswith((".parquet", ".pq")):
+        if not data.header and not is_parquet(path):
             return columns[-1]
         usual = [name for name in columns if name.lower() in _TARGET_NAMES]
         if len(usual) == 1:

@@ -137,7 +137,9 @@ def test_a_card_of_another_width_is_refused(card, tmp_path):
 
 def test_a_card_that_mistakes_the_layout_is_refused(card, tmp_path):
     edited = replace(card, graph_sha256={"rows": card.graph_sha256["columns"]})
-    with pytest.raises(ArtifactError, match="names 2 features, the graph takes"):
+    with pytest.raises(
+        ArtifactError, match="must take features and answer logit, probability; it takes columns"
+    ):
         Predictor(write_model(tmp_path / "model.onnx", edited, layout="columns"))
 
 

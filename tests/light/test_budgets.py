@@ -89,3 +89,10 @@ def test_a_non_finite_row_has_no_finite_reference(value):
     logit, bound = budgets.logit_reference(rows, np.ones(2, np.float32), 0.0)
     assert np.isfinite(logit).tolist() == [False, True]
     assert np.isfinite(bound).tolist() == [False, True]
+
+
+def test_below_the_lowest_logit_a_probability_must_still_be_tiny():
+    logit = np.array([-100, -100, -87.5, np.nan, np.nan, 0, 0], np.float32)
+    probability = np.array([0, 1, 1e-38, np.nan, 0.5, 1.5, np.nan], np.float32)
+    expected = [0, np.inf, 0, 0, np.inf, np.inf, np.inf]
+    assert budgets.probability_error(probability, logit).tolist() == expected

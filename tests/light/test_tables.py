@@ -242,3 +242,10 @@ def test_parquet_that_is_none_is_refused(table, tmp_path):
     pq.write_table(twice, tmp_path / "t.parquet")
     with pytest.raises(InputError, match="more than one is named x2"):
         list(open_table(str(tmp_path / "t.parquet"), NAMES))
+
+
+def test_a_blank_line_in_a_single_column_is_a_missing_value(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("x1\n1\n\n2\n")
+    (batch,) = open_table(str(path), ["x1"])
+    assert batch.column(0).to_pylist() == [1, None, 2]

@@ -40,6 +40,7 @@ def test_every_python_block_is_followed_by_its_output() -> None:
     assert [BLOCKS[i + 1][0] for i, block in enumerate(BLOCKS) if block[0] == "python"] == [
         "text",
         "text",
+        "text",
     ]
 
 

@@ -216,3 +216,9 @@ def test_cuda_agrees_with_cpu(cuda, batch_size, named_recipe, train_recipe, flat
     assert [r["cost"] for r in runs[0].history] == pytest.approx(
         [r["cost"] for r in runs[1].history], rel=1e-4
     )
+
+
+def test_infinite_weights_are_divergence_though_squared_error_stays_finite(run_fit):
+    rows = Rows(torch.tensor([[1e38, -1e38, 2e38]]), torch.tensor([1.0, 0.0, 1.0]))
+    spec = Optimizer(loss="mse", lr=1e3, epochs=5)
+    assert divergence(run_fit, spec, rows)[0] == 1

@@ -207,6 +207,69 @@ def test_a_graph_with_onnx_own_sigmoid_is_out_of_budget(
         verify_bundle(bundle)
 
 
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_a_graph_that_drops_the_bias_is_refused_though_resealed(
+    bundle: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    build = onnx_graph.build
+
+    def without_bias(weight: np.ndarray, bias: float, wanted: str) -> bytes:
+        model = onnx.load_from_string(build(weight, bias, wanted))
+        if wanted == layout:
+            del model.graph.node[0].input[2]
+            kept = [c for c in model.graph.initializer if c.name != "bias"]
+            del model.graph.initializer[:]
+            model.graph.initializer.extend(kept)
+        return bytes(model.SerializeToString(deterministic=True))
+
+    monkeypatch.setattr(onnx_graph, "build", without_bias)
+    write_models(bundle, *weights_of(bundle), card_of(bundle))
+    with pytest.raises(ArtifactError, match="holds no graph of this project: 'bias'"):
+        verify_bundle(bundle)
+
+
+def test_a_graph_with_a_node_too_many_is_refused_though_it_scores_alike(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+    from onnx import helper
+
+    build = onnx_graph.build
+
+    def with_spare_node(weight: np.ndarray, bias: float, layout: str) -> bytes:
+        model = onnx.load_from_string(build(weight, bias, layout))
+        model.graph.node.append(helper.make_node("Abs", ["logit"], ["unused"]))
+        return bytes(model.SerializeToString(deterministic=True))
+
+    weights, card = weights_of(bundle), card_of(bundle)
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_graph, "build", with_spare_node)
+        write_models(bundle, *weights, card)
+    with pytest.raises(ArtifactError, match="another graph than export writes"):
+        verify_bundle(bundle)
+
+
+def test_training_rows_of_another_width_are_refused(bundle: Path) -> None:
+    path = bundle / "parity.json"
+    document = json.loads(path.read_text())
+    del document["sha256"]
+    document["training_rows"]["shape"] = [320, 4]
+    path.write_text(seal(document, indent=1))
+    reseal(bundle)
+    with pytest.raises(BundleError, match=r"have shape \(320, 4\), the models take 5 features"):
+        verify_bundle(bundle)
+
+
+def test_a_manifest_that_lists_an_absent_file_is_refused(bundle: Path) -> None:
+    (bundle / "evil.bin").write_bytes(b"")
+    reseal(bundle)
+    (bundle / "evil.bin").unlink()
+    with pytest.raises(BundleError, match=r"evil\.bin: listed in its manifest, but not part"):
+        verify_bundle(bundle)
+
+
 def _with_sigmoid(build, layout):  # type: ignore[no-untyped-def]
     """`build`, but with ONNX's Sigmoid in place of the exact form in one layout."""
     import onnx
