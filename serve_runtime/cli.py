@@ -21,13 +21,26 @@ def command_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit; give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         raise SystemExit(1) from None
     except ServeError as reason:
+        _give_up_stdout()
         raise click.ClickException(str(reason)) from None
     except OSError as reason:  # standard output is full, say
+        _give_up_stdout()
         raise click.ClickException(f"cannot write the output: {reason}") from None
+
+
+def _give_up_stdout() -> None:
+    """If standard output takes no more, send the rest nowhere.
+
+    The interpreter flushes it once more at exit, and would fail again with a code of its own.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version() -> str:
