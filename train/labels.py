@@ -119,8 +119,8 @@ def _check(values: Sequence[Label | None], source: str) -> None:
     for row, value in enumerate(values):
         if value is None or value == "" or value != value:
             raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
-        whole = isinstance(value, int) and not -(2**63) <= value < 2**63
-        if whole or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+        too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+        if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
             raise DataError(
                 f"{source}: labels must be texts, finite numbers or true and false; "
                 f"data row {row + 1} holds {value!r}"
