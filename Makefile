@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
-.PHONY: help setup run test lint train export verify score wheel examples clean
+.PHONY: help setup run test lint train export verify prove-sigmoid parity-matrix docs score wheel \
+	examples clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(VENV)/ready ## make .venv with everything that training, exporting and testing need
 
@@ -53,6 +54,20 @@ export: setup ## RUN= [BUNDLE=]: export a run, proven, into a bundle
 verify: setup ## BUNDLE=: prove a bundle again from its files
 	$(BIN)/python -m export verify "$(BUNDLE)"
 
+prove-sigmoid: setup ## run all 2³² float32 logits through the sigmoid of the exported graph (minutes)
+	$(BIN)/python -m export sigmoid $(ARGS)
+
+parity-matrix: setup ## [RUNTIMES=] [TORCH=]: prove bundles on onnxruntime old and new, each in its own environment
+	$(BIN)/python -m train --recipe recipes/breast-cancer.toml --out runs/matrix/breast-cancer --force
+	$(BIN)/python -m train --recipe recipes/calendar-years.toml --out runs/matrix/calendar-years --force
+	for name in breast-cancer calendar-years; do \
+		$(BIN)/python -m export bundle runs/matrix/$$name bundles/matrix/$$name --force; done
+	$(BIN)/python -m export runtimes bundles/matrix/breast-cancer bundles/matrix/calendar-years \
+		$(foreach minor,$(RUNTIMES),--only $(minor)) $(foreach python,$(TORCH),--torch $(python))
+
+docs: setup ## [TORCH=]: make every figure of docs/parity.md again (about 20 minutes)
+	$(BIN)/python -m docs.figures $(foreach python,$(TORCH),--torch $(python)) $(ARGS)
+
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
 	$(BIN)/serve-runtime score "$(BUNDLE)" "$(INPUT)" --output "$(OUTPUT)" $(ARGS)
 
@@ -63,4 +78,4 @@ examples: setup ## run every example
 	$(BIN)/python -m pytest tests/pipeline/test_examples.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis runs bundles
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles

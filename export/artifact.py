@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy.typing as npt
 
 from serve_runtime.budgets import Float32
+from train.affine import Affine
 
-Score = Callable[[Float32], tuple[Float32, Float32]]
-"""Rows (n, d), C-contiguous float32, to logits and probabilities (n,) float32."""
+Scores = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Logits and probabilities, each (n,): float32, or float64 from an oracle of that width."""
+
+Score = Callable[[Float32], Scores]
+"""Rows (n, d), C-contiguous float32, to their scores."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,6 @@ class Artifact:
     """The file's name."""
     card: str
     """The text of the card that it carries."""
-    weight: Float32
-    """(d,)"""
-    bias: Float32
-    """(1,)"""
+    affine: Affine
+    """The values that it holds."""
     score: Score
-
-
-def torch_score(module: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]) -> Score:
-    """Score with a torch module that answers (logit, probability), each (n, 1)."""
-
-    @torch.no_grad()
-    def score(rows: Float32) -> tuple[Float32, Float32]:
-        logit, probability = module(torch.from_numpy(rows))
-        return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
-
-    return score

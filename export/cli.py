@@ -11,6 +11,10 @@ from serve_runtime.errors import ServeError
 
 if TYPE_CHECKING:
     from export.bundle import Proof
+    from export.folding import Folding
+
+# Of export.sigmoid_kernels, which is too slow to import for a --help.
+_KERNELS = ("exported", "exported-rows", "torchscript", "torch", "plain-negation", "onnx-sigmoid")
 
 # Moving a logit by this much moves a probability by at most a quarter of it.
 _LOOSE_LOGIT = 1e-3
@@ -36,7 +40,7 @@ def main() -> None:
 @click.option(
     "--sample/--no-sample",
     default=True,
-    help="Whether parity.json keeps some training rows, so that verify can use them.",
+    help="Whether parity.json keeps some rows of the data, so that verify can use them.",
 )
 def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
     """Export RUN into the folder BUNDLE; nothing appears unless every artifact is proven.
@@ -55,29 +59,98 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
 
 @main.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-def verify(bundle: Path) -> None:
+@click.option(
+    "--rows",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Prove it on N more generated rows, of any logit and far outside the ranges.",
+)
+@click.option("--by-logit", is_flag=True, help="Show the figures for each range of the logit too.")
+def verify(bundle: Path, rows: int, by_logit: bool) -> None:
     """Prove BUNDLE again from its files alone; exit 1 and say where if a proof fails.
 
     \b
     Example:
-      python -m export verify bundles/churn
-    """
+      python -m export verify bundles/churn --rows 1000000
+    """  # fmt: skip
     with _command_errors():
-        from export.bundle import verify_bundle
+        from tqdm import tqdm
 
-        proof = verify_bundle(bundle)
+        from export import report
+        from export.bundle import verify_bundle
+        from export.certificate import VERDICT
+
+        proof = verify_bundle(
+            bundle, rows=rows, watch=lambda blocks: tqdm(blocks, unit=" blocks", disable=None)
+        )
     _show(proof)
-    click.echo(f"\n{bundle}: every file is the one exported, every score is inside its budget")
+    if by_logit:
+        click.echo(f"\n{report.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
+        click.echo(f"\n{report.between(proof.parity).text()}")
+    click.echo(f"\n{bundle}: every file is the one exported, {VERDICT}")
+
+
+@main.command()
+@click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="1.N",
+    help="This minor release of onnxruntime; may be repeated; default: all supported.",
+)
+@click.option(
+    "--torch",
+    "torches",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="A Python whose torch is to prove TorchScript.",
+)
+@click.option(
+    "--environments",
+    default=".matrix",
+    show_default=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Where the environments are kept.",
+)
+def runtimes(
+    bundles: tuple[Path, ...], only: tuple[str, ...], torches: tuple[Path, ...], environments: Path
+) -> None:
+    """Prove BUNDLES on runtimes old and new, each in its own environment; exit 1 if one fails.
+
+    \b
+    Example:
+      python -m export runtimes bundles/churn --only 1.15 --only 1.31
+    """  # fmt: skip
+    with _command_errors():
+        from export.runtimes import MINORS, prove, require, table
+
+        if unknown := set(only) - set(MINORS):
+            raise click.BadParameter(
+                f"supported are {MINORS[0]} to {MINORS[-1]}; got {', '.join(sorted(unknown))}"
+            )
+        absolute = [bundle.resolve() for bundle in bundles]
+        outcomes = []
+        for outcome in prove(absolute, only or MINORS, torches, environments.resolve()):
+            outcomes.append(outcome)
+            click.echo(f"{outcome.runtime}, {outcome.bundle.name}: "
+                       f"{outcome.problem or 'within budget'}", err=True)  # fmt: skip
+        click.echo(table(outcomes).text())
+        require(outcomes)
 
 
 def _show(proof: "Proof") -> None:
-    from export.parity import report
+    from export.report import overview
 
-    click.echo(report(proof.figures))
-    click.echo(
-        f"golden rows: {proof.selftest.rows}, logits use {proof.selftest.logit_share:.1%} of their "
-        f"budget; a training row's logit is good to ± {proof.logit_bound:.2g}"
-    )
+    click.echo(overview(proof.parity).text())
+    golden = f"golden rows: {proof.selftest.rows}, logits use {proof.selftest.logit_share:.1%} of "
+    golden += "their budget"
+    if proof.logit_bound:
+        golden += f"; the logit of a sampled row is good to ± {proof.logit_bound:.2g}"
+    click.echo(golden)
+    click.echo(_weights(proof.folding))
     feature, moves = proof.coarsest
     if moves > _LOOSE_LOGIT:
         click.echo(
@@ -86,3 +159,50 @@ def _show(proof: "Proof") -> None:
             "a typical value from it before training and before scoring",
             err=True,
         )
+
+
+def _weights(folding: "Folding") -> str:
+    written, other = folding.written, folding.subtract_first.total
+    if folding.form == "subtract-first":
+        other = folding.folded.total
+    return (
+        f"weights: {folding.form}; within the training ranges a logit is within "
+        f"{written.total:.2g} of the trained model's, of which rounding the weights is "
+        f"{written.rounding / written.total:.1%} (folding owes {folding.share:.0%} of the folded "
+        f"graph's total; the other graph's is {other:.2g})"
+    )
+
+
+@main.command("sigmoid")
+@click.option(
+    "--kernel",
+    default="exported",
+    show_default=True,
+    type=click.Choice([*_KERNELS, "all"]),
+    help="What computes the probability: the exported graph (columns or rows) must be proven, "
+    "the others are only reported.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="About N logits, as many from each range, instead of all.",
+)
+def prove_sigmoid(kernel: str, sample: int | None) -> None:
+    """Hold the probability against the exact sigmoid on every float32 logit; exit 1 and say where
+    if the exported graph fails.
+
+    \b
+    Example:
+      python -m export sigmoid --sample 1000000
+    """
+    with _command_errors():
+        from export.sigmoid import prove, report, require
+        from export.sigmoid_kernels import KERNELS, REQUIRED
+
+        proofs = {}
+        for name in KERNELS if kernel == "all" else [kernel]:
+            proofs[name] = prove(name, KERNELS[name](), sample=sample, progress=True)
+            click.echo(report(proofs[name]) + "\n")
+        for name in REQUIRED & proofs.keys():
+            require(proofs[name])

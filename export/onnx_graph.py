@@ -4,44 +4,59 @@ Rows: features [batch, d] -> logit, probability [batch, 1], as Gemm(W, features�
 the left operand, since onnxruntime's Gemm(features, Wᵀ) is slower. Columns: columns [d, batch] ->
 [1, batch], as Gemm(W, columns), which reads Arrow columns as they lie.
 
-The sigmoid is Neg, Exp, Add, Reciprocal. onnxruntime's own Sigmoid returns exact zeros below a
-logit of about -18 and is off by thousands of ULP before that.
+Where the weights have a centre, a Sub before the Gemm takes it off (see export.folding).
+
+The sigmoid is spelled out as 1 / (1 + exp(-logit)): onnxruntime's own Sigmoid returns exact zeros
+below a logit of about -18, is off by thousands of ULP before that, falls while the logit rises, and
+leaves [0, 1] (docs/parity.md). The negation goes by way of -2 - logit, then + 2, which rounds
+positive logits to the spacing of logit + 2 (2⁻²² below 2) and negative ones above -1 to multiples
+of 2⁻²³, and is exact below: the probability moves by half a unit in its last place at most. With a
+plain negation it is not monotone: onnxruntime's float32 Exp wavers by a unit between arguments of
+-0.25 and -0.03, where float32 logits lie closer together than its results.
 """
 
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from export.artifact import Artifact, Score
-from serve_runtime.artifact import COLUMNS, MODEL_FILES, ROWS, ModelFile, parse_model, read_bytes
-from serve_runtime.budgets import Float32
+from export.artifact import Artifact
+from export.runtime import scorer
+from serve_runtime.artifact import MODEL_FILES, ROWS, parse_model, read_bytes
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
+from train.affine import Affine
 
 OPSET = 13
 IR_VERSION = 7
 
 
-def build(weight: Float32, bias: float, layout: str) -> bytes:
+def build(affine: Affine, layout: str) -> bytes:
     """The serialized model for `layout` (ROWS or COLUMNS), card not included."""
-    width, rows = len(weight), layout == ROWS
+    width, rows = len(affine.weight), layout == ROWS
     taken = "features" if rows else "columns"
     logit, probability = ("z", "p") if rows else ("logit", "probability")
-    nodes = [
-        helper.make_node("Gemm", ["weight", taken, "bias"], [logit], transB=int(rows)),
-        helper.make_node("Neg", [logit], ["negated"]),
+    constants = {
+        "weight": affine.weight.reshape(1, width),
+        "bias": np.array([affine.bias], np.float32),
+        "minus_two": np.array(-2, np.float32),
+        "two": np.array(2, np.float32),
+        "one": np.array(1, np.float32),
+    }
+    nodes, multiplied = [], taken
+    if affine.center is not None:
+        constants["center"] = affine.center.reshape((1, width) if rows else (width, 1))
+        multiplied = "centered"
+        nodes.append(helper.make_node("Sub", [taken, "center"], [multiplied]))
+    nodes += [
+        helper.make_node("Gemm", ["weight", multiplied, "bias"], [logit], transB=int(rows)),
+        helper.make_node("Sub", ["minus_two", logit], ["shifted"]),
+        helper.make_node("Add", ["shifted", "two"], ["negated"]),
         helper.make_node("Exp", ["negated"], ["exponential"]),
         helper.make_node("Add", ["exponential", "one"], ["denominator"]),
         helper.make_node("Reciprocal", ["denominator"], [probability]),
-    ]  # fmt: skip
-    constants = {
-        "weight": weight.reshape(1, width),
-        "bias": np.array([bias], np.float32),
-        "one": np.array(1, np.float32),
-    }
+    ]
     if rows:
         nodes += [
             helper.make_node("Reshape", [source, "one_column"], [result])
@@ -91,32 +106,26 @@ def load(path: Path) -> Artifact:
         for tensor in onnx.load_from_string(file.content).graph.initializer
     }
     try:
-        weight, bias, score = constants["weight"], constants["bias"], _scorer(file)
+        center = constants["center"].reshape(-1) if "center" in constants else None
+        affine = Affine(constants["weight"].reshape(-1), float(constants["bias"][0]), center)
+        score = scorer(file.content, file.layout)
     except Exception as reason:  # onnxruntime's exceptions share no narrower base
         raise ArtifactError(f"{path} holds no graph of this project: {reason}") from None
-    return Artifact(path.name, file.card.to_json(), weight.reshape(-1), bias, score)
+    return Artifact(path.name, file.card.to_json(), affine, score)
 
 
-def check_graph(path: Path, weight: Float32, bias: float, layout: str) -> None:
-    """Raise ArtifactError unless the graph in the file is, node by node, the one `build` makes."""
-    found = onnx.load_from_string(read_bytes(path)).graph
-    if found != onnx.load_from_string(build(weight, bias, layout)).graph:
-        raise ArtifactError(f"{path} holds another graph than export writes for its weights")
-
-
-def _scorer(file: ModelFile) -> Score:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
-
-    def score(rows: Float32) -> tuple[Float32, Float32]:
-        if file.layout == COLUMNS:
-            logit, probability = session.run(None, {"columns": np.ascontiguousarray(rows.T)})
-        else:
-            logit, probability = session.run(None, {"features": rows})
-        return logit.reshape(-1), probability.reshape(-1)
-
-    return score
+def check_graph(path: Path, affine: Affine, layout: str) -> None:
+    """Raise ArtifactError unless the model in the file is, node by node, the one `build` makes."""
+    found, made = (
+        onnx.load_from_string(content) for content in (read_bytes(path), build(affine, layout))
+    )
+    del found.metadata_props[:]  # the card
+    if found != made:
+        names = [field.name for field in found.DESCRIPTOR.fields]
+        different = [name for name in names if getattr(found, name) != getattr(made, name)]
+        raise ArtifactError(
+            f"{path} holds another {', '.join(different)} than export writes for its weights"
+        )
 
 
 def _tensor(name: str, *shape: int | str) -> onnx.ValueInfoProto:

@@ -1,110 +1,293 @@
 """The proof that artifacts score like the model: every score inside a derived budget.
 
-The budgets and their derivation are in serve_runtime.budgets. The reference is float64 arithmetic
-on the float32 weights, so nothing is compared with another float32 result.
+The budgets and their derivation are in serve_runtime.budgets. The reference is the exact function
+of the float32 values; nothing is judged by another float32 result, though all are also compared
+with one another.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from export.artifact import Score
+from export.artifact import Score, Scores
 from export.corpus import Case
 from export.errors import ParityError
+from export.failure import as_test
 from serve_runtime.budgets import (
+    LOWEST_LOGIT,
     PROBABILITY_ULP,
-    Float32,
     Float64,
-    logit_reference,
+    probability_budget,
     probability_error,
+    probability_ulp,
+    sigmoid,
 )
+from train.affine import Affine
+
+EDGES: Final = (-104.0, -88.7, -87.0, -18.0, -8.0, 0.0, 8.0, 18.0, 88.7, 104.0)
+"""Between these, figures are kept apart by the exact logit: [-8, 0), [0, 8), …"""
+
+RANGES: Final = (
+    *(f"[{low:g}, {high:g})" for low, high in pairwise((-np.inf, *EDGES, np.inf))),
+    "any, bound ≥ 1",
+)
+"""Their names. The last is of rows whose logit float32 cannot promise to 1, whatever it is."""
+
+_LOOSE = len(EDGES) + 1
+
+_SIZES = np.array([0, 1, 2, 4, 5, 6])
+"""Figures that are no shares of a budget; of loose rows they say nothing."""
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that scores, and the cases it is held against."""
+    """Something that scores."""
 
     name: str
     score: Score
-    cases: Sequence[Case]
+    finite_only: bool = False
+    """Whether it refuses NaN, infinities and terms that overflow, as a Predictor does."""
+    wide: bool = False
+    """Whether it is an oracle that answers in float64; everything exported answers in float32."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The largest errors of one kind of score."""
+
+    absolute: float
+    relative: float
+    ulp: float
+    share: float
+    """Of the row's own budget; 1 is the limit."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The worst that was seen of one subject."""
+    """The worst that was seen of one subject, in one range of logits or in all.
+
+    Over all ranges, sizes are of the rows whose logit bound is below 1, shares of every row.
+    """
 
     rows: int
-    logit_error: float
-    """Largest |logit - exact|."""
-    logit_share: float
-    """Largest share of the row's own logit bound; 1 is the limit."""
-    probability_ulp: float
-    """Largest distance to the exact sigmoid of the logit, for logits from -87 up."""
+    logit: Errors
+    """Against the exact logit; its budget is the a-priori bound."""
+    probability: Errors
+    """Against the exact sigmoid of the exact logit; its budget is probability_budget."""
+    kernel_ulp: float
+    """ULP between a probability and the exact sigmoid of its own logit, from -87 up."""
 
 
-def prove(subjects: Iterable[Subject], weight: Float32, bias: float) -> Mapping[str, Figures]:
-    """Hold each subject against float64. Raises ParityError at the first score out of budget."""
-    return {subject.name: _prove(subject, weight, bias) for subject in subjects}
+@dataclass(frozen=True)
+class Measured:
+    """What was found of one subject."""
+
+    overall: Figures
+    buckets: Mapping[str, Figures]
+    """By range of the exact logit; ranges without rows are left out."""
+    problem: str | None
+    """The first score that left its budget, None where none did."""
+    outside: int
+    """How many rows left their budget."""
 
 
-def _prove(subject: Subject, weight: Float32, bias: float) -> Figures:
-    rows, errors, shares, ulps = 0, [0.0], [0.0], [0.0]
-    for case in subject.cases:
-        logit, probability = subject.score(case.rows)
-        where = f"{subject.name}, {case.name}"
+@dataclass(frozen=True)
+class Parity:
+    """Every subject against the exact scores, and against each other."""
+
+    subjects: Mapping[str, Measured]
+    between: Mapping[str, Mapping[str, tuple[float, float]]]
+    """For each pair: the largest difference of logits as a share of both budgets, and of
+    probabilities in float32 steps."""
+
+    def require(self) -> None:
+        """Raise ParityError if any subject left its budget."""
+        for measured in self.subjects.values():
+            if measured.problem:
+                raise ParityError(measured.problem)
+
+
+def measure(subjects: Sequence[Subject], cases: Iterable[Case], affine: Affine) -> Parity:
+    """Hold all subjects against the exact scores of `affine`, and against each other."""
+    tallies = [_Tally(subject, affine) for subject in subjects]
+    pairs = {(i, j): np.zeros(2) for j in range(len(subjects)) for i in range(j)}
+    for case in cases:
+        exact, bound = affine.reference(case.rows)
+        proven = np.isfinite(exact) & np.isfinite(bound)
+        given: list[Scores | None] = []
+        for tally in tallies:
+            # What a Predictor refuses, its own tests show.
+            rows = proven if tally.subject.finite_only and not proven.all() else None
+            given.append(tally.add(case if rows is None else _only(case, rows), exact, bound, rows))
+        for (i, j), worst in pairs.items():
+            one, other = given[i], given[j]
+            if one is not None and other is not None:
+                np.maximum(worst, _difference(one, other, exact, bound), out=worst)
+    between: dict[str, dict[str, tuple[float, float]]] = {}
+    for (i, j), (share, steps) in pairs.items():
+        between.setdefault(subjects[j].name, {})[subjects[i].name] = (float(share), float(steps))
+    return Parity({t.subject.name: t.result() for t in tallies}, between)
+
+
+class _Tally:
+    """One subject's figures, case by case."""
+
+    def __init__(self, subject: Subject, affine: Affine) -> None:
+        self.subject, self._affine = subject, affine
+        self._dtype = np.dtype(np.float64 if subject.wide else np.float32)
+        self._worst = np.zeros((_LOOSE + 1, 9))
+        self._rows = np.zeros(_LOOSE + 1, np.int64)
+        self._problem: str | None = None
+        self._outside = 0
+
+    def add(
+        self, case: Case, exact: Float64, bound: Float64, only: npt.NDArray[np.bool_] | None
+    ) -> Scores | None:
+        """Score a case; `exact` and `bound` are of all its rows, of which it holds `only` these.
+
+        Returns the scores, with NaN for rows left out; None where their shapes are wrong.
+        """
+        logit, probability = self.subject.score(case.rows)
         for what, scores in (("logit", logit), ("probability", probability)):
-            if scores.shape != (len(case.rows),) or scores.dtype != np.float32:
-                raise ParityError(
-                    f"{where}: {len(case.rows)} rows gave {what} with shape {scores.shape}, "
-                    f"{scores.dtype}; expected one float32 each"
-                )
-        exact, bound = logit_reference(case.rows, weight, bias)
+            if scores.shape != (len(case.rows),) or scores.dtype != self._dtype:
+                self._fail(f"{self.subject.name}, {case.name}: {len(case.rows)} rows gave {what} "
+                           f"with shape {scores.shape}, {scores.dtype}; expected one "
+                           f"{self._dtype} each", len(case.rows))  # fmt: skip
+                return None
+        if only is not None:
+            exact, bound = exact[only], bound[only]
+        self._judge(case, logit, probability, exact, bound)
+        if only is None:
+            return logit, probability
+        whole = np.full((2, len(only)), np.nan, np.float32)
+        whole[0, only], whole[1, only] = logit, probability
+        return whole[0], whole[1]
+
+    def _judge(
+        self,
+        case: Case,
+        logit: npt.NDArray[np.floating],
+        probability: npt.NDArray[np.floating],
+        exact: Float64,
+        bound: Float64,
+    ) -> None:
         share = _logit_share(logit, exact, bound)
-        _require(share <= 1, where, "logit", logit, exact, f"± {bound.max(initial=0):.3g} at most")
-        ulp = probability_error(probability, logit)
-        _require(ulp <= PROBABILITY_ULP, where, "probability", probability, logit,
-                 f"the exact sigmoid of that logit within {PROBABILITY_ULP:g} ULP")  # fmt: skip
-        rows += len(case.rows)
-        finite = np.isfinite(exact)
-        errors.append(float(np.abs(logit[finite] - exact[finite]).max(initial=0)))
-        shares.append(float(share.max(initial=0)))
-        ulps.append(float(ulp.max(initial=0)))
-    return Figures(rows, max(errors), max(shares), max(ulps))
+        with np.errstate(over="ignore"):
+            kernel = probability_error(probability.astype(np.float32), logit.astype(np.float32))
+        if self.subject.wide:  # its sigmoid is that of a logit with more digits
+            kernel = np.zeros_like(exact)
+        budget = probability_budget(exact, bound)
+        error = np.abs(probability - sigmoid(exact))
+        finite = np.isfinite(exact) & np.isfinite(bound)
+        outside = ~(share <= 1) | ~(kernel <= PROBABILITY_ULP)
+        outside |= finite & ~(error <= budget)
+        if case.exact is not None:
+            outside |= logit.astype(np.float32) != case.exact
+        if outside.any():
+            row = int(outside.argmax())
+            self._fail(
+                f"{self.subject.name}, {case.name}, row {row}: logit {float(logit[row])!r}, exact "
+                f"{float(exact[row])!r}, allowed ± "
+                f"{0 if case.exact is not None else float(bound[row]):.3g}; probability "
+                f"{float(probability[row])!r}, off the sigmoid of its logit by "
+                f"{kernel[row]:.3g} ULP, allowed {PROBABILITY_ULP:g}, and off the exact one by "
+                f"{error[row]:.3g}, allowed {budget[row]:.3g}"
+                + as_test(
+                    self.subject.name,
+                    case.rows[row],
+                    None if case.exact is None else case.exact[row],
+                    self._affine,
+                ),
+                int(outside.sum()),
+            )
+        if not finite.any():
+            return
+        z, p = exact[finite], sigmoid(exact[finite])
+        z_error = np.abs(logit[finite] - z)
+        p_error, in_range = error[finite], z >= LOWEST_LOGIT
+        figures = np.stack([
+            z_error,
+            _ratio(z_error, np.abs(z)),
+            z_error / np.spacing(np.maximum(np.abs(z), _TINY).astype(np.float32)),
+            share[finite],
+            p_error,
+            np.where(in_range, p_error / np.maximum(p, _TINY), 0),
+            np.where(in_range, probability_ulp(probability[finite].astype(np.float32), z), 0),
+            np.where(budget[finite] < 1, p_error / budget[finite], 0),
+            np.where(np.isfinite(kernel[finite]), kernel[finite], 0),
+        ])  # fmt: skip
+        bucket = np.where(bound[finite] < 1, np.digitize(z, EDGES), _LOOSE)
+        order = np.argsort(bucket, kind="stable")
+        present, starts = np.unique(bucket[order], return_index=True)
+        worst = np.maximum.reduceat(figures[:, order], starts, axis=1).T
+        self._worst[present] = np.maximum(self._worst[present], worst)
+        self._rows += np.bincount(bucket, minlength=len(self._rows))
+
+    def _fail(self, problem: str, rows: int) -> None:
+        self._problem = self._problem or problem
+        self._outside += rows
+
+    def result(self) -> Measured:
+        buckets = {
+            label: _figures(int(rows), worst)
+            for label, rows, worst in zip(RANGES, self._rows, self._worst, strict=True)
+            if rows
+        }
+        worst = self._worst.max(0)
+        worst[_SIZES] = self._worst[:_LOOSE].max(0)[_SIZES]
+        overall = _figures(int(self._rows.sum()), worst)
+        return Measured(overall, buckets, self._problem, self._outside)
 
 
-def _logit_share(logit: Float32, exact: Float64, bound: Float64) -> Float64:
-    """|logit - exact| / bound; where the exact one is NaN or infinite, 0 if equal, else inf."""
+def _figures(rows: int, worst: Float64) -> Figures:
+    values = [float(value) for value in worst]
+    return Figures(rows, Errors(*values[:4]), Errors(*values[4:8]), values[8])
+
+
+def _only(case: Case, rows: npt.NDArray[np.bool_]) -> Case:
+    return Case(case.name, case.rows[rows], None if case.exact is None else case.exact[rows])
+
+
+def _logit_share(
+    logit: npt.NDArray[np.floating], exact: Float64, bound: Float64
+) -> npt.NDArray[np.floating]:
+    """|logit - exact| / bound.
+
+    Where the exact one is NaN or infinite, 0 if equal, else infinity; 0 where nothing is promised.
+    """
     finite = np.isfinite(exact)
     same = (logit == exact) | (np.isnan(logit) & np.isnan(exact))
     with np.errstate(invalid="ignore"):
         share = np.abs(logit - exact) / np.where(finite, bound, 1)
-    return np.where(finite, np.where(np.isnan(share), np.inf, share), np.where(same, 0.0, np.inf))
+    share = np.where(finite, np.where(np.isnan(share), np.inf, share), np.where(same, 0.0, np.inf))
+    return np.where(np.isposinf(bound) & finite, 0.0, share)
 
 
-def _require(
-    inside: npt.NDArray[np.bool_],
-    where: str,
-    what: str,
-    found: Float32,
-    expected: npt.NDArray[np.floating],
-    budget: str,
-) -> None:
-    if not inside.all():
-        row = int(np.argmin(inside))
-        of = "exact value" if what == "logit" else "logit"
-        raise ParityError(
-            f"{where}, row {row}: {what} {found[row]!r}, {of} {expected[row]!r}; allowed: {budget}"
-        )
+def _difference(one: Scores, other: Scores, exact: Float64, bound: Float64) -> Float64:
+    """Largest difference of two subjects: logits in shares of both bounds, probabilities in steps.
+
+    Probabilities where the logit's bound is below 1, and from -87 up: elsewhere nothing is
+    promised that could be counted in steps.
+    """
+    (z1, p1), (z2, p2) = one, other
+    with np.errstate(invalid="ignore"):
+        share = np.abs(z1.astype(np.float64) - z2) / (2 * bound)
+    steps = np.abs(_rank(p1) - _rank(p2))
+    proven = np.isfinite(exact) & np.isfinite(bound)
+    counted = (bound < 1) & (exact >= LOWEST_LOGIT)
+    return np.array([share[proven].max(initial=0), steps[counted].max(initial=0)])
 
 
-def report(figures: Mapping[str, Figures]) -> str:
-    """The figures as a table, one line for each subject."""
-    lines = [f"{'scored by':<32}{'rows':>8}{'logit error':>14}{'of budget':>11}{'prob. ULP':>11}"]
-    for name, f in figures.items():
-        lines.append(
-            f"{name:<32}{f.rows:>8,}{f.logit_error:>14.3g}{f.logit_share:>11.1%}"
-            f"{f.probability_ulp:>11.2f}"
-        )
-    return "\n".join(lines)
+def _rank(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """Number of float32 values between 0 and each probability, which is not negative."""
+    return probability.astype(np.float32).view(np.int32).astype(np.int64)
+
+
+def _ratio(error: Float64, size: Float64) -> Float64:
+    return np.divide(error, size, out=np.zeros_like(error), where=size > 0)

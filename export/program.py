@@ -3,36 +3,48 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import nn
 
-from export.artifact import Artifact, torch_score
+from export.artifact import Artifact
+from export.tensors import affine_of, tensors, torch_score
 from serve_runtime.artifact import read_bytes
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
+from train.affine import Affine
+
+PROGRAM: Final = "model.pt2"
+"""The file's name in a bundle."""
 
 # Where a node came from: paths of this machine, which an artifact must not carry.
 _PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
 
 
 class _Scorer(nn.Module):
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    weight: torch.Tensor
+    bias: torch.Tensor
+    center: torch.Tensor
+
+    def __init__(self, values: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = nn.Parameter(bias, requires_grad=False)
+        for name, value in values.items():
+            setattr(self, name, nn.Parameter(value, requires_grad=False))
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if hasattr(self, "center"):
+            features = features - self.center
         logit = nn.functional.linear(features, self.weight, self.bias)
         return logit, torch.sigmoid(logit)
 
 
-def build(weight: torch.Tensor, bias: torch.Tensor, card: ModelCard) -> bytes:
-    """The archive for `weight` (1, d) and `bias` (1,), with the card as an extra file."""
+def build(affine: Affine, card: ModelCard) -> bytes:
+    """The archive for `affine`, with the card as an extra file."""
     # Two example rows: with one, torch.export takes the batch for a constant.
-    example = torch.zeros(2, weight.shape[1])
+    example = torch.zeros(2, len(affine.weight))
     program = torch.export.export(
-        _Scorer(weight, bias).eval(),
+        _Scorer(tensors(affine)).eval(),
         (example,),
         dynamic_shapes={"features": {0: torch.export.Dim.DYNAMIC}},
     )
@@ -50,7 +62,7 @@ def load(path: Path) -> Artifact:
     try:
         program = torch.export.load(io.BytesIO(content), extra_files=extra)
         module = program.module()
-        weight, bias = (program.state_dict[name].numpy() for name in ("weight", "bias"))
-    except (RuntimeError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as reason:
+        affine = affine_of(program.state_dict)
+    except (RuntimeError, ValueError, LookupError, AssertionError, zipfile.BadZipFile) as reason:
         raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
-    return Artifact(path.name, extra[CARD_KEY], weight[0], bias, torch_score(module))
+    return Artifact(path.name, extra[CARD_KEY], affine, torch_score(module))

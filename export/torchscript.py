@@ -7,37 +7,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import nn
 
-from export.artifact import Artifact, torch_score
+from export.artifact import Artifact
+from export.tensors import affine_of, tensors, torch_score
 from serve_runtime.artifact import read_bytes
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
+from train.affine import Affine
+
+TORCHSCRIPT: Final = "model.torchscript.pt"
+"""The file's name in a bundle."""
 
 # Defined from text, not from a Python function: TorchScript records where its source stood, and
 # an artifact must not carry the paths of the machine that wrote it.
 _FORWARD = """
 def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:
-    logit = torch.addmm(self.bias, features, self.weight.t())
+    logit = torch.addmm(self.bias, {multiplied}, self.weight.t())
     return logit, torch.sigmoid(logit)
 """
 
 
 class _Parameters(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1, 1), requires_grad=False)
-        self.bias = nn.Parameter(torch.zeros(1), requires_grad=False)
+        for name in names:
+            setattr(self, name, nn.Parameter(torch.zeros(1), requires_grad=False))
 
 
 @cache
-def _template() -> torch.jit.ScriptModule:
-    """Compiled once a process: a second compilation would get another name inside the archive."""
-    module = torch.jit.script(_Parameters().eval())
-    module.define(_FORWARD)
-    return module
+def _templates() -> dict[bool, torch.jit.ScriptModule]:
+    """Modules without and with a centre, compiled once a process and in one order.
+
+    TorchScript names a class in the archive by how many were compiled before it.
+    """
+    templates: dict[bool, torch.jit.ScriptModule] = {}
+    for center in (False, True):
+        names = ("weight", "bias", "center") if center else ("weight", "bias")
+        templates[center] = torch.jit.script(_Parameters(names).eval())
+        multiplied = "features - self.center" if center else "features"
+        templates[center].define(_FORWARD.format(multiplied=multiplied))
+    return templates
 
 
 @contextmanager
@@ -49,13 +62,14 @@ def _despite_deprecation() -> Iterator[None]:
         yield
 
 
-def build(weight: torch.Tensor, bias: torch.Tensor, card: ModelCard) -> bytes:
-    """The archive for `weight` (1, d) and `bias` (1,), with the card as an extra file."""
+def build(affine: Affine, card: ModelCard) -> bytes:
+    """The archive for `affine`, with the card as an extra file."""
+    values = tensors(affine)
     buffer = io.BytesIO()
     with _despite_deprecation():
-        module = copy.deepcopy(_template())
-        module.weight = nn.Parameter(weight, requires_grad=False)
-        module.bias = nn.Parameter(bias, requires_grad=False)
+        module = copy.deepcopy(_templates()["center" in values])
+        for name, value in values.items():
+            setattr(module, name, nn.Parameter(value, requires_grad=False))
         torch.jit.save(module, buffer, _extra_files={CARD_KEY: card.to_json()})
     return buffer.getvalue()
 
@@ -69,9 +83,9 @@ def load(path: Path) -> Artifact:
             module = torch.jit.load(  # type: ignore[no-untyped-call]
                 io.BytesIO(content), _extra_files=extra
             )
-        weight, bias = module.weight.numpy()[0], module.bias.numpy()
-    except (RuntimeError, AttributeError) as reason:
+        affine = affine_of(dict(module.named_parameters()))
+    except (RuntimeError, KeyError, IndexError) as reason:
         raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
     card = extra[CARD_KEY]
     text = card.decode() if isinstance(card, bytes) else card
-    return Artifact(path.name, text, weight, bias, torch_score(module))
+    return Artifact(path.name, text, affine, torch_score(module))

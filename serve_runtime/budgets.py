@@ -4,11 +4,13 @@ Logit. A dot product of width d plus a bias, summed in float32 in any order, obe
 |computed - exact| <= γ(d + 2)·(Σ|wᵢxᵢ| + |b|) with γ(k) = k·u / (1 - k·u) and u = 2⁻²⁴
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). No tolerance is
 chosen: the bound follows from the number format. A product that underflows adds at most 2⁻¹⁴⁹.
+A graph that subtracts a centre first has one rounding more, and Σ|wᵢ(xᵢ - cᵢ)| in place of Σ|wᵢxᵢ|.
 
 Probability. It is a function of one float32, the logit, so it is held against the exact sigmoid
 of that very logit, in units in the last place (ULP).
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -23,12 +25,21 @@ UNIT_ROUNDOFF: Final = 2.0**-24
 SMALLEST: Final = 2.0**-149
 """The smallest positive float32."""
 
+LARGEST: Final = float(np.finfo(np.float32).max)
+"""The largest finite float32."""
+
+_BLOCK = 1 << 18
+"""Values held in float64 at a time, so that the reference of a large batch stays in cache."""
+
 PROBABILITY_ULP: Final = 4.0
 """Most ULP between a probability and the exact sigmoid of its own logit."""
 
 LOWEST_LOGIT: Final = -87.0
 """From here up the ULP budget holds. Below, exp(-logit) leaves float32 and only
 0 <= probability <= 1 is promised."""
+
+_LOWEST = 1 / (1 + math.exp(-LOWEST_LOGIT)) * (1 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
+"""The largest probability allowed to a logit below LOWEST_LOGIT."""
 
 
 def gamma(terms: int) -> float:
@@ -37,18 +48,70 @@ def gamma(terms: int) -> float:
 
 
 def logit_reference(
-    rows: npt.NDArray[Any], weight: Float32, bias: float
+    rows: npt.NDArray[Any], weight: Float32, bias: float, center: Float32 | None = None
 ) -> tuple[Float64, Float64]:
-    """Float64 logits of `rows` (n, d) and their a-priori float32 error bounds, both (n,).
+    """Exact logits weight·(x - center) + bias of `rows` (n, d), and their a-priori bounds: (n,).
 
-    `weight` (d,) and `bias` are the float32 values of the model. Non-finite rows give non-finite
-    logits and bounds.
+    `weight` and `center` (d,) and `bias` are the float32 values of the model; `center` None is 0.
+    The products of float32 values are exact in float64 and are summed with compensation, so the
+    logit is the exact one rounded to float64. Non-finite rows give non-finite logits and bounds;
+    the bound is infinite where the terms may overflow float32, since then nothing is promised.
     """
-    wide, weight64 = rows.astype(np.float64), weight.astype(np.float64)
+    step = max(1, _BLOCK // max(1, len(weight)))
+    logit, bound = np.empty(len(rows)), np.empty(len(rows))
+    weight64 = weight.astype(np.float64)[:, None]
+    terms = len(weight) + 2 + (center is not None)
     with np.errstate(invalid="ignore", over="ignore"):
-        logit = wide @ weight64 + bias
-        magnitude = np.abs(wide) @ np.abs(weight64) + abs(bias)
-    return logit, gamma(len(weight) + 2) * magnitude + len(weight) * SMALLEST
+        for i in range(0, len(rows), step):
+            part = slice(i, i + step)
+            wide = rows[part].T.astype(np.float64, order="C")
+            if center is not None:
+                wide -= center.astype(np.float64)[:, None]
+            wide *= weight64
+            magnitude = np.abs(wide).sum(0) + abs(bias)
+            bound[part] = gamma(terms) * magnitude + len(weight) * SMALLEST
+            logit[part] = _compensated_sum(wide, bias)
+            beyond = (magnitude * (1 + gamma(terms)) > LARGEST) & np.isfinite(magnitude)
+            bound[part][beyond] = np.inf
+    return logit, bound
+
+
+def _compensated_sum(terms: Float64, start: float) -> Float64:
+    """Sum over the first axis plus `start`, as if in twice float64's precision.
+
+    TwoSum over a tree, and the errors added up at the end (Ogita, Rump, Oishi, "Accurate sum and
+    dot product", SIAM J. Sci. Comput. 26, 2005). Plain summation where a term is not finite.
+    """
+    plain = terms.sum(0) + start
+    finite = np.isfinite(plain)
+    terms = np.concatenate((terms, np.full((1, terms.shape[1]), start)))
+    error = np.zeros(terms.shape[1])
+    while len(terms) > 1:
+        half = len(terms) // 2
+        a, b, rest = terms[:half], terms[half : 2 * half], terms[2 * half :]
+        sums = a + b
+        part = sums - a
+        error += ((a - (sums - part)) + (b - part)).sum(0)
+        terms = np.concatenate((sums, rest))
+    total: Float64 = np.where(finite, terms[0] + error, plain)
+    return total
+
+
+def probability_budget(logit: Float64, bound: Float64) -> Float64:
+    """Largest |probability - sigmoid(logit)| allowed to a row, where `logit` is exact: (n,).
+
+    A logit within `bound` moves the sigmoid by at most bound·p(1-p)·exp(bound), since p(1-p)
+    changes by at most a factor e over a step of 1, and by at most bound/4, since p(1-p) <= 1/4.
+    To this the kernel's own PROBABILITY_ULP are added, in units of the largest sigmoid in reach.
+    """
+    with np.errstate(invalid="ignore"):  # where the bound is infinite, everything is allowed
+        reach = sigmoid(logit) * np.exp(np.minimum(bound, 1))
+        moved = np.where(bound < 1, bound * reach * sigmoid(-logit), bound)
+        highest = np.where(bound < 1, np.minimum(reach, 1), 1)
+        ulp = np.spacing(np.maximum(highest, np.finfo(np.float32).tiny).astype(np.float32))
+        kernel = PROBABILITY_ULP * ulp.astype(np.float64)
+        kernel = np.where(logit - bound < LOWEST_LOGIT, np.maximum(kernel, _LOWEST), kernel)
+        return np.minimum(np.minimum(moved, bound / 4) + kernel, 1)
 
 
 def sigmoid(logit: npt.NDArray[Any]) -> Float64:
@@ -67,13 +130,12 @@ def probability_error(probability: Float32, logit: Float32) -> Float64:
     lower logit, and for NaN in one of the two but not in both.
     """
     ulp = probability_ulp(probability, logit)
-    lowest = sigmoid(np.array([LOWEST_LOGIT]))[0] * (1 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
-    ulp = np.where(logit < LOWEST_LOGIT, np.where(probability <= lowest, 0.0, np.inf), ulp)
+    ulp = np.where(logit < LOWEST_LOGIT, np.where(probability <= _LOWEST, 0.0, np.inf), ulp)
     ulp = np.where((probability >= 0) & (probability <= 1) & ~np.isnan(ulp), ulp, np.inf)
     return np.where(np.isnan(logit) & np.isnan(probability), 0.0, ulp)
 
 
-def probability_ulp(probability: Float32, logit: Float32) -> Float64:
+def probability_ulp(probability: Float32, logit: npt.NDArray[np.floating]) -> Float64:
     """ULP (of float32) between each probability and the exact sigmoid of its logit."""
     exact = sigmoid(logit)
     ulp = np.spacing(np.maximum(exact, np.finfo(np.float32).tiny).astype(np.float32))

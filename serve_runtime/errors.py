@@ -71,6 +71,10 @@ class ProviderError(ServeError, RuntimeError):
     """onnxruntime does not offer, or did not use, the execution provider that was asked for."""
 
 
+class RuntimeVersionError(ServeError, RuntimeError):
+    """The installed onnxruntime is older than any on which the exported graphs are proven."""
+
+
 class SelfTestError(ServeError, RuntimeError):
     """This machine does not reproduce the card's golden rows inside their error budget."""
 

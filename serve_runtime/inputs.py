@@ -56,13 +56,14 @@ def reject_non_finite(block: Float32, layout: str, names: Sequence[str]) -> None
 
 
 def reject_overflow(logit: Float32) -> None:
-    """Raise LogitOverflowError naming the first row whose finite values gave no number.
+    """Raise LogitOverflowError naming the first row of finite values whose logit is not finite.
 
-    Terms of opposite sign that overflow float32 cancel to NaN; an infinite logit alone is right,
-    and its probability is 0 or 1.
+    Terms of opposite sign that overflow float32 give NaN or an infinity of either sign, whatever
+    their true sum: no score could be proven.
     """
-    if np.isnan(logit).any():
-        raise LogitOverflowError(int(np.isnan(logit).argmax()))
+    finite = np.isfinite(logit)
+    if not finite.all():
+        raise LogitOverflowError(int(finite.argmin()))
 
 
 def _from_dicts(x: Sequence[Any], names: Sequence[str]) -> Float32:

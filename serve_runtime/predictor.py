@@ -16,7 +16,12 @@ from serve_runtime.budgets import (
     probability_error,
 )
 from serve_runtime.card import ModelCard
-from serve_runtime.errors import ArtifactError, ProviderError, SelfTestError
+from serve_runtime.errors import (
+    ArtifactError,
+    ProviderError,
+    RuntimeVersionError,
+    SelfTestError,
+)
 from serve_runtime.inputs import reject_non_finite, reject_overflow, to_block
 
 # Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
@@ -34,17 +39,24 @@ batches are filled up with zero rows."""
 
 _INPUT = {ROWS: "features", COLUMNS: "columns"}
 
+_OLDEST_ONNXRUNTIME = (1, 15)
+"""The oldest on which bundles are proven (docs/parity.md)."""
+
 _LOG_FATAL = 4
 """onnxruntime logs to stderr what it also raises; a library stays silent."""
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """How far this machine is from the golden rows, as shares of the budgets; 1 is the limit."""
+    """How far this machine is from the golden rows."""
 
     rows: int
     logit_share: float
+    """Largest share of a row's logit budget; 1 is the limit."""
     probability_ulp: float
+    """Largest distance between a probability and the exact sigmoid of its logit."""
+    identical: float
+    """Share of the scores, over all layouts, that have the very bits that export measured."""
 
 
 class Predictor:
@@ -52,8 +64,9 @@ class Predictor:
 
     `model` is a bundle folder or a model.onnx alone. One thread unless `threads` says otherwise.
     `providers` are onnxruntime's execution providers, in order of preference; one that is
-    unavailable, or that onnxruntime silently drops, raises ProviderError. A Predictor may be
-    shared by many threads.
+    unavailable, or that onnxruntime silently drops, raises ProviderError. `selftest` runs
+    `selftest()` first, and so refuses a machine that scores outside the budget. A Predictor may
+    be shared by many threads.
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
@@ -71,6 +84,7 @@ class Predictor:
         *,
         threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
+        selftest: bool = False,
     ) -> None:
         if threads < 1:
             raise ValueError(f"threads must be 1 or more; got {threads}")
@@ -78,6 +92,8 @@ class Predictor:
         self.card: ModelCard = models[0].card
         self._sessions = {m.layout: _session(m, threads, providers) for m in models}
         self._threshold = np.float32(self.card.threshold)
+        if selftest:
+            self.selftest()
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
@@ -144,24 +160,28 @@ class Predictor:
         if not golden:
             raise SelfTestError("the card has no golden rows: export the run again")
         rows = np.array([row.features for row in golden], np.float32)
-        expected = np.array([row.logit for row in golden])
+        expected = np.array([[row.logit, row.probability] for row in golden], np.float32).T
         allowed = 2 * np.array([row.logit_bound for row in golden])
-        shares, ulps = [0.0], [0.0]
+        if not (probability_error(expected[1], expected[0]) <= PROBABILITY_ULP).all():
+            raise SelfTestError("a golden row contradicts itself: its probability is not the "
+                                "sigmoid of its logit; export the run again")  # fmt: skip
+        shares, ulps, identical = [0.0], [0.0], []
         for layout in self._sessions:
             block = rows if layout == ROWS else np.ascontiguousarray(rows.T)
             logit, probability = self._run(block, layout)
-            share = np.abs(logit - expected) / allowed
+            share = np.abs(logit.astype(np.float64) - expected[0]) / allowed
             ulp = probability_error(probability, logit)
             for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
                 if not (s <= 1 and u <= PROBABILITY_ULP):
                     raise SelfTestError(
                         f"golden row {row}, {layout} layout: logit {logit[row]!r}, expected "
-                        f"{expected[row]!r} ± {allowed[row]:.3g}; probability off by {u:.3g} ULP, "
-                        f"allowed {PROBABILITY_ULP:g}: do not serve this model on this machine"
+                        f"{expected[0, row]!r} ± {allowed[row]:.3g}; probability off by {u:.3g} "
+                        f"ULP, allowed {PROBABILITY_ULP:g}: do not serve this model on this machine"
                     )
             shares.append(float(share.max()))
             ulps.append(float(ulp.max()))
-        return SelfTest(len(golden), max(shares), max(ulps))
+            identical.append(_bits(np.stack((logit, probability))) == _bits(expected))
+        return SelfTest(len(golden), max(shares), max(ulps), float(np.mean(identical)))
 
     def _run(self, block: Float32, layout: str) -> tuple[Float32, Float32]:
         """Logits and probabilities (n,) of a block, through the graph that reads its layout."""
@@ -185,6 +205,10 @@ class Predictor:
         return logit, probability
 
 
+def _bits(scores: Float32) -> npt.NDArray[np.uint32]:
+    return np.ascontiguousarray(scores).view(np.uint32)
+
+
 def _flat(outputs: Sequence[Any]) -> tuple[Float32, Float32]:
     logit, probability = outputs
     return logit.reshape(-1), probability.reshape(-1)
@@ -200,6 +224,11 @@ def _session(model: ModelFile, threads: int, providers: Sequence[str]) -> Any:
         raise ProviderError(
             f"execution provider {', '.join(absent) or '(none given)'} is not available; this "
             f"onnxruntime {ort.__version__} offers {', '.join(available)}"
+        )
+    if tuple(map(int, ort.__version__.split(".")[:2])) < _OLDEST_ONNXRUNTIME:
+        raise RuntimeVersionError(
+            f"{model.path} needs onnxruntime {'.'.join(map(str, _OLDEST_ONNXRUNTIME))} or later; "
+            f"this is {ort.__version__}: pip install --upgrade onnxruntime"
         )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

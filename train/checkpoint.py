@@ -16,8 +16,10 @@ from serve_runtime.artifact import FileEntry, read_bytes
 from serve_runtime.card import ModelCard
 from serve_runtime.errors import ArtifactError
 from serve_runtime.sealed import seal, unseal
+from train.affine import Trained
 from train.errors import RunError
 from train.metrics import Metrics
+from train.scaling import Scaling
 
 CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.json"
@@ -38,34 +40,28 @@ class Run:
     state_dict: Mapping[str, torch.Tensor]
     """Of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()), taking raw features."""
     sample: npt.NDArray[np.float32]
-    """Some training rows (k, d), evenly spaced, for the proof at export."""
+    """Some training rows and hold-out rows (k, d), for the proof at export."""
     card: ModelCard
     """The card before export: neither graphs nor golden rows yet."""
-
-    @property
-    def weight(self) -> npt.NDArray[np.float32]:
-        """(d,) float32, on raw features."""
-        weight: npt.NDArray[np.float32] = self.state_dict["0.weight"].numpy()[0]
-        return weight
-
-    @property
-    def bias(self) -> float:
-        """A float32 value."""
-        return float(self.state_dict["0.bias"][0])
+    trained: Trained
+    """The weights on standardised features, which `state_dict` holds folded."""
 
 
-def sample_rows(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Up to 256 rows (k, d) spread evenly over `features` (d, n), fewer where they are wide."""
-    width, rows = features.shape
-    count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
-    index = np.linspace(0, rows - 1, count).astype(np.intp)
-    return np.ascontiguousarray(features[:, index].T)
+def sample_rows(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Up to 256 rows of each part (d, n), evenly spaced, fewer where they are wide: (k, d)."""
+    samples = []
+    for features in parts:
+        width, rows = features.shape
+        count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
+        samples.append(features[:, np.linspace(0, rows - 1, count).astype(np.intp)].T)
+    return np.concatenate(samples)
 
 
 def write(
     folder: Path,
     *,
     model: nn.Sequential,
+    trained: Trained,
     sample: npt.NDArray[np.float32],
     card: ModelCard,
     metrics: Mapping[str, Metrics],
@@ -79,6 +75,12 @@ def write(
             "state_dict": model.state_dict(),
             "sample": torch.from_numpy(sample),
             "card": card.to_json(),
+            "standardized": {
+                "0.weight": torch.from_numpy(trained.weight[None]),
+                "0.bias": torch.tensor([trained.bias]),
+                "mean": torch.from_numpy(trained.scaling.mean),
+                "scale": torch.from_numpy(trained.scaling.scale),
+            },
             **resume,
         },
         buffer,
@@ -130,6 +132,7 @@ def read(folder: Path) -> Run:
             {name: t.detach() for name, t in saved["state_dict"].items()},
             saved["sample"].detach().numpy(),
             card,
+            _trained(**saved["standardized"]),
         )
         width = len(card.feature_names)
         shapes = {name: tuple(tensor.shape) for name, tensor in run.state_dict.items()}
@@ -141,8 +144,13 @@ def read(folder: Path) -> Run:
             )
         if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors):
             raise RunError(f"{path}: weights and sample must be finite float32: train again")
+        folded = torch.cat([t.flatten() for t in run.state_dict.values()]).numpy()
+        if not np.array_equal(folded, run.trained.affine().values):
+            raise RunError(f"{path}: its weights are not those of its standardised model, folded")
+        if card.weights_sha256 != run.trained.affine().sha256():
+            raise RunError(f"{path}: its card was made for other weights")
         if not len(run.sample):
-            raise RunError(f"{path} holds no sample of training rows: train again")
+            raise RunError(f"{path} holds no sample of rows: train again")
     except RunError:
         raise
     except _NOT_OURS as reason:
@@ -150,3 +158,9 @@ def read(folder: Path) -> Run:
     except AttributeError:
         raise RunError(f"{path} is no checkpoint of this project: a tensor is missing") from None
     return run
+
+
+def _trained(mean: torch.Tensor, scale: torch.Tensor, **parameters: torch.Tensor) -> Trained:
+    weight, bias = parameters["0.weight"], parameters["0.bias"]
+    scaling = Scaling(mean.numpy(), scale.numpy())
+    return Trained(weight.detach().numpy()[0], float(bias.detach()[0]), scaling)

@@ -1,7 +1,6 @@
 """One training run from recipe to folder: the steps, in the order in which they happen."""
 
 import csv
-import hashlib
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from serve_runtime.atomic import new_folder
 from serve_runtime.card import ModelCard
 from train import checkpoint
+from train.affine import Trained
 from train.errors import DataError, TrainError
 from train.metrics import Metrics, evaluate
 from train.model import build, parameters, set_parameters
@@ -76,24 +75,21 @@ def train(
         )
         _write_history(folder / checkpoint.HISTORY, watch(records), holdout is not None)
 
-        served = _fold(model.cpu(), scaling)
+        trained = _trained(model.cpu(), scaling)
+        served = _fold(trained)
         metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
         if holdout:
             metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss, part="hold-out")
         _warn_if_worse_than_guessing(table, metrics["training"], say)
-        card = _card(recipe, table, holdout, served, metrics)
+        card = _card(recipe, table, holdout, trained, metrics)
         checkpoint.write(
             folder,
             model=served,
-            sample=checkpoint.sample_rows(table.features),
+            trained=trained,
+            sample=checkpoint.sample_rows(*(t.features for t in (table, holdout) if t)),
             card=card,
             metrics=metrics,
             resume={
-                "standardized": {
-                    **model.state_dict(),
-                    "mean": torch.from_numpy(scaling.mean),
-                    "scale": torch.from_numpy(scaling.scale),
-                },
                 "optimizer": _on_cpu(optimizer.state_dict()),
                 "generator": shuffle.get_state(),
             },
@@ -150,18 +146,20 @@ def _write_history(path: Path, records: Iterable[Record | None], validation: boo
                 writer.writerow([getattr(record, column) for column in columns])
 
 
-def _fold(model: nn.Sequential, scaling: Scaling) -> nn.Sequential:
+def _trained(model: nn.Sequential, scaling: Scaling) -> Trained:
+    weight, bias = (parameter.detach().numpy() for parameter in parameters(model))
+    return Trained(weight[0].copy(), float(bias[0]), scaling)
+
+
+def _fold(trained: Trained) -> nn.Sequential:
     """The model that takes raw features: folded in float64, rounded to float32 once."""
-    weight, bias = (p.detach().numpy().astype(np.float64) for p in parameters(model))
-    folded, shifted = scaling.fold(weight[0], float(bias[0]))
-    with np.errstate(over="ignore"):
-        values = np.append(folded, shifted).astype(np.float32)
+    values = trained.affine().values
     if not np.isfinite(values).all():
         raise TrainError(
             "the weights for raw features leave float32: rescale the features so that their "
             "standard deviations are neither tiny nor huge"
         )
-    served = build(len(folded), "zeros", 0)
+    served = build(len(trained.weight), "zeros", 0)
     set_parameters(served, torch.from_numpy(values[None, :-1]), torch.from_numpy(values[-1:]))
     return served
 
@@ -184,10 +182,9 @@ def _card(
     recipe: Recipe,
     table: Table,
     holdout: Table | None,
-    served: nn.Sequential,
+    trained: Trained,
     metrics: dict[str, Metrics],
 ) -> ModelCard:
-    weight, bias = parameters(served)
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
         "data_sha256": table.digest(),
@@ -205,12 +202,6 @@ def _card(
         classes=table.classes.labels,
         feature_min=tuple(map(float, table.features.min(1))),
         feature_max=tuple(map(float, table.features.max(1))),
-        weights_sha256=weights_sha256(weight.detach().numpy(), float(bias.detach())),
+        weights_sha256=trained.affine().sha256(),
         training=training,
     )
-
-
-def weights_sha256(weight: npt.NDArray[np.float32], bias: float) -> str:
-    """SHA-256 of the float32 weights and then the bias, little-endian."""
-    values = np.append(weight.ravel(), np.float32(bias)).astype("<f4")
-    return hashlib.sha256(values.tobytes()).hexdigest()

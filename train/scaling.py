@@ -1,4 +1,4 @@
-"""Standardisation of features, and its folding into the weights."""
+"""Standardisation of features."""
 
 from dataclasses import dataclass
 
@@ -43,8 +43,3 @@ class Scaling:
             ):
                 row[:] = (values.astype(np.float64) - mean) / scale
         return result
-
-    def fold(self, weight: Float64, bias: float) -> tuple[Float64, float]:
-        """Weights (d,) and bias that take raw features: w·(x - m)/s + b = (w/s)·x + (b - Σwm/s)."""
-        folded = weight / self.scale
-        return folded, bias - float(folded @ self.mean)

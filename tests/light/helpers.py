@@ -4,12 +4,14 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from serve_runtime import ModelCard
 from serve_runtime.artifact import MODEL_FILES, FileEntry, Manifest
+from serve_runtime.budgets import sigmoid
 from serve_runtime.card import CARD_KEY
 
 TINY = Path(__file__).parent / "tiny"
@@ -31,6 +33,12 @@ def rows_at(predictor, *logits):
     weight, bias = (np.float64(value) for value in parameters(predictor))
     steps = (np.array(logits) - bias) / (weight @ weight)
     return np.outer(steps, weight).astype(np.float32)
+
+
+def moved(golden, by):
+    """A golden row whose logit is off by `by`, and its probability with it."""
+    logit = np.array([golden.logit + by], np.float32)
+    return replace(golden, logit=float(logit[0]), probability=float(sigmoid(logit)[0]))
 
 
 def assert_same_bits(left, right):

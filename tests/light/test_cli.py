@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from serve_runtime.cli import main
 
-from .helpers import TINY, column, run_python, write_model
+from .helpers import TINY, column, moved, run_python, write_model
 
 TABLE = "id,x1,x2\n007,1,2\n008,6,3\n"
 COMMANDS = ["score", "inspect", "selftest"]
@@ -218,7 +218,7 @@ def test_selftest_tells_the_share_of_the_budget(card):
 
 
 def test_a_failed_selftest_exits_with_1(card, tmp_path):
-    wrong = replace(card.golden[0], logit=card.golden[0].logit + 1)
+    wrong = moved(card.golden[0], 1)
     path = write_model(tmp_path / "model.onnx", replace(card, golden=(wrong,)))
     result = invoke("selftest", path)
     assert result.exit_code == 1

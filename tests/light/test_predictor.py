@@ -1,8 +1,10 @@
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from serve_runtime import InputError, Predictor, ProviderError, SelfTestError
 from serve_runtime.budgets import PROBABILITY_ULP, logit_reference, probability_ulp
+from serve_runtime.errors import LogitOverflowError, RuntimeVersionError
 
-from .helpers import NAMES, TINY, assert_same_bits, parameters, rows_at, write_model
+from .helpers import NAMES, TINY, assert_same_bits, moved, parameters, rows_at, write_model
 
 values = st.floats(-1e4, 1e4, width=32)
 batches = st.integers(1, 70).flatmap(lambda n: arrays(np.float32, (n, 2), elements=values))
@@ -101,15 +104,12 @@ def test_the_negative_tail_is_right(predictor, target):
     assert probability_ulp(negative, -predictor.decision_function(x))[0] <= PROBABILITY_ULP
 
 
-def test_finite_rows_that_overflow_the_logit_score_at_the_limits(predictor):
-    proba = predictor.predict_proba([[3e38, 3e38], [-3e38, -3e38]])
-    assert proba.tolist() == [[0, 1], [1, 0]]
-
-
+@pytest.mark.parametrize("row", [[3e38, -3e38], [3e38, 3e38], [-3e38, -3e38]])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_finite_row_whose_overflows_cancel_is_refused_not_scored_as_nan(predictor, layout):
-    rows = np.array([[1, 2], [3e38, -3e38]], np.float32)
-    with pytest.raises(InputError, match="row 1"):
+def test_a_finite_row_whose_terms_overflow_is_refused(predictor, layout, row):
+    """Whatever the terms' true sum is, float32 may have lost its sign."""
+    rows = np.array([[1, 2], row], np.float32)
+    with pytest.raises(LogitOverflowError, match="row 1 is so large that its weighted terms over"):
         predictor.probability(LAYOUTS[layout](rows))
 
 
@@ -194,10 +194,40 @@ def test_selftest_measures_every_golden_row(predictor):
     assert result.rows == len(predictor.card.golden) > 0
     assert 0 <= result.logit_share <= 1
     assert 0 < result.probability_ulp <= PROBABILITY_ULP
+    assert 0 <= result.identical <= 1
+
+
+def test_selftest_tells_whether_the_bits_are_those_of_the_export(card, tmp_path):
+    here = Predictor(TINY / "model.onnx")
+    logit, probability = here.scores(np.array([row.features for row in card.golden], np.float32))
+    golden = [
+        replace(row, logit=float(z), probability=float(p))
+        for row, z, p in zip(card.golden, logit, probability, strict=True)
+    ]
+    path = write_model(tmp_path / "same.onnx", replace(card, golden=tuple(golden)))
+    assert Predictor(path).selftest().identical == 1
+    golden[1] = replace(golden[1], logit=float(np.nextafter(logit[1], np.float32(np.inf))))
+    path = write_model(tmp_path / "other.onnx", replace(card, golden=tuple(golden)))
+    assert Predictor(path).selftest().identical == 1 - 1 / (2 * len(golden))
+
+
+def test_a_predictor_can_refuse_a_machine_outside_the_budget(card, tmp_path):
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=(moved(card.golden[0], 1),)))
+    assert Predictor(path).n_features_in_ == 2
+    with pytest.raises(SelfTestError, match=r"golden row 0, rows layout: .* do not serve"):
+        Predictor(path, selftest=True)
+    Predictor(TINY, selftest=True)
+
+
+def test_selftest_refuses_golden_rows_that_contradict_themselves(card, tmp_path):
+    wrong = replace(card.golden[0], probability=0.25)
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=(wrong,)))
+    with pytest.raises(SelfTestError, match="a golden row contradicts itself"):
+        Predictor(path).selftest()
 
 
 def test_selftest_names_the_row_outside_the_budget(card, tmp_path):
-    wrong = replace(card.golden[3], logit=card.golden[3].logit + 3 * card.golden[3].logit_bound)
+    wrong = moved(card.golden[3], 3 * card.golden[3].logit_bound)
     edited = replace(card, golden=(*card.golden[:3], wrong))
     with pytest.raises(SelfTestError, match=r"golden row 3, rows layout: .* do not serve"):
         Predictor(write_model(tmp_path / "model.onnx", edited)).selftest()
@@ -207,3 +237,17 @@ def test_selftest_refuses_a_card_without_golden_rows(card, tmp_path):
     path = write_model(tmp_path / "model.onnx", replace(card, golden=()))
     with pytest.raises(SelfTestError, match="the card has no golden rows"):
         Predictor(path).selftest()
+
+
+@pytest.mark.parametrize("version", ["1.14.1", "0.9.0"])
+def test_a_runtime_too_old_to_be_proven_is_refused(monkeypatch, version):
+    monkeypatch.setattr(ort, "__version__", version)
+    message = rf"model\.onnx needs onnxruntime 1\.15 or later; this is {re.escape(version)}: pip"
+    with pytest.raises(RuntimeVersionError, match=message):
+        Predictor(TINY)
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.100.0+cpu", "2.0.0rc1"])
+def test_newer_runtimes_are_taken(monkeypatch, version):
+    monkeypatch.setattr(ort, "__version__", version)
+    Predictor(TINY)

@@ -45,7 +45,7 @@ class Trained:
     @property
     def model(self) -> nn.Sequential:
         run = checkpoint.read(self.folder)
-        model = nn.Sequential(nn.Linear(len(run.weight), 1), nn.Sigmoid())
+        model = nn.Sequential(nn.Linear(len(run.trained.weight), 1), nn.Sigmoid())
         model.load_state_dict(run.state_dict)
         return model.requires_grad_(False)
 

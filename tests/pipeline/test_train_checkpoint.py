@@ -15,7 +15,6 @@ from serve_runtime.card import ModelCard
 from serve_runtime.sealed import seal
 from train import checkpoint
 from train.errors import RunError
-from train.run import weights_sha256
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +49,21 @@ def reseal(folder, **changes) -> None:
 
 def test_read_gives_what_was_trained(whole):
     run = checkpoint.read(whole.folder)
-    assert run.weight.shape == (30,)
-    assert run.weight.dtype == np.float32
-    assert run.sample.shape == (256, 30)
-    assert run.card.weights_sha256 == weights_sha256(run.weight, run.bias)
+    affine = run.trained.affine()
+    assert affine.weight.shape == (30,)
+    assert affine.weight.dtype == np.float32
+    assert run.sample.shape == (256 + 114, 30)
+    assert run.card.weights_sha256 == affine.sha256()
     assert run.card.training["metrics"] == whole.metrics
     assert (run.card.graph_sha256, run.card.golden) == ({}, ())
 
 
-def test_the_sample_holds_training_rows(whole):
+def test_the_sample_holds_training_and_hold_out_rows(whole):
     run = checkpoint.read(whole.folder)
-    assert (run.sample >= np.float32(run.card.feature_min)).all()
-    assert (run.sample <= np.float32(run.card.feature_max)).all()
+    training, holdout = run.sample[:256], run.sample[256:]
+    assert (training >= np.float32(run.card.feature_min)).all()
+    assert (training <= np.float32(run.card.feature_max)).all()
+    assert len(holdout) == whole.metrics["holdout"]["rows"]
     assert len(np.unique(run.sample, axis=0)) == len(run.sample)
 
 

@@ -42,7 +42,7 @@ def test_force_replaces_the_run(existing, command, workplace):
     after = contents(existing)
     assert after.keys() == before.keys()
     assert after["checkpoint.pt"] != before["checkpoint.pt"]
-    assert len(checkpoint.read(existing).weight) == 1
+    assert len(checkpoint.read(existing).trained.weight) == 1
     assert sorted(p.name for p in workplace.iterdir()) == ["run", "table.csv"]
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_runtime.errors import ServeError
+from train.affine import Trained
 from train.errors import TrainError
 from train.recipe import Recipe
 from train.scaling import Scaling
@@ -51,9 +52,10 @@ def test_apply_leaves_its_input_alone():
 def test_folded_model_gives_the_logits_of_the_standardised_one(seed, width):
     rng = np.random.default_rng(seed)
     scaling = Scaling(rng.normal(size=width) * 100, np.exp(rng.normal(size=width) * 3))
-    weight, bias = rng.normal(size=width), float(rng.normal())
+    weight, bias = rng.normal(size=width).astype(np.float32), float(np.float32(rng.normal()))
     x = scaling.mean[:, None] + scaling.scale[:, None] * rng.normal(size=(width, 30))
-    folded, shifted = scaling.fold(weight, bias)
+    trained = Trained(weight, bias, scaling)
+    folded, shifted = trained.raw_weight, trained.bias_at(np.zeros(width))
     before = weight @ ((x - scaling.mean[:, None]) / scaling.scale[:, None]) + bias
     after = folded @ x + shifted
     # Folding cancels w·mean/scale against itself: a few float64 roundings of what is cancelled.
@@ -63,11 +65,10 @@ def test_folded_model_gives_the_logits_of_the_standardised_one(seed, width):
 
 def test_no_scaling_changes_nothing():
     scaling, features = Scaling.none(6), hard(20)
-    weight = np.arange(6.0)
+    weight = np.arange(6, dtype=np.float32)
     assert np.array_equal(scaling.apply(features), features)
-    folded, bias = scaling.fold(weight, 0.1)
-    assert np.array_equal(folded, weight)
-    assert bias == 0.1
+    affine = Trained(weight, 0.5, scaling).affine()
+    assert np.array_equal(affine.values, [*weight, 0.5])
 
 
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e30, 16777217.0])
@@ -75,9 +76,9 @@ def test_constant_feature_standardises_to_0_and_folds_to_weight_0(value):
     features = np.array([[value] * 7, [1, 2, 3, 4, 5, 6, 7]], np.float32)
     scaling = Scaling.fit(features)
     assert (scaling.apply(features)[0] == 0).all()
-    folded, bias = scaling.fold(np.array([5.0, 2.0]), 1.0)
-    assert folded[0] == 0
-    assert bias == pytest.approx(1.0 - folded[1] * 4.0)
+    affine = Trained(np.array([5, 2], np.float32), 1.0, scaling).affine()
+    assert affine.weight[0] == 0
+    assert affine.bias == np.float32(1.0 - 4.0 * 2.0 / 2.0)  # the deviation of 1 … 7 is 2
 
 
 def points(x, y, standardize=True, epochs=30) -> Recipe:

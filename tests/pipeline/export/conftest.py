@@ -1,10 +1,11 @@
-"""A run and a bundle that the export tests share; each test that damages one copies it first."""
+"""Runs and bundles that the export tests share; each test that damages one copies it first."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import make_run
+from making import Model, make_model, make_run
 
 from export.bundle import export_bundle
 
@@ -25,3 +26,39 @@ def pristine(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def bundle(pristine: Path, tmp_path: Path) -> Path:
     """A copy that a test may damage."""
     return Path(shutil.copytree(pristine, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the same width with other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    export_bundle(make_run(folder / "run", 5, seed=9), folder / "bundle")
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def pristine_centered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("centered")
+    run = make_run(folder / "run", 5, offset=1e4, spread=0.1, standardize=True)
+    assert export_bundle(run, folder / "bundle").folding.form == "subtract-first"
+    return folder / "bundle"
+
+
+@pytest.fixture
+def centered(pristine_centered: Path, tmp_path: Path) -> Path:
+    """A copy of a bundle whose graphs subtract a centre; a test may damage it."""
+    return Path(shutil.copytree(pristine_centered, tmp_path / "centered"))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, bool], Model]:
+    """A random model of a width, with a centre or without; each is made once."""
+    made: dict[tuple[int, bool], Model] = {}
+
+    def model(width: int, centered: bool) -> Model:
+        key = width, centered
+        if key not in made:
+            made[key] = make_model(tmp_path_factory.mktemp("models"), width, centered)
+        return made[key]
+
+    return model

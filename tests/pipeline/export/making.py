@@ -1,13 +1,21 @@
 """Runs without training, bundles taken apart and put together again."""
 
 import dataclasses
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
-from export import onnx_graph, program, torchscript
-from export.bundle import CERTIFICATE, PROGRAM, TORCHSCRIPT
+from export import certificate, folding, onnx_graph, program, torchscript
+from export.bundle import PROGRAM, TORCHSCRIPT
+from export.certificate import CERTIFICATE, Corpus
+from export.corpus import Case, corpus
+from export.parity import Parity
+from serve_runtime import Predictor
 from serve_runtime.artifact import (
     MANIFEST,
     MODEL_FILES,
@@ -17,37 +25,95 @@ from serve_runtime.artifact import (
     read_bytes,
 )
 from serve_runtime.card import ModelCard
+from serve_runtime.sealed import seal
 from train import checkpoint
+from train.affine import Affine, Trained
 from train.model import build, parameters, set_parameters
-from train.run import weights_sha256
+from train.scaling import Scaling
 
-FILES = (MANIFEST, *MODEL_FILES.values(), TORCHSCRIPT, PROGRAM, CERTIFICATE)
+MODELS = (*MODEL_FILES.values(), TORCHSCRIPT, PROGRAM)
+FILES = (MANIFEST, *MODELS, CERTIFICATE)
 """Every file of a bundle."""
+
+Edit = Callable[[onnx.ModelProto, str], object]
+"""Changes a graph in place; its second argument is the layout."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Both ONNX files of a model in a folder, and its corpus by name."""
+
+    folder: Path
+    cases: Mapping[str, Case]
+    affine: Affine
+
+
+def make_model(folder: Path, width: int, centered: bool) -> Model:
+    """A random model without torch files, whose features have wildly different scales."""
+    rng = np.random.default_rng(width)
+    scale = np.exp(2 * rng.normal(size=width))
+    middle = 1e4 * scale if centered else np.zeros(width)
+    weight = (rng.normal(size=width) / scale / np.sqrt(width)).astype(np.float32)
+    affine = Affine(weight, 0.375, middle.astype(np.float32) if centered else None)
+    return write_graphs(folder, affine, middle - 3 * scale, middle + 3 * scale)
+
+
+def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray) -> Model:
+    """Both ONNX files of `affine`, for features of these ranges."""
+    graphs = {layout: onnx_graph.build(affine, layout) for layout in MODEL_FILES}
+    card = ModelCard(
+        feature_names=tuple(f"c{i}" for i in range(len(low))),
+        classes=("no", "yes"),
+        feature_min=tuple(map(float, low.astype(np.float32))),
+        feature_max=tuple(map(float, high.astype(np.float32))),
+        weights_sha256=affine.sha256(),
+        graph_sha256={layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()},
+    )
+    for layout, name in MODEL_FILES.items():
+        (folder / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
+    cases = corpus(card, affine, np.empty((0, len(low)), np.float32))
+    return Model(folder, {case.name: case for case in cases}, affine)
 
 
 def make_run(
-    folder: Path, width: int, seed: int = 0, spread: float = 1.0, offset: float = 0.0
+    folder: Path,
+    width: int,
+    seed: int = 0,
+    spread: float = 1.0,
+    offset: float = 0.0,
+    *,
+    standardize: bool = False,
+    constant: bool = False,
 ) -> Path:
-    """A run folder with random weights; `spread` widens the scales of the features."""
+    """A run folder with random weights; `spread` widens the scales of the features.
+
+    With `constant` the last feature is, so that standardisation takes its weight away.
+    """
     rng = np.random.default_rng(seed)
     scale = np.exp(rng.normal(size=width) * spread)
     features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
-    weight = (rng.normal(size=width) / scale / np.sqrt(width)).astype(np.float32)
-    bias = np.float32(rng.normal())
+    if constant:
+        features[-1] = offset
+    scaling = Scaling.fit(features) if standardize else Scaling.none(width)
+    unit = np.ones(width) if standardize else scale
+    weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
+    trained = Trained(weight, float(np.float32(rng.normal())), scaling)
+    folded = trained.affine()
     model = build(width, "zeros", 0)
-    set_parameters(model, torch.tensor(weight[None]), torch.tensor([bias]))
+    set_parameters(model, torch.tensor(folded.weight[None]), torch.tensor([folded.bias]))
     card = ModelCard(
         feature_names=tuple(f"c{i}" for i in range(width)),
         classes=("no", "yes"),
         feature_min=tuple(map(float, features.min(1))),
         feature_max=tuple(map(float, features.max(1))),
-        weights_sha256=weights_sha256(weight, float(bias)),
+        weights_sha256=folded.sha256(),
         training={"versions": {}},
     )
     folder.mkdir(parents=True)
     checkpoint.write(
         folder,
         model=model,
+        trained=trained,
         sample=checkpoint.sample_rows(features),
         card=card,
         metrics={},
@@ -70,28 +136,121 @@ def card_of(bundle: Path) -> ModelCard:
     return parse_model(path, read_bytes(path)).card
 
 
+def affine_of(bundle: Path) -> Affine:
+    return onnx_graph.load(bundle / MODEL_FILES["rows"]).affine
+
+
 def weights_of(bundle: Path) -> tuple[np.ndarray, float]:
-    artifact = onnx_graph.load(bundle / MODEL_FILES["rows"])
-    return artifact.weight.copy(), float(artifact.bias[0])
+    affine = affine_of(bundle)
+    return affine.weight.copy(), affine.bias
 
 
 def write_models(
-    bundle: Path, weight: np.ndarray, bias: float, card: ModelCard, *only: str
+    bundle: Path,
+    affine: Affine | None = None,
+    card: ModelCard | None = None,
+    *,
+    edit: Edit | None = None,
+    measure: bool = False,
 ) -> None:
-    """Write artifacts (all, or `only` those named) with these weights and this card.
+    """Write all four models with these values and this card, or with the bundle's own.
 
-    The card gets the digests of the new graphs, so that nothing but the scores can tell.
+    `edit` changes the ONNX graphs; the card gets their digests, so that no digest can tell. With
+    `measure` it also gets the digest of `affine` and the scores of its golden rows.
     """
-    graphs = {layout: onnx_graph.build(weight, bias, layout) for layout in MODEL_FILES}
+    affine, card = affine or affine_of(bundle), card or card_of(bundle)
+    graphs = {}
+    for layout in MODEL_FILES:
+        model = onnx.load_from_string(onnx_graph.build(affine, layout))
+        if edit:
+            edit(model, layout)
+        graphs[layout] = model.SerializeToString(deterministic=True)
     digests = {layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()}
     card = dataclasses.replace(card, graph_sha256=digests)
-    tensors = torch.from_numpy(weight[None]), torch.tensor([bias])
-    contents = {
-        **{MODEL_FILES[layout]: onnx_graph.add_card(g, card) for layout, g in graphs.items()},
-        TORCHSCRIPT: torchscript.build(*tensors, card),
-        PROGRAM: program.build(*tensors, card),
-    }
-    for name, content in contents.items():
-        if not only or name in only:
-            (bundle / name).write_bytes(content)
+    if measure:
+        card = dataclasses.replace(card, weights_sha256=affine.sha256())
+        rows = np.array([row.features for row in card.golden], np.float32)
+        path = bundle / MODEL_FILES["rows"]
+        path.write_bytes(onnx_graph.add_card(graphs["rows"], card))
+        logit, probability = Predictor(path).scores(rows)
+        figures = zip(logit.tolist(), probability.tolist(), affine.reference(rows)[1].tolist(),
+                      strict=True)  # fmt: skip
+        card = dataclasses.replace(card, golden=tuple(
+            dataclasses.replace(row, logit=z, probability=p, logit_bound=bound)
+            for row, (z, p, bound) in zip(card.golden, figures, strict=True)
+        ))  # fmt: skip
+    for layout, name in MODEL_FILES.items():
+        (bundle / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
+    for name in (TORCHSCRIPT, PROGRAM):
+        write_torch(bundle, name, affine, card)
+
+
+def write_torch(
+    bundle: Path, name: str, affine: Affine | None = None, card: ModelCard | None = None
+) -> None:
+    """Write one torch artifact with these values and this card, or with the bundle's own."""
+    build = {TORCHSCRIPT: torchscript.build, PROGRAM: program.build}[name]
+    (bundle / name).write_bytes(build(affine or affine_of(bundle), card or card_of(bundle)))
     reseal(bundle)
+
+
+def write_card(bundle: Path, name: str, card: ModelCard) -> None:
+    """Write `card` into one of the models, whose graph and values stay as they are."""
+    layouts = {file: layout for layout, file in MODEL_FILES.items()}
+    if name not in layouts:
+        write_torch(bundle, name, card=card)
+        return
+    graph = onnx_graph.build(affine_of(bundle), layouts[name])
+    (bundle / name).write_bytes(onnx_graph.add_card(graph, card))
+    reseal(bundle)
+
+
+def edit_certificate(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the document of the certificate in place, and seal it again."""
+    path = bundle / CERTIFICATE
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["sha256"]
+    change(document)
+    path.write_text(seal(document, indent=1), encoding="utf-8")
+    reseal(bundle)
+
+
+def recertify(bundle: Path, trained: Trained | None = None) -> None:
+    """Issue the certificate anew, for the models that are there now and for `trained`."""
+    path = bundle / CERTIFICATE
+    issued = certificate.read(path)
+    card, affine, trained = card_of(bundle), affine_of(bundle), trained or issued.trained
+    issued = dataclasses.replace(
+        issued,
+        files=certificate.digests(bundle, sorted(MODELS)),
+        trained=trained,
+        corpus=Corpus.of(corpus(card, affine, issued.sample)),
+    )
+    _, figures = folding.choose(trained, card)
+    path.write_text(certificate.write(issued, Parity({}, {}), figures, {}), encoding="utf-8")
+    reseal(bundle)
+
+
+def forge(
+    bundle: Path,
+    edit: Edit | None = None,
+    *,
+    card: ModelCard | None = None,
+    affine: Affine | None = None,
+    trained: Trained | None = None,
+) -> None:
+    """Make everything anew that could tell of a change: digests, golden rows, certificate."""
+    write_models(bundle, affine, card, edit=edit, measure=True)
+    recertify(bundle, trained)
+
+
+def up(value: Any) -> Any:
+    """The next larger float32 of a value or of each in an array."""
+    return np.nextafter(np.float32(value), np.float32(np.inf))
+
+
+def one_up(values: np.ndarray, i: int) -> np.ndarray:
+    """A copy of `values` with the next larger float32 in place of the one at `i`."""
+    changed = values.copy()
+    changed[i] = up(changed[i])
+    return changed

@@ -62,6 +62,35 @@ def test_another_process_writes_the_same_bytes(
     assert_same_files(tmp_path / "b", pristine)
 
 
+TWO_FORMS = """
+import hashlib
+import numpy as np
+from export import torchscript
+from serve_runtime.card import ModelCard
+from train.affine import Affine
+
+one = np.ones(1, np.float32)
+card = ModelCard(("a",), (0, 1), (0.0,), (1.0,), "")
+for affine in {order}:
+    print(affine.center is None, hashlib.sha256(torchscript.build(affine, card)).hexdigest())
+"""
+
+
+def test_torchscript_is_the_same_whatever_was_exported_before_it() -> None:
+    forms = ["Affine(one, 1.0)", "Affine(one, 1.0, one)"]
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", TWO_FORMS.format(order=f"[{', '.join(order)}]")],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[3],
+        ).stdout.split("\n")
+        for order in (forms, forms[::-1])
+    ]
+    assert sorted(printed[0]) == sorted(printed[1])
+
+
 def test_no_file_carries_a_path_of_this_machine(pristine: Path, run_folder: Path) -> None:
     places = {
         str(Path(p).resolve()).encode() for p in (run_folder, Path(__file__).parents[3], sys.prefix)
@@ -137,7 +166,7 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
     export_bundle(run_folder, tmp_path / "with")
     export_bundle(run_folder, tmp_path / "without", keep_sample=False)
     shapes = [
-        json.loads((tmp_path / name / "parity.json").read_text())["training_rows"]["shape"]
+        json.loads((tmp_path / name / "parity.json").read_text())["sampled_rows"]["shape"]
         for name in ("with", "without")
     ]
     assert shapes == [[256, 5], [0, 5]]
@@ -147,9 +176,20 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", width, seed=width, spread=3.0)
     proof = export_bundle(run, tmp_path / "bundle")
-    assert len(proof.figures) == 7
-    for figures in proof.figures.values():
-        assert 0 < figures.logit_share <= 1
-        assert 0 < figures.probability_ulp <= 4
+    assert len(proof.parity.subjects) == 17
+    for name, found in proof.parity.subjects.items():
+        assert 0 <= found.overall.logit.share <= 1
+        assert 0 <= found.overall.probability.share <= 1
+        if "64" not in name:  # the float64 oracles come closer than can be measured
+            assert found.overall.logit.share > 0
+            assert 0 < found.overall.kernel_ulp <= 4
     assert Predictor(tmp_path / "bundle").n_features_in_ == width
     assert len(Manifest.read(tmp_path / "bundle").files) == 5
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4], ids=["folded", "subtract-first"])
+def test_a_model_with_a_constant_feature_is_proven(offset: float, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", 3, offset=offset, standardize=True, constant=True)
+    proof = export_bundle(run, tmp_path / "bundle")
+    assert proof.affine.weight[2] == 0
+    assert proof.folding.form == ("subtract-first" if offset else "folded")

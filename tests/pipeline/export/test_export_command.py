@@ -21,8 +21,9 @@ def run(*arguments: object) -> Result:
 def test_bundle_prints_the_parity_table(run_folder: Path, tmp_path: Path) -> None:
     result = run("bundle", run_folder, tmp_path / "b")
     assert result.exit_code == 0
-    for name in ("torch nn.Sequential", "model.onnx", "model.columnar.onnx", "model.pt2",
-                 "model.torchscript.pt", "Predictor(model.onnx)"):  # fmt: skip
+    for name in ("float64, math.fsum", "torch float32", "torch float64", "onnx reference, rows",
+                 "model.pt2", "model.torchscript.pt", "onnxruntime, rows, 3 threads",
+                 "onnxruntime, columns, 1 thread", "Predictor, columns"):  # fmt: skip
         assert f"\n{name} " in result.output
     assert result.output.endswith(f"bundle: {tmp_path / 'b'}\n")
 
@@ -65,13 +66,13 @@ def test_a_failed_proof_publishes_nothing_and_keeps_the_old_bundle(
     run_folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise ParityError("model.onnx, random rows, row 3: logit 1.0, exact value 2.0")
+        raise ParityError("model.pt2, random rows, row 3: logit 1.0, exact 2.0")
 
     before = (bundle / "MANIFEST.json").read_bytes()
-    monkeypatch.setattr(bundle_module, "prove", refuse)
+    monkeypatch.setattr(bundle_module, "measure", refuse)
     result = run("bundle", run_folder, bundle, "--force")
     assert result.exit_code == 1
-    assert "model.onnx, random rows, row 3" in result.output
+    assert "model.pt2, random rows, row 3" in result.output
     assert (bundle / "MANIFEST.json").read_bytes() == before
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
 
@@ -107,7 +108,7 @@ def test_a_run_whose_weights_are_not_those_of_its_card_is_refused(tmp_path: Path
     metrics.write_text(seal(document, indent=1))
     result = run("bundle", folder, tmp_path / "b")
     assert result.exit_code == 1
-    assert "card was made for other weights than its checkpoint holds" in result.output
+    assert "its weights are not those of its standardised model, folded" in result.output
 
 
 def test_a_feature_far_from_zero_is_warned_about(tmp_path: Path) -> None:

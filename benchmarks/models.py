@@ -1,0 +1,58 @@
+"""Models of any width, without training."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from serve_runtime.card import ModelCard
+from train import checkpoint
+from train.affine import Trained
+from train.model import build, set_parameters
+from train.scaling import Scaling
+
+
+def random_run(
+    folder: Path,
+    width: int,
+    seed: int = 0,
+    spread: float = 1.0,
+    offset: float = 0.0,
+    *,
+    standardize: bool = False,
+) -> Path:
+    """Write a run folder with random weights, as if it had been trained on 300 random rows.
+
+    Each feature has a scale of its own, log-normal with deviation `spread`, and `offset` for its
+    mean; the weights make logits of about unit size. With `standardize` they are weights on
+    standardised features, which export folds or subtracts first.
+    """
+    rng = np.random.default_rng(seed)
+    scale = np.exp(rng.normal(size=width) * spread)
+    features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
+    scaling = Scaling.fit(features) if standardize else Scaling.none(width)
+    unit = np.ones(width) if standardize else scale
+    weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
+    trained = Trained(weight, float(np.float32(rng.normal())), scaling)
+    folded = trained.affine()
+    model = build(width, "zeros", 0)
+    set_parameters(model, torch.tensor(folded.weight[None]), torch.tensor([folded.bias]))
+    card = ModelCard(
+        feature_names=tuple(f"c{i}" for i in range(width)),
+        classes=("no", "yes"),
+        feature_min=tuple(map(float, features.min(1))),
+        feature_max=tuple(map(float, features.max(1))),
+        weights_sha256=folded.sha256(),
+        training={"versions": {}},
+    )
+    folder.mkdir(parents=True)
+    checkpoint.write(
+        folder,
+        model=model,
+        trained=trained,
+        sample=checkpoint.sample_rows(features),
+        card=card,
+        metrics={},
+        resume={},
+    )
+    return folder

@@ -1,0 +1,281 @@
+"""Makes every figure of docs/parity.md again, on the machine where it runs.
+
+`python -m docs.figures` (`make docs`) trains, exports and proves the models that the page shows,
+and replaces what stands between its markers; `--only NAME` makes one section again.
+"""
+
+import platform
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import peers
+from benchmarks.models import random_run
+from export import report, runtimes, sigmoid
+from export.bundle import Proof, export_bundle, verify_bundle
+from export.parity import measure
+from export.report import Table, of_budget, ulp
+from export.sigmoid import Proof as SigmoidProof
+from export.sigmoid_kernels import KERNELS
+from train.recipe import Recipe, read_toml
+from train.run import train
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "parity.md"
+PICTURE = DOCS / "sigmoid.svg"
+WIDTHS = (1, 2, 3, 8, 31, 128, 129, 1000, 10_000)
+ROWS = 10_000_000
+
+_TITLES = {
+    "exported": "exported graph",
+    "torchscript": "TorchScript",
+    "torch": "torch.sigmoid",
+    "plain-negation": "the graph with a plain Neg",
+    "onnx-sigmoid": "ONNX Sigmoid in onnxruntime",
+}
+
+
+@dataclass
+class Studio:
+    """Where figures are made: the bundles in a temporary folder, each made when first needed."""
+
+    folder: Path
+    torches: tuple[Path, ...]
+    environments: Path
+
+    @cached_property
+    def breast_cancer(self) -> Proof:
+        """The proof of the default recipe's bundle."""
+        return self._export("breast-cancer")
+
+    @cached_property
+    def calendar_years(self) -> Proof:
+        """The proof of a bundle that subtracts first."""
+        return self._export("calendar-years")
+
+    def _export(self, name: str) -> Proof:
+        recipe = Recipe.from_dict(read_toml(DOCS.parent / "recipes" / f"{name}.toml"))
+        train(recipe, self.folder / "runs" / name)
+        return export_bundle(self.folder / "runs" / name, self.folder / name)
+
+    @cached_property
+    def sigmoids(self) -> Mapping[str, SigmoidProof]:
+        """Every kernel on every float32."""
+        return {name: sigmoid.prove(name, make(), progress=True) for name, make in KERNELS.items()}
+
+
+def machine(_: Studio) -> str:
+    """What the figures were made on."""
+    import onnxruntime
+    import torch
+
+    versions = {
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "torch": torch.__version__,
+    }
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    isa = "AVX-512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "no AVX-512"
+    return f"Made on {platform.machine()} with {isa}; {named}."
+
+
+def bundle(studio: Studio) -> str:
+    """The breast-cancer bundle: every scorer, every range of the logit, all against all."""
+    proof = studio.breast_cancer
+    served = [name for name in proof.parity.subjects if name.startswith(("onnxr", "Pred"))]
+    return "\n\n".join(
+        [
+            report.overview(proof.parity).markdown(),
+            "The onnxruntime and Predictor lines together, by range of the exact logit:",
+            report.by_logit(proof.parity, served).markdown(),
+            "All against all: below the diagonal the largest difference of two logits as a share "
+            "of both budgets, above it the largest difference of two probabilities in float32 "
+            'steps, from -87 up; "=" where no row differs.',
+            report.between(proof.parity).markdown(),
+        ]
+    )
+
+
+def widths(studio: Studio) -> str:
+    """Random models of every width, features of very different scales: the exported files."""
+    rows = []
+    for width in WIDTHS:
+        run = random_run(studio.folder / f"run-{width}", width, seed=width, spread=3.0)
+        proof = export_bundle(run, studio.folder / f"width-{width}")
+        found = [
+            measured.overall
+            for name, measured in proof.parity.subjects.items()
+            if name.startswith(("model.", "onnxruntime", "Predictor"))
+        ]
+        rows.append((
+            f"{width:,}",
+            f"{max(figures.rows for figures in found):,}",
+            f"{proof.logit_bound:.2g}",
+            of_budget(max(figures.logit.share for figures in found)),
+            of_budget(max(figures.probability.share for figures in found)),
+            ulp(max(figures.kernel_ulp for figures in found)),
+        ))  # fmt: skip
+    heading = ("features", "rows", "largest bound of a training row", "logit of budget",
+               "prob. of budget", "sigmoid ULP")  # fmt: skip
+    return Table(heading, rows).markdown()
+
+
+def folding(studio: Studio) -> str:
+    """What folding costs one model that can afford it and one that cannot."""
+    rows = []
+    for name, proof in (
+        ("breast-cancer", studio.breast_cancer),
+        ("calendar-years", studio.calendar_years),
+    ):
+        folding = proof.folding
+        rows.append((
+            name,
+            folding.form,
+            *(f"{total.total:.2g} ({total.rounding / total.total:.1%} rounding)"
+              for total in (folding.folded, folding.subtract_first)),
+            f"{folding.share:.0%}",
+        ))  # fmt: skip
+    heading = ("bundle", "written", "folded", "subtract-first", "folding owes")
+    return Table(heading, rows).markdown()
+
+
+def kernels(studio: Studio) -> str:
+    """The sigmoid on all floats: the output of prove-sigmoid, and all kernels side by side."""
+    proofs = studio.sigmoids
+    rows = []
+    for i, (low, high) in enumerate(pairwise(sigmoid.EDGES)):
+        cells = [f"[{low:g}, {high:g})"]
+        for name in _TITLES:
+            found = proofs[name].ranges[i]
+            falls = f", {found.decreases.times:,} falls" if found.decreases.times else ""
+            cells.append(ulp(found.ulp) + falls)
+        rows.append(cells)
+    whole = ["outside [0, 1]"]
+    whole += [f"{proofs[name].whole.outside.times:,}" for name in _TITLES]
+    table = Table(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
+    _draw(PICTURE)
+    text = sigmoid.report(proofs["exported"])
+    return f"```text\n{text}\n```\n\n{table.markdown()}\n\n![ULP by logit]({PICTURE.name})"
+
+
+def side_by_side(studio: Studio) -> str:
+    """Other exporters' graphs of the breast-cancer model in the same harness."""
+    proof = studio.breast_cancer
+    ours = {name: proof.parity.subjects[name] for name in ("Predictor, rows", "Predictor, columns")}
+    parity = measure(peers.subjects(proof.affine), proof.cases, proof.affine)
+    rows = []
+    for name, measured in {**ours, **parity.subjects}.items():
+        buckets = measured.buckets
+        ranges = ("[-87, -18)", "[-18, -8)", "[-8, 0)", "[0, 8)")
+        rows.append((
+            name,
+            f"{measured.outside:,} of {measured.overall.rows:,}",
+            of_budget(measured.overall.logit.share),
+            *(f"{ulp(buckets[label].kernel_ulp)} ULP, {of_budget(buckets[label].probability.share)}"
+              for label in ranges),
+        ))  # fmt: skip
+    heading = ("", "rows outside", "logit of budget", *(f"prob., logit in {r}" for r in ranges))
+    return Table(heading, rows).markdown()
+
+
+def many_rows(studio: Studio) -> str:
+    """The breast-cancer bundle on many more rows than its corpus has."""
+    assert studio.breast_cancer
+    bar = lambda blocks: tqdm(blocks, "many rows", leave=False, disable=None)  # noqa: E731
+    proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, watch=bar)
+    return report.overview(proof.parity).markdown()
+
+
+def matrix(studio: Studio) -> str:
+    """Every onnxruntime minor release, and the torch of each Python given."""
+    assert studio.breast_cancer
+    assert studio.calendar_years
+    bundles = [studio.folder / name for name in ("breast-cancer", "calendar-years")]
+    outcomes = list(
+        tqdm(
+            runtimes.prove(bundles, runtimes.MINORS, studio.torches, studio.environments),
+            "runtimes",
+            leave=False,
+            disable=None,
+        )
+    )
+    runtimes.require(outcomes)
+    return runtimes.table(outcomes).markdown()
+
+
+SECTIONS: Mapping[str, Callable[[Studio], str]] = {
+    "machine": machine,
+    "bundle": bundle,
+    "widths": widths,
+    "folding": folding,
+    "sigmoid": kernels,
+    "peers": side_by_side,
+    "rows": many_rows,
+    "runtimes": matrix,
+}
+
+
+def replace(page: str, name: str, content: str) -> str:
+    """The page with what stands between the markers of section `name` replaced."""
+    pattern = rf"(<!-- figures: {name} -->\n)(?:.*?\n)??(<!-- end -->)"
+    result, times = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", page, flags=re.DOTALL)
+    if times != 1:
+        raise click.ClickException(f"{PAGE} has {times} sections {name!r}; required: one")
+    return result
+
+
+def _draw(path: Path) -> None:
+    """The largest error of each kernel by logit, as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    edges = np.arange(-87.0, 30.25, 0.5)
+    mpl.rcParams["svg.hashsalt"] = "parity"  # the same figures give the same file
+    figure, axes = plt.subplots(figsize=(8, 4))
+    for name, title in _TITLES.items():
+        if name in ("torchscript", "plain-negation"):  # hidden by the lines of others
+            continue
+        proof = sigmoid.prove(name, KERNELS[name](), edges=edges.tolist(), sample=6_000_000)
+        axes.step(edges[:-1], [span.ulp for span in proof.ranges], where="post", label=title)
+    axes.axhline(sigmoid.PROVEN_ULP, color="grey", linestyle=":", label="what is proven")
+    axes.set(yscale="symlog", ylim=(0, 1e9), xlabel="logit",
+             ylabel="largest error of the probability, ULP")  # fmt: skip
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="These sections.")
+@click.option(
+    "--torch",
+    "torches",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="A Python whose torch is to prove TorchScript.",
+)
+def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
+    """Make the figures of docs/parity.md again."""  # fmt: skip
+    with TemporaryDirectory() as folder:
+        studio = Studio(Path(folder), torches, DOCS.parent / ".matrix")
+        for name in only or SECTIONS:
+            click.echo(name, err=True)
+            content = SECTIONS[name](studio)
+            page = replace(PAGE.read_text(encoding="utf-8"), name, content)
+            PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What a person reads of a proof: tables of the figures, for a terminal and for the docs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from export.parity import RANGES, Figures, Parity
+
+_COLUMNS = ("rows", "logit error", "of budget", "prob. error", "of budget", "sigmoid ULP")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a heading; the first column is left-aligned."""
+
+    heading: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """The table for a terminal."""
+        lines = [self.heading, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.heading))]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+    def markdown(self) -> str:
+        """The same in Markdown."""
+        rule = ["---", *["--:"] * (len(self.heading) - 1)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in (self.heading, rule, *self.rows))
+
+
+def overview(parity: Parity) -> Table:
+    """One line for each subject: the worst it did on any row."""
+    return Table(
+        ("scored by", *_COLUMNS),
+        [(name, *_cells(found.overall)) for name, found in parity.subjects.items()],
+    )
+
+
+def by_logit(parity: Parity, names: Sequence[str]) -> Table:
+    """The named subjects together, one line for each range of the exact logit."""
+    chosen = [parity.subjects[name].buckets for name in names]
+    heading = ("exact logit in", "rows", "logit absolute", "relative", "ULP", "of budget",
+               "prob. absolute", "relative", "ULP", "of budget", "sigmoid ULP")  # fmt: skip
+    rows = []
+    for label in RANGES:
+        found = [buckets[label] for buckets in chosen if label in buckets]
+        if found:
+            rows.append((label, f"{max(f.rows for f in found):,}", *_worst(found)))
+    return Table(heading, rows)
+
+
+def between(parity: Parity) -> Table:
+    """All against all: below the diagonal logits, above it probabilities.
+
+    Largest difference of two logits as a share of both their budgets, and of two probabilities in
+    float32 steps, where float32 promises the logit to 1 and it is -87 or more; "=" where no row
+    differs.
+    """
+    names = list(parity.subjects)
+    rows = []
+    for i, name in enumerate(names):
+        cells = [f"{i + 1} {name}"]
+        for j, other in enumerate(names):
+            pair = _pair(parity.between, name, other)
+            if pair is None:  # itself
+                cells.append("·")
+                continue
+            share, steps = pair
+            below = j < i
+            shown = f"{share:.1%}" if below else f"{steps:.0f}"
+            cells.append(shown if (share if below else steps) else "=")
+        rows.append(cells)
+    return Table(("", *(str(i + 1) for i in range(len(names)))), rows)
+
+
+def _pair(
+    pairs: Mapping[str, Mapping[str, tuple[float, float]]], one: str, other: str
+) -> tuple[float, float] | None:
+    return pairs.get(one, {}).get(other, pairs.get(other, {}).get(one))
+
+
+def _cells(f: Figures) -> Iterator[str]:
+    yield f"{f.rows:,}"
+    yield f"{f.logit.absolute:.3g}"
+    yield of_budget(f.logit.share)
+    yield f"{f.probability.absolute:.3g}"
+    yield of_budget(f.probability.share)
+    yield ulp(f.kernel_ulp)
+
+
+def _worst(found: Sequence[Figures]) -> Iterator[str]:
+    for errors in ([f.logit for f in found], [f.probability for f in found]):
+        for measure in ("absolute", "relative", "ulp"):
+            yield f"{max(getattr(e, measure) for e in errors):.3g}"
+        yield of_budget(max(e.share for e in errors))
+    yield ulp(max(f.kernel_ulp for f in found))
+
+
+def of_budget(share: float) -> str:
+    """A share of a budget: per cent, or how many times it was exceeded."""
+    return f"{share:.1%}" if share < 10 else f"{share:.3g} ×"
+
+
+def ulp(distance: float) -> str:
+    """A distance in units in the last place."""
+    return f"{distance:.2f}" if distance < 1000 else f"{distance:.2g}"

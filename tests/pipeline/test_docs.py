@@ -1,0 +1,31 @@
+"""The pages of figures: complete, and made again without touching what stands around them."""
+
+import click
+import pytest
+
+from docs.figures import PAGE, PICTURE, SECTIONS, replace
+
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_section_has_figures(name: str) -> None:
+    assert TEXT.count(f"<!-- figures: {name} -->\n") == 1
+    content = TEXT.split(f"<!-- figures: {name} -->\n")[1].split("<!-- end -->")[0]
+    assert any(character.isdigit() for character in content)
+
+
+def test_every_section_of_the_page_is_made() -> None:
+    assert TEXT.count("<!-- figures: ") == TEXT.count("<!-- end -->") == len(SECTIONS)
+    assert PICTURE.exists()
+
+
+@pytest.mark.parametrize("before", ["", "old\n", "old\n\n| table |\n"])
+def test_a_section_is_replaced_and_nothing_else(before: str) -> None:
+    page = "a\n<!-- figures: x -->\n{}<!-- end -->\nb\n<!-- figures: y -->\nkept\n<!-- end -->\nc\n"
+    assert replace(page.format(before), "x", "new") == page.format("new\n")
+
+
+def test_a_page_without_the_section_is_refused() -> None:
+    with pytest.raises(click.ClickException, match=r"has 0 sections 'x'; required: one"):
+        replace("text", "x", "new")
