@@ -20,16 +20,20 @@ def random_run(
     offset: float = 0.0,
     *,
     standardize: bool = False,
+    constant: bool = False,
 ) -> Path:
     """Write a run folder with random weights, as if it had been trained on 300 random rows.
 
     Each feature has a scale of its own, log-normal with deviation `spread`, and `offset` for its
     mean; the weights make logits of about unit size. With `standardize` they are weights on
-    standardised features, which export folds or subtracts first.
+    standardised features, which export folds or subtracts first; with `constant` too, the last
+    feature never changes, so that standardisation takes its weight away.
     """
     rng = np.random.default_rng(seed)
     scale = np.exp(rng.normal(size=width) * spread)
     features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
+    if constant:
+        features[-1] = offset
     scaling = Scaling.fit(features) if standardize else Scaling.none(width)
     unit = np.ones(width) if standardize else scale
     weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import Model, make_model, make_run
+from making import Model, make_model
 
+from benchmarks.models import random_run
 from export.bundle import export_bundle
 
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("runs") / "five", width=5)
+    return random_run(tmp_path_factory.mktemp("runs") / "five", width=5)
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +33,14 @@ def bundle(pristine: Path, tmp_path: Path) -> Path:
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the same width with other weights."""
     folder = tmp_path_factory.mktemp("other")
-    export_bundle(make_run(folder / "run", 5, seed=9), folder / "bundle")
+    export_bundle(random_run(folder / "run", 5, seed=9), folder / "bundle")
     return folder / "bundle"
 
 
 @pytest.fixture(scope="session")
 def pristine_centered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("centered")
-    run = make_run(folder / "run", 5, offset=1e4, spread=0.1, standardize=True)
+    run = random_run(folder / "run", 5, offset=1e4, spread=0.1, standardize=True)
     assert export_bundle(run, folder / "bundle").folding.form == "subtract-first"
     return folder / "bundle"
 

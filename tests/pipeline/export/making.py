@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 
 from export import certificate, folding, onnx_graph, program, torchscript
 from export.bundle import PROGRAM, TORCHSCRIPT
@@ -26,10 +25,7 @@ from serve_runtime.artifact import (
 )
 from serve_runtime.card import ModelCard
 from serve_runtime.sealed import seal
-from train import checkpoint
 from train.affine import Affine, Trained
-from train.model import build, parameters, set_parameters
-from train.scaling import Scaling
 
 MODELS = (*MODEL_FILES.values(), TORCHSCRIPT, PROGRAM)
 FILES = (MANIFEST, *MODELS, CERTIFICATE)
@@ -73,54 +69,6 @@ def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray
         (folder / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
     cases = corpus(card, affine, np.empty((0, len(low)), np.float32))
     return Model(folder, {case.name: case for case in cases}, affine)
-
-
-def make_run(
-    folder: Path,
-    width: int,
-    seed: int = 0,
-    spread: float = 1.0,
-    offset: float = 0.0,
-    *,
-    standardize: bool = False,
-    constant: bool = False,
-) -> Path:
-    """A run folder with random weights; `spread` widens the scales of the features.
-
-    With `constant` the last feature is, so that standardisation takes its weight away.
-    """
-    rng = np.random.default_rng(seed)
-    scale = np.exp(rng.normal(size=width) * spread)
-    features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
-    if constant:
-        features[-1] = offset
-    scaling = Scaling.fit(features) if standardize else Scaling.none(width)
-    unit = np.ones(width) if standardize else scale
-    weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
-    trained = Trained(weight, float(np.float32(rng.normal())), scaling)
-    folded = trained.affine()
-    model = build(width, "zeros", 0)
-    set_parameters(model, torch.tensor(folded.weight[None]), torch.tensor([folded.bias]))
-    card = ModelCard(
-        feature_names=tuple(f"c{i}" for i in range(width)),
-        classes=("no", "yes"),
-        feature_min=tuple(map(float, features.min(1))),
-        feature_max=tuple(map(float, features.max(1))),
-        weights_sha256=folded.sha256(),
-        training={"versions": {}},
-    )
-    folder.mkdir(parents=True)
-    checkpoint.write(
-        folder,
-        model=model,
-        trained=trained,
-        sample=checkpoint.sample_rows(features),
-        card=card,
-        metrics={},
-        resume={},
-    )
-    assert parameters(model)[0].shape == (1, width)
-    return folder
 
 
 def reseal(bundle: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from making import FILES, card_of, make_run
+from making import FILES, card_of
 
+from benchmarks.models import random_run
 from export.bundle import export_bundle
 from serve_runtime import Predictor
 from serve_runtime.artifact import MANIFEST, Manifest
@@ -174,7 +175,7 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 31, 128, 129, 1000])
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", width, seed=width, spread=3.0)
+    run = random_run(tmp_path / "run", width, seed=width, spread=3.0)
     proof = export_bundle(run, tmp_path / "bundle")
     assert len(proof.parity.subjects) == 17
     for name, found in proof.parity.subjects.items():
@@ -189,7 +190,7 @@ def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["folded", "subtract-first"])
 def test_a_model_with_a_constant_feature_is_proven(offset: float, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", 3, offset=offset, standardize=True, constant=True)
+    run = random_run(tmp_path / "run", 3, offset=offset, standardize=True, constant=True)
     proof = export_bundle(run, tmp_path / "bundle")
     assert proof.affine.weight[2] == 0
     assert proof.folding.form == ("subtract-first" if offset else "folded")

@@ -18,7 +18,6 @@ from making import (
     affine_of,
     card_of,
     edit_certificate,
-    make_run,
     one_up,
     recertify,
     reseal,
@@ -26,6 +25,7 @@ from making import (
     write_models,
 )
 
+from benchmarks.models import random_run
 from export import certificate, folding
 from export.bundle import export_bundle, verify_bundle
 from export.certificate import CERTIFICATE, Corpus
@@ -96,7 +96,7 @@ def test_a_certificate_of_the_same_weights_and_another_card_is_told_by_both_dige
 def test_a_certificate_of_another_width_is_told_by_both_widths(
     bundle: Path, tmp_path: Path, sample: bool, what: str
 ) -> None:
-    export_bundle(make_run(tmp_path / "run", 4), tmp_path / "four", keep_sample=sample)
+    export_bundle(random_run(tmp_path / "run", 4), tmp_path / "four", keep_sample=sample)
     shutil.copy(tmp_path / "four" / CERTIFICATE, bundle)
     if not sample:
         edit_certificate(bundle, lambda document: document["sampled_rows"].update(shape=[0, 5]))

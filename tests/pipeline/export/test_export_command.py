@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from making import make_run
 
+from benchmarks.models import random_run
 from export import bundle as bundle_module
 from export.cli import main
 from export.errors import ParityError
@@ -43,7 +43,7 @@ def test_verify_of_a_damaged_bundle_exits_1_and_names_the_file(bundle: Path) -> 
 
 
 def test_an_existing_bundle_is_replaced_only_by_force(bundle: Path, tmp_path: Path) -> None:
-    other = make_run(tmp_path / "run", 3)
+    other = random_run(tmp_path / "run", 3)
     before = (bundle / "model.onnx").read_bytes()
     result = run("bundle", other, bundle)
     assert (result.exit_code, (bundle / "model.onnx").read_bytes()) == (1, before)
@@ -79,7 +79,7 @@ def test_a_failed_proof_publishes_nothing_and_keeps_the_old_bundle(
 
 @pytest.mark.parametrize("missing", ["checkpoint.pt", "metrics.json"])
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, missing: str) -> None:
-    folder = make_run(tmp_path / "run", 2)
+    folder = random_run(tmp_path / "run", 2)
     (folder / missing).unlink()
     result = run("bundle", folder, tmp_path / "b")
     assert result.exit_code == 1
@@ -88,7 +88,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, missing: str) -> Non
 
 
 def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", 2)
+    folder = random_run(tmp_path / "run", 2)
     content = bytearray((folder / "checkpoint.pt").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "checkpoint.pt").write_bytes(content)
@@ -98,7 +98,7 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_weights_are_not_those_of_its_card_is_refused(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", 2)
+    folder = random_run(tmp_path / "run", 2)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
     saved["state_dict"]["0.weight"] *= 2
     torch.save(saved, folder / "checkpoint.pt")
@@ -112,11 +112,11 @@ def test_a_run_whose_weights_are_not_those_of_its_card_is_refused(tmp_path: Path
 
 
 def test_a_feature_far_from_zero_is_warned_about(tmp_path: Path) -> None:
-    result = run("bundle", make_run(tmp_path / "run", 2, spread=0.1), tmp_path / "near")
+    result = run("bundle", random_run(tmp_path / "run", 2, spread=0.1), tmp_path / "near")
     assert "warning" not in result.output
     from train import checkpoint
 
-    far = make_run(tmp_path / "far-run", 2, offset=1e6)
+    far = random_run(tmp_path / "far-run", 2, offset=1e6)
     assert checkpoint.read(far).card.feature_min[0] > 9e5
     result = run("bundle", far, tmp_path / "far")
     assert result.exit_code == 0
