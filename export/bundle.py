@@ -181,7 +181,7 @@ def _prove(
         tests[0].rows,
         max(test.logit_share for test in tests),
         max(test.probability_ulp for test in tests),
-        float(np.mean([test.identical for test in tests])),
+        tests[0].identical,
     )
     form: folding.Form = folding.FOLDED if affine.center is None else folding.SUBTRACT_FIRST
     _, bound = affine.reference(sample)

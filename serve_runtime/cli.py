@@ -188,6 +188,6 @@ def selftest(bundle: str) -> None:
         result = Predictor(bundle).selftest()
         click.echo(
             f"{result.rows} golden rows within budget: logits use {result.logit_share:.1%} of "
-            f"theirs, probabilities are at most {result.probability_ulp:.2f} ULP from exact, "
-            f"{result.identical:.0%} of the scores have the bits of the export"
+            f"theirs, probabilities are at most {result.probability_ulp:.2f} ULP from exact"
+            + ("; every bit is that of the export" if result.identical else "")
         )

@@ -173,7 +173,7 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
     assert shapes == [[256, 5], [0, 5]]
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 8, 31, 128, 129, 1000])
+@pytest.mark.parametrize("width", [1, 2, 3, 8, 31, 128, 129, 1000, 10_000])
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", width, seed=width, spread=3.0)
     proof = export_bundle(run, tmp_path / "bundle")
