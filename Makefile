@@ -52,7 +52,7 @@ export: setup ## RUN= [BUNDLE=]: export a run, proven, into a bundle
 	$(BIN)/python -m export bundle "$(RUN)" "$(BUNDLE)" $(ARGS)
 
 verify: setup ## BUNDLE=: prove a bundle again from its files
-	$(BIN)/python -m export verify "$(BUNDLE)"
+	$(BIN)/python -m export verify "$(BUNDLE)" $(ARGS)
 
 prove-sigmoid: setup ## run all 2³² float32 logits through the sigmoid of the exported graph (minutes)
 	$(BIN)/python -m export sigmoid $(ARGS)

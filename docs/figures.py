@@ -84,8 +84,8 @@ def machine(_: Studio) -> str:
         "torch": torch.__version__,
     }
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    isa = "AVX-512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "no AVX-512"
-    return f"Made on {platform.machine()} with {isa}; {named}."
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"Made on {platform.system()}, {platform.machine()} with {capability}; {named}."
 
 
 def bundle(studio: Studio) -> str:
@@ -209,7 +209,14 @@ def matrix(studio: Studio) -> str:
         )
     )
     runtimes.require(outcomes)
-    return runtimes.table(outcomes).markdown()
+    versions: dict[tuple[str, ...], list[str]] = {}
+    for runtime, _, _, *figures in runtimes.table(outcomes).rows:
+        library, version = runtime.split()
+        versions.setdefault((library, *figures), []).append(version)
+    rows = [(f"{library} {', '.join(found)}", *figures)
+            for (library, *figures), found in versions.items()]  # fmt: skip
+    heading = ("runtimes", "bundle", "logit of budget", "prob. of budget", "sigmoid ULP", "bits")
+    return Table(heading, rows).markdown()
 
 
 SECTIONS: Mapping[str, Callable[[Studio], str]] = {

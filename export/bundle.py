@@ -4,6 +4,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
@@ -15,18 +16,17 @@ import torch
 from export import certificate, contracts, folding, onnx_graph, program, torchscript
 from export.agreement import agreed_affine, agreed_card, require_same
 from export.artifact import Artifact
-from export.certificate import CERTIFICATE, Certificate, Corpus
+from export.certificate import CERTIFICATE, PROGRAM, TORCHSCRIPT, Certificate, Corpus
 from export.corpus import Case, corpus, golden_rows, stream
-from export.errors import BundleError
+from export.errors import BundleError, ParityError
 from export.folding import Folding
 from export.oracles import references, served
 from export.parity import Parity, Subject, measure
-from export.program import PROGRAM
-from export.torchscript import TORCHSCRIPT
 from serve_runtime.artifact import MANIFEST, MODEL_FILES, FileEntry, Manifest, read_bytes
 from serve_runtime.atomic import new_folder
 from serve_runtime.budgets import UNIT_ROUNDOFF, Float32
 from serve_runtime.card import GoldenRow, ModelCard
+from serve_runtime.errors import ArtifactError, ServeError
 from serve_runtime.predictor import Predictor, SelfTest
 from train import checkpoint
 from train.affine import Affine, Trained
@@ -56,6 +56,10 @@ class Proof:
     logit_bound: float
     """Largest a-priori logit bound on the run's sample of rows: what float32 cannot promise
     better on this data; 0 where there is no sample."""
+    sample: Float32
+    """The sampled rows that were proven (k, d)."""
+    input_rounding: float
+    """Most that rounding float64 features to float32 moves a logit in the training ranges."""
     coarsest: tuple[str, float]
     """The feature whose own float32 rounding moves the logit most, and by how much."""
 
@@ -101,6 +105,11 @@ def verify_bundle(bundle: Path, *, rows: int = 0, watch: Watch = iter) -> Proof:
     Raises ArtifactError, CardError, BundleError, SelfTestError or ParityError: a file is missing,
     extra, altered, disagrees with another, or scores outside its budget.
     """
+    if not (bundle / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{bundle} is no bundle: it has no {MANIFEST}; name a folder that `python -m export "
+            "bundle` wrote"
+        )
     manifest = Manifest.read(bundle)
     expected = {*_LOAD, CERTIFICATE}
     found = {path.name for path in bundle.iterdir()} - {MANIFEST}
@@ -144,7 +153,10 @@ def _measure_golden(
     """Golden rows with the scores that the rows graph gives them through the Predictor."""
     (layout, name), rows = next(iter(MODEL_FILES.items())), golden_rows(card, affine)
     (folder / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
-    logit, probability = Predictor(folder / name).scores(rows)
+    try:
+        logit, probability = Predictor(folder / name).scores(rows)
+    except ServeError as reason:
+        raise ParityError(f"golden rows drawn from the training ranges: {reason}") from None
     _, bound = affine.reference(rows)
     return tuple(
         GoldenRow(tuple(map(float, features)), float(z), float(p), float(limit))
@@ -177,6 +189,8 @@ def _prove(
     shown = contracts.check(folder, {case.name: case for case in cases}, affine)
     for layout, name in MODEL_FILES.items():
         onnx_graph.check_graph(folder / name, affine, layout)
+    torchscript.check_code(folder / TORCHSCRIPT, affine)
+    program.check_graph(folder / PROGRAM, affine)
     selftest = SelfTest(
         tests[0].rows,
         max(test.logit_share for test in tests),
@@ -185,6 +199,8 @@ def _prove(
     )
     form: folding.Form = folding.FOLDED if affine.center is None else folding.SUBTRACT_FIRST
     _, bound = affine.reference(sample)
+    largest = np.maximum(np.abs(card.feature_min), np.abs(card.feature_max))
+    moves = UNIT_ROUNDOFF * np.abs(affine.weight) * largest
     return Proof(
         card,
         affine,
@@ -194,7 +210,9 @@ def _prove(
         selftest,
         replace(folding.choose(trained, card)[1], form=form),
         float(bound.max(initial=0)),
-        _coarsest(card, affine),
+        sample,
+        float(moves.sum()),
+        (card.feature_names[int(moves.argmax())], float(moves.max())),
     )
 
 
@@ -223,17 +241,12 @@ def _subjects(folder: Path, artifacts: Sequence[Artifact], affine: Affine) -> li
     ]
 
 
-def _coarsest(card: ModelCard, affine: Affine) -> tuple[str, float]:
-    largest = np.maximum(np.abs(card.feature_min), np.abs(card.feature_max))
-    moves = UNIT_ROUNDOFF * np.abs(affine.weight) * largest
-    return card.feature_names[int(moves.argmax())], float(moves.max())
-
-
 def _versions() -> dict[str, str]:
     return {
         "numpy": np.__version__,
         "onnx": onnx.__version__,
         "onnxruntime": onnxruntime.__version__,
         "python": platform.python_version(),
+        "serve-runtime": version("serve-runtime"),
         "torch": str(torch.__version__),
     }

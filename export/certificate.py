@@ -21,6 +21,10 @@ from train.affine import Trained
 from train.scaling import Scaling
 
 CERTIFICATE: Final = "parity.json"
+TORCHSCRIPT: Final = "model.torchscript.pt"
+PROGRAM: Final = "model.pt2"
+"""Files of a bundle beside the ONNX models and the manifest."""
+
 FORMAT_VERSION: Final = 2
 _FIGURES: Final = (
     "rows",
@@ -113,28 +117,41 @@ def read(path: Path) -> Certificate:
         form = document["form"]
         if form not in (FOLDED, SUBTRACT_FIRST):
             raise ValueError(f"form is {form!r}")
-        scaling = Scaling(*(_decode(trained[name], "<f8") for name in ("mean", "scale")))
-        weight = _decode(trained["weight"], "<f4").astype(np.float32)
-        if not len(weight) == len(scaling.mean) == len(scaling.scale):
-            raise ValueError("the parts of the trained model differ in width")
+        model = _trained(**trained)
         corpus = Corpus(**document["corpus"])
-        if [type(value) for value in astuple(corpus)] != [int, str, int]:
-            raise ValueError(f"corpus is {document['corpus']}")
+        files, contracts = dict(document["files"]), dict(document["contracts"])
+        for value, kind in (
+            (corpus.sha256, str),
+            *((number, int) for number in (corpus.version, corpus.rows, *contracts.values())),
+            *((digest, str) for digest in files.values()),
+        ):
+            if type(value) is not kind:
+                raise ValueError(f"{value!r} stands where {kind.__name__} is required")
         sample = _decode(rows["values"], "<f4").reshape(rows["shape"]).astype(np.float32)
-        if not np.isfinite(sample).all():
-            raise ValueError("a sampled row is not finite")
+        if sample.ndim != 2 or not np.isfinite(sample).all():
+            raise ValueError(f"the sampled rows, of shape {sample.shape}, are not finite rows")
         if document["verdict"] != VERDICT:
             raise ValueError(f"verdict is {document['verdict']!r}, not {VERDICT!r}")
         return Certificate(
-            dict(document["files"]),
+            files,
             form,
-            Trained(weight, float(trained["bias"]), scaling),
+            model,
             corpus,
             sample,
-            dict(document["contracts"]),
+            contracts,
         )
-    except (KeyError, TypeError, ValueError) as reason:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
         raise BundleError(f"{path} is no certificate of this project: {reason}") from None
+
+
+def _trained(weight: str, bias: float, mean: str, scale: str) -> Trained:
+    weights = _decode(weight, "<f4").astype(np.float32)
+    means, scales = (_decode(text, "<f8").astype(np.float64) for text in (mean, scale))
+    if not len(weights) == len(means) == len(scales):
+        raise ValueError("the parts of the trained model differ in width")
+    if not (np.isfinite([*weights, *means, float(bias)]).all() and (scales > 0).all()):
+        raise ValueError("the trained model holds values that no training leaves")
+    return Trained(weights, float(bias), Scaling(means, scales))
 
 
 def require_files(path: Path, certificate: Certificate, found: Mapping[str, str]) -> None:
@@ -154,7 +171,7 @@ def require_corpus(path: Path, certificate: Certificate, cases: Sequence[Case]) 
     A certificate of an older CORPUS_VERSION was issued for other rows, rightly.
     """
     issued, found = certificate.corpus, Corpus.of(cases)
-    if issued.version > found.version:
+    if not 0 < issued.version <= found.version:
         raise BundleError(
             f"{path} was issued for version {issued.version} of the corpus, this installation has "
             f"version {found.version}: use the serve-runtime that matches"

@@ -1,31 +1,20 @@
 """The command line of export: make a bundle, or prove one again."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from serve_runtime.errors import ServeError
+from serve_runtime.cli import command_errors
 
 if TYPE_CHECKING:
     from export.bundle import Proof
-    from export.folding import Folding
 
 # Of export.sigmoid_kernels, which is too slow to import for a --help.
 _KERNELS = ("exported", "exported-rows", "torchscript", "torch", "plain-negation", "onnx-sigmoid")
 
 # Moving a logit by this much moves a probability by at most a quarter of it.
 _LOOSE_LOGIT = 1e-3
-
-
-@contextmanager
-def _command_errors() -> Iterator[None]:
-    try:
-        yield
-    except ServeError as reason:
-        raise click.ClickException(str(reason)) from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,12 +38,15 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
     Example:
       python -m export bundle runs/churn bundles/churn
     """
-    with _command_errors():
+    with command_errors():
         from export.bundle import export_bundle
 
         proof = export_bundle(run, bundle, force=force, keep_sample=sample)
-    _show(proof)
-    click.echo(f"\nbundle: {bundle}")
+        _show(proof)
+        kept = len(proof.sample) if sample else 0
+        click.echo(f"\nbundle: {bundle}" + (
+            f" (parity.json holds {kept} rows of the data, for verify; --no-sample leaves them out)"
+            if kept else ""))  # fmt: skip
 
 
 @main.command()
@@ -74,7 +66,7 @@ def verify(bundle: Path, rows: int, by_logit: bool) -> None:
     Example:
       python -m export verify bundles/churn --rows 1000000
     """  # fmt: skip
-    with _command_errors():
+    with command_errors():
         from tqdm import tqdm
 
         from export import report
@@ -84,11 +76,11 @@ def verify(bundle: Path, rows: int, by_logit: bool) -> None:
         proof = verify_bundle(
             bundle, rows=rows, watch=lambda blocks: tqdm(blocks, unit=" blocks", disable=None)
         )
-    _show(proof)
-    if by_logit:
-        click.echo(f"\n{report.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
-        click.echo(f"\n{report.between(proof.parity).text()}")
-    click.echo(f"\n{bundle}: every file is the one exported, {VERDICT}")
+        _show(proof)
+        if by_logit:
+            click.echo(f"\n{report.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
+            click.echo(f"\n{report.between(proof.parity).text()}")
+        click.echo(f"\n{bundle}: every file is the one exported, {VERDICT}")
 
 
 @main.command()
@@ -124,19 +116,22 @@ def runtimes(
     Example:
       python -m export runtimes bundles/churn --only 1.15 --only 1.31
     """  # fmt: skip
-    with _command_errors():
+    with command_errors():
         from export.runtimes import MINORS, prove, require, table
+        from serve_runtime.artifact import Manifest
 
         if unknown := set(only) - set(MINORS):
             raise click.BadParameter(
                 f"supported are {MINORS[0]} to {MINORS[-1]}; got {', '.join(sorted(unknown))}"
             )
+        for bundle in bundles:
+            Manifest.read(bundle)  # before the environments are made
         absolute = [bundle.resolve() for bundle in bundles]
         outcomes = []
         for outcome in prove(absolute, only or MINORS, torches, environments.resolve()):
             outcomes.append(outcome)
-            click.echo(f"{outcome.runtime}, {outcome.bundle.name}: "
-                       f"{outcome.problem or 'within budget'}", err=True)  # fmt: skip
+            found = "failed" if outcome.served is None else "within budget"
+            click.echo(f"{outcome.runtime}, {outcome.bundle.name}: {found}", err=True)
         click.echo(table(outcomes).text())
         require(outcomes)
 
@@ -145,12 +140,28 @@ def _show(proof: "Proof") -> None:
     from export.report import overview
 
     click.echo(overview(proof.parity).text())
-    golden = f"golden rows: {proof.selftest.rows}, logits use {proof.selftest.logit_share:.1%} of "
-    golden += "their budget"
+    selftest, folding = proof.selftest, proof.folding
+    click.echo(
+        f"golden rows: {selftest.rows}, logits use {selftest.logit_share:.1%} of their budget"
+    )
+    total = folding.written
+    click.echo(
+        f"weights: {folding.form}; within the training ranges a logit is within {total.total:.2g} "
+        f"of the trained model's ({total.rounding:.2g} from rounding the weights), and up to "
+        f"{proof.input_rounding:.2g} more where features hold more digits than float32"
+    )
+    if folding.form == "folded":
+        click.echo(f"         of that, folding the standardisation owes {folding.share:.0%}")
+    else:
+        click.echo(f"         folded, it would be {folding.folded.total:.2g}")
     if proof.logit_bound:
-        golden += f"; the logit of a sampled row is good to ± {proof.logit_bound:.2g}"
-    click.echo(golden)
-    click.echo(_weights(proof.folding))
+        click.echo(f"         the logit of a sampled row is good to ± {proof.logit_bound:.2g}")
+    if proof.logit_bound == float("inf"):
+        click.echo(
+            "warning: the terms of some sampled rows may overflow float32, and a Predictor may "
+            "refuse such rows: check the units of the features",
+            err=True,
+        )
     feature, moves = proof.coarsest
     if moves > _LOOSE_LOGIT:
         click.echo(
@@ -159,18 +170,6 @@ def _show(proof: "Proof") -> None:
             "a typical value from it before training and before scoring",
             err=True,
         )
-
-
-def _weights(folding: "Folding") -> str:
-    written, other = folding.written, folding.subtract_first.total
-    if folding.form == "subtract-first":
-        other = folding.folded.total
-    return (
-        f"weights: {folding.form}; within the training ranges a logit is within "
-        f"{written.total:.2g} of the trained model's, of which rounding the weights is "
-        f"{written.rounding / written.total:.1%} (folding owes {folding.share:.0%} of the folded "
-        f"graph's total; the other graph's is {other:.2g})"
-    )
 
 
 @main.command("sigmoid")
@@ -196,7 +195,7 @@ def prove_sigmoid(kernel: str, sample: int | None) -> None:
     Example:
       python -m export sigmoid --sample 1000000
     """
-    with _command_errors():
+    with command_errors():
         from export.sigmoid import prove, report, require
         from export.sigmoid_kernels import KERNELS, REQUIRED
 

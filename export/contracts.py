@@ -26,6 +26,8 @@ _LONGEST = 33
 _FEATURES = 64
 """Most features whose monotony is tried; of wide models, evenly spaced ones."""
 _STEPS = 33
+_VALUES = 1 << 22
+"""Most values in the large batch."""
 
 
 def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, int]:
@@ -84,7 +86,8 @@ def _askings(
             part = slice(start, start + size)
             yield f"in a batch of {size}", part, one.scores(rows[part])
             yield f"in a batch of {size} at {THREADS} threads", part, several.scores(rows[part])
-    whole, tiled = slice(0, len(rows)), np.tile(rows, (101, 1))
+    times = max(2, min(101, _VALUES // rows.size))
+    whole, tiled = slice(0, len(rows)), np.tile(rows, (times, 1))
     logit, probability = several.scores(tiled)
     for start in range(0, len(tiled), 10 * len(rows)):
         part = slice(start, start + len(rows))
@@ -128,7 +131,8 @@ def _monotone_in_features(name: str, predictor: Predictor, affine: Affine, rows:
             stepped[:, feature] = values
             stepped = _safe(stepped, affine)
             moved = np.diff(predictor.decision_function(stepped))
-            if (moved * np.sign(affine.weight[feature]) < 0).any():
+            sign = np.sign(affine.weight[feature])
+            if (moved * sign < 0).any() or (sign == 0 and moved.any()):
                 raise ParityError(
                     f"{name}: the logit moves against the sign of the weight of feature {feature} "
                     f"as it rises from {values[0]!s} to {values[-1]!s}"

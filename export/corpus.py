@@ -1,7 +1,8 @@
 """The rows on which artifacts are proven: built from a card and weights alone, so anyone can.
 
 Nothing here depends on the machine: uniform draws from a seeded generator, elementwise float64
-arithmetic, and exact sums. The same model gives the same corpus, bit for bit, everywhere.
+arithmetic, and exact sums (a logarithm for the threshold apart). The same model gives the same
+corpus, bit for bit, everywhere.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from serve_runtime.card import ModelCard
 from train.affine import Affine
 
 CORPUS_VERSION: Final = 1
-"""To be raised with every change of the rows below: certificates name it beside their digest."""
+"""To be raised with every change of the rows below, or of how many rows show a contract:
+certificates name it beside both."""
 
 BATCHES: Final = (*range(34), 1024)
 LOGITS: Final = (0.0, 8.0, 16.0, 17.3, 18.0, 18.25, 20.0, 87.0, 88.7, 104.0, 200.0)
@@ -31,6 +33,7 @@ _ROWS = 4096
 _VALUES = 1 << 20
 """Most values in one case; wide models get fewer rows."""
 _PROBE_VALUES = 1 << 22
+_STREAM_ROWS, _STREAM_VALUES = 1 << 16, 1 << 21
 _NON_FINITE_FEATURES = 16
 _NEIGHBOURS = np.arange(-8, 9)
 _FAR = 21
@@ -81,8 +84,9 @@ def digest(cases: Sequence[Case]) -> str:
     return total.hexdigest()
 
 
-def stream(card: ModelCard, affine: Affine, rows: int, block: int = 1 << 16) -> Iterator[Case]:
+def stream(card: ModelCard, affine: Affine, rows: int) -> Iterator[Case]:
     """`rows` more rows in blocks: inside the training ranges, far outside, and of any logit."""
+    block = max(1, min(_STREAM_ROWS, _STREAM_VALUES // len(affine.weight)))
     for number, start in enumerate(range(0, rows, block)):
         rng, count = np.random.default_rng((1, number)), min(block, rows - start)
         if number % 3 == 0:

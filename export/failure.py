@@ -21,8 +21,11 @@ def as_test(scored_by: str, row: Float32, exact: np.float32 | None, affine: Affi
     logit = "None" if exact is None else _values(np.array([exact]))
     return f"""
 
-As a test, to be given the bundle's path:
+As a test, for a checkout; it holds a row, which may be somebody's. Save it as row.py, and run
+python row.py BUNDLE, or call test_row with the bundle's path:
 
+import sys
+from pathlib import Path
 import numpy as np
 from export.bundle import subjects
 from export.corpus import Case
@@ -37,6 +40,9 @@ def test_row(bundle):
     chosen = [s for s in subjects(bundle, affine) if s.name == {scored_by!r}]
     assert chosen
     measure(chosen, [Case("the row", row, exact)], affine).require()
+
+if __name__ == "__main__":
+    test_row(Path(sys.argv[1]))
 """
 
 

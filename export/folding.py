@@ -3,16 +3,18 @@
 Folding turns w·(x - m)/s + b into (w/s)·x + (b - Σwm/s). Two things change: the folded values are
 rounded to float32, and where |m|/s is large, large terms now cancel, so that the logit's own bound
 γ(d + 2)·(Σ|wᵢxᵢ| + |b|) grows. Both are computed here over the recorded ranges of the features,
-beside the same figures of the graph that subtracts m first. What folding owes is the difference;
-the rounding alone can never be more than a small share of its bound, since both grow alike.
+beside the same figures of the graph that subtracts m first. What folding owes is the difference:
+rounding alone is at most 1/(d + 2) of the bound while the folded weights are normal numbers, since
+both grow alike.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
-from serve_runtime.budgets import SMALLEST, Float64, gamma
+from serve_runtime.budgets import LARGEST, SMALLEST, Float64, gamma
 from serve_runtime.card import ModelCard
 from train.affine import Affine, Trained
 
@@ -53,6 +55,8 @@ class Folding:
     @property
     def share(self) -> float:
         """What folding owes of its total: 1 - subtract_first / folded, at least 0."""
+        if math.isinf(self.folded.total):
+            return float(math.isfinite(self.subtract_first.total))
         return max(0.0, 1 - self.subtract_first.total / self.folded.total)
 
     @property
@@ -83,9 +87,12 @@ def total(trained: Trained, affine: Affine, card: ModelCard) -> Total:
     weight = affine.weight.astype(np.float64)
     reach = np.maximum(np.abs(low - center), np.abs(high - center))
     terms = len(weight) + 2 + (affine.center is not None)
-    arithmetic = gamma(terms) * (np.abs(weight) @ reach + abs(affine.bias))
+    magnitude = float(np.abs(weight) @ reach + abs(affine.bias))
+    arithmetic = gamma(terms) * magnitude
+    if max(magnitude * (1 + gamma(terms)), reach.max()) > LARGEST:
+        arithmetic = math.inf  # a term may overflow
     return Total(_rounding(trained, affine, low, high, center),
-                 float(arithmetic) + len(weight) * SMALLEST)  # fmt: skip
+                 arithmetic + len(weight) * SMALLEST)  # fmt: skip
 
 
 def _rounding(

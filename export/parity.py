@@ -26,6 +26,7 @@ from serve_runtime.budgets import (
     probability_ulp,
     sigmoid,
 )
+from serve_runtime.errors import ServeError
 from train.affine import Affine
 
 EDGES: Final = (-104.0, -88.7, -87.0, -18.0, -8.0, 0.0, 8.0, 18.0, 88.7, 104.0)
@@ -151,9 +152,14 @@ class _Tally:
     ) -> Scores | None:
         """Score a case; `exact` and `bound` are of all its rows, of which it holds `only` these.
 
-        Returns the scores, with NaN for rows left out; None where their shapes are wrong.
+        Returns the scores, with NaN for rows left out; None where there are none of right shape.
         """
-        logit, probability = self.subject.score(case.rows)
+        try:
+            logit, probability = self.subject.score(case.rows)
+        except ServeError as reason:
+            self._fail(f"{self.subject.name}, {case.name}: {len(case.rows)} rows with finite "
+                       f"budgets are refused: {reason}", len(case.rows))  # fmt: skip
+            return None
         for what, scores in (("logit", logit), ("probability", probability)):
             if scores.shape != (len(case.rows),) or scores.dtype != self._dtype:
                 self._fail(f"{self.subject.name}, {case.name}: {len(case.rows)} rows gave {what} "

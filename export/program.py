@@ -3,7 +3,6 @@
 import io
 import zipfile
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import nn
@@ -15,8 +14,12 @@ from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
 from train.affine import Affine
 
-PROGRAM: Final = "model.pt2"
-"""The file's name in a bundle."""
+_SUBTRACTION = ("aten.sub.Tensor(features, p_center)",)
+_CALLS = (
+    "aten.linear.default({}, p_weight, p_bias)",
+    "aten.sigmoid.default(linear,)",
+    "output((linear, sigmoid),)",
+)
 
 # Where a node came from: paths of this machine, which an artifact must not carry.
 _PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
@@ -58,11 +61,39 @@ def build(affine: Affine, card: ModelCard) -> bytes:
 
 def load(path: Path) -> Artifact:
     """Open a .pt2 file of ours. Raises ArtifactError where torch cannot read it."""
+    program, card = _read(path)
+    try:
+        affine = affine_of(program.state_dict)
+        module = program.module()
+    except (RuntimeError, ValueError, LookupError, AssertionError) as reason:
+        raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
+    return Artifact(path.name, card, affine, torch_score(module))
+
+
+def check_graph(path: Path, affine: Affine) -> None:
+    """Raise ArtifactError unless the file's graph is, call by call, the one `build` writes."""
+    program, _ = _read(path)
+    centered = affine.center is not None
+    made = [*(_SUBTRACTION if centered else ()), *_CALLS]
+    made = [call.format("sub" if centered else "features") for call in made]
+    found = [
+        f"{node.target}{node.args}{node.kwargs or ''}"
+        for node in program.graph.nodes
+        if node.op != "placeholder"
+    ]
+    inputs = program.graph_signature.inputs_to_parameters
+    if found != made or inputs != {f"p_{name}": name for name in tensors(affine)}:
+        raise ArtifactError(
+            f"{path} holds another graph than export writes: {'; '.join(found)} with {inputs}, not "
+            f"{'; '.join(made)}"
+        )
+
+
+def _read(path: Path) -> tuple[torch.export.ExportedProgram, str]:
+    """The program and the text of its card."""
     content, extra = read_bytes(path), {CARD_KEY: ""}
     try:
         program = torch.export.load(io.BytesIO(content), extra_files=extra)
-        module = program.module()
-        affine = affine_of(program.state_dict)
-    except (RuntimeError, ValueError, LookupError, AssertionError, zipfile.BadZipFile) as reason:
+    except (RuntimeError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as reason:
         raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
-    return Artifact(path.name, extra[CARD_KEY], affine, torch_score(module))
+    return program, extra[CARD_KEY]

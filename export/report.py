@@ -34,10 +34,10 @@ class Table:
 
 
 def overview(parity: Parity) -> Table:
-    """One line for each subject: the worst it did on any row."""
+    """One line for each subject, or group of equal ones: the worst it did on any row."""
     return Table(
         ("scored by", *_COLUMNS),
-        [(name, *_cells(found.overall)) for name, found in parity.subjects.items()],
+        [(_called(names), *_cells(parity.subjects[names[0]].overall)) for names in _alike(parity)],
     )
 
 
@@ -61,27 +61,45 @@ def between(parity: Parity) -> Table:
     float32 steps, where float32 promises the logit to 1 and it is -87 or more; "=" where no row
     differs.
     """
-    names = list(parity.subjects)
+    groups = _alike(parity)
+    names = [group[0] for group in groups]
     rows = []
     for i, name in enumerate(names):
-        cells = [f"{i + 1} {name}"]
+        cells = [f"{i + 1} {_called(groups[i])}"]
         for j, other in enumerate(names):
-            pair = _pair(parity.between, name, other)
-            if pair is None:  # itself
+            if i == j:
                 cells.append("·")
                 continue
-            share, steps = pair
+            share, steps = _pair(parity.between, name, other)
             below = j < i
-            shown = f"{share:.1%}" if below else f"{steps:.0f}"
+            shown = f"{share:.1%}" if below else f"{steps:,.0f}"
             cells.append(shown if (share if below else steps) else "=")
         rows.append(cells)
     return Table(("", *(str(i + 1) for i in range(len(names)))), rows)
 
 
+def _alike(parity: Parity) -> list[list[str]]:
+    """Subjects in groups, of which none ever differs from the first of its group."""
+    groups: list[list[str]] = []
+    for name, found in parity.subjects.items():
+        for group in groups:
+            first = parity.subjects[group[0]]
+            if found == first and _pair(parity.between, name, group[0]) == (0, 0):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+def _called(group: Sequence[str]) -> str:
+    return group[0] + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "")
+
+
 def _pair(
     pairs: Mapping[str, Mapping[str, tuple[float, float]]], one: str, other: str
-) -> tuple[float, float] | None:
-    return pairs.get(one, {}).get(other, pairs.get(other, {}).get(one))
+) -> tuple[float, float]:
+    return pairs[one][other] if other in pairs.get(one, {}) else pairs[other][one]
 
 
 def _cells(f: Figures) -> Iterator[str]:

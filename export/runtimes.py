@@ -47,9 +47,14 @@ def prove(
     `environments` is the folder of the virtual environments, which are kept for the next time.
     """
     for minor in minors:
-        python = _environment(environments / f"onnxruntime-{minor}", minor)
+        runtime = f"onnxruntime {minor}"
+        try:
+            python = _environment(environments / f"onnxruntime-{minor}", minor)
+        except ParityError as reason:
+            yield from (Outcome(runtime, bundle, None, str(reason)) for bundle in bundles)
+            continue
         for bundle in bundles:
-            yield _run(f"onnxruntime {minor}", bundle, python)
+            yield _run(runtime, bundle, python)
     for python in torches:
         for bundle in bundles:
             yield _run(f"the torch of {python}", bundle, python, "--torchscript")
@@ -103,8 +108,8 @@ def _call(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ParityError(
-            f"cannot make an environment: {' '.join(command)} failed: "
-            f"{(done.stderr or done.stdout).strip()[-2000:]}"
+            f"cannot make an environment: {' '.join(command)} failed (the oldest releases need "
+            f"Python 3.11): {(done.stderr or done.stdout).strip()[-2000:]}"
         )
 
 
@@ -120,7 +125,7 @@ def _run(runtime: str, bundle: Path, python: Path, *options: str) -> Outcome:
         )
         if done.returncode == 0:
             return Outcome(runtime, bundle, Served(**json.loads(done.stdout)), "")
-        problem = done.stderr.strip()[-2000:] or f"exit {done.returncode}"
+        problem = done.stderr.strip()[-2000:].removeprefix("Error: ") or f"exit {done.returncode}"
     except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:
         problem = str(reason)
     return Outcome(runtime, bundle, None, problem)

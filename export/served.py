@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from export import certificate
-from export.certificate import CERTIFICATE
+from export.certificate import CERTIFICATE, TORCHSCRIPT
 from export.corpus import Case, corpus
 from export.folding import affine_of
 from export.parity import Subject, measure
-from serve_runtime.artifact import Manifest, read_models
+from serve_runtime.artifact import MODEL_FILES, Manifest, read_models
 from serve_runtime.errors import ServeError
 from train.affine import Affine
 
@@ -47,24 +47,28 @@ def prove(bundle: Path, *, torchscript: bool = False) -> Served:
     Raises ServeError's subclasses; ParityError names the row that leaves its budget.
     """
     manifest = Manifest.read(bundle)
-    manifest.read_file(bundle, CERTIFICATE)
+    names = [CERTIFICATE, TORCHSCRIPT] if torchscript else [CERTIFICATE, *MODEL_FILES.values()]
+    for name in names:
+        manifest.read_file(bundle, name)
     card = read_models(bundle)[0].card
     issued = certificate.read(bundle / CERTIFICATE)
     affine = affine_of(issued.trained, issued.form)
     cases = corpus(card, affine, issued.sample)
     certificate.require_corpus(bundle / CERTIFICATE, issued, cases)
+    found = {name: manifest.files[name].sha256 for name in issued.files}
+    certificate.require_files(bundle / CERTIFICATE, issued, found)
     runtime, subjects = _torch(bundle) if torchscript else _onnxruntime(bundle, cases, affine)
     parity = measure(subjects, cases, affine)
     parity.require()
-    found = [measured.overall for measured in parity.subjects.values()]
+    worst = [measured.overall for measured in parity.subjects.values()]
     return Served(
         runtime,
         np.__version__,
         platform.python_version(),
         sum(len(case.rows) for case in cases),
-        max(figures.logit.share for figures in found),
-        max(figures.probability.share for figures in found),
-        max(figures.kernel_ulp for figures in found),
+        max(figures.logit.share for figures in worst),
+        max(figures.probability.share for figures in worst),
+        max(figures.kernel_ulp for figures in worst),
         _bits(subjects, cases, affine),
     )
 
@@ -87,7 +91,6 @@ def _torch(bundle: Path) -> tuple[str, Sequence[Subject]]:
     import torch
 
     from export import torchscript
-    from export.torchscript import TORCHSCRIPT
 
     script = torchscript.load(bundle / TORCHSCRIPT)
     return f"torch {torch.__version__}", [Subject(script.name, script.score)]

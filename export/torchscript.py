@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import nn
@@ -18,9 +17,6 @@ from serve_runtime.artifact import read_bytes
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
 from train.affine import Affine
-
-TORCHSCRIPT: Final = "model.torchscript.pt"
-"""The file's name in a bundle."""
 
 # Defined from text, not from a Python function: TorchScript records where its source stood, and
 # an artifact must not carry the paths of the machine that wrote it.
@@ -76,6 +72,25 @@ def build(affine: Affine, card: ModelCard) -> bytes:
 
 def load(path: Path) -> Artifact:
     """Open a TorchScript file of ours. Raises ArtifactError where torch cannot read it."""
+    module, card = _read(path)
+    try:
+        affine = affine_of(dict(module.named_parameters()))
+    except (RuntimeError, KeyError, IndexError) as reason:
+        raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
+    return Artifact(path.name, card, affine, torch_score(module))
+
+
+def check_code(path: Path, affine: Affine) -> None:
+    """Raise ArtifactError unless the file's forward is, to the letter, the one `build` writes."""
+    found, made = _read(path)[0].code, _templates()[affine.center is not None].code
+    if found != made:
+        raise ArtifactError(
+            f"{path} holds other code than export writes: {found.strip()!r}, not {made.strip()!r}"
+        )
+
+
+def _read(path: Path) -> tuple[torch.jit.ScriptModule, str]:
+    """The module and the text of its card."""
     content = read_bytes(path)
     extra: dict[str, str | bytes] = {CARD_KEY: ""}
     try:
@@ -83,9 +98,7 @@ def load(path: Path) -> Artifact:
             module = torch.jit.load(  # type: ignore[no-untyped-call]
                 io.BytesIO(content), _extra_files=extra
             )
-        affine = affine_of(dict(module.named_parameters()))
-    except (RuntimeError, KeyError, IndexError) as reason:
+    except RuntimeError as reason:
         raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
     card = extra[CARD_KEY]
-    text = card.decode() if isinstance(card, bytes) else card
-    return Artifact(path.name, text, affine, torch_score(module))
+    return module, card.decode() if isinstance(card, bytes) else card

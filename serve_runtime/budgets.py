@@ -54,8 +54,9 @@ def logit_reference(
 
     `weight` and `center` (d,) and `bias` are the float32 values of the model; `center` None is 0.
     The products of float32 values are exact in float64 and are summed with compensation, so the
-    logit is the exact one rounded to float64. Non-finite rows give non-finite logits and bounds;
-    the bound is infinite where the terms may overflow float32, since then nothing is promised.
+    logit is off by little more than its own rounding to float64; a centre adds a rounding of each
+    term. Both are less than 2⁻²⁶ of the bound. Non-finite rows give non-finite logits and bounds;
+    the bound is infinite where a term may overflow float32, since then nothing is promised.
     """
     step = max(1, _BLOCK // max(1, len(weight)))
     logit, bound = np.empty(len(rows)), np.empty(len(rows))
@@ -65,14 +66,16 @@ def logit_reference(
         for i in range(0, len(rows), step):
             part = slice(i, i + step)
             wide = rows[part].T.astype(np.float64, order="C")
+            farthest: Float64 | float = 0.0
             if center is not None:
                 wide -= center.astype(np.float64)[:, None]
+                farthest = np.abs(wide).max(0, initial=0)
             wide *= weight64
             magnitude = np.abs(wide).sum(0) + abs(bias)
             bound[part] = gamma(terms) * magnitude + len(weight) * SMALLEST
             logit[part] = _compensated_sum(wide, bias)
-            beyond = (magnitude * (1 + gamma(terms)) > LARGEST) & np.isfinite(magnitude)
-            bound[part][beyond] = np.inf
+            overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
+            bound[part][overflow & np.isfinite(magnitude)] = np.inf
     return logit, bound
 
 
@@ -100,18 +103,19 @@ def _compensated_sum(terms: Float64, start: float) -> Float64:
 def probability_budget(logit: Float64, bound: Float64) -> Float64:
     """Largest |probability - sigmoid(logit)| allowed to a row, where `logit` is exact: (n,).
 
-    A logit within `bound` moves the sigmoid by at most bound·p(1-p)·exp(bound), since p(1-p)
-    changes by at most a factor e over a step of 1, and by at most bound/4, since p(1-p) <= 1/4.
-    To this the kernel's own PROBABILITY_ULP are added, in units of the largest sigmoid in reach.
+    A logit within `bound` moves the sigmoid by at most bound·p(1-p)·exp(bound), since the logarithm
+    of p(1-p) has a slope of at most 1, and by at most bound/4, since p(1-p) <= 1/4. To this the
+    kernel's own PROBABILITY_ULP are added, in units of the largest sigmoid in reach.
     """
     with np.errstate(invalid="ignore"):  # where the bound is infinite, everything is allowed
-        reach = sigmoid(logit) * np.exp(np.minimum(bound, 1))
-        moved = np.where(bound < 1, bound * reach * sigmoid(-logit), bound)
-        highest = np.where(bound < 1, np.minimum(reach, 1), 1)
-        ulp = np.spacing(np.maximum(highest, np.finfo(np.float32).tiny).astype(np.float32))
+        size = np.abs(logit)
+        slope = np.exp(np.minimum(bound - size, 0)) / np.square(1 + np.exp(-size))
+        moved = bound * np.minimum(slope, 0.25)
+        highest = np.maximum(sigmoid(logit + bound), np.finfo(np.float32).tiny)
+        ulp = np.spacing(highest.astype(np.float32))
         kernel = PROBABILITY_ULP * ulp.astype(np.float64)
         kernel = np.where(logit - bound < LOWEST_LOGIT, np.maximum(kernel, _LOWEST), kernel)
-        return np.minimum(np.minimum(moved, bound / 4) + kernel, 1)
+        return np.minimum(np.where(np.isinf(bound), 1, moved + kernel), 1)
 
 
 def sigmoid(logit: npt.NDArray[Any]) -> Float64:

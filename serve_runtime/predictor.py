@@ -76,7 +76,7 @@ class Predictor:
     or a value is missing, text or not finite.
 
     A row scores to the same bits alone and in any batch of the same layout (rows or named
-    columns); the layouts differ by a few units in the last place.
+    columns); the layouts differ, each inside its error bound.
     """
 
     def __init__(

@@ -29,3 +29,10 @@ def test_a_section_is_replaced_and_nothing_else(before: str) -> None:
 def test_a_page_without_the_section_is_refused() -> None:
     with pytest.raises(click.ClickException, match=r"has 0 sections 'x'; required: one"):
         replace("text", "x", "new")
+
+
+@pytest.mark.parametrize("name", ["torch.onnx.export", "skl2onnx"])
+def test_the_readme_quotes_the_page(name: str) -> None:
+    line = next(line for line in TEXT.splitlines() if line.startswith(f"| {name} |"))
+    outside = line.split(" | ")[1]
+    assert outside in (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")

@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 
 from export import certificate, folding, onnx_graph, program, torchscript
-from export.bundle import PROGRAM, TORCHSCRIPT
-from export.certificate import CERTIFICATE, Corpus
+from export.certificate import CERTIFICATE, PROGRAM, TORCHSCRIPT, Corpus
 from export.corpus import Case, corpus
 from export.parity import Parity
 from serve_runtime import Predictor

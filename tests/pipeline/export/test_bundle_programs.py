@@ -4,6 +4,7 @@ Every digest, the certificate and the manifest are re-made to match.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from export import program
 from export.bundle import verify_bundle
 from export.errors import ParityError
 from export.tensors import tensors
+from serve_runtime import ArtifactError
 from serve_runtime.card import CARD_KEY, ModelCard
 from train.affine import Affine
 
@@ -59,11 +61,16 @@ def _script(affine: Affine, card: ModelCard, forward: str) -> bytes:
         module = torch.jit.script(Parameters().eval())
         module.define(
             "def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:\n"
-            "    z = torch.addmm(self.bias, features, self.weight.t())\n"
-            f"    return {forward}\n"
+            "    logit = torch.addmm(self.bias, features, self.weight.t())\n"
+            f"    return {_named(forward)}\n"
         )
         torch.jit.save(module, buffer, _extra_files={CARD_KEY: card.to_json()})
     return buffer.getvalue()
+
+
+def _named(forward: str) -> str:
+    """As export names the logit, so that the sound program is the same to the letter."""
+    return re.sub(r"\bz\b", "logit", forward)
 
 
 def _program(affine: Affine, card: ModelCard, forward: str) -> bytes:
@@ -105,6 +112,29 @@ def test_scores_notice_a_torch_program_that_does_not_compute_the_model(
     (bundle / name).write_bytes(build(affine_of(bundle), card_of(bundle), FORWARDS[what]))
     recertify(bundle)
     with pytest.raises(ParityError, match=rf"^{name}, ({EXPECTED[what]})"):
+        verify_bundle(bundle)
+
+
+ONE_ROW = (
+    "z + 7.0 * (features[:, :1] == 123.0), torch.sigmoid(z + 7.0 * (features[:, :1] == 123.0))"
+)
+"""Wrong for rows that no corpus holds."""
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "message"),
+    [
+        ("model.torchscript.pt", _script, "holds other code than export writes: .*123"),
+        ("model.pt2", _program, r"holds another graph than export writes: aten\.linear.*123"),
+    ],
+    ids=["TorchScript", "pt2"],
+)
+def test_a_program_is_refused_though_no_row_shows_its_fault(
+    bundle: Path, name: str, build: Callable[[Affine, ModelCard, str], bytes], message: str
+) -> None:
+    (bundle / name).write_bytes(build(affine_of(bundle), card_of(bundle), ONE_ROW))
+    recertify(bundle)
+    with pytest.raises(ArtifactError, match=rf"(?s){name} {message}"):
         verify_bundle(bundle)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export import corpus as corpus_module
 from export.corpus import (
     BATCHES,
     CORPUS_VERSION,
@@ -254,16 +255,31 @@ def test_a_weight_too_large_to_be_multiplied_is_not_probed() -> None:
 # Streams and golden rows.
 
 
-def test_streamed_rows_are_as_many_as_asked_and_of_all_three_kinds() -> None:
-    cases = list(stream(CARD, AFFINE, 1000, block=150))
+def test_streamed_rows_are_as_many_as_asked_and_of_all_three_kinds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(corpus_module, "_STREAM_ROWS", 150)
+    cases = list(stream(CARD, AFFINE, 1000))
     assert sum(len(case.rows) for case in cases) == 1000
     assert [case.name for case in cases[:4]] == [
         "streamed rows 0", "streamed rows 150, far outside", "streamed rows 300, any logit",
         "streamed rows 450",
     ]  # fmt: skip
-    assert digest(cases) == digest(list(stream(CARD, AFFINE, 1000, block=150)))
+    assert digest(cases) == digest(list(stream(CARD, AFFINE, 1000)))
     assert len({case.rows.tobytes() for case in cases}) == len(cases)
     assert list(stream(CARD, AFFINE, 0)) == []
+
+
+def test_blocks_of_wide_rows_are_short() -> None:
+    wide = 1 << 17
+    affine = Affine(np.ones(wide, np.float32), 0.0)
+    card = replace(
+        CARD,
+        feature_names=tuple(f"c{i}" for i in range(wide)),
+        feature_min=(-1.0,) * wide,
+        feature_max=(1.0,) * wide,
+    )
+    assert len(next(stream(card, affine, 1 << 16)).rows) == 16
 
 
 @pytest.mark.parametrize("affine", [AFFINE, CENTERED], ids=["folded", "subtract-first"])

@@ -21,11 +21,10 @@ def run(*arguments: object) -> Result:
 def test_bundle_prints_the_parity_table(run_folder: Path, tmp_path: Path) -> None:
     result = run("bundle", run_folder, tmp_path / "b")
     assert result.exit_code == 0
-    for name in ("float64, math.fsum", "torch float32", "torch float64", "onnx reference, rows",
-                 "model.pt2", "model.torchscript.pt", "onnxruntime, rows, 3 threads",
-                 "onnxruntime, columns, 1 thread", "Predictor, columns"):  # fmt: skip
+    for name in ("float64, math.fsum", "torch float32", "onnx reference, rows",
+                 "onnxruntime, rows, 1 thread", "onnxruntime, columns, 1 thread"):  # fmt: skip
         assert f"\n{name} " in result.output
-    assert result.output.endswith(f"bundle: {tmp_path / 'b'}\n")
+    assert f"\nbundle: {tmp_path / 'b'} (parity.json holds 256 rows" in result.output
 
 
 def test_verify_prints_its_verdict(pristine: Path) -> None:

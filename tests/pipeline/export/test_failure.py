@@ -10,11 +10,11 @@ import pytest
 from making import affine_of, card_of, one_up, write_models, write_torch
 
 from export.bundle import subjects
+from export.certificate import TORCHSCRIPT
 from export.corpus import corpus
 from export.errors import ParityError
 from export.failure import as_test
 from export.parity import measure
-from export.torchscript import TORCHSCRIPT
 from train.affine import Affine
 
 FOLDED = Affine(np.array([0.75, -1.5, 3e-5], np.float32), 0.625)
@@ -40,7 +40,7 @@ def bias_up(affine: Affine) -> Affine:
 
 def compiled(text: str) -> Callable[[Path], None]:
     scope: dict[str, Any] = {}
-    exec(text[text.index("import numpy as np") :], scope)
+    exec(text[text.index("import sys") :], scope)
     test: Callable[[Path], None] = scope["test_row"]
     return test
 
@@ -72,7 +72,7 @@ def test_it_fails_for_the_damaged_bundle_and_passes_for_the_true_one(
         write_models(bundle, damage(affine), card)
     chosen = [s for s in subjects(bundle, affine) if s.name == name]
     cases = [c for c in corpus(card, affine, NONE) if c.name == case]
-    with pytest.raises(ParityError, match="As a test, to be given the bundle's path:") as raised:
+    with pytest.raises(ParityError, match="As a test, for a checkout; it holds a row") as raised:
         measure(chosen, cases, affine).require()
     test = compiled(str(raised.value))
     test(sound)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from export import report
 from export.corpus import Case
@@ -96,31 +95,54 @@ def test_ranges_without_rows_are_left_out_and_the_worst_of_the_named_subjects_is
 def test_all_against_all_has_logits_below_the_diagonal_and_probabilities_above() -> None:
     found = replace(
         parity(a={}, b={}, c={}),
-        between={"b": {"a": (0.125, 3.0)}, "c": {"a": (0.0, 0.0), "b": (0.0, 2.0)}},
+        between={"b": {"a": (0.125, 3.0)}, "c": {"a": (1e-9, 0.0), "b": (0.0, 2000.0)}},
     )
     table = report.between(found)
     assert table.heading == ("", "1", "2", "3")
     assert table.rows == [
         ["1 a", "·", "3", "="],
-        ["2 b", "12.5%", "·", "2"],
-        ["3 c", "=", "=", "·"],
+        ["2 b", "12.5%", "·", "2,000"],
+        ["3 c", "0.0%", "=", "·"],
     ]
 
 
-@pytest.mark.parametrize("steps", [0, 1, 5])
-def test_equal_is_said_of_equal_scores_only(steps: int) -> None:
-    """From a real measurement: two subjects, the second some float32 steps above the first."""
-    affine = Affine(np.ones(1, np.float32), 0.0)
+def test_subjects_that_never_differ_share_a_line() -> None:
+    found = replace(
+        parity(a={}, b={}, c={}, d={}),
+        between={
+            "b": {"a": (0.5, 1.0)},
+            "c": {"a": (0.0, 0.0), "b": (0.5, 1.0)},
+            "d": {"a": (0.0, 0.0), "b": (0.5, 1.0), "c": (0.0, 0.0)},
+        },
+    )
+    assert [row[0] for row in report.overview(found).rows] == ["a (and 2 alike)", "b"]
+    assert report.between(found).rows == [
+        ["1 a (and 2 alike)", "·", "1"],
+        ["2 b", "50.0%", "·"],
+    ]
+
+
+def test_subjects_of_equal_scores_and_other_figures_do_not() -> None:
+    """One was not asked for the rows that it refuses."""
+    found = replace(parity(a={}, b={}), between={"b": {"a": (0.0, 0.0)}})
+    found = replace(found, subjects={**found.subjects, "b": Measured(figures(7), {}, None, 0)})
+    assert [row[0] for row in report.overview(found).rows] == ["a", "b"]
+
+
+def test_differences_are_found_by_the_proof() -> None:
+    affine = Affine(np.array([1.0], np.float32), 0.0)
     rows = np.linspace(-3, 3, 50, dtype=np.float32)[:, None]
 
-    def score(rows: np.ndarray, above: int) -> tuple[np.ndarray, np.ndarray]:
-        z = rows[:, 0]
-        p = sigmoid(z).astype(np.float32)
-        return z, (p.view(np.int32) + above).view(np.float32)
+    def score(by: int) -> Subject:
+        def scores(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            logit = rows[:, 0]
+            p = sigmoid(logit).astype(np.float32)
+            return logit, (p.view(np.int32) + by).view(np.float32)
 
-    subjects = [
-        Subject("exact", lambda rows: score(rows, 0)),
-        Subject("above", lambda rows: score(rows, steps)),
+        return Subject(f"off by {by}", scores)
+
+    found = measure([score(by) for by in (0, 1, 0)], [Case("rows", rows)], affine)
+    assert report.between(replace(found, subjects=dict(found.subjects))).rows == [
+        ["1 off by 0", "·", "1"],
+        ["2 off by 1", "=", "·"],
     ]
-    table = report.between(measure(subjects, [Case("rows", rows)], affine))
-    assert table.rows == [["1 exact", "·", str(steps) if steps else "="], ["2 above", "=", "·"]]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,8 +86,39 @@ def test_this_python_proves_torchscript_as_another_would(pristine: Path, tmp_pat
 
 
 def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ParityError, match=r"cannot make an environment: .* failed: .*broken"):
+    with pytest.raises(ParityError, match=r"cannot make an environment: .* failed .*broken"):
         runtimes._call(sys.executable, "-c", "raise SystemExit('broken')")
+
+
+def test_an_environment_that_cannot_be_made_is_an_outcome_and_the_others_go_on(
+    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def environment(folder: Path, minor: str) -> Path:
+        if minor == "1.16":
+            raise ParityError("no wheel")
+        return Path(sys.executable)
+
+    monkeypatch.setattr(runtimes, "_environment", environment)
+    found = list(runtimes.prove([pristine], ["1.16", "1.31"], [], tmp_path))
+    assert [outcome.problem for outcome in found] == ["no wheel", ""]
+
+
+def test_the_oldest_release_is_the_same_everywhere() -> None:
+    from serve_runtime.predictor import _OLDEST_ONNXRUNTIME
+
+    oldest = ".".join(map(str, _OLDEST_ONNXRUNTIME))
+    assert oldest == runtimes.MINORS[0]
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert f"onnxruntime>={oldest}" in project["dependencies"]
+
+
+def test_a_replaced_torchscript_is_refused(bundle: Path, other: Path) -> None:
+    (bundle / "model.torchscript.pt").write_bytes((other / "model.torchscript.pt").read_bytes())
+    with pytest.raises(ArtifactError, match=r"model\.torchscript\.pt is not the file"):
+        served.prove(bundle, torchscript=True)
+    reseal(bundle)
+    with pytest.raises(BundleError, match=r"parity\.json certifies model\.torchscript\.pt with"):
+        served.prove(bundle, torchscript=True)
 
 
 def test_releases_that_agree_in_every_bit_share_a_letter() -> None:
