@@ -4,7 +4,6 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from serve_runtime.artifact import MANIFEST, MODEL_FILES, FileEntry, Manifest, r
 from serve_runtime.atomic import new_folder
 from serve_runtime.budgets import UNIT_ROUNDOFF, Float32
 from serve_runtime.card import GoldenRow, ModelCard
+from serve_runtime.cli import installed_version
 from serve_runtime.errors import ArtifactError, ServeError
 from serve_runtime.predictor import Predictor, SelfTest
 from train import checkpoint
@@ -247,6 +247,6 @@ def _versions() -> dict[str, str]:
         "onnx": onnx.__version__,
         "onnxruntime": onnxruntime.__version__,
         "python": platform.python_version(),
-        "serve-runtime": version("serve-runtime"),
+        "serve-runtime": installed_version(),
         "torch": str(torch.__version__),
     }

@@ -1,4 +1,4 @@
-"""Everything that scores a model in the proof, beside the exported files' own runtimes."""
+"""What scores an ONNX file in the proof, and the references that need no file."""
 
 import math
 from collections.abc import Iterable

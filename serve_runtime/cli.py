@@ -43,7 +43,8 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """The version of this package."""
     try:
         return version("serve-runtime")
     except PackageNotFoundError:  # run from a checkout
@@ -51,7 +52,7 @@ def _version() -> str:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="serve-runtime")
+@click.version_option(installed_version(), prog_name="serve-runtime")
 def main() -> None:
     """Score tables with an exported logistic regression.
 

@@ -96,3 +96,30 @@ def test_below_the_lowest_logit_a_probability_must_still_be_tiny():
     probability = np.array([0, 1, 1e-38, np.nan, 0.5, 1.5, np.nan], np.float32)
     expected = [0, np.inf, 0, 0, np.inf, np.inf, np.inf]
     assert budgets.probability_error(probability, logit).tolist() == expected
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_difference_to_the_centre_that_overflows_is_promised_nothing(sign):
+    largest = np.float32(np.finfo(np.float32).max)
+    weight, center = np.array([1e-33, 1], np.float32), np.array([sign * 2.0**110, 0], np.float32)
+    rows = np.array([[-sign * largest, 0], [sign * largest, 0], [center[0], 5]], np.float32)
+    logit, bound = budgets.logit_reference(rows, weight, 0.5, center)
+    assert np.isfinite(logit).all()
+    assert np.isinf(bound).tolist() == [True, False, False]
+
+
+@given(st.floats(-200, 200), st.floats(0, 60))
+def test_the_probability_budget_covers_every_logit_within_the_bound(logit, bound):
+    """Exactly, in decimal arithmetic: what it moves, and the kernel's units at the other end."""
+    ((budget,),) = [budgets.probability_budget(np.array([logit]), np.array([bound]))]
+    middle = exact_sigmoid(logit)
+    for step in (-1.0, -0.3, 0.5, 1.0):
+        moved = abs(exact_sigmoid(logit + step * bound) - middle)
+        assert float(moved) <= budget
+
+
+def test_the_probability_budget_does_not_jump_where_the_bound_is_1():
+    near = np.nextafter(1, [0, 2])
+    low, high = budgets.probability_budget(np.full(2, -80.0), near)
+    assert low == pytest.approx(high, rel=1e-12)
+    assert high < 1e-34

@@ -237,6 +237,16 @@ def test_a_logit_that_moves_against_the_sign_of_its_weight_is_caught(
         check(replace(model, affine=replace(model.affine, weight=weight)))
 
 
+@pytest.mark.parametrize("feature", range(3))
+def test_a_logit_that_moves_with_a_feature_of_no_weight_is_caught(
+    model: Model, feature: int
+) -> None:
+    weight = model.affine.weight.copy()
+    weight[feature] = 0
+    with pytest.raises(ParityError, match=rf"the logit moves .* of feature {feature} as it rises"):
+        check(replace(model, affine=replace(model.affine, weight=weight)))
+
+
 def test_a_logit_that_falls_back_one_step_is_caught(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from export.parity import Parity, Subject, measure
 from export.runtime import scorer
 from serve_runtime.budgets import sigmoid
 from serve_runtime.card import ModelCard
+from serve_runtime.errors import LogitOverflowError
 from train.affine import Affine
 
 WIDTH = 4
@@ -280,3 +281,13 @@ def test_an_oracle_of_float64_is_held_to_the_budgets_too() -> None:
                                                             torch.float64)):  # fmt: skip
         with pytest.raises(ParityError, match=re.escape("damaged, random rows")):
             found(oracle, wide=True).require()
+
+
+def test_a_row_refused_without_reason_is_a_problem_of_the_subject_and_the_case() -> None:
+    def refuse(rows: np.ndarray) -> Scores:
+        raise LogitOverflowError(1)
+
+    parity = found(refuse, "folded", "random rows", finite_only=True)
+    with pytest.raises(ParityError, match=r"^damaged, random rows: 4096 .* refused: row 1 is so"):
+        parity.require()
+    assert parity.subjects["damaged"].outside == 4096
