@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from serve_runtime.card import ModelCard
 
 
+_BITS = {
+    True: "; every bit is that of the export",
+    False: "; some bits differ from the export's, as they may on another processor",
+    None: "",
+}
+
+
 @contextmanager
 def command_errors() -> Iterator[None]:
     """Turn what the library raises into a message and exit code 1; a closed pipe ends quietly."""
@@ -190,5 +197,5 @@ def selftest(bundle: str) -> None:
         click.echo(
             f"{result.rows} golden rows within budget: logits use {result.logit_share:.1%} of "
             f"theirs, probabilities are at most {result.probability_ulp:.2f} ULP from exact"
-            + ("; every bit is that of the export" if result.identical else "")
+            + _BITS[result.identical]
         )

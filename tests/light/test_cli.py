@@ -3,6 +3,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -215,6 +216,16 @@ def test_selftest_tells_the_share_of_the_budget(card):
     result = invoke("selftest", TINY)
     assert result.exit_code == 0
     assert result.output.startswith(f"{len(card.golden)} golden rows within budget: ")
+
+
+def test_selftest_tells_whether_bits_differ_from_the_exports(card, tmp_path):
+    golden = list(card.golden)
+    logit = np.nextafter(np.float32(golden[1].logit), np.float32(np.inf))
+    golden[1] = replace(golden[1], logit=float(logit))
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=tuple(golden)))
+    assert "some bits differ from the export's" in invoke("selftest", path).output
+    columns = invoke("selftest", TINY / "model.columnar.onnx").output
+    assert columns.endswith("ULP from exact\n")
 
 
 def test_a_failed_selftest_exits_with_1(card, tmp_path):
