@@ -65,7 +65,7 @@ parity-matrix: setup ## [RUNTIMES=] [TORCH=]: prove bundles on onnxruntime old a
 	$(BIN)/python -m export runtimes bundles/matrix/breast-cancer bundles/matrix/calendar-years \
 		$(foreach minor,$(RUNTIMES),--only $(minor)) $(foreach python,$(TORCH),--torch $(python))
 
-docs: setup ## [TORCH=]: make every figure of docs/parity.md again (about 20 minutes)
+docs: setup ## [TORCH=]: make every figure of docs/parity.md again (about 10 minutes)
 	$(BIN)/python -m docs.figures $(foreach python,$(TORCH),--torch $(python)) $(ARGS)
 
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file

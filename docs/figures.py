@@ -274,7 +274,7 @@ def _draw(path: Path) -> None:
     help="A Python whose torch is to prove TorchScript.",
 )
 def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
-    """Make the figures of docs/parity.md again."""  # fmt: skip
+    """Make the figures of docs/parity.md again."""
     with TemporaryDirectory() as folder:
         studio = Studio(Path(folder), torches, DOCS.parent / ".matrix")
         for name in only or SECTIONS:

@@ -1,6 +1,5 @@
 """A bundle: built aside, proven, renamed into place; and proven again from its files alone."""
 
-import hashlib
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,15 +74,16 @@ def export_bundle(
     """
     run = checkpoint.read(run_folder)
     with new_folder(bundle, marker=MANIFEST, force=force) as folder:
-        affine, folding_figures = folding.choose(run.trained, run.card)
+        affine, _ = folding.choose(run.trained, run.card)
         card = _write_models(folder, run.card, affine)
         proof, sample = _prove(folder, run.trained, run.sample), run.sample
         if not keep_sample:  # what the certificate records must be found again without them
             sample = run.sample[:0]
             proof = replace(_prove(folder, run.trained, sample), logit_bound=proof.logit_bound)
+        files = {name: FileEntry.of(read_bytes(folder / name)) for name in sorted(_LOAD)}
         issued = Certificate(
-            certificate.digests(folder, sorted(_LOAD)),
-            folding_figures.form,
+            {name: entry.sha256 for name, entry in files.items()},
+            proof.folding.form,
             run.trained,
             Corpus.of(proof.cases),
             sample,
@@ -91,8 +91,7 @@ def export_bundle(
         )
         text = certificate.write(issued, proof.parity, proof.folding, _versions())
         (folder / CERTIFICATE).write_text(text, encoding="utf-8")
-        names = sorted(path.name for path in folder.iterdir())
-        files = {name: FileEntry.of(read_bytes(folder / name)) for name in names}
+        files[CERTIFICATE] = FileEntry.of(text.encode())
         manifest = Manifest(files, {**card.training["versions"], **_versions()})
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return proof
@@ -128,7 +127,7 @@ def verify_bundle(bundle: Path, *, rows: int = 0, watch: Watch = iter) -> Proof:
     proof = _prove(bundle, issued.trained, issued.sample, rows, watch)
     certified = folding.affine_of(issued.trained, issued.form)
     require_same(bundle / MODEL_FILES["rows"], proof.affine, path, certified, proof.card)
-    certificate.require_files(path, issued, certificate.digests(bundle, sorted(_LOAD)))
+    certificate.require_files(path, issued, {n: manifest.files[n].sha256 for n in _LOAD})
     certificate.require_corpus(path, issued, proof.cases)
     certificate.require_contracts(path, issued, proof.contracts)
     return proof
@@ -137,7 +136,7 @@ def verify_bundle(bundle: Path, *, rows: int = 0, watch: Watch = iter) -> Proof:
 def _write_models(folder: Path, card: ModelCard, affine: Affine) -> ModelCard:
     """Write the four models into `folder`; returns the completed card that they carry."""
     graphs = {layout: onnx_graph.build(affine, layout) for layout in MODEL_FILES}
-    digests = {layout: hashlib.sha256(graph).hexdigest() for layout, graph in graphs.items()}
+    digests = {layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()}
     card = replace(card, weights_sha256=affine.sha256(), graph_sha256=digests)
     card = replace(card, golden=_measure_golden(folder, card, graphs, affine))
     for layout, name in MODEL_FILES.items():

@@ -1,7 +1,6 @@
 """parity.json: what was proven, of which files, on which rows, with which versions."""
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -188,19 +187,11 @@ def require_contracts(path: Path, certificate: Certificate, found: Mapping[str, 
     """Raise BundleError unless the certificate at `path` says of the contracts what was found."""
     stated = certificate.contracts
     if certificate.corpus.version == CORPUS_VERSION and stated != found:
-        different = sorted(
-            name for name in {*stated, *found} if stated.get(name) != found.get(name)
-        )
-        name = different[0]
+        name = min(n for n in {*stated, *found} if stated.get(n) != found.get(n))
         raise BundleError(
             f"{path}: {name!r} was shown by {stated.get(name)} rows, now by {found.get(name)}: the "
             "certificate belongs to another bundle"
         )
-
-
-def digests(folder: Path, names: list[str]) -> dict[str, str]:
-    """SHA-256 of the named files in `folder`."""
-    return {name: hashlib.sha256(read_bytes(folder / name)).hexdigest() for name in names}
 
 
 def _subject(found: Measured) -> dict[str, list[float]]:

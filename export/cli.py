@@ -43,7 +43,7 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
 
         proof = export_bundle(run, bundle, force=force, keep_sample=sample)
         _show(proof)
-        kept = len(proof.sample) if sample else 0
+        kept = len(proof.sample)
         click.echo(f"\nbundle: {bundle}" + (
             f" (parity.json holds {kept} rows of the data, for verify; --no-sample leaves them out)"
             if kept else ""))  # fmt: skip
@@ -65,7 +65,7 @@ def verify(bundle: Path, rows: int, by_logit: bool) -> None:
     \b
     Example:
       python -m export verify bundles/churn --rows 1000000
-    """  # fmt: skip
+    """
     with command_errors():
         from tqdm import tqdm
 
@@ -115,7 +115,7 @@ def runtimes(
     \b
     Example:
       python -m export runtimes bundles/churn --only 1.15 --only 1.31
-    """  # fmt: skip
+    """
     with command_errors():
         from export.runtimes import MINORS, prove, require, table
         from serve_runtime.artifact import Manifest

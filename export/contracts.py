@@ -5,9 +5,8 @@ probability is in [0, 1], and never falls while the logit rises; a logit never m
 sign of a feature's weight; and a neighbour's NaN changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +18,6 @@ from serve_runtime.artifact import MODEL_FILES, read_bytes
 from serve_runtime.budgets import Float32
 from serve_runtime.predictor import Predictor
 from train.affine import Affine
-
-Ask = Callable[[Predictor, Float32], Any]
 
 _LONGEST = 33
 _FEATURES = 64

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from serve_runtime.budgets import LARGEST, SMALLEST, Float64, gamma
+from serve_runtime.budgets import Float64, logit_bound
 from serve_runtime.card import ModelCard
 from train.affine import Affine, Trained
 
@@ -86,13 +86,9 @@ def total(trained: Trained, affine: Affine, card: ModelCard) -> Total:
     center = np.zeros(len(low)) if affine.center is None else affine.center.astype(np.float64)
     weight = affine.weight.astype(np.float64)
     reach = np.maximum(np.abs(low - center), np.abs(high - center))
-    terms = len(weight) + 2 + (affine.center is not None)
-    magnitude = float(np.abs(weight) @ reach + abs(affine.bias))
-    arithmetic = gamma(terms) * magnitude
-    if max(magnitude * (1 + gamma(terms)), reach.max()) > LARGEST:
-        arithmetic = math.inf  # a term may overflow
-    return Total(_rounding(trained, affine, low, high, center),
-                 arithmetic + len(weight) * SMALLEST)  # fmt: skip
+    magnitude = np.abs(weight) @ reach + abs(affine.bias)
+    arithmetic = logit_bound(magnitude, reach.max(), len(weight), affine.center is not None)
+    return Total(_rounding(trained, affine, low, high, center), float(arithmetic))
 
 
 def _rounding(

@@ -126,10 +126,13 @@ def measure(subjects: Sequence[Subject], cases: Iterable[Case], affine: Affine) 
             # What a Predictor refuses, its own tests show.
             rows = proven if tally.subject.finite_only and not proven.all() else None
             given.append(tally.add(case if rows is None else _only(case, rows), exact, bound, rows))
+        # Elsewhere nothing is promised of a probability that steps could tell.
+        counted = (bound < 1) & (exact >= LOWEST_LOGIT)
+        compared = [None if s is None else (s[0][proven], _rank(s[1][counted])) for s in given]
         for (i, j), worst in pairs.items():
-            one, other = given[i], given[j]
+            one, other = compared[i], compared[j]
             if one is not None and other is not None:
-                np.maximum(worst, _difference(one, other, exact, bound), out=worst)
+                np.maximum(worst, _difference(*one, *other, bound[proven]), out=worst)
     between: dict[str, dict[str, tuple[float, float]]] = {}
     for (i, j), (share, steps) in pairs.items():
         between.setdefault(subjects[j].name, {})[subjects[i].name] = (float(share), float(steps))
@@ -275,19 +278,17 @@ def _logit_share(
     return np.where(np.isposinf(bound) & finite, 0.0, share)
 
 
-def _difference(one: Scores, other: Scores, exact: Float64, bound: Float64) -> Float64:
-    """Largest difference of two subjects: logits in shares of both bounds, probabilities in steps.
-
-    Probabilities where the logit's bound is below 1, and from -87 up: elsewhere nothing is
-    promised that could be counted in steps.
-    """
-    (z1, p1), (z2, p2) = one, other
-    with np.errstate(invalid="ignore"):
-        share = np.abs(z1.astype(np.float64) - z2) / (2 * bound)
-    steps = np.abs(_rank(p1) - _rank(p2))
-    proven = np.isfinite(exact) & np.isfinite(bound)
-    counted = (bound < 1) & (exact >= LOWEST_LOGIT)
-    return np.array([share[proven].max(initial=0), steps[counted].max(initial=0)])
+def _difference(
+    logit: npt.NDArray[np.floating],
+    rank: npt.NDArray[np.int64],
+    other_logit: npt.NDArray[np.floating],
+    other_rank: npt.NDArray[np.int64],
+    bound: Float64,
+) -> Float64:
+    """Largest difference: of logits in shares of both bounds, of probabilities in steps."""
+    with np.errstate(invalid="ignore"):  # both infinite
+        share = np.abs(logit.astype(np.float64) - other_logit) / (2 * bound)
+    return np.array([share.max(initial=0), np.abs(rank - other_rank).max(initial=0)])
 
 
 def _rank(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

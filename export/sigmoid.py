@@ -31,9 +31,8 @@ from export.sigmoid_span import (
     ranks_of,
     select,
     split,
-    ulp_of,
 )
-from serve_runtime.budgets import LOWEST_LOGIT, Float32, sigmoid
+from serve_runtime.budgets import LOWEST_LOGIT, Float32, sigmoid, ulp_of
 
 PROVEN_ULP: Final = 3.0
 """Most ULP of an exported kernel for logits from LOWEST_LOGIT up. The budget of scores at run

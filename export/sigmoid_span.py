@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.artifact import Score
-from serve_runtime.budgets import Float32, Float64, probability_ulp
+from serve_runtime.budgets import Float32, probability_ulp, ulp_of
 
 Ranks = npt.NDArray[np.int64]
 Interval = tuple[int, int, int]
@@ -161,9 +161,3 @@ def _decreases(p: Float32, logit: Float32) -> tuple[Count, float]:
         return count, 0.0
     before, after = p[:-1][lower].astype(np.float64), p[1:][lower].astype(np.float64)
     return count, float(((before - after) / ulp_of(before)).max())
-
-
-def ulp_of(value: Float64) -> Float64:
-    """The ULP of budgets.probability_ulp for each exact value (n,); beyond 1 that of 1."""
-    tiny = np.finfo(np.float32).tiny
-    return np.spacing(np.clip(value, tiny, 1).astype(np.float32)).astype(np.float64)

@@ -61,7 +61,6 @@ def logit_reference(
     step = max(1, _BLOCK // max(1, len(weight)))
     logit, bound = np.empty(len(rows)), np.empty(len(rows))
     weight64 = weight.astype(np.float64)[:, None]
-    terms = len(weight) + 2 + (center is not None)
     with np.errstate(invalid="ignore", over="ignore"):
         for i in range(0, len(rows), step):
             part = slice(i, i + step)
@@ -72,11 +71,23 @@ def logit_reference(
                 farthest = np.abs(wide).max(0, initial=0)
             wide *= weight64
             magnitude = np.abs(wide).sum(0) + abs(bias)
-            bound[part] = gamma(terms) * magnitude + len(weight) * SMALLEST
+            bound[part] = logit_bound(magnitude, farthest, len(weight), center is not None)
             logit[part] = _compensated_sum(wide, bias)
-            overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
-            bound[part][overflow & np.isfinite(magnitude)] = np.inf
     return logit, bound
+
+
+def logit_bound(
+    magnitude: Float64, farthest: Float64 | float, width: int, centered: bool
+) -> Float64:
+    """The a-priori bound for rows (n,) of `width` features, as the module says.
+
+    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + |b|, `farthest` the largest |xᵢ - cᵢ|, 0 where no centre is
+    subtracted. Infinite where one of them may overflow float32.
+    """
+    terms = width + 2 + centered
+    overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
+    bound = gamma(terms) * magnitude + width * SMALLEST
+    return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
 
 
 def _compensated_sum(terms: Float64, start: float) -> Float64:
@@ -111,9 +122,7 @@ def probability_budget(logit: Float64, bound: Float64) -> Float64:
         size = np.abs(logit)
         slope = np.exp(np.minimum(bound - size, 0)) / np.square(1 + np.exp(-size))
         moved = bound * np.minimum(slope, 0.25)
-        highest = np.maximum(sigmoid(logit + bound), np.finfo(np.float32).tiny)
-        ulp = np.spacing(highest.astype(np.float32))
-        kernel = PROBABILITY_ULP * ulp.astype(np.float64)
+        kernel = PROBABILITY_ULP * ulp_of(sigmoid(logit + bound))
         kernel = np.where(logit - bound < LOWEST_LOGIT, np.maximum(kernel, _LOWEST), kernel)
         return np.minimum(np.where(np.isinf(bound), 1, moved + kernel), 1)
 
@@ -142,6 +151,11 @@ def probability_error(probability: Float32, logit: Float32) -> Float64:
 def probability_ulp(probability: Float32, logit: npt.NDArray[np.floating]) -> Float64:
     """ULP (of float32) between each probability and the exact sigmoid of its logit."""
     exact = sigmoid(logit)
-    ulp = np.spacing(np.maximum(exact, np.finfo(np.float32).tiny).astype(np.float32))
-    error: Float64 = np.abs(probability.astype(np.float64) - exact) / ulp.astype(np.float64)
+    error: Float64 = np.abs(probability.astype(np.float64) - exact) / ulp_of(exact)
     return error
+
+
+def ulp_of(probability: Float64) -> Float64:
+    """The float32 unit in the last place at each value (n,), beyond 1 that of 1."""
+    tiny = np.finfo(np.float32).tiny
+    return np.spacing(np.clip(probability, tiny, 1).astype(np.float32)).astype(np.float64)
