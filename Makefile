@@ -10,21 +10,24 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help setup run test lint train export verify prove-sigmoid parity-matrix docs score wheel \
-	examples clean
+	examples bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(VENV)/ready ## make .venv with everything that training, exporting and testing need
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: GROUP := dev
+.bench/ready: GROUP := bench
+
+$(VENV)/ready .bench/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; say which with PYTHON=…" >&2; exit 1; }
-	@echo "setting up $(VENV): some minutes, again only when pyproject.toml or constraints.txt change"
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --editable .
+	@echo "setting up $(@D): some minutes, again only when pyproject.toml or constraints.txt change"
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(@D)/bin/python -m pip install --quiet --constraint constraints.txt --group $(GROUP)
+	$(@D)/bin/python -m pip install --quiet --constraint constraints.txt --no-deps --editable .
 	touch $@
 
 run: setup ## train, export, prove and score on real data that needs no download
@@ -71,6 +74,9 @@ docs: setup ## [TORCH=]: make every figure of docs/parity.md again (about 10 min
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
 	$(BIN)/serve-runtime score "$(BUNDLE)" "$(INPUT)" --output "$(OUTPUT)" $(ARGS)
 
+bench: .bench/ready ## [ARGS=]: time it beside others and the machine's limits (about 12 minutes; ARGS=--quick: 1)
+	.bench/bin/python -m benchmarks $(ARGS)
+
 wheel: setup ## build the runtime's wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -78,4 +84,4 @@ examples: setup ## run every example
 	$(BIN)/python -m pytest tests/pipeline/test_examples.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles
+	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles

@@ -24,8 +24,8 @@ def torch_onnx(affine: Affine) -> Score:
     """
     linear = nn.Linear(len(affine.weight), 1)
     linear.load_state_dict(tensors(Affine(affine.weight, affine.bias)))
-    probability = session(_torch_export(nn.Sequential(linear, nn.Sigmoid())))
-    logit = session(_torch_export(nn.Sequential(linear)))
+    probability = session(torch_export(nn.Sequential(linear, nn.Sigmoid())))
+    logit = session(torch_export(nn.Sequential(linear)))
 
     def score(rows: Float32) -> Scores:
         taken = {"features": rows}
@@ -39,9 +39,9 @@ def skl2onnx(affine: Affine) -> Score:
 
     Logits are from its raw_scores option, probabilities from its default.
     """
-    model = _sklearn(affine)
-    probability = session(_skl2onnx_export(model, raw_scores=False))
-    logit = session(_skl2onnx_export(model, raw_scores=True))
+    model = sklearn_model(affine)
+    probability = session(skl2onnx_export(model, raw_scores=False))
+    logit = session(skl2onnx_export(model, raw_scores=True))
 
     def score(rows: Float32) -> Scores:
         positive = probability.run(["probabilities"], {"features": rows})[0][:, 1]
@@ -52,7 +52,7 @@ def skl2onnx(affine: Affine) -> Score:
 
 def sklearn(affine: Affine) -> Score:
     """scikit-learn's own LogisticRegression on float32 rows, as its user calls it."""
-    model = _sklearn(affine)
+    model = sklearn_model(affine)
 
     def score(rows: Float32) -> Scores:
         if not len(rows):  # scikit-learn refuses an empty batch
@@ -72,7 +72,8 @@ def subjects(affine: Affine) -> list[Subject]:
     ]
 
 
-def _sklearn(affine: Affine) -> Any:
+def sklearn_model(affine: Affine) -> Any:
+    """A LogisticRegression with these weights, and labels 0 and 1."""
     model = LogisticRegression()
     model.classes_ = np.array([0, 1])
     model.coef_ = affine.weight[None].astype(np.float64)
@@ -81,7 +82,7 @@ def _sklearn(affine: Affine) -> Any:
     return model
 
 
-def _torch_export(model: nn.Module) -> bytes:
+def torch_export(model: nn.Module) -> bytes:
     """With a dynamic batch; what it says about its own dependencies goes unheard."""
     log = logging.getLogger("torch.onnx")
     level, width = log.level, model[0].in_features  # type: ignore[index]
@@ -103,7 +104,8 @@ def _torch_export(model: nn.Module) -> bytes:
     return content
 
 
-def _skl2onnx_export(model: Any, *, raw_scores: bool) -> bytes:
+def skl2onnx_export(model: Any, *, raw_scores: bool) -> bytes:
+    """A LogisticRegression as skl2onnx writes it; with `raw_scores`, logits for probabilities."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 

@@ -186,8 +186,6 @@ def _prove(
     )
     parity.require()
     shown = contracts.check(folder, {case.name: case for case in cases}, affine)
-    for layout, name in MODEL_FILES.items():
-        onnx_graph.check_graph(folder / name, affine, layout)
     torchscript.check_code(folder / TORCHSCRIPT, affine)
     program.check_graph(folder / PROGRAM, affine)
     selftest = SelfTest(

@@ -10,7 +10,7 @@ import numpy as np
 from export.artifact import Score, Scores
 from export.parity import Subject
 from export.runtime import scorer
-from serve_runtime.artifact import MODEL_FILES, read_bytes
+from serve_runtime.artifact import MODEL_FILES, ROWS, read_bytes
 from serve_runtime.budgets import Float32, sigmoid
 from serve_runtime.predictor import Predictor
 from train.affine import Affine
@@ -33,7 +33,15 @@ def served(folder: Path) -> Iterable[Subject]:
                 score = scorer(content, layout, threads=threads, optimize=optimize)
                 yield Subject(f"onnxruntime, {layout}, {how}", score)
     for layout, name in MODEL_FILES.items():
-        yield Subject(f"Predictor, {layout}", Predictor(folder / name).scores, finite_only=True)
+        yield Subject(f"Predictor, {layout}", _predictor(folder / name, layout), finite_only=True)
+
+
+def _predictor(path: Path, layout: str) -> Score:
+    predictor = Predictor(path)
+    if layout == ROWS:
+        return predictor.scores
+    names = predictor.card.feature_names
+    return lambda rows: predictor.scores(dict(zip(names, rows.T, strict=True)))
 
 
 def references(folder: Path, affine: Affine) -> Iterable[Subject]:

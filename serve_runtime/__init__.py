@@ -6,27 +6,30 @@
 Importing this package loads neither onnxruntime nor numpy; the first use of Predictor does.
 """
 
-from typing import TYPE_CHECKING, Any
-
-from serve_runtime.card import GoldenRow, ModelCard
-from serve_runtime.errors import (
-    ArtifactError,
-    CardError,
-    InputError,
-    MissingDependencyError,
-    OutputError,
-    ProviderError,
-    SelfTestError,
-    ServeError,
-)
-
+TYPE_CHECKING = False  # typing's constant costs the import of typing
 if TYPE_CHECKING:
+    from typing import Any
+
+    from serve_runtime.batches import score_batches
+    from serve_runtime.card import GoldenRow, ModelCard
+    from serve_runtime.errors import (
+        ArtifactError,
+        CardError,
+        ClosedError,
+        InputError,
+        MissingDependencyError,
+        OutputError,
+        ProviderError,
+        SelfTestError,
+        ServeError,
+    )
     from serve_runtime.files import score_file
     from serve_runtime.predictor import Predictor, SelfTest
 
 __all__ = [
     "ArtifactError",
     "CardError",
+    "ClosedError",
     "GoldenRow",
     "InputError",
     "MissingDependencyError",
@@ -37,18 +40,27 @@ __all__ = [
     "SelfTest",
     "SelfTestError",
     "ServeError",
+    "score_batches",
     "score_file",
 ]
 
-_LAZY = {"Predictor": "predictor", "SelfTest": "predictor", "score_file": "files"}
+_HOME = {
+    "GoldenRow": "card",
+    "ModelCard": "card",
+    "Predictor": "predictor",
+    "SelfTest": "predictor",
+    "score_batches": "batches",
+    "score_file": "files",
+}
+"""The module of each public name that is not in errors."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+def __getattr__(name: str) -> "Any":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

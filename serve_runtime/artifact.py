@@ -3,18 +3,24 @@
 The bytes that are hashed are the bytes that are returned; nothing is read a second time.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from serve_runtime.card import CARD_KEY, ModelCard
 from serve_runtime.errors import ArtifactError
-from serve_runtime.sealed import seal, unseal
+from serve_runtime.graph import COLUMNS as COLUMNS
+from serve_runtime.graph import ROWS as ROWS
+from serve_runtime.graph import Graph, read_graph
+from serve_runtime.sealed import seal, sha256, unseal
+from serve_runtime.wire import field, fields, messages
 
-ROWS, COLUMNS = "rows", "columns"
-"""The two layouts: features as [batch, d], and as [d, batch]."""
+StrPath = str | os.PathLike[str]
+"""Joined by os.path here: to load pathlib takes 4 ms that numpy and onnxruntime do without."""
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
 """The ONNX file of each layout in a bundle."""
@@ -22,18 +28,30 @@ MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.col
 MANIFEST: Final = "MANIFEST.json"
 MANIFEST_VERSION: Final = 1
 
+MODEL_BYTES: Final = 1 << 28
+"""Most that a model file may have. With 1,000,000 features, each takes 8 bytes in the graph and,
+in the card, 100 for its range and two golden rows and twice its name: 160 bytes for one of 24."""
+
+MANIFEST_BYTES: Final = 1 << 20
+"""Most that a manifest may have; one of ours has less than 2,000."""
+
 # Field numbers of onnx.ModelProto and onnx.StringStringEntryProto (onnx/onnx.proto).
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One ONNX file: its bytes, its card, and the layout that the card says it has."""
+    """One ONNX file of ours, read once: all else was read out of `content`."""
 
-    path: Path
+    path: str
     content: bytes
     card: ModelCard
-    layout: str
+    graph: Graph
+
+    @property
+    def layout(self) -> str:
+        """ROWS or COLUMNS."""
+        return self.graph.layout
 
 
 @dataclass(frozen=True)
@@ -44,9 +62,9 @@ class FileEntry:
     size: int
 
     @classmethod
-    def of(cls, content: bytes) -> "FileEntry":
+    def of(cls, content: bytes) -> FileEntry:
         """The entry that describes `content`."""
-        return cls(hashlib.sha256(content).hexdigest(), len(content))
+        return cls(sha256(content).hexdigest(), len(content))
 
 
 @dataclass(frozen=True)
@@ -63,63 +81,87 @@ class Manifest:
         return seal(document, indent=1)
 
     @classmethod
-    def read(cls, bundle: Path) -> "Manifest":
+    def read(cls, bundle: StrPath) -> Manifest:
         """The manifest of the folder `bundle`. Raises ArtifactError unless it is intact."""
-        path = bundle / MANIFEST
-        text = read_bytes(path).decode("utf-8", errors="replace")
-        document = unseal(
-            text, what=str(path), version=MANIFEST_VERSION, error=ArtifactError, indent=1
-        )
+        path = os.path.join(bundle, MANIFEST)
+        text = read_bytes(path, MANIFEST_BYTES).decode("utf-8", errors="replace")
+        document = unseal(text, what=path, version=MANIFEST_VERSION, error=ArtifactError, indent=1)
         try:
             files = {name: FileEntry(**entry) for name, entry in document["files"].items()}
-            return cls(files, document["versions"])
+            versions = document["versions"]
         except (AttributeError, KeyError, TypeError):
             raise ArtifactError(f"{path} lists no files: it is no manifest of a bundle") from None
+        values = [value for entry in files.values() for value in (entry.sha256, entry.size)]
+        if not isinstance(versions, dict) or [type(v) for v in values] != [str, int] * len(files):
+            raise ArtifactError(f"{path} lists no digests: it is no manifest of a bundle")
+        return cls(files, versions)
 
-    def read_file(self, bundle: Path, name: str) -> bytes:
+    def read_file(self, bundle: StrPath, name: str, most: int | None = None) -> bytes:
         """The bytes of one file of the bundle, proven to be those the manifest describes."""
-        content = read_bytes(bundle / name)
+        path = os.path.join(bundle, name)
+        content = read_bytes(path, most)
         if name not in self.files:
-            raise ArtifactError(f"{bundle / name} is not in {bundle / MANIFEST}: export again")
+            raise ArtifactError(f"{path} is not in {os.path.join(bundle, MANIFEST)}: export again")
         found, stated = FileEntry.of(content), self.files[name]
         if found != stated:
             raise ArtifactError(
-                f"{bundle / name} is not the file that was exported: {MANIFEST} says "
+                f"{path} is not the file that was exported: {MANIFEST} says "
                 f"{stated.size} bytes, sha256 {stated.sha256[:12]}…, the file has {found.size} "
                 f"bytes, sha256 {found.sha256[:12]}…; export again or restore the file"
             )
         return content
 
 
-def read_bytes(path: Path) -> bytes:
-    """All bytes of a file; ArtifactError with the reason when it cannot be read."""
+def read_bytes(path: StrPath, most: int | None = None) -> bytes:
+    """All bytes of a plain file, of `most` bytes if that is given.
+
+    ArtifactError with the reason where it is larger, which is seen before it is read; where it is
+    a pipe or a device, which might never end; and where it cannot be read.
+    """
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ArtifactError(f"cannot read {path}: it must be a plain file; it is none")
+            if most is not None and status.st_size > most:
+                raise ArtifactError(
+                    f"cannot read {path}: it must have at most {most:,} bytes; it has "
+                    f"{status.st_size:,}: it was not written by `python -m export bundle`"
+                )
+            return file.read(status.st_size)
     except OSError as reason:
         raise ArtifactError(f"cannot read {path}: {reason.strerror or reason}") from None
 
 
-def read_models(location: Path) -> list[ModelFile]:
+def _open_at_once(path: str, flags: int) -> int:
+    """Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_models(location: StrPath) -> list[ModelFile]:
     """The ONNX files at `location`: both layouts of a bundle, or the one file that it names.
 
     Raises ArtifactError (a file is missing, truncated, altered, or not ours) or CardError.
     """
     try:
-        there, folder = location.exists(), location.is_dir()
+        mode = os.stat(location).st_mode
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{location} does not exist: give a bundle folder or a model.onnx"
+        ) from None
     except (OSError, ValueError) as reason:  # a name too long, or with a NUL
         raise ArtifactError(f"cannot read {location}: {reason}") from None
-    if not there:
-        raise ArtifactError(f"{location} does not exist: give a bundle folder or a model.onnx")
-    if not folder:
-        return [parse_model(location, read_bytes(location))]
-    if not (location / MANIFEST).exists():
+    if not stat.S_ISDIR(mode):
+        return [parse_model(location, read_bytes(location, MODEL_BYTES))]
+    if not os.path.exists(os.path.join(location, MANIFEST)):
         raise ArtifactError(
-            f"cannot read {location / MANIFEST}: No such file; a bundle has one. To serve a model "
-            f"without its bundle, name the file, such as {location / MODEL_FILES[ROWS]}"
+            f"cannot read {os.path.join(location, MANIFEST)}: No such file; a bundle has one. To "
+            "serve a model without its bundle, name the file, such as "
+            f"{os.path.join(location, MODEL_FILES[ROWS])}"
         )
     manifest = Manifest.read(location)
     models = [
-        parse_model(location / name, manifest.read_file(location, name))
+        parse_model(os.path.join(location, name), manifest.read_file(location, name, MODEL_BYTES))
         for name in MODEL_FILES.values()
     ]
     for layout, model in zip(MODEL_FILES, models, strict=True):
@@ -132,74 +174,71 @@ def read_models(location: Path) -> list[ModelFile]:
     return models
 
 
-def parse_model(path: Path, content: bytes) -> ModelFile:
-    """Read the card out of an ONNX file and prove that the graph is the one it was sealed with."""
-    metadata: dict[str, bytes] = {}
-    graph = hashlib.sha256()
-    try:
-        for number, value, raw in _fields(content):
-            if number == _METADATA_PROPS:
-                entry = {n: v for n, v, _ in _fields(value)}
-                metadata[entry[_ENTRY_KEY].decode()] = entry[_ENTRY_VALUE]
-            else:
-                graph.update(raw)
-        text = metadata[CARD_KEY].decode("utf-8") if CARD_KEY in metadata else None
-    except (ValueError, KeyError):
+def parse_model(path: StrPath, content: bytes) -> ModelFile:
+    """An ONNX file with its card, proven to be of one piece and what export writes.
+
+    Raises CardError, or ArtifactError: the file was truncated or altered, holds anything that
+    export does not write, or does not belong to its card.
+    """
+    model, text = _split(path, content)
+    card = ModelCard.from_json(text, where=f"the card in {path}")
+    digest, known = sha256(model).hexdigest(), card.graph_sha256
+    if digest not in known.values():
+        shown = ", ".join(f"{d!s:.12}…" for d in list(known.values())[:2])
         raise ArtifactError(
-            f"{path} is not a whole ONNX file: it was truncated or altered"
+            f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
+            f"card knows {shown or 'none'}; export again"
+        )
+    graph = read_graph(model, str(path))
+    layouts = [layout for layout in known if known[layout] == digest]
+    if layouts != [graph.layout]:
+        raise ArtifactError(
+            f"{path} holds the {graph.layout} graph, its card calls it {', '.join(layouts):.40}: "
+            "export again"
+        )
+    if len(graph.weight) != len(card.feature_names):
+        raise ArtifactError(
+            f"{path} takes {len(graph.weight)} features, its card names "
+            f"{len(card.feature_names)}: export again"
+        )
+    if (weights := graph.weights_sha256()) != card.weights_sha256:
+        raise ArtifactError(
+            f"{path} holds the weights {weights[:12]}…, its card was made for "
+            f"{card.weights_sha256!s:.12}…: export again"
+        )
+    return ModelFile(str(path), content, card, graph)
+
+
+def card_field(text: str | bytes) -> bytes:
+    """The field of an ONNX file, its last, that holds the text of a card."""
+    return field(_METADATA_PROPS, field(_ENTRY_KEY, CARD_KEY) + field(_ENTRY_VALUE, text))
+
+
+def _split(path: StrPath, content: bytes) -> tuple[bytes, str]:
+    """The bytes of the model and the text of its card."""
+    end, metadata = 0, dict[bytes, bytes]()
+    try:
+        for number, value, stop in fields(content):
+            if number != _METADATA_PROPS:
+                end = stop
+            elif isinstance(value, bytes):
+                for key in messages(value, _ENTRY_KEY):
+                    metadata[key] = b"".join(messages(value, _ENTRY_VALUE))
+        key = CARD_KEY.encode()
+        text = metadata[key].decode() if key in metadata else None
+    except ValueError as reason:
+        raise ArtifactError(
+            f"{path} is not a whole ONNX file: it was truncated or altered ({reason})"
         ) from None
     if text is None:
         raise ArtifactError(
             f"{path} carries no model card under {CARD_KEY!r}: it was not written by "
             "`python -m export bundle`"
         )
-    card = ModelCard.from_json(text, where=f"the card in {path}")
-    layouts = {digest: layout for layout, digest in card.graph_sha256.items()}
-    digest = graph.hexdigest()
-    if digest not in layouts:
+    if content[end:] != card_field(text):
+        names = ", ".join(repr(name.decode(errors="replace")) for name in metadata)
         raise ArtifactError(
-            f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
-            f"card knows {', '.join(d[:12] + '…' for d in layouts) or 'none'}; export again"
+            f"{path} must end with its card, and hold no metadata besides; it holds {names:.80}: "
+            "export again"
         )
-    return ModelFile(path, content, card, layouts[digest])
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Fields of a protobuf message: number, value bytes (empty for a varint), and raw bytes.
-
-    Enough of the wire format (protobuf.dev, "Encoding") to find a model's metadata without the
-    onnx package. Raises ValueError where the bytes end too soon or make no field.
-    """
-    position = 0
-    while position < len(message):
-        start = position
-        key, position = _varint(message, position)
-        wire_type = key & 7
-        value_start = position
-        if wire_type == 0:
-            value_start = (position := _varint(message, position)[1])
-        elif wire_type == 1:
-            position += 8
-        elif wire_type == 2:
-            length, value_start = _varint(message, position)
-            position = value_start + length
-        elif wire_type == 5:
-            position += 4
-        else:
-            raise ValueError(f"wire type {wire_type}")
-        if position > len(message):
-            raise ValueError("truncated")
-        yield key >> 3, message[value_start:position], message[start:position]
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            break
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("truncated")
+    return content[:end], text

@@ -1,11 +1,13 @@
 """The serve-runtime command: score a file, inspect a model, test a machine."""
 
+import csv
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,12 +15,13 @@ from serve_runtime.errors import ServeError
 
 if TYPE_CHECKING:
     from serve_runtime.card import ModelCard
+    from serve_runtime.files import Progress
 
+_LINE_SECONDS = 0.1
 
 _BITS = {
     True: "; every bit is that of the export",
     False: "; some bits differ from the export's, as they may on another processor",
-    None: "",
 }
 
 
@@ -32,7 +35,9 @@ def command_errors() -> Iterator[None]:
         raise SystemExit(1) from None
     except ServeError as reason:
         _give_up_stdout()
-        raise click.ClickException(str(reason)) from None
+        raise click.ClickException(
+            "\n".join([str(reason), *getattr(reason, "__notes__", ())])
+        ) from None
     except OSError as reason:  # standard output is full, say
         _give_up_stdout()
         raise click.ClickException(f"cannot write the output: {reason}") from None
@@ -58,6 +63,24 @@ def installed_version() -> str:
         return "(checkout)"
 
 
+def _threads(value: str) -> "int | Literal['auto']":
+    if value == "auto":
+        return "auto"
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither a number from 1 up nor auto")
+    return int(value)
+
+
+def _columns(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:
+    """The names in lines of CSV."""
+    try:
+        return [
+            name for line in lines for name in next(csv.reader([line], strict=True), []) if name
+        ]
+    except csv.Error as reason:
+        raise click.BadParameter(f"names must be written as in CSV: {reason}") from None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version(), prog_name="serve-runtime")
 def main() -> None:
@@ -75,30 +98,53 @@ def main() -> None:
     "--output",
     required=True,
     type=click.Path(allow_dash=True),
-    help="Where the scores go: .csv or .parquet, '-' for CSV on standard output.",
+    help="Where the scores go: .csv, .csv.gz or .parquet, '-' for CSV on standard output, or a "
+    "folder, which takes one part for each table.",
 )
 @click.option(
     "--keep",
-    default="",
+    multiple=True,
     metavar="COL[,COL…]",
-    help="Input columns to copy into the output, for example an id.",
+    callback=_columns,
+    help="Input columns to copy into the output, for example an id; may be given several times. "
+    "A name with a comma goes into double quotes, as in CSV: --keep '\"weight, kg\"'.",
 )
 @click.option(
     "--header/--no-header",
     default=True,
     help="Whether CSV begins with column names; without, they are f0, f1, ….",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
-              help="Threads for the arithmetic.")  # fmt: skip
-def score(bundle: str, input: str, output: str, keep: str, header: bool, threads: int) -> None:
+@click.option("--threads", type=_threads, default="1", metavar="N|auto", show_default=True,
+              help="Threads for the arithmetic; auto takes the cores that there are.")  # fmt: skip
+@click.option(
+    "--parts",
+    type=click.Choice(["csv", "csv.gz", "parquet"]),
+    help="The format of the parts in a folder; otherwise each has that of its table.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with a folder: make the parts that it does not hold."
+)
+def score(
+    bundle: str,
+    input: str,
+    output: str,
+    keep: Sequence[str],
+    header: bool,
+    threads: "int | Literal['auto']",
+    parts: str | None,
+    resume: bool,
+) -> None:
     """Score every row of INPUT and write the columns probability and label.
 
-    INPUT is .csv, .csv.gz or .parquet, '-' for CSV on standard input. Columns are matched by
-    name; the output appears whole or not at all.
+    INPUT is .csv, .csv.gz or .parquet, '-' for CSV on standard input, a folder (all such files
+    below it, but for names that begin with . or _), or a quoted glob. Columns are matched by name;
+    each file appears whole or not at all.
 
     \b
     Examples:
       serve-runtime score bundles/churn customers.parquet -o scores.parquet --keep id
+      serve-runtime score bundles/churn 'data/2024-*/*.csv' -o scores.parquet
+      serve-runtime score bundles/churn data -o scores/ --parts parquet --resume
       cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
     """
     with command_errors():
@@ -106,26 +152,39 @@ def score(bundle: str, input: str, output: str, keep: str, header: bool, threads
         from serve_runtime.predictor import Predictor
 
         predictor = Predictor(bundle, threads=threads)
-        columns = [name for name in keep.split(",") if name]
-        with _row_counter() as progress:
+        with _progress_line() as progress:
             rows = score_file(
-                predictor, input, output, keep=columns, header=header, progress=progress
+                predictor,
+                input,
+                output,
+                keep=keep,
+                header=header,
+                parts=parts and f".{parts}",
+                resume=resume,
+                progress=progress,
             )
     click.echo(f"{rows} rows scored into {output}", err=True)
 
 
 @contextmanager
-def _row_counter() -> Iterator[Callable[[int], object]]:
-    """Shows the rows done on a terminal; says nothing in a pipe."""
+def _progress_line() -> "Iterator[Callable[[Progress], object] | None]":
+    """Shows on a terminal how far the work is, and how fast; says nothing in a pipe."""
     if not sys.stderr.isatty():
-        yield lambda rows: None
+        yield None
         return
-    done = 0
+    start = shown = time.monotonic()
 
-    def show(rows: int) -> None:
-        nonlocal done
-        done += rows
-        click.echo(f"\r{done:,} rows", nl=False, err=True)
+    def show(done: "Progress") -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < _LINE_SECONDS:
+            return
+        shown = now
+        line = f"{done.rows:,}" + (f" of {done.all_rows:,}" if done.all_rows else "") + " rows"
+        if done.all_tables > 1:
+            line += f", {done.tables} of {done.all_tables} files"
+        line += f", {done.rows / (now - start):,.0f} rows/s"
+        click.echo(f"\r\033[K{line}", nl=False, err=True)
 
     try:
         yield show
@@ -144,16 +203,15 @@ def inspect(bundle: str, as_json: bool) -> None:
       serve-runtime inspect bundles/churn
     """
     with command_errors():
-        from pathlib import Path
-
         from serve_runtime.artifact import read_models
 
-        models = read_models(Path(bundle))
+        models = read_models(bundle)
         card = models[0].card
         if as_json:
             click.echo(card.to_json())
             return
-        files = ", ".join(f"{model.path.name}: {model.layout}" for model in models)
+        names = [os.path.basename(model.path) for model in models]  # noqa: PTH119
+        files = ", ".join(f"{name}: {m.layout}" for name, m in zip(names, models, strict=True))
         click.echo(f"model        {bundle} ({files})")
         _describe(card)
 

@@ -1,13 +1,20 @@
-"""Named columns to a feature-major float32 block: dicts, structured arrays, frames, Arrow."""
+"""Named columns, as they lie: dicts, structured arrays, frames, Arrow."""
 
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
-from serve_runtime.budgets import Float32
 from serve_runtime.errors import InputError
+from serve_runtime.sources import Array, Columns, Source
+
+_SMALL_VALUES = 1 << 20
+"""Of a frame that is copied as a whole, if it has to be."""
+
+_SHORT_CHUNK, _LONG_CHUNK = 1 << 13, 1 << 18
+"""Rows: shorter chunks of an Arrow table are joined, to at most so many at a time."""
 
 
 def column_names(x: Any) -> list[str] | None:
@@ -16,20 +23,22 @@ def column_names(x: Any) -> list[str] | None:
     Recognised by shape, so that neither pandas nor polars nor pyarrow is imported: a mapping of
     columns, Arrow (`column_names`), a structured array, and frames (`columns`).
     """
+    if isinstance(x, np.ndarray):
+        return list(x.dtype.names) if x.dtype.names else None
     if isinstance(x, Mapping):
         return list(x)
     if hasattr(x, "column_names"):
         return list(x.column_names)
-    if isinstance(x, np.ndarray):
-        return list(x.dtype.names) if x.dtype.names else None
     if hasattr(x, "columns"):
         return list(x.columns)
     return None
 
 
-def check_names(found: Sequence[str], names: Sequence[str]) -> None:
+def check_names(found: Collection[str], names: Sequence[str]) -> None:
     """Raise InputError unless each of `names` is among `found` exactly once."""
-    count = Counter(found)
+    if list(found) == list(names):  # the usual case, and the names of a model are unique
+        return
+    count = Counter(list(found))  # of a mapping, its keys
     missing = [name for name in names if name not in count]
     if missing:
         raise InputError(
@@ -41,43 +50,74 @@ def check_names(found: Sequence[str], names: Sequence[str]) -> None:
         raise InputError(f"column names must be unique; more than one is named {', '.join(twice)}")
 
 
-def gather(x: Any, found: Sequence[str], names: Sequence[str]) -> Float32:
-    """The columns `names` of `x` as one C-contiguous float32 array (d, n); always a copy.
+def to_columns(x: Any, found: Sequence[str], names: Sequence[str]) -> tuple[int, Iterable[Source]]:
+    """The columns `names` of `x`, in whatever real dtype each has; copied only where numpy cannot
+    read them.
 
-    `found` is what `column_names(x)` gave. Extra columns are ignored. Missing values become NaN.
+    The number of rows, and one part, or for an Arrow table one for each of its chunks. `found` is
+    what `column_names(x)` gave. Extra columns are ignored. Missing values become NaN.
     Raises InputError for missing or repeated names, text, and columns of different lengths.
     """
     check_names(found, names)
+    if hasattr(x, "to_batches") and x.num_rows:
+        return x.num_rows, (_columns(batch, names) for batch in _chunks(x.select(list(names))))
+    columns = _small_frame(x, found, names) or _columns(x, names)
+    return columns.rows, [columns]
+
+
+def _small_frame(x: Any, found: Sequence[str], names: Sequence[str]) -> Columns | None:
+    """A small pandas or polars frame of one dtype, taken as a whole; None for any other table.
+
+    To ask a frame for a column takes 10 µs, longer than the column of a small frame is worth.
+    """
+    if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and list(found) == list(names)):
+        return None
+    rows, width = x.shape
+    if rows * width > _SMALL_VALUES or len(set(x.dtypes)) != 1:
+        return None
+    values = np.asarray(x.to_numpy())
+    return Columns(values.T, names) if values.dtype.kind in "biuf" else None
+
+
+def _chunks(table: Any) -> Iterable[Any]:
+    """An Arrow table in parts whose columns lie in one piece each; small ones are joined."""
+    batches = table.to_batches()
+    if len(batches) * _SHORT_CHUNK <= table.num_rows:
+        return cast(Iterable[Any], batches)
+    return (
+        table.slice(start, _LONG_CHUNK).combine_chunks()
+        for start in range(0, table.num_rows, _LONG_CHUNK)
+    )
+
+
+def _columns(x: Any, names: Sequence[str]) -> Columns:
     columns = [numeric(x[name], f"feature {name!r}") for name in names]
-    lengths = {
-        name: len(c) if c.ndim == 1 else c.shape for name, c in zip(names, columns, strict=True)
-    }
-    if len(set(lengths.values())) != 1 or columns[0].ndim != 1:
-        shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+    lengths = {len(column) if column.ndim == 1 else column.shape for column in columns}
+    if len(lengths) != 1 or columns[0].ndim != 1:
+        shown = ", ".join(
+            f"{name}: {len(column) if column.ndim == 1 else column.shape}"
+            for name, column in zip(names, columns, strict=True)
+        )
         raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
-    block = np.empty((len(names), len(columns[0])), np.float32)
-    with np.errstate(
-        over="ignore", under="ignore"
-    ):  # what overflows float32 is reported as non-finite
-        for row, column in zip(block, columns, strict=True):
-            row[:] = column
-    return block
+    return Columns(columns, names)
 
 
-def numeric(values: Any, what: str) -> np.ndarray[Any, np.dtype[Any]]:
+def numeric(values: Any, what: str) -> Array:
     """`values` as an array of a real dtype; None becomes NaN. InputError for anything else.
 
     Texts are refused even where they spell a number: whoever has text in a numeric column should
     know it.
     """
     try:
-        if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
+        if _is_masked(values) and values.dtype.kind in "biuf":
             values = np.ma.filled(values.astype(np.float64), np.nan)
         array = np.asarray(values)
         if array.dtype.kind == "O":
             for value in array.flat:
                 if isinstance(value, str | bytes):
                     raise InputError(f"{what} must be numeric; got the text {value!r}")
+                if hasattr(value, "__len__"):
+                    raise InputError(f"{what} must be numeric; got a {type(value).__name__}")
             # pandas' NA has no float(); every other missing value does or is None.
             filled = [np.nan if v is None or str(v) == "<NA>" else v for v in array.flat]
             array = np.array(filled, np.float64).reshape(array.shape)
@@ -88,3 +128,9 @@ def numeric(values: Any, what: str) -> np.ndarray[Any, np.dtype[Any]]:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{what} must be numeric; got dtype {array.dtype}")
     return array
+
+
+def _is_masked(values: Any) -> bool:
+    """Asked without numpy.ma, which takes 10 ms to load and is there if there is a masked array."""
+    module = sys.modules.get("numpy.ma")
+    return module is not None and isinstance(values, module.MaskedArray)

@@ -75,6 +75,10 @@ class RuntimeVersionError(ServeError, RuntimeError):
     """The installed onnxruntime is older than any on which the exported graphs are proven."""
 
 
+class ClosedError(ServeError, ValueError):
+    """A Predictor is used after `close`."""
+
+
 class SelfTestError(ServeError, RuntimeError):
     """This machine does not reproduce the card's golden rows inside their error budget."""
 

@@ -1,24 +1,18 @@
-"""Score a table from file to file in bounded memory."""
+"""Score tables from files to files in bounded memory."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from serve_runtime.atomic import new_file
-from serve_runtime.errors import InputError, OutputError, RowError
+from serve_runtime.batches import check_kept
+from serve_runtime.byte_input import STDIO
+from serve_runtime.errors import OutputError
+from serve_runtime.parts import score_parts
 from serve_runtime.predictor import Predictor
-from serve_runtime.tables import STDIO, is_gzip, is_parquet, open_table
-
-# After serve_runtime.tables, which says what to install where pyarrow is missing.
-# isort: split
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-
-SCORE_COLUMNS = ("probability", "label")
+from serve_runtime.table_output import is_special, table_writer
+from serve_runtime.table_paths import ENDINGS, TablePaths, ending, find_tables
+from serve_runtime.table_scores import Progress as Progress
+from serve_runtime.table_scores import TableScores
 
 
 def score_file(
@@ -28,54 +22,74 @@ def score_file(
     *,
     keep: Sequence[str] = (),
     header: bool = True,
-    progress: Callable[[int], object] = lambda rows: None,
+    parts: str | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], object] | None = None,
 ) -> int:
-    """Score the table `source` into `destination`; returns the number of rows.
+    """Score the table or tables `source` into `destination`; returns the number of rows scored.
 
-    Both are CSV or Parquet by their names (CSV gzipped where it ends in .gz); '-' is CSV on
-    standard input or output. Columns are matched by name. The output holds the input columns
-    `keep` (from CSV as the text that they were), then `probability` (float32) and `label`. It
-    appears whole or not at all. Memory does not grow with the number of rows. `progress` is
-    called with the rows of each batch once it is written.
+    `source` is a CSV or Parquet file by its name (CSV gzipped where it ends in .gz), '-' for CSV
+    on standard input, a folder (all tables below it) or a glob. `destination` is a file with one
+    of those endings, which takes all tables in the order of their names; '-' for CSV on standard
+    output; or a folder, which takes a part for each table, under the same name and with the
+    table's ending or the ending `parts`. A folder is what is one, ends in '/', or, for many
+    tables, has no such ending. It must be empty, or hold the parts of the same job that died:
+    with `resume` only those are made that are missing or whose table has changed.
+
+    Columns are matched by name. The output holds the input columns `keep` (from CSV as the text
+    that they were), then `probability` (float32) and `label`. A file appears whole or not at all.
+    Reading, scoring and writing overlap, each in a thread of its own, in memory that does not
+    grow with the number of rows. `progress` is called after each batch, and after each table.
     Raises InputError (missing columns; a missing or non-finite value, with row and column; a file
     that cannot be read) or OutputError.
     """
     source, destination = os.fspath(source), os.fspath(destination)
-    _check_kept(keep)
-    if source != STDIO and destination != STDIO and _same_file(source, destination):
-        raise OutputError(f"{destination} is the input itself: write to another file")
-    names = predictor.card.feature_names
-    rows = 0
-    with _writer(destination) as write:
-        for batch in open_table(source, names, keep, header=header):
-            try:
-                write(_scored(predictor, batch))
-            except RowError as found:
-                row = rows + found.row
-                raise found.at(row, f"{source}: data row {row + 1}") from None
-            rows += batch.num_rows
-            progress(batch.num_rows)
-    return rows
+    check_kept(keep)
+    if parts is not None and parts not in ENDINGS:
+        raise OutputError(f"parts must end in {_ENDINGS}; got {parts!r}")
+    tables = find_tables(source)
+    scores = TableScores(predictor, keep=keep, header=header, progress=progress)
+    _check_apart(source, tables, destination)
+    if _is_folder(tables, destination):
+        return score_parts(scores, tables, Path(destination), form=parts, resume=resume)
+    if resume or parts:
+        raise OutputError(f"{destination} is one file: only a folder has parts, and can be resumed")
+    paths = [tables.path(name) for name in tables.names]
+    scores.expect(paths)
+    with table_writer(destination) as write:
+        return sum(scores.score(path, write) for path in paths)
 
 
-def _scored(predictor: Predictor, batch: Any) -> Any:
-    """One batch of output: the columns behind the features, probability, label."""
-    width = predictor.n_features_in_
-    kept = range(width, batch.num_columns)
-    probability = predictor.probability(batch.select(list(range(width))))
-    columns = [batch.column(i) for i in kept]
-    columns += [pa.array(probability), pa.array(predictor.label(probability))]
-    return pa.RecordBatch.from_arrays(
-        columns, names=[*(batch.schema.names[i] for i in kept), *SCORE_COLUMNS]
-    )
+_ENDINGS = ", ".join(sorted(ENDINGS))
 
 
-def _check_kept(keep: Sequence[str]) -> None:
-    clash = [name for name in keep if name in SCORE_COLUMNS]
-    if clash:
-        raise InputError(f"cannot keep {', '.join(clash)}: the scores are written under that name")
-    if len(set(keep)) != len(keep):
-        raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
+def _is_folder(tables: TablePaths, destination: str) -> bool:
+    """Whether each table becomes a part in `destination`; OutputError where its name is unclear."""
+    path = Path(destination)
+    if destination == STDIO or is_special(path):
+        return False
+    folder = path.is_dir() or destination.endswith(("/", os.sep))
+    if not folder and ending(path):
+        return False
+    if not folder and not tables.many:
+        raise OutputError(f"{destination} must end in {_ENDINGS}, be a folder, or '-'")
+    if tables.names == (STDIO,):
+        raise OutputError(f"{destination} is a folder; standard input has no name for its part")
+    return True
+
+
+def _check_apart(source: str, tables: TablePaths, destination: str) -> None:
+    """Raise OutputError where the output is an input, or would be one the next time."""
+    if STDIO in (source, destination):
+        return
+    target = Path(destination).resolve()
+    for path in map(tables.path, tables.names):
+        if _same_file(path, destination):
+            raise OutputError(f"{destination} is the input itself: write to another file")
+        if Path(path).resolve().is_relative_to(target):
+            raise OutputError(f"{path}, an input, is inside of {destination}: write elsewhere")
+    if Path(source).is_dir() and target.is_relative_to(Path(source).resolve()):
+        raise OutputError(f"{destination} is inside of the input {source}: write beside it")
 
 
 def _same_file(source: str, destination: str) -> bool:
@@ -83,49 +97,3 @@ def _same_file(source: str, destination: str) -> bool:
         return Path(source).samefile(destination)
     except OSError:  # one is not there, or cannot be: whoever opens it will say so
         return False
-
-
-@contextmanager
-def _writer(destination: str) -> Iterator[Callable[[Any], None]]:
-    """A function that appends a record batch to `destination`, which is completed on leaving."""
-    with ExitStack() as stack:
-        sink = _sink(destination, stack)
-        make = pq.ParquetWriter if is_parquet(destination) else pyarrow.csv.CSVWriter
-        writer: Any = None
-
-        def write(batch: Any) -> None:
-            nonlocal writer
-            try:
-                if writer is None:
-                    writer = stack.enter_context(make(sink, batch.schema))
-                writer.write_batch(batch)
-                if destination == STDIO:
-                    sink.flush()
-            except BrokenPipeError:
-                raise
-            except (pa.ArrowException, OSError) as reason:
-                raise OutputError(f"cannot write {destination}: {reason}") from None
-
-        yield write
-
-
-def _sink(destination: str, stack: ExitStack) -> Any:
-    """What Arrow's writers write to: aside and renamed at the end where it is a plain file."""
-    if destination == STDIO:
-        if sys.stdout is None:
-            raise OutputError("standard output is closed: name a file with -o")
-        return sys.stdout.buffer
-    path = Path(destination)
-    try:
-        special = path.exists() and not path.is_file() and not path.is_dir()
-    except OSError as reason:  # a name too long, say
-        raise OutputError(f"cannot write {destination}: {reason.strerror}") from None
-    if special:  # a pipe, a device
-        try:
-            return stack.enter_context(pa.OSFile(destination, "wb"))
-        except OSError as reason:
-            raise OutputError(f"cannot write {destination}: {reason}") from None
-    aside = str(stack.enter_context(new_file(path.resolve())))  # a link stays a link
-    if is_gzip(destination):
-        return stack.enter_context(pa.CompressedOutputStream(aside, "gzip"))
-    return aside

@@ -1,108 +1,108 @@
 """Score rows with an exported model: onnxruntime and numpy, nothing else."""
 
 import os
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from serve_runtime.artifact import COLUMNS, ROWS, ModelFile, read_models
-from serve_runtime.budgets import (
-    PROBABILITY_ULP,
-    Float32,
-    probability_error,
-)
+from serve_runtime.artifact import ModelFile, parse_model, read_models
+from serve_runtime.budgets import Float32
 from serve_runtime.card import ModelCard
-from serve_runtime.errors import (
-    ArtifactError,
-    ProviderError,
-    RuntimeVersionError,
-    SelfTestError,
-)
-from serve_runtime.inputs import reject_non_finite, reject_overflow, to_block
+from serve_runtime.cores import available
+from serve_runtime.engine import Engine
+from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
+from serve_runtime.inputs import to_sources
+from serve_runtime.lane import LOGIT, PROBA, PROBABILITY, Outputs
+from serve_runtime.selftest import SelfTest as SelfTest
+from serve_runtime.selftest import run_selftest
+from serve_runtime.sources import Array
 
-# Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
-# library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
-# that has decided otherwise keeps its decision.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime as ort
+_NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
-if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
-    ort.disable_telemetry_events()  # the variable came too late if the host had loaded it already
-
-_ROW_MULTIPLE = 4
-"""In the rows graph a row's bits are the same in every batch that is a multiple of this, so other
-batches are filled up with zero rows."""
-
-_INPUT = {ROWS: "features", COLUMNS: "columns"}
-
-_OLDEST_ONNXRUNTIME = (1, 15)
-"""The oldest on which bundles are proven (docs/parity.md)."""
-
-_LOG_FATAL = 4
-"""onnxruntime logs to stderr what it also raises; a library stays silent."""
+_RELOADING = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a reload in flight
+    os.register_at_fork(
+        before=_RELOADING.acquire,
+        after_in_parent=_RELOADING.release,
+        after_in_child=_RELOADING.release,
+    )
 
 
-@dataclass(frozen=True)
-class SelfTest:
-    """How far this machine is from the golden rows."""
+class _Model(NamedTuple):
+    """All that a call needs, so that a call sees one model from its beginning to its end."""
 
-    rows: int
-    logit_share: float
-    """Largest share of a row's logit budget; 1 is the limit."""
-    probability_ulp: float
-    """Largest distance between a probability and the exact sigmoid of its logit."""
-    identical: bool | None
-    """Whether the rows graph gives the very bits that export measured with it; None where it is
-    not there. Other bits inside the budget are no fault: another processor sums otherwise."""
+    files: tuple[ModelFile, ...]
+    card: ModelCard
+    engine: Engine
+    classes: Array
+    threshold: np.float32
+    row: tuple[int]
+    """The shape of a row: (d,)."""
 
 
 class Predictor:
     """A model, ready to score.
 
-    `model` is a bundle folder or a model.onnx alone. One thread unless `threads` says otherwise.
+    `model` is a bundle folder or a model.onnx alone. One thread unless `threads` says otherwise;
+    "auto" is as many as this process may keep busy (its affinity, its container's CPU quota).
     `providers` are onnxruntime's execution providers, in order of preference; one that is
     unavailable, or that onnxruntime silently drops, raises ProviderError. `selftest` runs
-    `selftest()` first, and so refuses a machine that scores outside the budget. A Predictor may
-    be shared by many threads.
+    `selftest()` first, and so refuses a machine that scores outside the budget.
+
+    A Predictor may be shared by many threads, used after a fork, and pickled (with the bytes of
+    its model, not the path alone).
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
-    columns are ignored. Values are converted to float32, which copies unless they are float32
-    rows already. Raises InputError (a ValueError) when columns are missing, the width is wrong,
-    or a value is missing, text or not finite.
+    columns are ignored. Float32 rows are read where they lie, everything else is converted to
+    float32 in blocks that fit into cache. `out`, where a method has it, is the array that the
+    result is written to and that is returned. Raises InputError (a ValueError) when columns are
+    missing, the width is wrong, or a value is missing, text or not finite; `out` is then in part
+    written.
 
-    A row scores to the same bits alone and in any batch of the same layout (rows or named
-    columns); the layouts differ, each inside its error bound.
+    A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
+    named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
     """
 
     def __init__(
         self,
         model: str | os.PathLike[str],
         *,
-        threads: int = 1,
+        threads: int | Literal["auto"] = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         selftest: bool = False,
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be 1 or more; got {threads}")
-        models = read_models(Path(model))
-        self.card: ModelCard = models[0].card
-        self._sessions = {m.layout: _session(m, threads, providers) for m in models}
-        self._threshold = np.float32(self.card.threshold)
+        if threads != "auto" and not (isinstance(threads, int) and threads >= 1):
+            raise ValueError(f"threads must be 1 or more, or 'auto'; got {threads}")
+        self._path, self._threads, self._providers = os.fspath(model), threads, providers
+        self._model = self._open(tuple(read_models(self._path)))
         if selftest:
             self.selftest()
 
-    @property
-    def classes_(self) -> npt.NDArray[Any]:
-        """The labels (2,): the negative one, then the positive one."""
-        return np.array(self.card.classes)
+    def _open(self, files: tuple[ModelFile, ...]) -> _Model:
+        card, threads = files[0].card, self._threads
+        engine = Engine(
+            files[0].graph, available() if threads == "auto" else threads, self._providers
+        )
+        width = len(card.feature_names)
+        return _Model(
+            files, card, engine, np.array(card.classes), np.float32(card.threshold), (width,)
+        )
 
     @property
-    def feature_names_in_(self) -> npt.NDArray[Any]:
+    def card(self) -> ModelCard:
+        """What the model expects, what it answers, and where it comes from."""
+        return self._model.card
+
+    @property
+    def classes_(self) -> Array:
+        """The labels (2,): the negative one, then the positive one."""
+        return self._model.classes.copy()
+
+    @property
+    def feature_names_in_(self) -> Array:
         """Names of the features (d,), in order."""
         return np.array(self.card.feature_names, dtype=object)
 
@@ -111,151 +111,165 @@ class Predictor:
         """Number of features, d."""
         return len(self.card.feature_names)
 
-    def probability(self, x: Any) -> Float32:
+    def probability(self, x: Any, out: Float32 | None = None) -> Float32:
         """P(positive) of each row: (n,) float32 in [0, 1]."""
-        return self.scores(x)[1]
+        return self._answer(PROBABILITY, x, out)
 
-    def decision_function(self, x: Any) -> Float32:
+    def decision_function(self, x: Any, out: Float32 | None = None) -> Float32:
         """The logit w·x + b of each row: (n,) float32."""
-        return self.scores(x)[0]
+        return self._answer(LOGIT, x, out)
 
-    def predict_proba(self, x: Any) -> Float32:
+    def predict_proba(self, x: Any, out: Float32 | None = None) -> Float32:
         """P(negative) and P(positive) of each row: (n, 2) float32.
 
         P(negative) is 1 / (1 + exp(logit)), not 1 - P(positive), so that it too is right in its
-        tail; the two add up to 1 within rounding. It is computed in float64: numpy's float32 exp
-        is not monotone.
+        tail; the two add up to 1 within rounding.
         """
-        logit, probability = self.scores(x)
-        result = np.empty((len(logit), 2), np.float32)
-        with np.errstate(over="ignore", under="ignore"):  # where a probability rounds to 0
-            result[:, 0] = 1 / (1 + np.exp(logit, dtype=np.float64))
-        result[:, 1] = probability
-        return result
+        return self._answer(PROBA, x, out)
 
-    def predict(self, x: Any) -> npt.NDArray[Any]:
+    def predict(self, x: Any) -> Array:
         """The label of each row: (n,), the positive one where probability >= card.threshold."""
-        return self.label(self.probability(x))
+        here = self.snapshot()
+        return here.label(here.probability(x))
 
-    def label(self, probability: Float32) -> npt.NDArray[Any]:
+    def label(self, probability: Float32) -> Array:
         """The label that belongs to each P(positive): (n,)."""
-        return self.classes_[(probability >= self._threshold).astype(np.intp)]
+        model = self._model
+        return model.classes.take((probability >= model.threshold).view(np.int8))
 
     def scores(self, x: Any) -> tuple[Float32, Float32]:
         """Logit and P(positive) of each row from one pass: two arrays (n,) float32."""
-        names = self.card.feature_names
-        block, layout = to_block(x, names)
-        logit, probability = self._run(block, layout)
-        # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
-        if not np.isfinite(logit).all():
-            reject_non_finite(block, layout, names)
-            reject_overflow(logit)
+        call = _Call(self._model, x)
+        logit, probability = call.result(None), call.result(None)
+        call.score(Outputs(logit, probability))
         return logit, probability
+
+    def _answer(self, answer: int, x: Any, out: Float32 | None) -> Float32:
+        model = self._model
+        if (
+            type(x) is _NDARRAY
+            and x.dtype is _FLOAT32
+            and x.shape[1:] == model.row
+            and x.flags.c_contiguous
+            and out is None
+            and (found := model.engine.array(x, answer)) is not None
+        ):
+            return found
+        call = _Call(model, x)
+        out = call.result(out, *((2,) if answer == PROBA else ()))
+        wanted: list[Float32 | None] = [None, None, None]
+        wanted[answer] = out
+        call.score(Outputs(*wanted))
+        return out
 
     def selftest(self) -> SelfTest:
-        """Score the card's golden rows on this machine in every layout there is.
+        """Score the card's golden rows on this machine in both layouts.
 
-        Both machines are within the a-priori bound of the exact logit, so two bounds are allowed
-        between them. Raises SelfTestError naming the row and the figure outside the budget.
+        Raises SelfTestError naming the row and the figure outside the budget.
         """
-        golden = self.card.golden
-        if not golden:
-            raise SelfTestError("the card has no golden rows: export the run again")
-        rows = np.array([row.features for row in golden], np.float32)
-        expected = np.array([[row.logit, row.probability] for row in golden], np.float32).T
-        allowed = 2 * np.array([row.logit_bound for row in golden])
-        if not (probability_error(expected[1], expected[0]) <= PROBABILITY_ULP).all():
-            raise SelfTestError("a golden row contradicts itself: its probability is not the "
-                                "sigmoid of its logit; export the run again")  # fmt: skip
-        shares, ulps, identical = [0.0], [0.0], None
-        for layout in self._sessions:
-            block = rows if layout == ROWS else np.ascontiguousarray(rows.T)
-            logit, probability = self._run(block, layout)
-            share = np.abs(logit.astype(np.float64) - expected[0]) / allowed
-            ulp = probability_error(probability, logit)
-            for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
-                if not (s <= 1 and u <= PROBABILITY_ULP):
-                    raise SelfTestError(
-                        f"golden row {row}, {layout} layout: logit {logit[row]!r}, expected "
-                        f"{expected[0, row]!r} ± {allowed[row]:.3g}; probability off by {u:.3g} "
-                        f"ULP, allowed {PROBABILITY_ULP:g}: do not serve this model on this machine"
+        return run_selftest(self.card, self._model.engine)
+
+    def reload(self, model: str | os.PathLike[str] | None = None) -> bool:
+        """Serve what the bundle holds now, or another `model`; True where it is a new one.
+
+        Calls in flight end with the model that they began with. The new one is opened and passes
+        its self-test first; where it does not, the error is raised and the old one serves on.
+        Raises ArtifactError too where it takes other features or answers other classes: callers
+        would pass it the wrong values. A file that is in two minds while a bundle is replaced is
+        an ArtifactError: try again.
+        """
+        with _RELOADING:
+            path = self._path if model is None else os.fspath(model)
+            files, old = tuple(read_models(path)), self._model
+            if [file.content for file in files] == [file.content for file in old.files]:
+                self._path = path
+                return False
+            for what in ("feature_names", "classes"):
+                now, then = (getattr(card, what) for card in (files[0].card, old.card))
+                if now != then:
+                    raise ArtifactError(
+                        f"{path} has other {what} ({_some(now)}) than the model that is served "
+                        f"({_some(then)}): open it with a Predictor of its own"
                     )
-            shares.append(float(share.max()))
-            ulps.append(float(ulp.max()))
-            if layout == ROWS:
-                identical = np.array_equal(_bits(np.stack((logit, probability))), _bits(expected))
-        return SelfTest(len(golden), max(shares), max(ulps), identical)
+            new = self._open(files)
+            run_selftest(new.card, new.engine)
+            if self._model is not old:  # it was closed in the meantime
+                return False
+            self._path, self._model = path, new
+            return True
 
-    def _run(self, block: Float32, layout: str) -> tuple[Float32, Float32]:
-        """Logits and probabilities (n,) of a block, through the graph that reads its layout."""
-        if layout not in self._sessions:  # a model file alone has one graph
-            (layout,) = self._sessions
-            block = np.ascontiguousarray(block.T)
-        session = self._sessions[layout]
-        if layout == COLUMNS:
-            return _flat(session.run(None, {"columns": block}))
-        whole = len(block) - len(block) % _ROW_MULTIPLE
-        if whole == len(block):
-            return _flat(session.run(None, {"features": block}))
-        last = np.zeros((_ROW_MULTIPLE, block.shape[1]), np.float32)
-        last[: len(block) - whole] = block[whole:]
-        logit, probability = _flat(session.run(None, {"features": last}))
-        logit, probability = logit[: len(block) - whole], probability[: len(block) - whole]
-        if whole:
-            head = _flat(session.run(None, {"features": block[:whole]}))
-            logit = np.concatenate((head[0], logit))
-            probability = np.concatenate((head[1], probability))
-        return logit, probability
+    def snapshot(self) -> "Predictor":
+        """The model as it is now: a Predictor that `reload` of this one does not change."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def close(self) -> None:
+        """Let the model go: calls in flight end as they would, later ones raise ClosedError."""
+        self._model = _CLOSED
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        files = [(file.path, file.content) for file in self._model.files]
+        return {**self.__dict__, "_model": files}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._model = self._open(tuple(parse_model(*file) for file in state["_model"]))
+
+    def __repr__(self) -> str:
+        if self._model is _CLOSED:
+            return f"<Predictor {self._path!r}, closed>"
+        return f"<Predictor {self._path!r}: {self.n_features_in_} features, {self.classes_}>"
 
 
-def _bits(scores: Float32) -> npt.NDArray[np.uint32]:
-    return np.ascontiguousarray(scores).view(np.uint32)
+class _Closed:
+    def __getattr__(self, name: str) -> Any:
+        raise ClosedError("this Predictor is closed: open the model with a new one")
 
 
-def _flat(outputs: Sequence[Any]) -> tuple[Float32, Float32]:
-    logit, probability = outputs
-    return logit.reshape(-1), probability.reshape(-1)
+_CLOSED: Any = _Closed()
 
 
-def _session(model: ModelFile, threads: int, providers: Sequence[str]) -> Any:
-    """An onnxruntime session that runs where it was asked to, and takes what the card says."""
-    if isinstance(providers, str):
-        raise ProviderError(f"providers must be a sequence of names; got the text {providers!r}")
-    available = ort.get_available_providers()
-    absent = [name for name in providers if name not in available]
-    if absent or not providers:
-        raise ProviderError(
-            f"execution provider {', '.join(absent) or '(none given)'} is not available; this "
-            f"onnxruntime {ort.__version__} offers {', '.join(available)}"
-        )
-    if tuple(map(int, ort.__version__.split(".")[:2])) < _OLDEST_ONNXRUNTIME:
-        raise RuntimeVersionError(
-            f"{model.path} needs onnxruntime {'.'.join(map(str, _OLDEST_ONNXRUNTIME))} or later; "
-            f"this is {ort.__version__}: pip install --upgrade onnxruntime"
-        )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _LOG_FATAL
-    try:
-        session = ort.InferenceSession(model.content, options, providers=list(providers))
-    except Exception as reason:  # onnxruntime's exceptions share no narrower base
-        raise ArtifactError(
-            f"onnxruntime {ort.__version__} cannot load {model.path}: {reason}"
-        ) from None
-    used = session.get_providers()
-    if used[: len(providers)] != list(providers):
-        raise ProviderError(f"asked for {', '.join(providers)}; onnxruntime uses {', '.join(used)}")
-    width = len(model.card.feature_names)
-    taken, *others = session.get_inputs()
-    answers = [answer.name for answer in session.get_outputs()]
-    if others or taken.name != _INPUT[model.layout] or answers != ["logit", "probability"]:
-        raise ArtifactError(
-            f"{model.path} must take {_INPUT[model.layout]} and answer logit, probability; "
-            f"it takes {taken.name} and answers {', '.join(answers)}"
-        )
-    if taken.shape[1 if model.layout == ROWS else 0] != width:
-        raise ArtifactError(
-            f"{model.path}: the card names {width} features, the graph takes {taken.shape}"
-        )
-    return session
+class _Call:
+    """One batch with the model that scores it."""
+
+    def __init__(self, model: _Model, x: Any) -> None:
+        self._engine = model.engine
+        self._rows, self._sources = to_sources(x, model.card.feature_names)
+
+    def result(self, out: Float32 | None, *columns: int) -> Float32:
+        """`out`, or a new array, for a score of every row: (n,), or (n, columns)."""
+        shape = (self._rows, *columns)
+        if out is None:
+            return np.empty(shape, np.float32)
+        fits = isinstance(out, np.ndarray) and out.dtype == _FLOAT32 and out.shape == shape
+        if not fits or not out.flags.writeable:
+            raise InputError(
+                f"out must be a writable float32 array of shape {shape}; got "
+                f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
+            )
+        return out
+
+    def score(self, outputs: Outputs) -> None:
+        """Score all rows. Raises RowError for the first one that cannot be scored."""
+        start = 0
+        for source in self._sources:
+            stop = start + source.rows
+            part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
+            try:
+                self._engine.score(source, part)
+            except RowError as reason:
+                if not start:
+                    raise
+                raise reason.at(start + reason.row, f"row {start + reason.row}") from None
+            start = stop
+
+
+def _some(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")

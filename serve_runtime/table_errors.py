@@ -1,27 +1,76 @@
-"""Arrow's messages about a table, with names and line numbers in place of positions."""
+"""What is wrong with a table, with names and line numbers in place of Arrow's positions."""
 
 import csv
 import io
+import os
 import re
-from collections.abc import Callable, Sequence
-from typing import BinaryIO
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from serve_runtime.arrow import pa
+from serve_runtime.byte_input import open_bytes
+from serve_runtime.columnar import check_names
+from serve_runtime.errors import InputError
 
 
-def explain(
-    source: str,
-    reason: str,
-    columns: Sequence[str],
-    reopen: Callable[[], BinaryIO] | None,
-) -> str:
-    """What `reason`, said by Arrow or a file, means to somebody who looks at the file.
+@contextmanager
+def reading(source: str, columns: Sequence[str] = ()) -> Iterator[None]:
+    """Make Arrow's errors, and those of files, ours; `columns` are all those of the file."""
+    try:
+        yield
+    except (
+        pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error
+    ) as reason:  # fmt: skip
+        raise InputError(_explain(source, str(reason), columns)) from None
 
-    `columns` are all columns of the file; `reopen` gives its bytes once more, if it can be read
-    again.
-    """
+
+def check_columns(
+    source: str, names: Sequence[str], features: Sequence[str], others: Sequence[str]
+) -> None:
+    """Raise InputError unless `features` and `others` are each once among the columns `names`."""
+    missing = [name for name in others if name not in names]
+    try:
+        check_names(names, features)
+        if missing:
+            raise InputError(f"columns are missing: {', '.join(missing)} (got: {', '.join(names)})")
+        check_names(names, others)
+    except InputError as reason:
+        raise InputError(f"{source}: {reason}") from None
+
+
+def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
+    """Raise InputError unless each of the columns `features` of an Arrow schema is numeric."""
+    kinds = {name: schema.field(name).type for name in features}
+    odd = [f"{name} ({kind})" for name, kind in kinds.items() if not _is_number(kind)]
+    if odd:
+        raise InputError(not_numbers(source, odd))
+
+
+def not_numbers(source: str, columns: Sequence[str]) -> str:
+    """The message for features that hold something else; each of `columns` says what."""
+    return (
+        f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
+        "Leave them out or encode them as numbers"
+    )
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    )
+
+
+def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
+    """What `reason`, said by Arrow or a file, means to somebody who looks at the file."""
     ragged = re.search(r"Expected (\d+) columns, got (\d+)", reason)
     if ragged:
         width, found = map(int, ragged.groups())
-        line = _ragged_line(reopen, width) if reopen else ""
+        line = _ragged_line(source, width)
         return f"{source}{line}: expected {width} values, got {found}"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
@@ -37,17 +86,11 @@ def explain(
     return f"cannot read {source}: {reason}"
 
 
-def not_numbers(source: str, columns: Sequence[str]) -> str:
-    """The message for features that hold something else; each of `columns` says what."""
-    return (
-        f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
-        "Leave them out or encode them as numbers"
-    )
-
-
-def _ragged_line(reopen: Callable[[], BinaryIO], width: int) -> str:
+def _ragged_line(source: str, width: int) -> str:
     """Where the first line of another width is: read again, as Arrow does not count blank lines."""
-    with reopen() as stream:
+    if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe: it cannot be read again
+        return ""
+    with open_bytes(source) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
         reader, before = csv.reader(text), 0
         try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 
 from serve_runtime import ModelCard
 from serve_runtime.artifact import MODEL_FILES, FileEntry, Manifest
@@ -44,6 +45,17 @@ def moved(golden, by):
 def assert_same_bits(left, right):
     assert left.dtype == right.dtype == np.float32
     np.testing.assert_array_equal(left.view(np.uint32), right.view(np.uint32))
+
+
+def file_scores(bundle, rows, layout="rows"):
+    """Logit and probability (n,) of `rows` (n, d) from a plain session on the file of `layout`."""
+    session = ort.InferenceSession(bundle / MODEL_FILES[layout])
+    if layout == "rows":  # its bits are the same in every batch of a multiple of 4
+        taken = np.vstack([rows, np.zeros((-len(rows) % 4, rows.shape[1]), np.float32)])
+    else:
+        taken = np.ascontiguousarray(rows.T)
+    answers = session.run(["logit", "probability"], {session.get_inputs()[0].name: taken})
+    return [answer.reshape(-1)[: len(rows)] for answer in answers]
 
 
 def varint(value):

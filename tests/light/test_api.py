@@ -10,6 +10,7 @@ from .helpers import TINY, run_python
 ALL = [
     "ArtifactError",
     "CardError",
+    "ClosedError",
     "GoldenRow",
     "InputError",
     "MissingDependencyError",
@@ -20,6 +21,7 @@ ALL = [
     "SelfTest",
     "SelfTestError",
     "ServeError",
+    "score_batches",
     "score_file",
 ]
 HEAVY = ["torch", "onnx", "onnxruntime", "numpy", "click", "pandas", "polars", "pyarrow", "sklearn"]
@@ -49,7 +51,7 @@ def test_the_public_names_are_these():
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_public_name_is_there_under_its_name(name):
-    if name == "score_file":
+    if name.startswith("score_"):
         pytest.importorskip("pyarrow")
     found = getattr(serve_runtime, name)
     assert found.__name__ == name
@@ -67,6 +69,7 @@ def test_an_unknown_name_is_an_attribute_error():
     [
         ("ArtifactError", ValueError),
         ("CardError", ValueError),
+        ("ClosedError", ValueError),
         ("InputError", ValueError),
         ("MissingDependencyError", ImportError),
         ("OutputError", OSError),

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import FrozenInstanceError, asdict, replace
 
@@ -6,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_runtime import ArtifactError, CardError, GoldenRow, ModelCard
-from serve_runtime.sealed import seal, unseal
+from serve_runtime.sealed import seal, sha256, unseal
 
-from .helpers import flipped
+from .helpers import flipped, run_python
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0, 1e6, exclude_min=True)
@@ -218,3 +219,22 @@ def test_a_seal_is_of_its_own_layout():
     text = seal({"format_version": 1, "a": 2}, indent=1)
     with pytest.raises(ArtifactError, match="it was altered since it was written"):
         unseal(text, what="it", version=1, error=ArtifactError)
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_the_digest_is_the_one_of_hashlib(parts):
+    digest, expected = sha256(), hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+        expected.update(part)
+    assert digest.hexdigest() == expected.hexdigest()
+
+
+def test_an_interpreter_without_its_own_hashes_seals_alike(tmp_path):
+    code = (
+        "import sys; sys.modules.update(_sha2=None, _sha256=None)\n"
+        "from serve_runtime.sealed import seal\n"
+        "print(seal({'a': 1}), 'hashlib' in sys.modules)\n"
+    )
+    result = run_python("-c", code, cwd=tmp_path)
+    assert (result.stdout, result.stderr) == (f"{seal({'a': 1})} True\n", "")

@@ -10,6 +10,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime import score_file  # noqa: E402
+from serve_runtime.files import Progress  # noqa: E402
 
 ROWS = np.array([[1, 2], [3.5, 1], [6, 3]], np.float32)
 MANY = 300_000  # rows in more blocks of CSV and more batches of Parquet than one
@@ -102,11 +103,15 @@ def test_ids_that_turn_from_numbers_to_text_are_kept(score, predictor, many, tmp
     assert_same_bits(written(path)[:5], written(path)[-5:])
 
 
-def test_progress_tells_every_row_once(predictor, many, tmp_path):
-    seen = []
-    score_file(predictor, many(), tmp_path / "out.csv", progress=seen.append)
-    assert len(seen) > 1
-    assert sum(seen) == MANY
+def test_progress_tells_the_rows_so_far_and_all_where_they_are_known(predictor, many, tmp_path):
+    source = parquet(tmp_path / "in.parquet", x1=np.ones(MANY), x2=np.ones(MANY))
+    for path, known in ((many(), None), (source, MANY)):
+        seen = []
+        score_file(predictor, path, tmp_path / "out.csv", progress=seen.append)
+        rows = [progress.rows for progress in seen]
+        assert len(set(rows)) > 2
+        assert rows == sorted(rows)
+        assert seen[-1] == Progress(rows=MANY, all_rows=known, tables=1, all_tables=1)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is not told here")
-def test_memory_does_not_grow_with_the_rows(tmp_path):
+@pytest.mark.parametrize("group_rows", [1 << 20, 4_000_000], ids=["row groups", "one row group"])
+def test_memory_does_not_grow_with_the_rows(tmp_path, group_rows):
     peaks = []
     for rows in (200_000, 4_000_000):
         source = tmp_path / f"{rows}.parquet"
         values = pa.array(np.linspace(-1, 1, rows))
-        pq.write_table(pa.table({"x1": values, "x2": values}), source)
+        pq.write_table(pa.table({"x1": values, "x2": values}), source, row_group_size=group_rows)
         code = (
             "import sys\n"
             "from serve_runtime import Predictor, score_file\n"

@@ -12,7 +12,7 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from serve_runtime.tables import is_parquet, open_table, read_column_names  # noqa: E402
+from serve_runtime.tables import is_parquet, open_table, opened, read_column_names  # noqa: E402
 
 NAMES = ["x1", "x2"]
 PLAIN = "x1,x2\n1,2\n3,4.5\n"
@@ -160,7 +160,8 @@ def test_a_named_pipe_is_read_like_a_file():
         ("\n\n", "t.csv is empty"),
         ("\ufeff", "t.csv is empty"),
         ("x1,x3\n1,2\n", r"t.csv: .*missing: x2 \(got: x1, x3\)"),
-        ("x1;x2\n1;2\n", r"missing: x1, x2 \(got: x1;x2\)"),
+        ("x1;x2\n1;2\n", r"t.csv: values must be separated by commas; its first line has ';' and"),
+        ("x1\tx2\n1\t2\n", r"separated by commas; .* has '\\t' and no comma \(x1\tx2\)"),
         ("x1,x2,x1\n1,2,3\n", "t.csv: column names must be unique; more than one is named x1"),
         ("x1,x2\n1,2\n\n\n3\n", "t.csv, line 5: expected 2 values, got 1"),
         ("\n\nx1,x2\n\n1,2,3\n", "t.csv, line 5: expected 2 values, got 3"),
@@ -229,6 +230,18 @@ def test_damaged_gzip_is_refused(table, damage):
         gzip.decompress(content)
     with pytest.raises(InputError, match=r"cannot read .*t.csv.gz: "):
         table(content, name="t.csv.gz")
+
+
+def test_a_name_may_hold_another_separator(table):
+    assert table("a;b\n1\n", ["a;b"]) == [{"a;b": 1}]
+
+
+def test_parquet_knows_its_rows_before_they_are_read(tmp_path):
+    pq.write_table(pa.table({"x1": [1, 2, 3]}), tmp_path / "t.parquet")
+    (tmp_path / "t.csv").write_text(PLAIN)
+    for name, rows in (("t.parquet", 3), ("t.csv", None)):
+        with opened(str(tmp_path / name)) as source:
+            assert source.rows == rows
 
 
 def test_parquet_that_is_none_is_refused(table, tmp_path):

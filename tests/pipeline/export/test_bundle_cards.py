@@ -13,7 +13,7 @@ from making import MODELS, affine_of, card_of, one_up, reseal, up, write_card, w
 
 from export.bundle import verify_bundle
 from export.errors import BundleError
-from serve_runtime import SelfTestError
+from serve_runtime import ArtifactError, SelfTestError
 from serve_runtime.budgets import sigmoid
 from serve_runtime.card import ModelCard
 from train.affine import Affine
@@ -80,7 +80,7 @@ def test_other_values_in_all_models_are_told_by_both_digests(
     write_models(bundle, change(true))
     held, made_for = change(true).sha256()[:12], true.sha256()[:12]
     with pytest.raises(
-        BundleError, match=f"hold the weights {held}…, their card was made for {made_for}…"
+        ArtifactError, match=f"onnx holds the weights {held}…, its card was made for {made_for}…"
     ):
         verify_bundle(bundle)
 

@@ -16,14 +16,16 @@ from export.oracles import THREADS
 from serve_runtime import Predictor
 from serve_runtime.artifact import MODEL_FILES
 from serve_runtime.budgets import LARGEST
+from serve_runtime.lane import LOGIT, PROBA, PROBABILITY
 from train.affine import Affine
 
 WIDTHS = (1, 2, 3, 8, 31, 128, 129, 1000)
-BITS, RISING, FEATURES, NEIGHBOURS = (
-    "same bits alone, in any batch, from any array, at any threads",
+BITS, RISING, FEATURES, NEIGHBOURS, FILE = (
+    "same bits alone, in any batch, from any array, at any threads, by every method",
     "probability in [0, 1] and rising with the logit",
     "logit monotone in each feature by the sign of its weight",
     "a neighbour's NaN changes nothing",
+    "same bits as the file in onnxruntime itself",
 )
 
 
@@ -42,11 +44,12 @@ def test_every_contract_holds_for_every_width(
     models: Callable[[int, bool], Model], width: int, centered: bool
 ) -> None:
     shown = check(models(width, centered))
-    assert shown.keys() == {BITS, RISING, FEATURES, NEIGHBOURS}
+    assert shown.keys() == {BITS, RISING, FEATURES, NEIGHBOURS, FILE}
     assert shown[BITS] > 2 * 33 * 34
     assert shown[RISING] == 2 * len(models(width, centered).cases["logit sweep"].rows) > 2000
     assert shown[FEATURES] == 2 * 3 * 66 * min(width, 64)
     assert shown[NEIGHBOURS] == 2 * 16
+    assert shown[FILE] > 2 * 2000
 
 
 @pytest.mark.parametrize("zeros", [[1], [0, 1]], ids=["one", "all"])
@@ -98,19 +101,27 @@ def broken(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
         def scores(self, x: Any) -> Any:
             return change(self, x, *super().scores(x))
 
+        def _answer(self, answer: int, x: Any, out: Any) -> Any:
+            scores = self.scores(x)
+            found = np.stack(scores, axis=1) if answer == PROBA else scores[answer]
+            if out is None:
+                return found
+            out[...] = found
+            return out
+
     monkeypatch.setattr(contracts, "Predictor", Broken)
 
 
 def count(x: Any) -> int:
-    return len(x)
+    return len(x if isinstance(x, np.ndarray) else next(iter(x.values())))
 
 
-def fortran(x: np.ndarray) -> bool:
-    return bool(x.flags.f_contiguous and not x.flags.c_contiguous)
+def fortran(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.flags.f_contiguous and not x.flags.c_contiguous
 
 
-def negative(x: np.ndarray) -> bool:
-    return min(x.strides) < 0
+def negative(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and min(x.strides) < 0
 
 
 def every_other(x: np.ndarray) -> bool:
@@ -138,7 +149,7 @@ BITS_BROKEN: dict[str, tuple[Change, str]] = {
         lambda _, x, z, p: (z + np.float32(0.5) * (np.arange(len(z)) > 5000), p),
         r"have other bits at \d{4} of a large batch",
     ),
-    "the order of an array": (nudged(lambda _, x: fortran(x)), "bits of a Fortran-ordered array"),
+    "the order of an array": (nudged(lambda _, x: fortran(x)), "bits of a F-ordered array"),
     "the strides of an array": (
         nudged(lambda _, x: negative(x)), "bits of a negatively strided array",
     ),
@@ -169,7 +180,7 @@ def test_bits_that_depend_on_anything_are_caught(
 ) -> None:
     change, message = BITS_BROKEN[what]
     broken(change, monkeypatch)
-    with pytest.raises(ParityError, match=rf"^model\.onnx: rows .*{message}"):
+    with pytest.raises(ParityError, match=rf"^model\.(columnar\.)?onnx: rows .*{message}"):
         check(model)
 
 
@@ -185,9 +196,39 @@ def test_a_predictor_that_is_changed_in_no_way_passes(
 def test_only_one_broken_graph_is_named(
     model: Model, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(nudged(lambda s, x: count(x) == 7 and kind in s._sessions), monkeypatch)
+    broken(
+        nudged(lambda s, x: count(x) == 7 and isinstance(x, dict) == (kind == "columns")),
+        monkeypatch,
+    )
     name = MODEL_FILES[kind].replace(".", r"\.")
     with pytest.raises(ParityError, match=rf"^{name}: rows 0 to 6 have other bits in a batch of 7"):
+        check(model)
+
+
+@pytest.mark.parametrize("answer", [LOGIT, PROBABILITY, PROBA])
+def test_a_method_with_bits_of_its_own_is_caught(
+    model: Model, answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Predictor):
+        def _answer(self, asked: int, x: Any, out: Any) -> Any:
+            found = super()._answer(asked, x, out)
+            if asked == answer:
+                found[...] = np.nextafter(found, np.float32(2))
+            return found
+
+    monkeypatch.setattr(contracts, "Predictor", Broken)
+    message = "written into an array" if answer == PROBA else "logit and probability alone"
+    with pytest.raises(ParityError, match=f"have other bits in a batch of 1, {message} than each"):
+        check(model)
+
+
+def test_bits_that_are_always_others_than_the_files_are_caught(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(nudged(lambda predictor, x: True), monkeypatch)
+    with pytest.raises(
+        ParityError, match=r"^model\.onnx: a Predictor has other bits than the file"
+    ):
         check(model)
 
 

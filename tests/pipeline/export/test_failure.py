@@ -69,7 +69,8 @@ def test_it_fails_for_the_damaged_bundle_and_passes_for_the_true_one(
     if name == TORCHSCRIPT:
         write_torch(bundle, name, damage(affine))
     else:
-        write_models(bundle, damage(affine), card)
+        damaged = damage(affine)
+        write_models(bundle, damaged, replace(card, weights_sha256=damaged.sha256()))
     chosen = [s for s in subjects(bundle, affine) if s.name == name]
     cases = [c for c in corpus(card, affine, NONE) if c.name == case]
     with pytest.raises(ParityError, match="As a test, for a checkout; it holds a row") as raised:

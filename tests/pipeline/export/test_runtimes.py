@@ -104,7 +104,7 @@ def test_an_environment_that_cannot_be_made_is_an_outcome_and_the_others_go_on(
 
 
 def test_the_oldest_release_is_the_same_everywhere() -> None:
-    from serve_runtime.predictor import _OLDEST_ONNXRUNTIME
+    from serve_runtime.session import _OLDEST_ONNXRUNTIME
 
     oldest = ".".join(map(str, _OLDEST_ONNXRUNTIME))
     assert oldest == runtimes.MINORS[0]

@@ -16,7 +16,7 @@ from serve_runtime.artifact import MODEL_FILES
 
 ROWS: dict[str, Callable[[np.ndarray, list[str]], Any]] = {
     "an array": lambda rows, names: rows,
-    "a Fortran-ordered array": lambda rows, names: np.asfortranarray(rows),
+    "a list of arrays": lambda rows, names: list(rows),
     "every third row of an array": lambda rows, names: np.repeat(rows, 3, axis=0)[::3],
     "a float64 array": lambda rows, names: rows.astype(np.float64),
     "a list of lists": lambda rows, names: rows.tolist(),
@@ -25,6 +25,9 @@ ROWS: dict[str, Callable[[np.ndarray, list[str]], Any]] = {
     ],
 }
 COLUMNS: dict[str, Callable[[np.ndarray, list[str]], Any]] = {
+    "rows of a Fortran-ordered array": lambda rows, names: np.asfortranarray(
+        np.append(rows, rows, axis=0)
+    )[: len(rows)],
     "a dict of columns": lambda rows, names: dict(zip(names, rows.T, strict=True)),
     "a dict of lists": lambda rows, names: dict(zip(names, rows.T.tolist(), strict=True)),
     "a dict in another order": lambda rows, names: dict(

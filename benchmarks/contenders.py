@@ -1,0 +1,72 @@
+"""The same model in the hands of others, as their users call it: an array in, an array out."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from benchmarks import peers
+from export.tensors import tensors
+from train.affine import Affine
+
+Scorer = Callable[[Any], Any]
+
+TORCH_GRAPH = "torch.onnx.export"
+SKL2ONNX = "skl2onnx"
+SKLEARN = "scikit-learn"
+NUMPY = "numpy"
+
+
+def contenders(affine: Affine, threads: int) -> dict[str, Scorer]:
+    """By name, what takes float32 rows (n, d) and answers P(positive) of each.
+
+    The graphs run in onnxruntime at its defaults, on `threads` threads; scikit-learn and skl2onnx
+    answer both classes, as they do. numpy, scikit-learn and torch take the threads that
+    `timing.threads_of_peers` gives them.
+    """
+    torch_graph = session(peers.torch_export(sequential(affine)), threads)
+    skl2onnx = session(
+        peers.skl2onnx_export(peers.sklearn_model(affine), raw_scores=False), threads
+    )
+    weight, bias = affine.weight, np.float32(affine.bias)
+    eager = sequential(affine)
+    return {
+        TORCH_GRAPH: lambda rows: torch_graph.run(None, {"features": rows}),
+        SKL2ONNX: lambda rows: skl2onnx.run(["probabilities"], {"features": rows}),
+        SKLEARN: peers.sklearn_model(affine).predict_proba,
+        NUMPY: lambda rows: 1 / (1 + np.exp(-(rows @ weight + bias))),
+        "torch": _of_module(eager),
+        "TorchScript": _of_module(_scripted(eager)),
+    }
+
+
+def session(content: bytes, threads: int) -> Any:
+    """An onnxruntime session at its defaults."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def sequential(affine: Affine) -> nn.Sequential:
+    """nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()) with these weights, for inference."""
+    linear = nn.Linear(len(affine.weight), 1)
+    linear.load_state_dict(tensors(affine))
+    return nn.Sequential(linear, nn.Sigmoid()).eval().requires_grad_(False)
+
+
+def _scripted(module: nn.Module) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch announces its successor
+        return torch.jit.freeze(torch.jit.script(module))
+
+
+def _of_module(module: Any) -> Scorer:
+    @torch.inference_mode()
+    def score(rows: Any) -> Any:
+        return module(torch.from_numpy(rows)).numpy()
+
+    return score

@@ -1,0 +1,70 @@
+"""The page of results: sections between markers, replaced one by one."""
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+_LIBRARIES = (
+    "numpy", "onnxruntime", "pyarrow", "torch", "onnxscript", "scikit-learn", "skl2onnx", "pandas",
+    "polars",
+)  # fmt: skip
+
+_INTRODUCTION = """\
+# Benchmarks
+
+`make bench` makes this page, `make bench ARGS="--only NAME"` one section of it again.
+
+Everything compared is timed in one process, in rounds: each round times every contender once, in
+a new order, after the threads of the one before have come to rest. A time is the median over the
+rounds, a ratio the median of the ratios within each round. Every contender takes a numpy array
+(or the table that its line names) and answers a numpy array; all have the same weights. Ratios
+are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster than ours.
+"""
+
+
+def new(titles: Mapping[str, str]) -> str:
+    """An empty page with a section for each name, under its title."""
+    sections = (
+        f"## {title}\n\n<!-- figures: {name} -->\n<!-- end -->\n" for name, title in titles.items()
+    )
+    return "\n".join([_INTRODUCTION, *sections])
+
+
+def replace(page: str, name: str, content: str) -> str:
+    """The page with what stands between the markers of section `name` replaced."""
+    pattern = rf"(<!-- figures: {name} -->\n)(?:.*?\n)??(<!-- end -->)"
+    result, found = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", page, flags=re.DOTALL)
+    if found != 1:
+        raise click.ClickException(
+            f"the page has {found} sections {name!r}; required: one. Remove the page to have it "
+            "made anew"
+        )
+    return result
+
+
+def machine() -> str:
+    """Processor, cores, memory, system and libraries: no name, no path."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    found = [
+        f"{_processor()}, {os.cpu_count()} cores",
+        f"{memory:.0f} GiB of memory",
+        f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}",
+        *(f"{name} {version(name)}" for name in _LIBRARIES),
+    ]
+    return ", ".join(found) + "."
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    names = re.findall(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
+    widths = [name for name in ("avx512f", "avx2") if f" {name} " in text]
+    return f"{names[0] if names else platform.machine()} ({', '.join(widths[:1]) or 'no AVX2'})"

@@ -1,0 +1,52 @@
+"""Fresh interpreters, one after the other."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ("-m", "benchmarks.programs")
+"""What starts a program of benchmarks/programs.py."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that has ended."""
+
+    seconds: float
+    """From its start to its end, as seen from outside."""
+    answer: Any
+    """What it printed, read as JSON; None where it printed nothing."""
+
+
+def python(*arguments: object) -> Ended:
+    """Run a fresh interpreter that finds this checkout; onnxruntime's telemetry is off in it."""
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *map(str, arguments)]
+    start = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise click.ClickException(f"{command} ended with {done.returncode}:\n{done.stderr}")
+    return Ended(seconds, json.loads(done.stdout) if done.stdout else None)
+
+
+def alternate(
+    commands: Mapping[str, Sequence[object]], rounds: int
+) -> dict[str, list[Ended]]:  # fmt: skip
+    """Run each command once in every round, after one that does not count; by name, the runs."""
+    found: dict[str, list[Ended]] = {name: [] for name in commands}
+    for done in range(rounds + 1):
+        for name, command in commands.items():
+            ended = python(*command)
+            if done:
+                found[name].append(ended)
+    return found

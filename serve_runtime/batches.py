@@ -1,0 +1,114 @@
+"""Score a stream of Arrow record batches: the core of files, and of engines that speak Arrow."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from serve_runtime.arrow import pa
+from serve_runtime.errors import InputError, RowError
+from serve_runtime.predictor import Predictor
+from serve_runtime.table_errors import check_columns, check_numbers
+
+SCORE_COLUMNS = ("probability", "label")
+
+
+def score_batches(
+    predictor: Predictor, batches: Iterable[Any], *, keep: Sequence[str] = ()
+) -> Iterator[Any]:
+    """Score pyarrow RecordBatches one by one, as they are asked for.
+
+    Each gives one RecordBatch of as many rows: the columns `keep` as they came, `probability`
+    (float32) and `label` (the type of the model's labels). Features are matched by name and may
+    have any numeric type; other columns are ignored. The model is the one that `predictor` has
+    when this is called. In Spark: `frame.mapInArrow(lambda it: score_batches(predictor, it), ddl)`.
+    Raises InputError: a column that is missing, not numeric, or a kept column of another type
+    than in the first batch, with the number of the batch, from 0; and RowError for a value that
+    is missing or not finite, whose `row` counts from 0 over all batches.
+    """
+    check_kept(keep)
+    predictor = predictor.snapshot()
+    pairs = _pairs(predictor.card.feature_names, batches, keep)
+    return map(with_plain_label, score_pairs(predictor, pairs))
+
+
+def score_pairs(predictor: Predictor, pairs: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+    """Score record batches of features, each with the batch of columns that are kept beside it.
+
+    The output is that of `score_batches`, but for `label`, which is dictionary-encoded: an index
+    for each row, where texts would take as long as all the rest. So is RowError.
+    """
+    labels = pa.array(predictor.classes_)
+    threshold = np.float32(predictor.card.threshold)
+    rows = 0
+    for features, kept in pairs:
+        try:
+            probability = predictor.probability(_as_numbers(features))
+        except RowError as found:
+            row = rows + found.row
+            raise found.at(row, f"row {row}") from None
+        rows += len(probability)
+        positive = pa.array((probability >= threshold).view(np.int8))
+        label = pa.DictionaryArray.from_arrays(positive, labels)
+        yield pa.RecordBatch.from_arrays(
+            [*kept.columns, pa.array(probability), label], [*kept.schema.names, *SCORE_COLUMNS]
+        )
+
+
+def with_plain_label(batch: Any) -> Any:
+    """A batch of `score_pairs` with its labels spelled out."""
+    columns = [*batch.columns[:-1], batch.columns[-1].dictionary_decode()]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def check_kept(keep: Sequence[str]) -> None:
+    """Raise InputError where the columns `keep` cannot stand beside the scores."""
+    clash = [name for name in keep if name in SCORE_COLUMNS]
+    if clash:
+        raise InputError(f"cannot keep {', '.join(clash)}: the scores are written under that name")
+    if len(set(keep)) != len(keep):
+        raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
+
+
+def check_types(where: str, found: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Raise InputError where a kept column has another type than before; both map its name."""
+    for name, kind in found.items():
+        if before.get(name, kind) != kind:
+            raise InputError(
+                f"{where}: column {name!r} is {kind}, and was {before[name]} before: "
+                "a kept column must have one type throughout"
+            )
+
+
+def types_of(schema: Any, names: Sequence[str]) -> dict[str, str]:
+    """The names of the types that the columns `names` have in an Arrow schema."""
+    return {name: str(schema.field(name).type) for name in names}
+
+
+def _pairs(
+    features: Sequence[str], batches: Iterable[Any], keep: Sequence[str]
+) -> Iterator[tuple[Any, Any]]:
+    seen, types = None, dict[str, str]()
+    for number, batch in enumerate(batches):
+        if seen is None or not batch.schema.equals(seen):
+            seen, where = batch.schema, f"batch {number}"
+            check_columns(where, seen.names, features, keep)
+            check_numbers(where, seen, features)
+            check_types(where, types_of(seen, keep), types)
+            types = types_of(seen, keep)
+        yield batch.select(list(features)), batch.select(list(keep))
+
+
+def _as_numbers(batch: Any) -> Any:
+    """The batch with truths and decimals, which numpy would take one by one, as float32."""
+    kinds = [pa.float32() if _slow(kind) else kind for kind in batch.schema.types]
+    if kinds == batch.schema.types:
+        return batch
+    columns = [
+        column.cast(kind, safe=False) for column, kind in zip(batch.columns, kinds, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _slow(kind: Any) -> bool:
+    return bool(pa.types.is_boolean(kind) or pa.types.is_decimal(kind))

@@ -1,0 +1,104 @@
+"""Tables in memory as blocks of float32: read where they lie, or copied and converted in parts."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.budgets import Float32
+from serve_runtime.graph import COLUMNS, ROWS
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_FLOAT32: Final = np.dtype(np.float32)
+
+
+class Rows:
+    """Rows (n, d) of any real dtype, in any memory order."""
+
+    layout = ROWS
+
+    def __init__(self, values: Array, names: Sequence[str]) -> None:
+        self.values, self.names, self.rows = values, names, len(values)
+        self.in_place = _readable(values)
+        """Whether every block can be read where it lies."""
+        self.logit: Float32 | None = None
+        """(n,), where they have been computed already."""
+
+    def block(self, start: int, stop: int) -> Float32 | None:
+        """The rows (stop - start, d) where they lie, None where the graph could not read them."""
+        return self.values[start:stop] if self.in_place else None
+
+    def copy(self, start: int, stop: int, taken: Float32) -> None:
+        """Copy the rows to the beginning of `taken` (at least stop - start, d)."""
+        _convert(self.values[start:stop], taken[: stop - start])
+
+    def row(self, row: int) -> Float32:
+        """One row (d,)."""
+        found = np.empty(self.values.shape[1], np.float32)
+        _convert(self.values[row], found)
+        return found
+
+
+class Columns:
+    """Columns of n values: one array (d, n), or d arrays (n,), of any real dtype."""
+
+    layout = COLUMNS
+
+    def __init__(self, values: Array | Sequence[Array], names: Sequence[str]) -> None:
+        self.values, self.names, self.rows = values, names, len(values[0])
+        self.in_place = isinstance(values, np.ndarray) and _readable(values)
+        """Whether all rows in one block can be read where they lie."""
+        self.logit: Float32 | None = None
+        """(n,), where they have been computed already."""
+
+    def block(self, start: int, stop: int) -> Float32 | None:
+        """The columns (d, stop - start) where they lie, None where the graph could not read them:
+        it takes them without gaps, so only all the rows at once."""
+        whole = self.in_place and stop - start == self.rows
+        return self.values if whole else None  # type: ignore[return-value]  # then one array
+
+    def copy(self, start: int, stop: int, taken: Float32) -> None:
+        """Copy the columns to the beginning of those of `taken` (d, at least stop - start)."""
+        count = stop - start
+        if isinstance(self.values, np.ndarray):
+            _convert(self.values[:, start:stop], taken[:, :count])
+        else:
+            for column, target in zip(self.values, taken, strict=True):
+                _convert(column[start:stop], target[:count])
+
+    def row(self, row: int) -> Float32:
+        """One row (d,)."""
+        found = np.empty(len(self.values), np.float32)
+        _convert(np.array([column[row] for column in self.values]), found)
+        return found
+
+
+Source = Rows | Columns
+
+
+def by_memory(x: Array, names: Sequence[str]) -> Source:
+    """An array (n, d) in the layout in which it lies: Fortran order and its like are columns.
+
+    Judged by the strides, which a slice keeps, so that a row of a Fortran-ordered array has the
+    same bits in any slice of it.
+    """
+    step, across = map(abs, x.strides)
+    if x.shape[1] > 1 and 0 < step < across:
+        return Columns(x.T, names)
+    return Rows(x, names)
+
+
+def _readable(values: Array) -> bool:
+    flags = values.flags
+    return values.dtype == _FLOAT32 and flags.c_contiguous and flags.aligned
+
+
+def _convert(values: Array, target: Float32) -> None:
+    if values.dtype == _FLOAT32:
+        target[...] = values
+    else:
+        # What overflows float32 is found as a logit that is not finite, whatever the host does
+        # about floating-point errors; "invalid" is said of a signaling NaN.
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            target[...] = values

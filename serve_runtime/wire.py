@@ -1,0 +1,78 @@
+"""Protobuf's wire format (protobuf.dev, "Encoding"): as much of it as an ONNX file needs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+
+class WireError(ValueError):
+    """Bytes that are no protobuf message, or one of absurdly many fields."""
+
+
+MOST_FIELDS: Final = 256
+"""In one message. The largest of ours has 19; what has more is refused before it costs time."""
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes, int]]:
+    """Fields of a message in order: number, value, and the position at which the field ends.
+
+    A value is bytes where it has a length (text, a message inside, raw data), else an integer
+    without a sign. Raises WireError where the bytes end too soon, make no field, or make more
+    than MOST_FIELDS.
+    """
+    position = count = 0
+    while position < len(message):
+        if (count := count + 1) > MOST_FIELDS:
+            raise WireError(f"a message of more than {MOST_FIELDS} fields")
+        key, position = _read_varint(message, position)
+        value: int | bytes
+        if key & 7 == _VARINT:
+            value, position = _read_varint(message, position)
+        elif key & 7 == _BYTES:
+            length, position = _read_varint(message, position)
+            value, position = _read_bytes(message, position, length)
+        elif key & 7 in (_FIXED32, _FIXED64):
+            raw, position = _read_bytes(message, position, 4 if key & 7 == _FIXED32 else 8)
+            value = int.from_bytes(raw, "little")
+        else:
+            raise WireError(f"wire type {key & 7}")
+        yield key >> 3, value, position
+
+
+def messages(message: bytes, number: int) -> list[bytes]:
+    """Values of the fields `number` that have a length, in order."""
+    return [v for n, v, _ in fields(message) if n == number and isinstance(v, bytes)]
+
+
+def field(number: int, value: int | bytes | str) -> bytes:
+    """One field: an integer >= 0 as a varint, text (UTF-8) and bytes with their length."""
+    if isinstance(value, int):
+        return _varint(number << 3 | _VARINT) + _varint(value)
+    payload = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | _BYTES) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for index, byte in enumerate(message[position : position + 10]):  # 10 groups hold 64 bits
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return value, position + index + 1
+    raise WireError("a number that does not end")
+
+
+def _read_bytes(message: bytes, position: int, length: int) -> tuple[bytes, int]:
+    end = position + length
+    if end > len(message):
+        raise WireError("a field that is longer than its message")
+    return message[position:end], end
