@@ -44,8 +44,8 @@ def answer(shop: Workshop) -> Answer:
         floor, size = found.fastest(alone), source.stat().st_size
         source.unlink()
         parts.append(_table(ending, rows, size, found, ours[0], floor))
-        claim = f"{rows:,} × {WIDTH} {ending}, to pyarrow alone: "
-        targets += [at_most(claim + name, found.ratio(name, floor), 1.15) for name in ours]
+        claim = f"{rows:,} × {WIDTH} {ending}: {{}} to pyarrow alone"
+        targets += [at_most(claim.format(name), found.ratio(name, floor), 1.15) for name in ours]
     return Answer(parts, targets)
 
 

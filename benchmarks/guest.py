@@ -69,7 +69,7 @@ def answer(shop: Workshop) -> Answer:
             ),
         ],
         [
-            at_most("import: to importing numpy and onnxruntime", ratio, 1.15),
+            at_most("import of Predictor to import of numpy and onnxruntime", ratio, 1.15),
             Target("load and first prediction < 10 ms", f"{milli(both)} ms", both < 0.010),
             at_most("resident beyond a bare session", more, 5, " MiB"),
             at_most("threads beyond a bare session of one", threads, 0, ""),

@@ -23,7 +23,8 @@ Everything compared is timed in one process, in rounds: each round times every c
 a new order, after the threads of the one before have come to rest. A time is the median over the
 rounds, a ratio the median of the ratios within each round. Every contender takes a numpy array
 (or the table that its line names) and answers a numpy array; all have the same weights. Ratios
-are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster than ours.
+are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster than ours. In a target,
+"A to B" is the time of A over the time of B.
 """
 
 

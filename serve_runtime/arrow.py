@@ -1,5 +1,7 @@
 """Arrow, or an error that says how to install it; the modules that need it take it from here."""
 
+from typing import Any
+
 from serve_runtime.errors import MissingDependencyError
 
 try:
@@ -12,4 +14,9 @@ except ImportError:
         "reading and writing files needs pyarrow: pip install 'serve-runtime[files]'"
     ) from None
 
-__all__ = ["pa", "pacsv", "pc", "pq"]
+__all__ = ["no_rows", "pa", "pacsv", "pc", "pq"]
+
+
+def no_rows(schema: Any) -> Any:
+    """A record batch of this schema, without rows."""
+    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)

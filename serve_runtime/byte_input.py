@@ -6,15 +6,24 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from queue import Empty, SimpleQueue
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
 
 from serve_runtime.errors import InputError
+
+T = TypeVar("T")
 
 STDIO = "-"
 
 _POLL_MS = 100
+_PATIENCE_SECONDS = 5
+"""Arrow lets go of a file within milliseconds, unless a read waits that cannot be cancelled."""
 
 
 def is_gzip(path: str | os.PathLike[str]) -> bool:
@@ -116,20 +125,43 @@ class Pushback:
                 self._rest.close()
 
 
-class Lent:
-    """A stream in the hands of Arrow, whose threads read it, and ahead.
+@contextmanager
+def lending(stream: Pushback) -> Iterator[Callable[[], object]]:
+    """A function that makes a file object of `stream`, for Arrow, whose threads read it ahead.
 
-    They must be done with it before the interpreter ends, which would otherwise hang or abort: a
-    thread that needs the interpreter then cannot go on.
+    On leaving, `stream` comes to its end, and whoever holds the file must let go of it. This waits
+    for Arrow's threads to let go of it too, and of all that was read: a thread that does so when
+    the interpreter has ended hangs, or aborts the process.
     """
+    lent, given_back = list[object](), SimpleQueue[object]()
+
+    def lend(thing: T) -> T:
+        # Told by C code, so that the thread has nothing left to do in the interpreter then.
+        lent.append(weakref.ref(thing, given_back.put))
+        while not given_back.empty():
+            lent.remove(given_back.get())
+        return thing
+
+    try:
+        yield lambda: lend(_Lent(stream, lend))
+    finally:
+        stream.cancel()
+        with suppress(Empty):
+            while lent:
+                lent.remove(given_back.get(timeout=_PATIENCE_SECONDS))
+
+
+class _Lent:
+    """What Arrow needs of a file."""
 
     closed = False
 
-    def __init__(self, stream: Pushback, given_back: threading.Event) -> None:
-        self.read, self._given_back = stream.read, given_back
+    def __init__(self, stream: Pushback, lend: Callable[[Any], Any]) -> None:
+        self._stream, self._lend = stream, lend
+
+    def read(self, size: int) -> Any:
+        """The next bytes, at most `size`, as something to which a weak reference can be."""
+        return self._lend(np.frombuffer(self._stream.read(size), np.uint8))
 
     def close(self) -> None:
-        """Nothing to do: whoever lent the stream closes it."""
-
-    def __del__(self) -> None:
-        self._given_back.set()
+        """Nothing to do: whoever lends the stream closes it."""

@@ -2,16 +2,19 @@
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from serve_runtime.errors import InputError
-from serve_runtime.sources import Array, Columns, Source
+from serve_runtime.sources import COPIED_VALUES, Array, Columns, Source
 
-_SMALL_VALUES = 1 << 20
-"""Of a frame that is copied as a whole, if it has to be."""
+_SHORT_FRAME = 1 << 14
+"""Rows of a frame whose values are asked for as a whole."""
+
+_REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
+"""Dtypes of numbers, as pandas (in capitals, if nullable) and polars (in capitals) call them."""
 
 _SHORT_CHUNK, _LONG_CHUNK = 1 << 13, 1 << 18
 """Rows: shorter chunks of an Arrow table are joined, to at most so many at a time."""
@@ -61,22 +64,29 @@ def to_columns(x: Any, found: Sequence[str], names: Sequence[str]) -> tuple[int,
     check_names(found, names)
     if hasattr(x, "to_batches") and x.num_rows:
         return x.num_rows, (_columns(batch, names) for batch in _chunks(x.select(list(names))))
-    columns = _small_frame(x, found, names) or _columns(x, names)
+    if _is_short_frame(x, found, names):
+        return len(x), (Columns(numeric(part, "x").T, names) for part in _parts(x))
+    columns = _columns(x, names)
     return columns.rows, [columns]
 
 
-def _small_frame(x: Any, found: Sequence[str], names: Sequence[str]) -> Columns | None:
-    """A small pandas or polars frame of one dtype, taken as a whole; None for any other table.
+def _is_short_frame(x: Any, found: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether `x` is a pandas or polars frame of few rows, one dtype, and the model's columns.
 
-    To ask a frame for a column takes 10 µs, longer than the column of a small frame is worth.
+    It is taken as a whole: to ask a frame for a column takes 10 µs, more than to copy a short one.
     """
     if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and list(found) == list(names)):
-        return None
-    rows, width = x.shape
-    if rows * width > _SMALL_VALUES or len(set(x.dtypes)) != 1:
-        return None
-    values = np.asarray(x.to_numpy())
-    return Columns(values.T, names) if values.dtype.kind in "biuf" else None
+        return False
+    kinds = set(x.dtypes)
+    return len(x) <= _SHORT_FRAME and len(kinds) == 1 and str(*kinds).lower() in _REAL
+
+
+def _parts(frame: Any) -> Iterator[Array]:
+    """A frame's values (n, d), as many rows at a time as are copied for a block, if they are."""
+    rows = getattr(frame, "iloc", frame)
+    step = max(1, COPIED_VALUES // frame.shape[1])
+    for start in range(0, max(1, len(frame)), step):
+        yield rows[start : start + step].to_numpy()
 
 
 def _chunks(table: Any) -> Iterable[Any]:

@@ -1,19 +1,18 @@
 """CSV as a stream of Arrow batches: features as float32, everything else as text."""
 
 import csv
-import threading
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from serve_runtime.arrow import pa, pacsv, pc
-from serve_runtime.byte_input import Lent, Pushback, open_bytes
+from serve_runtime.arrow import no_rows, pa, pacsv, pc
+from serve_runtime.byte_input import Pushback, lending, open_bytes
 from serve_runtime.errors import InputError
 from serve_runtime.table_errors import check_columns, not_numbers, reading
 
 _BLOCK_BYTES = 1 << 21
 _SNIFFED_LINES = 64
-_PATIENCE_SECONDS = 5
-"""Arrow gives a stream back within milliseconds, but where a read waits that cannot be cancelled."""
 
 
 class CsvTable:
@@ -53,28 +52,31 @@ class CsvTable:
     def _read(self, schema: Any) -> Iterator[Any]:
         """Arrow's batches with the columns of `schema`."""
         if not self._first_rows:
-            yield pa.RecordBatch.from_pylist([], schema)
+            yield no_rows(schema)
             return
         # A line must fit into a block, or two.
         block = max(_BLOCK_BYTES, 2 * self._stream.looked_at())
-        given_back = threading.Event()
-        with reading(self._source, self.names):
+        with reading(self._source, self.names), lending(self._stream) as lend:
+            batches = pacsv.open_csv(
+                pa.PythonFile(lend(), mode="r"),
+                read_options=pacsv.ReadOptions(column_names=self.names, block_size=block),
+                parse_options=pacsv.ParseOptions(
+                    newlines_in_values=True,
+                    # In a single column a blank line is a row that misses its value.
+                    ignore_empty_lines=len(self.names) > 1,
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=schema, include_columns=schema.names
+                ),
+            )
             try:
-                yield from pacsv.open_csv(
-                    pa.PythonFile(Lent(self._stream, given_back), mode="r"),
-                    read_options=pacsv.ReadOptions(column_names=self.names, block_size=block),
-                    parse_options=pacsv.ParseOptions(
-                        newlines_in_values=True,
-                        # In a single column a blank line is a row that misses its value.
-                        ignore_empty_lines=len(self.names) > 1,
-                    ),
-                    convert_options=pacsv.ConvertOptions(
-                        column_types=schema, include_columns=schema.names
-                    ),
-                )
+                for batch in batches:  # noqa: UP028 - yield from would close them
+                    yield batch
             finally:
                 self._stream.cancel()
-                given_back.wait(_PATIENCE_SECONDS)
+                with suppress(pa.ArrowException, OSError):
+                    deque(batches, maxlen=0)  # what is read already may still be in the making
+                del batches
 
     def _numbers(self, name: str, column: Any, kind: Any) -> Any:
         """A column as numbers; the text of a kept feature is read as Arrow's reader would."""

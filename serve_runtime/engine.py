@@ -19,7 +19,6 @@ from serve_runtime.budgets import Float32
 from serve_runtime.graph import COLUMNS, ROWS, Graph, write_graph, write_linear, write_sigmoid
 from serve_runtime.lane import (
     BLOCK_ROWS,
-    COPIED_VALUES,
     LINEAR,
     PROBA,
     ROW_MULTIPLE,
@@ -29,16 +28,33 @@ from serve_runtime.lane import (
     small_rows,
 )
 from serve_runtime.session import Session, check_providers
-from serve_runtime.sources import Source
+from serve_runtime.sources import COPIED_VALUES, Source
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from serve_runtime.helpers import Helpers
 
 _PARALLEL_VALUES = 1 << 19
 """Waking a thread costs about as much as scoring this many values."""
 
 _KEPT_LANES = 16
 """Lanes that wait for the next call. With more callers at a time than this, some make their own."""
+
+
+class Sessions(dict[str, Session]):
+    """The sessions of one model by name, each opened when it is first asked for."""
+
+    def __init__(self, graph: Graph, providers: Sequence[str]) -> None:
+        self._graph, self._providers = graph, providers
+
+    def __missing__(self, name: str) -> Session:
+        if name == SIGMOID:
+            model = write_sigmoid()
+        elif name == LINEAR:
+            model = write_linear(replace(self._graph, layout=COLUMNS))
+        else:
+            model = write_graph(replace(self._graph, layout=name))
+        # Where two threads come here at once, both open one and the first is kept.
+        return self.setdefault(name, Session(model, self._providers))
 
 
 class Engine:
@@ -52,14 +68,14 @@ class Engine:
         self._providers = check_providers(providers)
         self._width = len(graph.weight)
         self._start()
-        self._lanes.append(Lane(self._session, len(graph.weight)))
+        self._lanes.append(self._lane())  # onnxruntime's errors come now
         _ENGINES.add(self)
 
     def _start(self) -> None:
-        self._sessions: dict[str, Session] = {}
+        self._sessions = Sessions(self._graph, self._providers)
         self._lanes: deque[Lane] = deque(maxlen=_KEPT_LANES)
         self._lock = threading.Lock()
-        self._pool: Executor | None = None
+        self._helpers: Helpers | None = None
 
     def array(self, rows: Float32, answer: int) -> Float32 | None:
         """The shortest way from C-contiguous float32 rows (n, d) to one answer, as a new array.
@@ -99,11 +115,10 @@ class Engine:
             finally:
                 self._lanes.append(lane)
 
-        futures = [self._helpers().submit(work) for _ in range(self._threads - 1) if parallel]
-        work()
-        for future in futures:  # one that is still queued behind another call has no work left
-            if not future.cancel():
-                future.result()
+        try:
+            self._team().run(work) if parallel else work()
+        except BaseException as reason:  # an interrupt while waiting for the others
+            failed.append(reason)
         if failed:
             # Blocks are taken in order, so every row before the first of these has been scored.
             first = min(failed, key=lambda reason: getattr(reason, "row", -1))
@@ -125,7 +140,7 @@ class Engine:
         logit = next((given for given in outputs[:PROBA] if given is not None), None)
         if logit is None or not logit.flags.carray or np.may_share_memory(logit, columns):
             logit = np.empty(source.rows, np.float32)
-        self._session(LINEAR).bind(columns, logit[None])()
+        self._sessions[LINEAR].bind(columns, logit[None])()
         return logit
 
     def _blocks(self, source: Source, parallel: bool) -> list[tuple[int, int]]:
@@ -142,37 +157,25 @@ class Engine:
         last = rows - rows % ROW_MULTIPLE if in_place else rows
         return list(pairwise(dict.fromkeys((*range(0, last, step), last, rows))))
 
-    def _session(self, name: str) -> Session:
-        if name not in self._sessions:
-            if name == SIGMOID:
-                graph = write_sigmoid()
-            elif name == LINEAR:
-                graph = write_linear(replace(self._graph, layout=COLUMNS))
-            else:
-                graph = write_graph(replace(self._graph, layout=name))
-            # Where two threads come here at once, both open one and the first is kept.
-            self._sessions.setdefault(name, Session(graph, self._providers))
-        return self._sessions[name]
-
     def _lane(self) -> Lane:
         try:
             return self._lanes.pop()
         except IndexError:
-            return Lane(self._session, self._width)
+            return Lane(self._sessions, self._width)
 
-    def _helpers(self) -> "Executor":
+    def _team(self) -> "Helpers":
         with self._lock:
-            if self._pool is None:
-                from concurrent.futures import ThreadPoolExecutor  # 5 ms that one thread is spared
+            if self._helpers is None:
+                from serve_runtime.helpers import Helpers  # which one thread is spared
 
-                self._pool = ThreadPoolExecutor(self._threads - 1, "serve-runtime")
-            return self._pool
+                self._helpers = Helpers(self._threads - 1)
+            return self._helpers
 
     def _forked(self) -> None:
         """In the child: begin anew. A session that is destroyed there can crash, so none is."""
         import ctypes
 
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._sessions, self._lanes)))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._sessions, self._lanes, self._helpers)))
         self._start()
 
 

@@ -1,7 +1,7 @@
 """What one thread at a time scores blocks with: buffers, bound to onnxruntime's sessions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from serve_runtime.budgets import Float32
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.graph import ROWS
 from serve_runtime.session import Session
-from serve_runtime.sources import Source
+from serve_runtime.sources import COPIED_VALUES, Source
 
 ROW_MULTIPLE: Final = 4
 """In the rows graph a row's bits are the same in every batch that is a multiple of this, so other
@@ -19,12 +19,12 @@ batches are filled up with rows that nobody reads."""
 BLOCK_ROWS: Final = 1 << 16
 """Most rows of a block: what the graph passes from node to node stays in a cache of 2 MiB."""
 
-COPIED_VALUES: Final = 1 << 20
-"""About as many values a block has that must be copied before it is scored: 4 MiB."""
-
 _SMALL_ROWS, _SMALL_VALUES = 256, 1 << 14
 """The largest block that is copied to where a session stays bound: copying 64 KiB costs less than
 binding."""
+
+_FEW = 64
+"""Logits that Python adds up in float64 sooner than numpy looks at each."""
 
 LINEAR: Final = "linear"
 SIGMOID: Final = "sigmoid"
@@ -58,10 +58,10 @@ class _Bound(NamedTuple):
 
 
 class Lane:
-    """Scores one block at a time; `session` gives the sessions by name, when they are needed."""
+    """Scores one block at a time; `sessions` are by the names above."""
 
-    def __init__(self, session: Callable[[str], Session], width: int) -> None:
-        self._session, self._width = session, width
+    def __init__(self, sessions: Mapping[str, Session], width: int) -> None:
+        self._sessions, self._width = sessions, width
         self._small_rows = small_rows(width)
         self._bound: dict[tuple[str, int], _Bound] = {}
         self._buffers: dict[str, Float32] = {}
@@ -87,8 +87,8 @@ class Lane:
             block.run()
             logit, probability = block.logit[:count], block.probability[:count]
             finite = _all_finite(logit)
-        elif whole == count <= BLOCK_ROWS:
-            logit, probability = (scores[0] for scores in self._session(ROWS).run(rows))
+        elif whole == count <= BLOCK_ROWS and rows.flags.aligned:
+            logit, probability = (scores[0] for scores in self._sessions[ROWS].run(rows))
             finite = _all_finite(logit)
         else:
             return None
@@ -108,7 +108,7 @@ class Lane:
         count, whole = stop - start, _whole(stop - start)
         if source.logit is not None:
             logit = source.logit[start:stop]
-            (probability,) = self._session(SIGMOID).run(logit)
+            (probability,) = self._sessions[SIGMOID].run(logit)
         elif whole <= self._small_rows:
             block = self._small(source.layout, whole)
             source.copy(start, stop, block.taken)
@@ -119,7 +119,7 @@ class Lane:
             if taken is None:
                 taken = self._copied(source.layout, whole)
                 source.copy(start, stop, taken)
-            answers = self._session(source.layout).run(taken)
+            answers = self._sessions[source.layout].run(taken)
             logit, probability = (answer[0, :count] for answer in answers)
         # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
         if not _all_finite(logit):
@@ -135,7 +135,7 @@ class Lane:
         """P(negative) is the sigmoid of the negated logit: as right in its tail as P(positive)."""
         count = len(logit)
         if count > self._small_rows:
-            (negative,) = self._session(SIGMOID).run(-logit)
+            (negative,) = self._sessions[SIGMOID].run(-logit)
         else:
             block = self._small(SIGMOID, _whole(count))
             np.negative(logit, out=block.taken[:count])
@@ -148,7 +148,7 @@ class Lane:
         """The small block of `rows`, a multiple of ROW_MULTIPLE, bound once and kept."""
         found = self._bound.get((name, rows))
         if found is None:
-            session = self._session(name)
+            session = self._sessions[name]
             logit, probability = (
                 self._buffer(f"{name}, {answer}", self._small_rows)[:rows]
                 for answer in ("logit", "probability")
@@ -189,6 +189,8 @@ def small_rows(width: int) -> int:
 
 
 def _all_finite(logit: Float32) -> bool:
+    if len(logit) <= _FEW:
+        return math.isfinite(sum(logit.tolist()))
     return bool(np.logical_and.reduce(np.isfinite(logit)))  # half the cost of all()
 
 

@@ -58,9 +58,9 @@ class Predictor:
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
     columns are ignored. Float32 rows are read where they lie, everything else is converted to
     float32 in blocks that fit into cache. `out`, where a method has it, is the array that the
-    result is written to and that is returned. Raises InputError (a ValueError) when columns are
-    missing, the width is wrong, or a value is missing, text or not finite; `out` is then in part
-    written.
+    result is written to and that is returned; it should not overlap `x`. Raises InputError (a
+    ValueError) when columns are missing, the width is wrong, or a value is missing, text or not
+    finite; `out` is then in part written.
 
     A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
     named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
@@ -74,7 +74,7 @@ class Predictor:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         selftest: bool = False,
     ) -> None:
-        if threads != "auto" and not (isinstance(threads, int) and threads >= 1):
+        if threads != "auto" and not (hasattr(threads, "__index__") and threads >= 1):
             raise ValueError(f"threads must be 1 or more, or 'auto'; got {threads}")
         self._path, self._threads, self._providers = os.fspath(model), threads, providers
         self._model = self._open(tuple(read_models(self._path)))

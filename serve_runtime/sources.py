@@ -10,6 +10,9 @@ from serve_runtime.graph import COLUMNS, ROWS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+COPIED_VALUES: Final = 1 << 20
+"""About as many values a block has that must be copied before it is scored: 4 MiB."""
+
 _FLOAT32: Final = np.dtype(np.float32)
 
 

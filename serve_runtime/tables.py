@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from serve_runtime.arrow import pa, pq
+from serve_runtime.arrow import no_rows, pa, pq
 from serve_runtime.byte_input import STDIO
 from serve_runtime.csv_tables import CsvTable
 from serve_runtime.errors import InputError
@@ -109,7 +109,7 @@ class ParquetTable:
                 yield batch.select(list(features)), batch.select(list(others))
                 empty = False
         if empty:
-            batch = pa.RecordBatch.from_pylist([], wanted)
+            batch = no_rows(wanted)
             yield batch.select(list(features)), batch.select(list(others))
 
     def cancel(self) -> None:

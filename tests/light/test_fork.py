@@ -133,7 +133,7 @@ calls = [lambda: scores(predictor), lambda: predictor.probability(rows(3)), pred
 threads = [threading.Thread(target=busy, args=(call,)) for call in calls]
 for thread in threads: thread.start()
 children = []
-for _ in range(12):
+for _ in range(8):
     child = os.fork()
     if not child:
         os._exit(0 if scores(predictor) == expected and not predictor.reload() else 7)
@@ -141,7 +141,7 @@ for _ in range(12):
 codes = [ended(child) for child in children]
 stop.set()
 for thread in threads: thread.join()
-assert codes == [0] * 12, codes
+assert codes == [0] * 8, codes
 assert scores(predictor) == expected
 """,
     "a child forked by a thread": """

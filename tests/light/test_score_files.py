@@ -4,7 +4,7 @@ import pytest
 from serve_runtime import InputError, OutputError
 from serve_runtime.errors import NonFiniteError
 
-from .helpers import TABLE, assert_same_bits, column
+from .helpers import TABLE, TINY, assert_same_bits, column, run_python
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -185,3 +185,22 @@ def test_a_kept_column_that_csv_cannot_hold_is_an_error_of_ours(predictor, tmp_p
     with pytest.raises((InputError, OutputError), match=r"cannot (write|keep)"):
         score_file(predictor, source, tmp_path / "out.csv", keep=["id"])
     assert [p.name for p in tmp_path.iterdir()] == ["in.parquet"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
+def test_scoring_files_never_asks_for_pandas(tmp_path, name):
+    (tmp_path / "in.csv").write_text(TABLE)
+    parquet(tmp_path / "in.parquet", id=["a", "b"], x1=[1, 6], x2=[2.0, 3.0])
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        assert name.partition('.')[0] != 'pandas' or print('asked for', name)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from serve_runtime import Predictor, score_file\n"
+        "for output in ('out.csv', 'out.parquet'):\n"
+        "    print(score_file(Predictor(sys.argv[1]), sys.argv[2], output, keep=['id']))\n"
+    )
+    result = run_python("-c", code, TINY, name, cwd=tmp_path)
+    rows = "3\n3\n" if name == "in.csv" else "2\n2\n"
+    assert (result.stdout, result.stderr) == (rows, "")

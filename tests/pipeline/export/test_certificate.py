@@ -180,13 +180,13 @@ def test_a_corpus_of_an_older_version_is_not_compared(
     edit_certificate(
         bundle, lambda document: document["corpus"].update(version=1, sha256=NO_DIGEST)
     )
-    monkeypatch.setattr(certificate, "CORPUS_VERSION", 2)
-    assert Corpus.of(verify_bundle(bundle).cases) == replace(today, version=2)
+    monkeypatch.setattr(certificate, "CORPUS_VERSION", 3)
+    assert Corpus.of(verify_bundle(bundle).cases) == replace(today, version=3)
 
 
 def test_a_corpus_of_a_newer_version_is_refused(bundle: Path) -> None:
-    edit_certificate(bundle, lambda document: document["corpus"].update(version=2))
-    with pytest.raises(BundleError, match=r"for version 2 of the corpus, this .* has version 1"):
+    edit_certificate(bundle, lambda document: document["corpus"].update(version=3))
+    with pytest.raises(BundleError, match=r"for version 3 of the corpus, this .* has version 2"):
         verify_bundle(bundle)
 
 
