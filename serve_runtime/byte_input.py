@@ -6,6 +6,7 @@ import os
 import select
 import sys
 import threading
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -144,6 +145,9 @@ def lending(stream: Pushback) -> Iterator[Callable[[], object]]:
 
     try:
         yield lambda: lend(_Lent(stream, lend))
+    except BaseException as reason:
+        traceback.clear_frames(reason.__traceback__)  # an error of the file itself holds it
+        raise
     finally:
         stream.cancel()
         with suppress(Empty):

@@ -99,7 +99,9 @@ class Engine:
 
         Raises NonFiniteError or LogitOverflowError for the first row that cannot be scored.
         """
-        parallel = self._threads > 1 and source.rows * self._width >= _PARALLEL_VALUES
+        values = source.rows * self._width
+        at_once = source.rows <= BLOCK_ROWS and values <= source.at_once
+        parallel = self._threads > 1 and values >= _PARALLEL_VALUES and not at_once
         if source.layout == COLUMNS and source.rows > BLOCK_ROWS and not parallel:
             source.logit = self._linear(source, outputs)
         remaining, failed = iter(self._blocks(source, parallel)), list[BaseException]()
@@ -149,7 +151,8 @@ class Engine:
         in_place = source.in_place and (source.layout == ROWS or rows <= BLOCK_ROWS)
         if rows <= small_rows(width) or (in_place and source.layout == COLUMNS):
             return [(0, rows)] if rows else []
-        step = BLOCK_ROWS if in_place else min(BLOCK_ROWS, COPIED_VALUES // width)
+        copied = max(COPIED_VALUES, source.at_once)
+        step = BLOCK_ROWS if in_place else min(BLOCK_ROWS, copied // width)
         if parallel:
             step = min(step, -(-rows // (2 * self._threads)))
         step = max(step - step % ROW_MULTIPLE, ROW_MULTIPLE)

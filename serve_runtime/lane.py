@@ -10,7 +10,7 @@ from serve_runtime.budgets import Float32
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.graph import ROWS
 from serve_runtime.session import Session
-from serve_runtime.sources import COPIED_VALUES, Source
+from serve_runtime.sources import Source
 
 ROW_MULTIPLE: Final = 4
 """In the rows graph a row's bits are the same in every batch that is a multiple of this, so other
@@ -164,17 +164,17 @@ class Lane:
 
     def _copied(self, layout: str, rows: int) -> Float32:
         """Where a block that cannot be read where it lies is copied to."""
-        values = max(COPIED_VALUES, ROW_MULTIPLE * self._width)
-        return self._shaped(self._buffer("copied", values), layout, rows)
+        return self._shaped(self._buffer("copied", rows * self._width), layout, rows)
 
     def _buffer(self, name: str, values: int) -> Float32:
-        """Memory (values,) of the lane, made when it is first needed.
+        """Memory of the lane, at least (values,), made when it is first needed.
 
         It begins as zeros, so that the rows that fill a block up are numbers from the beginning.
         """
-        if name not in self._buffers:
-            self._buffers[name] = np.zeros(values, np.float32)
-        return self._buffers[name]
+        found = self._buffers.get(name)
+        if found is None or found.size < values:
+            found = self._buffers[name] = np.zeros(values, np.float32)
+        return found
 
     def _shaped(self, buffer: Float32, layout: str, rows: int) -> Float32:
         shape = (rows, self._width) if layout == ROWS else (self._width, rows)

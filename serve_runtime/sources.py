@@ -13,6 +13,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COPIED_VALUES: Final = 1 << 20
 """About as many values a block has that must be copied before it is scored: 4 MiB."""
 
+_AT_ONCE: Final = 1 << 22
+"""The same of columns in one array: slices of them have gaps, over which converting takes about
+twice as long, so that a thread with all of them is faster than two with a half each."""
+
+_LONG: Final = 1 << 14
+"""Rows of columns, from which on it is worth to look whether they lie one behind the other."""
+
 _FLOAT32: Final = np.dtype(np.float32)
 
 
@@ -25,6 +32,8 @@ class Rows:
         self.values, self.names, self.rows = values, names, len(values)
         self.in_place = _readable(values)
         """Whether every block can be read where it lies."""
+        self.at_once = 0
+        """As many values are better copied in one block than in several at a time."""
         self.logit: Float32 | None = None
         """(n,), where they have been computed already."""
 
@@ -44,14 +53,22 @@ class Rows:
 
 
 class Columns:
-    """Columns of n values: one array (d, n), or d arrays (n,), of any real dtype."""
+    """Columns of n values: one array (d, n), or d arrays (n,), of any real dtype.
+
+    Long arrays that lie one behind the other, as those of a frame often do, are taken as one.
+    """
 
     layout = COLUMNS
 
     def __init__(self, values: Array | Sequence[Array], names: Sequence[str]) -> None:
-        self.values, self.names, self.rows = values, names, len(values[0])
-        self.in_place = isinstance(values, np.ndarray) and _readable(values)
+        self.names, self.rows = names, len(values[0])
+        self._given = values  # which may own what `values` has
+        joined = values if isinstance(values, np.ndarray) else _joined(values)
+        self.values = values if joined is None else joined
+        self.in_place = joined is not None and _readable(joined)
         """Whether all rows in one block can be read where they lie."""
+        self.at_once = 0 if joined is None or self.in_place else _AT_ONCE
+        """As many values are better copied in one block than in several at a time."""
         self.logit: Float32 | None = None
         """(n,), where they have been computed already."""
 
@@ -90,6 +107,21 @@ def by_memory(x: Array, names: Sequence[str]) -> Source:
     if x.shape[1] > 1 and 0 < step < across:
         return Columns(x.T, names)
     return Rows(x, names)
+
+
+def _joined(columns: Sequence[Array]) -> Array | None:
+    """Columns (n,) that lie one behind the other in memory as one array (d, n), None where they
+    do not, and where they are so short that looking costs more than copying."""
+    first = columns[0]
+    if len(first) < _LONG or not all(
+        column.dtype == first.dtype and column.flags.c_contiguous for column in columns
+    ):
+        return None
+    starts = [column.__array_interface__["data"][0] for column in columns]
+    if starts != list(range(starts[0], starts[0] + len(columns) * first.nbytes, first.nbytes)):
+        return None
+    shape, strides = (len(columns), len(first)), (first.nbytes, first.itemsize)
+    return np.lib.stride_tricks.as_strided(first, shape, strides, writeable=False)
 
 
 def _readable(values: Array) -> bool:

@@ -3,7 +3,7 @@ import shutil
 import pytest
 from hypothesis import settings
 
-from serve_runtime import Predictor
+from serve_runtime import Predictor, engine, lane, sources
 
 from .helpers import TINY, tiny_card
 
@@ -20,6 +20,22 @@ def predictor():
 @pytest.fixture(scope="session")
 def card():
     return tiny_card()
+
+
+@pytest.fixture
+def cut_blocks(monkeypatch):
+    """A function that makes blocks short, so that few rows make many, and occupy many threads."""
+
+    def cut(rows, values, small=8):
+        for module in (engine, lane):
+            monkeypatch.setattr(module, "BLOCK_ROWS", rows)
+        monkeypatch.setattr(engine, "COPIED_VALUES", values)
+        monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
+        monkeypatch.setattr(sources, "_AT_ONCE", 2 * values)
+        monkeypatch.setattr(sources, "_LONG", 2)
+        monkeypatch.setattr(lane, "_SMALL_ROWS", small)
+
+    return cut
 
 
 @pytest.fixture

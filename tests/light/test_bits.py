@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_runtime import Predictor, engine, lane
+from serve_runtime import Predictor, lane
 from serve_runtime.budgets import PROBABILITY_ULP, probability_error
 from serve_runtime.graph import Graph, write_sigmoid
 
@@ -39,13 +39,8 @@ def centered(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Blocks of few rows, so that few rows make many blocks and occupy many threads."""
-    for module in (engine, lane):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 24)
-        monkeypatch.setattr(module, "COPIED_VALUES", 60)
-    monkeypatch.setattr(lane, "_SMALL_ROWS", 8)
-    monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
+def small_blocks(cut_blocks):
+    cut_blocks(rows=24, values=60)
 
 
 def random_rows(count, width):

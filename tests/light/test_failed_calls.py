@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from serve_runtime import Predictor, engine, lane
+from serve_runtime import Predictor
 from serve_runtime.engine import Engine
 from serve_runtime.errors import NonFiniteError
 from serve_runtime.lane import Lane
@@ -17,13 +17,8 @@ from .helpers import TINY
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Blocks of few rows, so that few rows occupy many threads."""
-    monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-    for module in (engine, lane):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 32)
-        monkeypatch.setattr(module, "COPIED_VALUES", 64)
-    monkeypatch.setattr(lane, "_SMALL_ROWS", 8)
+def small_blocks(cut_blocks, monkeypatch):
+    cut_blocks(rows=32, values=64)
     return monkeypatch
 
 

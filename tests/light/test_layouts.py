@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_runtime import Predictor, engine, lane
+from serve_runtime import Predictor
+from serve_runtime.sources import Columns
 
 from .helpers import assert_same_bits, file_scores
 from .kinds import misaligned, read_only
 from .wide import write_bundle
 
 WIDTH = 6
+NAMES = [f"f{i}" for i in range(WIDTH)]
 ROWS = 700
 
 
@@ -83,6 +85,12 @@ AS_COLUMNS = {
     "Fortran order, byte-swapped": lambda x: np.asfortranarray(x.astype(">f4")),
     "Fortran order, read-only": lambda x: read_only(x.T).T,
     "dict": lambda x: {f"f{i}": x[:, i] for i in range(WIDTH)},
+    "dict of one array": lambda x: dict(zip(NAMES, x.T.copy(), strict=True)),
+    "dict of one float64 array": lambda x: dict(zip(NAMES, x.T.astype("f8"), strict=True)),
+    "dict of one array with gaps": lambda x: dict(
+        zip(NAMES, np.repeat(x.T, 2, 0)[::2], strict=True)
+    ),
+    "dict of one array backwards": lambda x: dict(zip(NAMES, x.T[::-1].copy()[::-1], strict=True)),
     "dict of many dtypes": lambda x: {
         f"f{i}": x[:, i].astype(kind)
         for i, kind in enumerate(["f4", "f8", ">f4", ">f8", "g", "f4"])
@@ -98,12 +106,9 @@ LAID = {name: ("rows", made) for name, made in AS_ROWS.items()} | {
 
 
 @pytest.fixture(params=["real blocks", "small blocks"])
-def blocks(request, monkeypatch):
+def blocks(request, cut_blocks):
     if request.param == "small blocks":
-        for module in (engine, lane):
-            monkeypatch.setattr(module, "BLOCK_ROWS", 64)
-            monkeypatch.setattr(module, "COPIED_VALUES", 256)
-        monkeypatch.setattr(lane, "_SMALL_ROWS", 16)
+        cut_blocks(rows=64, values=256, small=16)
 
 
 @pytest.mark.parametrize("name", LAID)
@@ -154,6 +159,25 @@ def test_every_real_dtype_is_scored_as_the_float32_nearest_to_it(bundle6, dtype,
     as_float32 = np.asarray(values.astype(np.float32), order=order)
     for part in (slice(0, 2), slice(0, 3), slice(0, 257), slice(0, ROWS)):
         assert_same_bits(predictor.probability(x[part]), predictor.probability(as_float32[part]))
+
+
+def test_long_columns_one_behind_the_other_are_read_as_one_array():
+    values = np.arange(3 * 40_000, dtype=np.float32)
+    columns = [values[start : start + 40_000] for start in (0, 40_000, 80_000)]
+    taken = Columns(columns, NAMES[:3])
+    assert taken.in_place
+    assert np.shares_memory(taken.values, values)
+    np.testing.assert_array_equal(taken.values, values.reshape(3, -1))
+    for others in (
+        columns[::-1],
+        columns[::2],
+        [columns[0], columns[0], columns[1]],
+        [*columns[:2], columns[2].copy()],
+        [*columns[:2], columns[2].view(np.int32)],
+        [column[:39_999] for column in columns],
+        [column[::-1] for column in columns[::-1]],
+    ):
+        assert Columns(others, NAMES[: len(others)]).values is others
 
 
 def test_integers_beyond_float32_are_rounded_once(predictor6):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serve_runtime import InputError, Predictor, engine, lane
+from serve_runtime import InputError, Predictor
 from serve_runtime.errors import NonFiniteError
 
 from .helpers import NAMES, TINY, assert_same_bits
@@ -50,15 +50,11 @@ PLACES = [contiguous, spaced, reversed_places, misaligned, fortran]
 
 
 @pytest.fixture(params=["real blocks", "1 thread", "2 threads"])
-def scorer(request, monkeypatch):
+def scorer(request, cut_blocks):
     """A predictor; with blocks of a few rows, on one thread or two."""
     small = request.param != "real blocks"
     if small:
-        monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-        for module in (engine, lane):
-            monkeypatch.setattr(module, "BLOCK_ROWS", 40)
-            monkeypatch.setattr(module, "COPIED_VALUES", 80)
-        monkeypatch.setattr(lane, "_SMALL_ROWS", 8)
+        cut_blocks(rows=40, values=80)
     return Predictor(TINY, threads=int(request.param[0]) if small else 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serve_runtime import Predictor, engine, lane
+from serve_runtime import Predictor
 from serve_runtime.errors import LogitOverflowError, NonFiniteError
 
 from .wide import write_bundle
@@ -41,16 +41,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(params=["real blocks", "1 thread", "3 threads"])
-def scorer(request, folder, monkeypatch):
+def scorer(request, folder, cut_blocks):
     """A predictor; with blocks of 16 to 32 rows, on one thread or three."""
     threads = 1
     if request.param != "real blocks":
         threads = int(request.param[0])
-        for module in (engine, lane):
-            monkeypatch.setattr(module, "BLOCK_ROWS", 32)
-            monkeypatch.setattr(module, "COPIED_VALUES", 16 * WIDTH)
-        monkeypatch.setattr(lane, "_SMALL_ROWS", 8)
-        monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
+        cut_blocks(rows=32, values=16 * WIDTH)
     return Predictor(folder, threads=threads)
 
 

@@ -21,12 +21,8 @@ METHODS = ["probability", "decision_function", "predict_proba", "predict", "scor
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-    for module in (engine, lane):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 32)
-        monkeypatch.setattr(module, "COPIED_VALUES", 64)
-    monkeypatch.setattr(lane, "_SMALL_ROWS", 8)
+def small_blocks(cut_blocks):
+    cut_blocks(rows=32, values=64)
 
 
 def rows(count):
