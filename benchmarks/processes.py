@@ -30,6 +30,7 @@ class Ended:
 def python(*arguments: object) -> Ended:
     """Run a fresh interpreter that finds this checkout; onnxruntime's telemetry is off in it."""
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     command = [sys.executable, *map(str, arguments)]
     start = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -5,7 +5,6 @@ and replaces what stands between its markers; `--only NAME` makes one section ag
 """
 
 import platform
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import peers
 from benchmarks.models import random_run
+from benchmarks.page import replace
 from export import report, runtimes, sigmoid
 from export.bundle import Proof, export_bundle, verify_bundle
 from export.parity import measure
@@ -229,15 +229,6 @@ SECTIONS: Mapping[str, Callable[[Studio], str]] = {
     "rows": many_rows,
     "runtimes": matrix,
 }
-
-
-def replace(page: str, name: str, content: str) -> str:
-    """The page with what stands between the markers of section `name` replaced."""
-    pattern = rf"(<!-- figures: {name} -->\n)(?:.*?\n)??(<!-- end -->)"
-    result, times = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", page, flags=re.DOTALL)
-    if times != 1:
-        raise click.ClickException(f"{PAGE} has {times} sections {name!r}; required: one")
-    return result
 
 
 def _draw(path: Path) -> None:

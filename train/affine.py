@@ -1,6 +1,5 @@
 """What a model computes before the sigmoid: an affine function, as trained and as shipped."""
 
-import hashlib
 import math
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.budgets import Float32, Float64, logit_reference
+from serve_runtime.graph import ROWS, Graph
 from train.scaling import Scaling
 
 
@@ -29,8 +29,8 @@ class Affine:
         return np.concatenate((self.weight, [self.bias], center), dtype=np.float32)
 
     def sha256(self) -> str:
-        """SHA-256 of `values`, little-endian: the card's weights_sha256."""
-        return hashlib.sha256(self.values.astype("<f4").tobytes()).hexdigest()
+        """The card's weights_sha256."""
+        return Graph(ROWS, self.weight, np.float32(self.bias), self.center).weights_sha256()
 
     def reference(self, rows: npt.NDArray[np.floating]) -> tuple[Float64, Float64]:
         """Exact logits of `rows` (n, d) and their float32 error bounds, both (n,) float64."""
