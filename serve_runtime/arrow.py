@@ -11,7 +11,8 @@ try:
     import pyarrow.parquet as pq
 except ImportError:
     raise MissingDependencyError(
-        "reading and writing files needs pyarrow: pip install 'serve-runtime[files]'"
+        "files and Arrow batches need pyarrow, the extra [files] of serve-runtime: "
+        "pip install pyarrow"
     ) from None
 
 __all__ = ["no_rows", "pa", "pacsv", "pc", "pq"]

@@ -154,11 +154,10 @@ def read_models(location: StrPath) -> list[ModelFile]:
     if not stat.S_ISDIR(mode):
         return [parse_model(location, read_bytes(location, MODEL_BYTES))]
     if not os.path.exists(os.path.join(location, MANIFEST)):
-        raise ArtifactError(
-            f"cannot read {os.path.join(location, MANIFEST)}: No such file; a bundle has one. To "
-            "serve a model without its bundle, name the file, such as "
-            f"{os.path.join(location, MODEL_FILES[ROWS])}"
-        )
+        remedy = f"to serve a model without its bundle, name the {MODEL_FILES[ROWS]} itself"
+        if os.path.exists(os.path.join(location, "checkpoint.pt")):
+            remedy = "this is a run: make a bundle of it with python -m export bundle RUN BUNDLE"
+        raise ArtifactError(f"{location} is no bundle, it has no {MANIFEST}: {remedy}")
     manifest = Manifest.read(location)
     models = [
         parse_model(os.path.join(location, name), manifest.read_file(location, name, MODEL_BYTES))
@@ -228,7 +227,8 @@ def _split(path: StrPath, content: bytes) -> tuple[bytes, str]:
         text = metadata[key].decode() if key in metadata else None
     except ValueError as reason:
         raise ArtifactError(
-            f"{path} is not a whole ONNX file: it was truncated or altered ({reason})"
+            f"{path} is not a whole ONNX file: it was truncated or altered, or is something else "
+            f"({reason})"
         ) from None
     if text is None:
         raise ArtifactError(

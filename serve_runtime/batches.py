@@ -18,7 +18,7 @@ SCORE_COLUMNS = ("probability", "label")
 def score_batches(
     predictor: Predictor, batches: Iterable[Any], *, keep: Sequence[str] = ()
 ) -> Iterator[Any]:
-    """Score pyarrow RecordBatches one by one, as they are asked for.
+    """Score pyarrow RecordBatches, or those of a Table, one by one, as they are asked for.
 
     Each gives one RecordBatch of as many rows: the columns `keep` as they came, `probability`
     (float32) and `label` (the type of the model's labels). Features are matched by name and may
@@ -28,7 +28,9 @@ def score_batches(
     than in the first batch, with the number of the batch, from 0; and RowError for a value that
     is missing or not finite, whose `row` counts from 0 over all batches.
     """
-    check_kept(keep)
+    check_call(predictor, keep)
+    if hasattr(batches, "to_batches"):
+        batches = batches.to_batches()
     predictor = predictor.snapshot()
     pairs = _pairs(predictor.card.feature_names, batches, keep)
     return map(with_plain_label, score_pairs(predictor, pairs))
@@ -64,8 +66,13 @@ def with_plain_label(batch: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def check_kept(keep: Sequence[str]) -> None:
-    """Raise InputError where the columns `keep` cannot stand beside the scores."""
+def check_call(predictor: Predictor, keep: Sequence[str]) -> None:
+    """Raise InputError for another thing than a Predictor, and where the columns `keep` cannot
+    stand beside the scores."""
+    if not hasattr(predictor, "snapshot"):
+        raise InputError(f"the first argument must be a Predictor; got {predictor!r}")
+    if isinstance(keep, str):
+        raise InputError(f"keep must be a list of columns, such as [{keep!r}]; got one text")
     clash = [name for name in keep if name in SCORE_COLUMNS]
     if clash:
         raise InputError(f"cannot keep {', '.join(clash)}: the scores are written under that name")
@@ -73,14 +80,30 @@ def check_kept(keep: Sequence[str]) -> None:
         raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
 
 
-def check_types(where: str, found: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Raise InputError where a kept column has another type than before; both map its name."""
-    for name, kind in found.items():
-        if before.get(name, kind) != kind:
+_TEXTS = {"string", "large_string", "string_view"}
+"""What Arrow calls a text: writers differ in which of them they take."""
+
+
+def of_types(where: str, batch: Any, before: Mapping[str, str]) -> Any:
+    """The batch with its columns in the types `before`, by name; others than those are left alone.
+
+    A text becomes another kind of text; for any other difference, InputError.
+    """
+    for name, kind in before.items():
+        position = batch.schema.get_field_index(name)
+        found = batch.column(position)
+        if (was := str(found.type)) == kind:
+            continue
+        if not {was, kind} <= _TEXTS:
             raise InputError(
-                f"{where}: column {name!r} is {kind}, and was {before[name]} before: "
+                f"{where}: column {name!r} is {was}, and was {kind} before: "
                 "a kept column must have one type throughout"
             )
+        columns, schema = batch.columns, batch.schema
+        field = schema.field(position).with_type(pa.type_for_alias(kind))
+        columns[position] = found.cast(field.type)
+        batch = pa.RecordBatch.from_arrays(columns, schema=schema.set(position, field))
+    return batch
 
 
 def types_of(schema: Any, names: Sequence[str]) -> dict[str, str]:
@@ -93,13 +116,16 @@ def _pairs(
 ) -> Iterator[tuple[Any, Any]]:
     seen, types = None, dict[str, str]()
     for number, batch in enumerate(batches):
+        where = f"batch {number}"
+        if not isinstance(batch, pa.RecordBatch):
+            raise InputError(f"{where} must be a pyarrow.RecordBatch; got {type(batch).__name__}")
         if seen is None or not batch.schema.equals(seen):
-            seen, where = batch.schema, f"batch {number}"
+            seen = batch.schema
             check_columns(where, seen.names, features, keep)
             check_numbers(where, seen, features)
-            check_types(where, types_of(seen, keep), types)
-            types = types_of(seen, keep)
-        yield batch.select(list(features)), batch.select(list(keep))
+        types = types or types_of(seen, keep)
+        kept = of_types(where, batch.select(list(keep)), types)
+        yield batch.select(list(features)), kept
 
 
 # Arrow's own ways to and from numpy, and from Python's values, import pandas where it is installed:

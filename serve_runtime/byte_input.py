@@ -1,5 +1,6 @@
 """The bytes of a CSV: from a file, gzip or standard input, with the first lines looked at twice."""
 
+import csv
 import gzip
 import io
 import os
@@ -22,6 +23,11 @@ T = TypeVar("T")
 
 STDIO = "-"
 
+_LINE_BYTES = 1 << 24
+"""Most bytes of a line that is looked at: what has no line ends is no CSV, and may have no end."""
+
+_QUOTE = ord('"')
+
 _POLL_MS = 100
 _PATIENCE_SECONDS = 5
 """Arrow lets go of a file within milliseconds, unless a read waits that cannot be cancelled."""
@@ -40,7 +46,10 @@ def open_bytes(source: str) -> BinaryIO:
         return _open_stdin()
     if is_gzip(source):
         return gzip.open(source)  # type: ignore[return-value]
-    return Path(source).open("rb")
+    path = Path(source)
+    if path.is_fifo() and hasattr(select, "poll"):
+        return io.BufferedReader(_Cancellable(io.FileIO(source)))
+    return path.open("rb")
 
 
 def _open_stdin() -> BinaryIO:
@@ -50,16 +59,16 @@ def _open_stdin() -> BinaryIO:
         return sys.stdin.buffer
     if not hasattr(select, "poll"):
         return sys.stdin.buffer
-    return io.BufferedReader(_Cancellable(descriptor))
+    return io.BufferedReader(_Cancellable(io.FileIO(descriptor, closefd=False)))
 
 
 class _Cancellable(io.RawIOBase):
-    """A descriptor, left open, whose end `cancel` brings about, also for a read that waits."""
+    """A pipe whose end `cancel` brings about, also for a read that waits."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._cancelled = descriptor, False
+    def __init__(self, pipe: io.FileIO) -> None:
+        self._pipe, self._cancelled = pipe, False
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(pipe, select.POLLIN)
 
     def readable(self) -> bool:
         return True
@@ -68,10 +77,14 @@ class _Cancellable(io.RawIOBase):
         while not self._poll.poll(_POLL_MS):
             if self._cancelled:
                 return 0
-        return os.readv(self._descriptor, [buffer])
+        return self._pipe.readinto(buffer)
 
     def cancel(self) -> None:
         self._cancelled = True
+
+    def close(self) -> None:
+        self._pipe.close()
+        super().close()
 
 
 class Pushback:
@@ -84,11 +97,15 @@ class Pushback:
 
     def __init__(self, rest: BinaryIO) -> None:
         self._head, self._rest, self._cancelled = b"", rest, False
+        self.quotes = 0
+        """How many quotation marks were read."""
         self._reading = threading.Lock()
 
     def lines(self) -> Iterator[str]:
         """The lines from here, to be read again by `read` unless `drop_head` says otherwise."""
-        while line := self._rest.readline():
+        while line := self._rest.readline(_LINE_BYTES):
+            if len(line) == _LINE_BYTES:
+                raise csv.Error(f"a line has more than {_LINE_BYTES:,} bytes: this is no CSV")
             self._head += line
             yield line.decode("utf-8-sig" if len(self._head) == len(line) else "utf-8")
 
@@ -106,9 +123,11 @@ class Pushback:
             if self._cancelled:
                 return b""
             if self._head:
-                head, self._head = self._head[:size], self._head[size:]
-                return head
-            return self._rest.read(size)
+                found, self._head = self._head[:size], self._head[size:]
+            else:
+                found = self._rest.read(size)
+            self.quotes += int(np.count_nonzero(np.frombuffer(found, np.uint8) == _QUOTE))
+            return found
 
     def cancel(self) -> None:
         """Let this be the end of the stream, also for a read that waits in another thread."""

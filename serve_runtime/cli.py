@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -152,7 +153,7 @@ def score(
         from serve_runtime.predictor import Predictor
 
         predictor = Predictor(bundle, threads=threads)
-        with _progress_line() as progress:
+        with _unwinding(), _progress_line() as progress:
             rows = score_file(
                 predictor,
                 input,
@@ -163,7 +164,21 @@ def score(
                 resume=resume,
                 progress=progress,
             )
-    click.echo(f"{rows} rows scored into {output}", err=True)
+    click.echo(f"{rows} {'row' if rows == 1 else 'rows'} scored into {output}", err=True)
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Whoever terminates this process, or hangs up, leaves nothing half-written behind."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, lambda found, _: sys.exit(128 + found))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ _SHORT_FRAME = 1 << 14
 """Rows of a frame whose values are asked for as a whole."""
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
-"""Dtypes of numbers, as pandas (in capitals, if nullable) and polars (in capitals) call them."""
+"""Dtypes of numbers, as pandas and (in capitals) polars call them."""
 
 _SHORT_CHUNK, _LONG_CHUNK = 1 << 13, 1 << 18
 """Rows: shorter chunks of an Arrow table are joined, to at most so many at a time."""
@@ -77,8 +77,10 @@ def _is_short_frame(x: Any, found: Sequence[str], names: Sequence[str]) -> bool:
     """
     if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and list(found) == list(names)):
         return False
-    kinds = set(x.dtypes)
-    return len(x) <= _SHORT_FRAME and len(kinds) == 1 and str(*kinds).lower() in _REAL
+    kinds = {str(kind) for kind in x.dtypes}
+    if not hasattr(x, "iloc"):  # polars; in capitals, pandas' own dtypes are objects with gaps
+        kinds = {kind.lower() for kind in kinds}
+    return len(x) <= _SHORT_FRAME and len(kinds) == 1 and kinds <= _REAL
 
 
 def _parts(frame: Any) -> Iterator[Array]:
@@ -119,13 +121,19 @@ def numeric(values: Any, what: str) -> Array:
     know it.
     """
     try:
-        if _is_masked(values) and values.dtype.kind in "biuf":
-            values = np.ma.filled(values.astype(np.float64), np.nan)
+        if isinstance(values, list | tuple) and any(map(_is_masked, values)):
+            values = np.ma.array(values)
+        if _is_masked(values):
+            if values.dtype.kind in "biuf":
+                values = np.ma.filled(values.astype(np.float64), np.nan)
+            else:
+                mask = np.ma.getmaskarray(values)
+                values = np.array(values.data, object)
+                values[mask] = None
         array = np.asarray(values)
-        if array.dtype.kind == "O":
+        if array.dtype.kind in "OUS":
+            _refuse_texts(array, what)
             for value in array.flat:
-                if isinstance(value, str | bytes):
-                    raise InputError(f"{what} must be numeric; got the text {value!r}")
                 if hasattr(value, "__len__"):
                     raise InputError(f"{what} must be numeric; got a {type(value).__name__}")
             # pandas' NA has no float(); every other missing value does or is None.
@@ -138,6 +146,26 @@ def numeric(values: Any, what: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{what} must be numeric; got dtype {array.dtype}")
     return array
+
+
+def _refuse_texts(array: Array, what: str) -> None:
+    """Raise InputError where there is a text; for one that spells no number, if there is one."""
+    values = enumerate(array.ravel().tolist())
+    texts = [(number, value) for number, value in values if isinstance(value, str | bytes)]
+    if not texts:
+        return
+    position, text = next((found for found in texts if not _spells_number(found[1])), texts[0])
+    row, *column = map(int, np.unravel_index(position, array.shape)) if array.ndim else [0]
+    where = f"row {row}" + "".join(f", column {number}" for number in column)
+    raise InputError(f"{what} must be numeric; got the text {text!r} in {where}")
+
+
+def _spells_number(text: str | bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_masked(values: Any) -> bool:

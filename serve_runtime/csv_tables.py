@@ -9,7 +9,7 @@ from typing import Any
 from serve_runtime.arrow import no_rows, pa, pacsv, pc
 from serve_runtime.byte_input import Pushback, lending, open_bytes
 from serve_runtime.errors import InputError
-from serve_runtime.table_errors import check_columns, not_numbers, reading
+from serve_runtime.table_errors import check_columns, check_quotes, not_numbers, reading
 
 _BLOCK_BYTES = 1 << 21
 _SNIFFED_LINES = 64
@@ -72,6 +72,8 @@ class CsvTable:
             try:
                 for batch in batches:  # noqa: UP028 - yield from would close them
                     yield batch
+                if self._stream.quotes % 2:
+                    check_quotes(self._source)
             finally:
                 self._stream.cancel()
                 with suppress(pa.ArrowException, OSError):

@@ -104,24 +104,28 @@ class Engine:
         parallel = self._threads > 1 and values >= _PARALLEL_VALUES and not at_once
         if source.layout == COLUMNS and source.rows > BLOCK_ROWS and not parallel:
             source.logit = self._linear(source, outputs)
-        remaining, failed = iter(self._blocks(source, parallel)), list[BaseException]()
+        blocks = self._blocks(source, parallel)
+        remaining, failed = iter(blocks), list[BaseException]()
 
         def work() -> None:
-            lane = self._lane()
+            lane = None
             try:
+                lane = self._lane()
                 # A block that is taken is scored: it may hold an earlier error.
                 while not failed and (block := next(remaining, None)):
                     lane.score(source, *block, outputs)
             except BaseException as reason:  # an interrupt too must stop the other threads
                 failed.append(reason)
             finally:
-                self._lanes.append(lane)
+                if lane is not None:
+                    self._lanes.append(lane)
 
         try:
-            self._team().run(work) if parallel else work()
+            self._team().run(work) if parallel and len(blocks) > 1 else work()
         except BaseException as reason:  # an interrupt while waiting for the others
             failed.append(reason)
         if failed:
+            deque(remaining, maxlen=0)  # a second interrupt did not wait for the other threads
             # Blocks are taken in order, so every row before the first of these has been scored.
             first = min(failed, key=lambda reason: getattr(reason, "row", -1))
             try:

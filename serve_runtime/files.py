@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serve_runtime.batches import check_kept
+from serve_runtime.batches import check_call
 from serve_runtime.byte_input import STDIO
-from serve_runtime.errors import OutputError
+from serve_runtime.errors import InputError, OutputError
 from serve_runtime.parts import score_parts
 from serve_runtime.predictor import Predictor
 from serve_runtime.table_output import is_special, table_writer
@@ -44,7 +44,9 @@ def score_file(
     that cannot be read) or OutputError.
     """
     source, destination = os.fspath(source), os.fspath(destination)
-    check_kept(keep)
+    check_call(predictor, keep)
+    if not source or not destination:
+        raise InputError(f"the {'output' if source else 'input'} has no name: it is an empty text")
     if parts is not None and parts not in ENDINGS:
         raise OutputError(f"parts must end in {_ENDINGS}; got {parts!r}")
     tables = find_tables(source)
@@ -82,13 +84,13 @@ def _check_apart(source: str, tables: TablePaths, destination: str) -> None:
     """Raise OutputError where the output is an input, or would be one the next time."""
     if STDIO in (source, destination):
         return
-    target = Path(destination).resolve()
+    target = Path(os.path.realpath(destination))
     for path in map(tables.path, tables.names):
         if _same_file(path, destination):
             raise OutputError(f"{destination} is the input itself: write to another file")
-        if Path(path).resolve().is_relative_to(target):
+        if Path(os.path.realpath(path)).is_relative_to(target):
             raise OutputError(f"{path}, an input, is inside of {destination}: write elsewhere")
-    if Path(source).is_dir() and target.is_relative_to(Path(source).resolve()):
+    if Path(source).is_dir() and target.is_relative_to(os.path.realpath(source)):
         raise OutputError(f"{destination} is inside of the input {source}: write beside it")
 
 

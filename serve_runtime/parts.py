@@ -131,8 +131,8 @@ class _Record:
         for name, value in self._settings.items():
             if found["settings"].get(name) != value:
                 raise OutputError(
-                    f"the parts in {self._folder} were made with another {name} "
-                    f"({found['settings'].get(name)!r}, now {value!r}): {remedy}"
+                    f"the parts in {self._folder} were made with other settings ({name}: "
+                    f"{found['settings'].get(name)!r}, now {value!r}): {remedy}"
                 )
         self.types = found["types"]
         self._parts = {name: Part(**part) for name, part in found["parts"].items()}
@@ -171,16 +171,19 @@ class _Record:
         try:
             self._save()
             yield
-        except ServeError as reason:
-            if self._parts:
-                reason.add_note(f"{self._folder} keeps the parts before it: go on with --resume")
-            raise
-        finally:
-            if self._parts:
-                self._save()
-            else:
+        except BaseException as reason:
+            if not self._parts:
                 self._path.unlink(missing_ok=True)
                 _remove_empty(self._folder, itself=not before)
+            else:
+                with suppress(OutputError):  # what failed first is to be told
+                    self._save()
+                if isinstance(reason, ServeError):
+                    reason.add_note(
+                        f"{self._folder} keeps the parts before it: go on with --resume"
+                    )
+            raise
+        self._save()
 
     def _save(self) -> None:
         document = {

@@ -21,7 +21,9 @@ from serve_runtime.sources import Array
 
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
-_RELOADING = threading.Lock()
+_RELOADING = threading.RLock()
+"""Reentrant: a reload may be asked for by a signal that arrives in one."""
+
 if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a reload in flight
     os.register_at_fork(
         before=_RELOADING.acquire,
@@ -56,11 +58,11 @@ class Predictor:
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
-    columns are ignored. Float32 rows are read where they lie, everything else is converted to
-    float32 in blocks that fit into cache. `out`, where a method has it, is the array that the
-    result is written to and that is returned; it should not overlap `x`. Raises InputError (a
-    ValueError) when columns are missing, the width is wrong, or a value is missing, text or not
-    finite; `out` is then in part written.
+    columns are ignored. Float32 rows are read where they lie, and so are long float32 columns on
+    one thread; everything else is copied block by block. `out`, where a method has it, is the
+    array that the result is written to and that is returned; it should not overlap `x`. Raises
+    InputError (a ValueError) when columns are missing, the width is wrong, or a value is missing,
+    text or not finite; `out` is then in part written.
 
     A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
     named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
@@ -180,7 +182,7 @@ class Predictor:
         """
         with _RELOADING:
             path = self._path if model is None else os.fspath(model)
-            files, old = tuple(read_models(path)), self._model
+            old, files = self._model, tuple(read_models(path))
             if [file.content for file in files] == [file.content for file in old.files]:
                 self._path = path
                 return False
@@ -193,7 +195,7 @@ class Predictor:
                     )
             new = self._open(files)
             run_selftest(new.card, new.engine)
-            if self._model is not old:  # it was closed in the meantime
+            if self._model is not old:  # a signal's handler closed or reloaded it
                 return False
             self._path, self._model = path, new
             return True
@@ -206,7 +208,8 @@ class Predictor:
 
     def close(self) -> None:
         """Let the model go: calls in flight end as they would, later ones raise ClosedError."""
-        self._model = _CLOSED
+        with _RELOADING:  # which would open it again
+            self._model = _CLOSED
 
     def __enter__(self) -> "Predictor":
         return self

@@ -72,6 +72,8 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
         width, found = map(int, ragged.groups())
         line = _ragged_line(source, width)
         return f"{source}{line}: expected {width} values, got {found}"
+    if "straddling" in reason:
+        return f"{source}: a row is longer than can be read at once; is a quotation never closed?"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
         name, detail = columns[int(column[1])], column[2]
@@ -84,6 +86,25 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
             detail = f"{value[1]!r} is no number"
         return not_numbers(source, [f"{name} ({detail})"])
     return f"cannot read {source}: {reason}"
+
+
+def check_quotes(source: str) -> None:
+    """Raise InputError where a quotation is not closed before the file ends, which Arrow takes for
+    a value that holds all the rest. What is no file cannot be read again, and is not looked at."""
+    if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
+        return
+    with open_bytes(source) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        reader, before = csv.reader(text, strict=True), 0
+        try:
+            for _ in reader:
+                before = reader.line_num
+        except csv.Error as reason:
+            if any(sign in str(reason) for sign in ("unexpected end of data", "field larger")):
+                raise InputError(
+                    f"{source}, line {before + 1}: a quotation mark opens a value that no other "
+                    "closes before the file ends"
+                ) from None
 
 
 def _ragged_line(source: str, width: int) -> str:

@@ -1,6 +1,7 @@
 """Arrow batches into a CSV or Parquet file, a pipe, or standard output."""
 
 import base64
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ def _appender(destination: str, sink: Any) -> Iterator[Callable[[Any], None]]:
             if writer is None:
                 writer = make(sink, with_plain_label(batch.slice(0, 0)).schema)
             writer.write_batch(batch)
-            if destination == STDIO:
+            if not isinstance(sink, pa.NativeFile):  # somebody may wait for each batch
                 sink.flush()
 
     try:
@@ -68,9 +69,9 @@ def _appender(destination: str, sink: Any) -> Iterator[Callable[[Any], None]]:
 def _writing(destination: str) -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
-    except (pa.ArrowException, OSError) as reason:
+    except (pa.ArrowException, OSError, UnicodeEncodeError) as reason:
         raise OutputError(f"cannot write {destination}: {reason}") from None
 
 
@@ -127,15 +128,32 @@ def _sink(destination: str, stack: ExitStack) -> tuple[Any, bool]:
     if destination == STDIO:
         if sys.stdout is None:
             raise OutputError("standard output is closed: name a file with -o")
-        return sys.stdout.buffer, False
-    stack.enter_context(_writing(destination))
+        return _buffered(sys.stdout.buffer), False
     path = Path(destination)
     if is_special(path):
-        return stack.enter_context(pa.OSFile(destination, "wb")), False
-    aside = str(stack.enter_context(new_file(path.resolve())))  # a link stays a link
+        stack.enter_context(_writing(destination))
+        # Arrow's own way to open it cannot be interrupted while a pipe has no reader.
+        return stack.enter_context(path.open("wb")), False
+    with _writing(destination):
+        path = Path(os.path.realpath(path))  # a link stays a link
+    aside = str(stack.enter_context(new_file(path)))
+    stack.enter_context(_writing(destination))
+    # Arrow would keep a file open that it has opened itself and failed to write to.
+    file = stack.enter_context(pa.OSFile(aside, "wb"))
     if is_gzip(destination):
-        return stack.enter_context(pa.CompressedOutputStream(aside, "gzip")), True
-    return aside, True
+        return stack.enter_context(pa.CompressedOutputStream(file, "gzip")), True
+    return file, True
+
+
+def _buffered(stream: Any) -> Any:
+    """The same stream, such that what is written to it is written whole.
+
+    Arrow does not look at how much a write has taken, and an unbuffered stream (`python -u`) may
+    take less than it was given.
+    """
+    if isinstance(stream, io.RawIOBase):
+        return io.BufferedWriter(io.FileIO(stream.fileno(), "wb", closefd=False))
+    return stream
 
 
 def is_special(path: Path) -> bool:

@@ -41,9 +41,9 @@ def find_tables(source: str) -> TablePaths:
     """The tables that `source` names.
 
     What exists under that very name comes first: a file as it is, a folder with all tables below
-    it. Otherwise *, ?, [ and ** make it a glob. Of a folder or glob, only names with one of
-    ENDINGS count, and none of a file or folder that begins with '.' or '_'. InputError where that
-    leaves nothing, or a folder cannot be listed.
+    it (also by way of links, unless they lead back). Otherwise *, ?, [ and ** make it a glob. Of a
+    folder or glob, only names with one of ENDINGS count, and none of a file or folder that begins
+    with '.' or '_'. InputError where that leaves nothing, or a folder cannot be listed.
     """
     path = Path(source)
     try:
@@ -65,10 +65,23 @@ def _below(folder: Path) -> list[Path]:
         raise reason  # otherwise a folder that cannot be listed would count as empty
 
     found = []
-    for where, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(_SKIPPED)]
+    for where, folders, files in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(_SKIPPED) and not _leads_back(Path(where, name))
+        ]
         found += [Path(where, name) for name in files]
     return found
+
+
+def _leads_back(folder: Path) -> bool:
+    return folder.is_symlink() and _real(folder.parent).is_relative_to(_real(folder))
+
+
+def _real(path: Path) -> Path:
+    """The path without links; unlike Path.resolve it takes one that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _chosen(source: str, folder: Path, files: list[Path]) -> TablePaths:
@@ -79,4 +92,4 @@ def _chosen(source: str, folder: Path, files: list[Path]) -> TablePaths:
             f"{source}: no table is there; tables are files named {', '.join(sorted(ENDINGS))} "
             "that begin with neither '.' nor '_'"
         )
-    return TablePaths(folder, tuple(sorted(names)), many=True)
+    return TablePaths(folder, tuple(sorted(set(names))), many=True)  # ** may find one twice

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from serve_runtime.batches import check_types, score_pairs, types_of
+from serve_runtime.batches import of_types, score_pairs, types_of
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.overlap import ahead
 from serve_runtime.predictor import Predictor
@@ -64,10 +64,9 @@ class TableScores:
         ):
             try:
                 for batch in score_pairs(self.predictor, pairs):
-                    if not rows and one_type:
-                        types = types_of(batch.schema, self.keep)
-                        check_types(source, types, self.types)
-                        self.types = types
+                    if one_type:
+                        self.types = self.types or types_of(batch.schema, self.keep)
+                        batch = of_types(source, batch, self.types)
                     write(batch)
                     rows += batch.num_rows
                     self._done(batch.num_rows, 0)

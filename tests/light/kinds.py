@@ -109,6 +109,8 @@ MISSING = {
     "list of dicts": lambda: [{"x1": 1, "x2": 2}, {"x1": None, "x2": 3}],
     "dict of lists": lambda: {"x1": [1, None], "x2": [2, 3]},
     "masked array": lambda: np.ma.array([[1, 2], [9, 3]], mask=[[0, 0], [1, 0]]),
+    "masked objects": lambda: np.ma.array([[1, 2], [9, 3]], object, mask=[[0, 0], [1, 0]]),
+    "masked rows": lambda: [np.ma.array([1, 2]), np.ma.array([9, 3], mask=[1, 0])],
     "masked column": lambda: {"x1": np.ma.array([1, 9], mask=[0, 1]), "x2": [2, 3]},
     "pandas Int64": lambda: pandas_missing("Int64", 1),
     "pandas boolean": lambda: pandas_missing("boolean", True),

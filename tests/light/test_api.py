@@ -131,4 +131,4 @@ def test_a_card_is_readable_without_numpy_and_onnxruntime(tmp_path, card):
 def test_files_without_pyarrow_name_the_extra(tmp_path):
     code = "import sys; sys.modules['pyarrow'] = None\nfrom serve_runtime import score_file"
     result = run_python("-c", code, cwd=tmp_path)
-    assert "MissingDependencyError: reading and writing files needs pyarrow" in result.stderr
+    assert "MissingDependencyError: files and Arrow batches need pyarrow" in result.stderr

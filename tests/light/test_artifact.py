@@ -169,7 +169,13 @@ def test_graph_digests_that_are_none_are_refused(card, tmp_path, digest):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"none does not exist: give a bundle folder or a"):
         Predictor(tmp_path / "none")
-    with pytest.raises(ArtifactError, match=r"cannot read .*MANIFEST.json: No such file"):
+    with pytest.raises(ArtifactError, match=r"is no bundle, it has no MANIFEST.json: "):
+        Predictor(tmp_path)
+
+
+def test_a_run_is_no_bundle(tmp_path):
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(ArtifactError, match=r"this is a run: .* python -m export bundle"):
         Predictor(tmp_path)
 
 
@@ -181,7 +187,7 @@ def test_an_impossible_path_is_an_error_of_ours(tmp_path):
 @pytest.mark.parametrize("name", ["MANIFEST.json", "model.onnx", "model.columnar.onnx"])
 def test_an_incomplete_bundle_names_what_is_missing(bundle, name):
     (bundle / name).unlink()
-    with pytest.raises(ArtifactError, match=f"cannot read .*{name}: No such file"):
+    with pytest.raises(ArtifactError, match=f"(it has no |cannot read .*){name}: "):
         Predictor(bundle)
     (bundle / name).mkdir()
     with pytest.raises(ArtifactError, match=f"cannot read .*{name}: Is a directory"):

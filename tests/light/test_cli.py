@@ -179,7 +179,11 @@ def test_a_terminal_shows_progress_and_is_left_clean(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 @pytest.mark.parametrize("output", ["out.csv", "out.parquet", "-"])
-def test_an_interrupt_ends_a_wait_for_input_and_leaves_nothing(tmp_path, output):
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 1, b"\nAborted!\n"), (signal.SIGTERM, 128 + signal.SIGTERM, b"")],
+)
+def test_a_signal_ends_a_wait_for_input_and_leaves_nothing(tmp_path, output, number, code, told):
     pytest.importorskip("pyarrow")
     command = [sys.executable, "-m", "serve_runtime", "score", TINY, "-", "-o", output]
     with subprocess.Popen(
@@ -191,9 +195,9 @@ def test_an_interrupt_ends_a_wait_for_input_and_leaves_nothing(tmp_path, output)
     ) as process:
         process.stdin.write(b"x1,x2\n" + b"1,2\n" * 300_000)  # more than is read at once
         process.stdin.flush()  # the pipe is empty again but for its buffer: reading has begun
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 1
-        assert process.stderr.read() == b"\nAborted!\n"
+        process.send_signal(number)
+        assert process.wait(30) == code
+        assert process.stderr.read() == told
         process.stdin.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -207,6 +211,22 @@ def test_an_interrupt_ends_a_wait_for_whoever_reads_the_output(table):
         process.send_signal(signal.SIGINT)  # nobody reads on, and the pipe is full
         assert process.wait(30) == 1
         assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the size of files has no limit here")
+def test_an_output_that_was_cut_short_is_an_error_without_buffering_too(table, tmp_path):
+    """A write that takes a part of what it is given says so, and nobody may overlook it."""
+    table.write_text("x1,x2\n" + "1,2\n" * 10_000)
+    command = [sys.executable, "-u", "-m", "serve_runtime", "score", TINY, table, "-o", "-"]
+    result = subprocess.run(
+        ["sh", "-c", 'ulimit -f 61; exec "$@" > out.csv', "sh", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "File too large" in result.stderr
 
 
 def test_score_reads_a_pipe_and_writes_only_scores_to_standard_output(table, tmp_path):
@@ -288,7 +308,8 @@ def test_score_without_pyarrow_names_the_extra(tmp_path):
     result = run_python("-c", code, TINY, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        "Error: reading and writing files needs pyarrow: pip install 'serve-runtime[files]'\n"
+        "Error: files and Arrow batches need pyarrow, the extra [files] of serve-runtime: "
+        "pip install pyarrow\n"
     )
 
 

@@ -1,6 +1,7 @@
 """What a call that fails leaves behind: no thread at work, no batch in memory, the right error."""
 
 import gc
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -11,6 +12,7 @@ import pytest
 from serve_runtime import Predictor
 from serve_runtime.engine import Engine
 from serve_runtime.errors import NonFiniteError
+from serve_runtime.helpers import Helpers
 from serve_runtime.lane import Lane
 
 from .helpers import TINY
@@ -67,6 +69,49 @@ def test_an_error_that_is_dropped_drops_the_batch(threads, order, dtype):
         assert alive() is None, "the batch lives on"
     finally:
         gc.enable()
+
+
+def test_a_helper_without_memory_for_its_buffers_fails_the_call(small_blocks):
+    def lane(engine):
+        if threading.current_thread() is not caller:
+            failed.set()
+            raise MemoryError("no buffers")
+        failed.wait(20)
+        return make(engine)
+
+    caller, failed, make = threading.current_thread(), threading.Event(), Engine._lane
+    predictor = Predictor(TINY, threads=2)
+    with small_blocks.context() as patched:
+        patched.setattr(Engine, "_lane", lane)
+        with pytest.raises(MemoryError, match="no buffers"):
+            predictor.probability(np.ones((2000, 2)))
+    assert len(predictor.probability(np.ones((2000, 2)))) == 2000
+
+
+def test_an_interrupt_of_the_wait_leaves_nothing_to_do(small_blocks):
+    """A second Ctrl-C: whoever scores a block ends with it."""
+
+    def run(team, work):
+        raise KeyboardInterrupt("twice")
+
+    predictor = Predictor(TINY, threads=2)
+    blocks = iter([(0, 32), (32, 64)])
+    small_blocks.setattr(Engine, "_blocks", lambda *_: _Once(blocks))
+    small_blocks.setattr(Helpers, "run", run)
+    with pytest.raises(KeyboardInterrupt, match="twice"):
+        predictor.probability(np.ones((64, 2)))
+    assert list(blocks) == []
+
+
+class _Once(list):
+    """Two blocks to count, and an iterator to take them from."""
+
+    def __init__(self, blocks):
+        super().__init__([None, None])
+        self._blocks = blocks
+
+    def __iter__(self):
+        return self._blocks
 
 
 def test_whatever_stops_one_thread_stops_the_call(small_blocks):

@@ -48,6 +48,23 @@ def test_a_reload_may_name_another_bundle_which_is_the_one_from_then_on(two):
     assert predictor.reload(two[0]) is True
 
 
+def test_a_reload_inside_of_a_reload_is_the_one_that_counts(two, tmp_path, monkeypatch):
+    """As a signal's handler may ask for it."""
+
+    def read(path):
+        found = read_models(path)
+        if str(path) == str(two[1]):
+            assert predictor.reload(third) is True
+        return found
+
+    third = bundle_of(tmp_path / "third", WEIGHTS[1], threshold=0.25)
+    predictor, read_models = Predictor(two[0]), predictor_module.read_models
+    monkeypatch.setattr(predictor_module, "read_models", read)
+    assert predictor.reload(two[1]) is False
+    assert predictor.card.threshold == 0.25
+    assert predictor.reload() is False
+
+
 def test_a_new_threshold_is_a_new_model(two, tmp_path):
     predictor = Predictor(two[0])
     strict = bundle_of(tmp_path / "strict", WEIGHTS[0], threshold=0.999)
@@ -76,7 +93,7 @@ def refused(tmp_path, case):
     file = folder / "model.onnx"
     if case == "no manifest":
         (folder / "MANIFEST.json").unlink()
-        return folder, ArtifactError, "cannot read .*MANIFEST.json"
+        return folder, ArtifactError, "is no bundle, it has no MANIFEST.json"
     if case == "half replaced":
         shutil.copy(bundle_of(tmp_path / "y", WEIGHTS[0]) / file.name, file)
         return folder, ArtifactError, "is not the file that was exported"

@@ -99,6 +99,7 @@ def test_a_row_that_cannot_be_scored_is_counted_over_all_batches(predictor, kind
         (pa.RecordBatch.from_pydict({"x1": [1.0], "id": ["a"]}), "batch 1: .*missing: x2"),
         (pa.RecordBatch.from_pydict(VALUES), r"batch 1: .*missing: id \(got: x1, x2\)"),
         (batch(id=[1, 2, 3]), "batch 1: column 'id' is int64, and was string before"),
+        ({"id": ["a"], "x1": [1], "x2": [2]}, "batch 1 must be a pyarrow.RecordBatch; got dict"),
         (batch(id=["a"] * 3, x2=["1", "2", "3"]), r"batch 1: features must be .*: x2 \(string\)"),
         (
             pa.RecordBatch.from_arrays([pa.array([1.0])] * 4, ["x1", "x2", "x2", "id"]),
@@ -118,10 +119,39 @@ def test_columns_that_are_not_needed_and_feature_types_may_change(predictor):
     assert len(scores(predictor, batch(id=[1, 2, 3]), other, batch())) == 3
 
 
-@pytest.mark.parametrize("keep", [["label"], ["id", "id"]])
-def test_columns_that_cannot_be_kept_are_refused_at_the_call(predictor, keep):
-    with pytest.raises(InputError, match=r"cannot keep label|must be named once; got id, id"):
+def test_a_table_is_its_batches(predictor):
+    table = pa.Table.from_batches([batch(), batch()])
+    assert pa.Table.from_batches(score_batches(predictor, table)).num_rows == 6
+
+
+@pytest.mark.parametrize("other", ["string", "large_string", "string_view"])
+@pytest.mark.parametrize("first", ["string", "large_string", "string_view"])
+def test_kept_texts_have_the_type_of_the_first_batch(predictor, first, other):
+    batches = [
+        batch(id=pa.array(["a", None, "c"], kind)).replace_schema_metadata({"made": "by us"})
+        for kind in map(pa.type_for_alias, (first, other))
+    ]
+    found = pa.Table.from_batches(score_batches(predictor, batches, keep=["id"]))
+    assert found.schema.field("id").type == pa.type_for_alias(first)
+    assert found["id"].to_pylist() == ["a", None, "c"] * 2
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (["label"], "cannot keep label"),
+        (["id", "id"], "must be named once; got id, id"),
+        ("id", r"keep must be a list of columns, such as \['id'\]; got one text"),
+    ],
+)
+def test_columns_that_cannot_be_kept_are_refused_at_the_call(predictor, keep, message):
+    with pytest.raises(InputError, match=message):
         score_batches(predictor, [], keep=keep)
+
+
+def test_a_path_is_no_predictor():
+    with pytest.raises(InputError, match="first argument must be a Predictor; got 'bundles/x'"):
+        score_batches("bundles/x", [])
 
 
 def test_scores_are_those_of_the_model_at_the_call(predictor):

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -172,6 +174,28 @@ def test_columns_that_cannot_be_kept_are_refused(score, tmp_path, keep, message)
     with pytest.raises(InputError, match=message):
         score(TABLE, keep=keep)
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz"])
+def test_a_quotation_that_is_never_closed_swallows_no_rows(predictor, tmp_path, name):
+    content = "x1,x2,id\n1,2,a\n" + '3,4,"b, ""c""\nd"\n' * 40 + '5,6,"e\n' + "7,8,f\n" * 20_000
+    opened = gzip.open if name.endswith("gz") else open
+    for text, line in ((content, 83), (content[:2000], 83)):
+        with opened(tmp_path / name, "wt") as file:
+            file.write(text)
+        with pytest.raises(InputError, match=f"in.csv.*line {line}: a quotation mark opens"):
+            score_file(predictor, tmp_path / name, tmp_path / "out.csv")
+    with opened(tmp_path / name, "wt") as file:
+        file.write('id,x1,x2\n3.5" disk,1,2\nother,3,4\n')
+    assert score_file(predictor, tmp_path / name, tmp_path / "out.csv", keep=["id"]) == 2
+
+
+def test_a_row_that_is_too_long_says_so(predictor, tmp_path):
+    (tmp_path / "in.csv").write_text(
+        "id,x1,x2\n" + "a,1,2\n" * 200_000 + "b" * 9_000_000 + ",1,2\n"
+    )
+    with pytest.raises(InputError, match="a row is longer than can be read at once"):
+        score_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv")
 
 
 def test_a_kept_column_named_twice_is_refused(score):

@@ -178,11 +178,11 @@ def test_parts_of_another_job_are_refused(run, card, folder, tmp_path):
     run()
     before = states(tmp_path / "out")
     path = write_model(tmp_path / "model.onnx", replace(card, threshold=0.25))
-    with pytest.raises(OutputError, match=r"made with another model \('.*', now '.*'\): score"):
+    with pytest.raises(OutputError, match=r"other settings \(model: '.*', now '.*'\): score"):
         run(model=Predictor(path), resume=True)
-    with pytest.raises(OutputError, match=r"another kept columns \(\['id'\], now \[\]\)"):
+    with pytest.raises(OutputError, match=r"other settings \(kept columns: \['id'\], now \[\]\)"):
         run(keep=[], resume=True)
-    with pytest.raises(OutputError, match=r"another format \(None, now '.csv'\)"):
+    with pytest.raises(OutputError, match=r"other settings \(format: None, now '.csv'\)"):
         run(parts=".csv", resume=True)
     (folder / "a.csv").unlink()
     with pytest.raises(OutputError, match=r"parts of tables that are no longer among .*: a.csv: "):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve_runtime import OutputError, Predictor
+from serve_runtime import InputError, OutputError, Predictor
 
 from .helpers import TABLE, TINY, column, run_python, write_model
 
@@ -44,6 +44,25 @@ def test_an_output_that_cannot_be_written_is_an_error(score, tmp_path, output):
     assert names(tmp_path) == ["in.csv"]
 
 
+@pytest.mark.parametrize("names_given", [("", "out.csv"), ("in.csv", "")])
+def test_an_empty_name_is_refused(predictor, tmp_path, monkeypatch, names_given):
+    """It would be the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text(TABLE)
+    with pytest.raises(InputError, match=r"the (input|output) has no name"):
+        score_file(predictor, *names_given)
+    assert names(tmp_path) == ["in.csv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX")
+@pytest.mark.parametrize("output", ["loop.csv", "o\udcff.csv", "o\udcff.parquet", "o\udcff.csv.gz"])
+def test_an_odd_output_name_is_an_error_of_ours(score, tmp_path, output):
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    with contextlib.suppress(OutputError, InputError):
+        assert score(TABLE, output)[1] == 3
+    assert {"in.csv", "loop.csv"} <= set(names(tmp_path)) <= {"in.csv", "loop.csv", output}
+
+
 @pytest.mark.parametrize("output", ["out", "out.txt", "out.parquet.gz"])
 def test_an_output_of_an_unknown_ending_names_the_endings(score, tmp_path, output):
     with pytest.raises(OutputError, match=rf"{output} must end in .csv, .csv.gz, .parquet, .pq"):
@@ -57,7 +76,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(tmp_path, output):
     (tmp_path / "in.csv").write_text("id,x1,x2\n" + "".join(f"{i},1,2\n" for i in range(200_000)))
     code = (
         "import resource, sys\n"
-        "from serve_runtime import OutputError, Predictor, score_file\n"
+        "from serve_runtime import InputError, OutputError, Predictor, score_file\n"
         "predictor = Predictor(sys.argv[1])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "try: score_file(predictor, 'in.csv', sys.argv[2], keep=['id'])\n"

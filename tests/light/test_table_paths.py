@@ -48,6 +48,7 @@ def test_a_folder_means_all_tables_below_it_in_order(folder, source):
         ("data/*", "data", ["a.csv", "b.CSV.GZ", "c.parquet", "d.pq"]),
         ("data/**", "data", list(TABLES)),
         ("data/**/*.csv", "data", ["2024/x.csv", "2025/x.csv", "a.csv"]),
+        ("data/**/**/*.csv", "data", ["2024/x.csv", "2025/x.csv", "a.csv"]),
         ("data/202[45]/x.csv", "data", ["2024/x.csv", "2025/x.csv"]),
         ("data/2024/?.csv", "data/2024", ["x.csv"]),
         ("d*/a.csv", ".", ["data/a.csv"]),
@@ -65,6 +66,20 @@ def test_a_glob_means_the_tables_that_match_named_from_its_fixed_part(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names cannot hold these characters here")
+def test_linked_folders_are_followed_unless_they_lead_back(folder):
+    other = folder / "other"
+    other.mkdir()
+    (other / "o.csv").touch()
+    try:
+        (folder / "data" / "linked").symlink_to(other, target_is_directory=True)
+        (other / "loop").symlink_to(folder, target_is_directory=True)
+        (folder / "data" / "2024" / "up").symlink_to("..", target_is_directory=True)
+    except OSError:
+        pytest.skip("links need a privilege here")
+    names = [*TABLES, "linked/o.csv"]
+    assert find_tables("data").names == tuple(sorted(names))
+
+
 def test_a_name_that_exists_is_no_glob(folder):
     for name in ("data/a[1].csv", "data/*.pq"):
         (folder / name).touch()

@@ -126,7 +126,8 @@ def test_command_works_and_files_name_their_extra(
     result = call(programs / "serve-runtime", "score", tiny, "rows.csv", "-o", "-", folder=tmp_path)
     assert result.returncode == 1
     assert result.stderr == (
-        "Error: reading and writing files needs pyarrow: pip install 'serve-runtime[files]'\n"
+        "Error: files and Arrow batches need pyarrow, the extra [files] of serve-runtime: "
+        "pip install pyarrow\n"
     )
 
 
