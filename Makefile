@@ -72,13 +72,13 @@ docs: setup ## [TORCH=]: make every figure of docs/parity.md again (about 10 min
 	$(BIN)/python -m docs.figures $(foreach python,$(TORCH),--torch $(python)) $(ARGS)
 
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
-	$(BIN)/serve-runtime score "$(BUNDLE)" "$(INPUT)" --output "$(OUTPUT)" $(ARGS)
+	$(BIN)/serve-runtime score "$(BUNDLE)" $(if $(INPUT),"$(INPUT)") $(if $(OUTPUT),--output "$(OUTPUT)") $(ARGS)
 
 bench: .bench/ready ## [ARGS=]: time it beside others and the machine's limits (about 12 minutes; ARGS=--quick: 1)
 	.bench/bin/python -m benchmarks $(ARGS)
 
-wheel: setup ## build the runtime's wheel into dist/
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+wheel: ## build the runtime's wheel into dist/; needs Python alone
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 examples: setup ## run every example
 	$(BIN)/python -m pytest tests/pipeline/test_examples.py

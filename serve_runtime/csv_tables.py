@@ -37,7 +37,7 @@ class CsvTable:
         """Batches of `features` (float32, or bool where a column spells true and false) and of
         `others` (text), as in tables.Table."""
         if self.names[0] not in features:
-            _check_separator(self._source, self.names)
+            check_separator(self._source, self.names)
         check_columns(self._source, self.names, features, others)
         booleans = _booleans(self.names, self._first_rows)
         text = _texts(self.names, self._first_rows, set(features) - booleans)
@@ -115,8 +115,8 @@ def _sniff(stream: Pushback, header: bool) -> tuple[list[str], list[list[str]]]:
     return names, found + [row for row, _ in zip(rows, range(_SNIFFED_LINES), strict=False)]
 
 
-def _check_separator(source: str, names: Sequence[str]) -> None:
-    """Raise InputError where all names are in one, with another separator between them."""
+def check_separator(source: str, names: Sequence[str]) -> None:
+    """Raise InputError where all names of a CSV are in one, with another separator between them."""
     (name, *others) = names
     found = [separator for separator in ";\t|" if separator in name]
     if found and not others:

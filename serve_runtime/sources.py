@@ -101,7 +101,7 @@ def by_memory(x: Array, names: Sequence[str]) -> Source:
     """An array (n, d) in the layout in which it lies: Fortran order and its like are columns.
 
     Judged by the strides, which a slice keeps, so that a row of a Fortran-ordered array has the
-    same bits in any slice of it.
+    same bits in any slice of it, unless the step of the slice leaves only that row.
     """
     step, across = map(abs, x.strides)
     if x.shape[1] > 1 and 0 < step < across:

@@ -94,7 +94,8 @@ def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
 
 
 def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
-    from serve_runtime.tables import open_table, read_column_names
+    from serve_runtime.csv_tables import check_separator
+    from serve_runtime.tables import is_parquet, open_table, read_column_names
 
     if path == "-":
         raise DataError("training reads its data more than once: give a file, not standard input")
@@ -103,6 +104,8 @@ def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
         check_names(columns, columns)
     except InputError as reason:
         raise DataError(f"{path}: {reason}") from None
+    if not is_parquet(path):
+        check_separator(path, columns)
     target = _target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {target!r} cannot be one of the features")
