@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from serve_runtime.errors import InputError
-from serve_runtime.sources import COPIED_VALUES, Array, Columns, Source
+from serve_runtime.sources import AT_ONCE, Array, Columns, Source
 
 _SHORT_FRAME = 1 << 14
 """Rows of a frame whose values are asked for as a whole."""
@@ -86,7 +86,7 @@ def _is_short_frame(x: Any, found: Sequence[str], names: Sequence[str]) -> bool:
 def _parts(frame: Any) -> Iterator[Array]:
     """A frame's values (n, d), as many rows at a time as are copied for a block, if they are."""
     rows = getattr(frame, "iloc", frame)
-    step = max(1, COPIED_VALUES // frame.shape[1])
+    step = max(1, AT_ONCE // frame.shape[1])
     for start in range(0, max(1, len(frame)), step):
         yield rows[start : start + step].to_numpy()
 

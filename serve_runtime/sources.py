@@ -13,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COPIED_VALUES: Final = 1 << 20
 """About as many values a block has that must be copied before it is scored: 4 MiB."""
 
-_AT_ONCE: Final = 1 << 22
+AT_ONCE: Final = 1 << 22
 """The same of columns in one array: slices of them have gaps, over which converting takes about
 twice as long, so that a thread with all of them is faster than two with a half each."""
 
@@ -67,7 +67,7 @@ class Columns:
         self.values = values if joined is None else joined
         self.in_place = joined is not None and _readable(joined)
         """Whether all rows in one block can be read where they lie."""
-        self.at_once = 0 if joined is None or self.in_place else _AT_ONCE
+        self.at_once = 0 if joined is None or self.in_place else AT_ONCE
         """As many values are better copied in one block than in several at a time."""
         self.logit: Float32 | None = None
         """(n,), where they have been computed already."""

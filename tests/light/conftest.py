@@ -3,7 +3,7 @@ import shutil
 import pytest
 from hypothesis import settings
 
-from serve_runtime import Predictor, engine, lane, sources
+from serve_runtime import Predictor, columnar, engine, lane, sources
 
 from .helpers import TINY, tiny_card
 
@@ -31,7 +31,8 @@ def cut_blocks(monkeypatch):
             monkeypatch.setattr(module, "BLOCK_ROWS", rows)
         monkeypatch.setattr(engine, "COPIED_VALUES", values)
         monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-        monkeypatch.setattr(sources, "_AT_ONCE", 2 * values)
+        for module in (columnar, sources):
+            monkeypatch.setattr(module, "AT_ONCE", 2 * values)
         monkeypatch.setattr(sources, "_LONG", 2)
         monkeypatch.setattr(lane, "_SMALL_ROWS", small)
 
