@@ -17,6 +17,9 @@ from benchmarks.timing import Times, race
 from benchmarks.workshop import Scale
 from export.report import Table
 
+ROOT = Path(__file__).parents[2]
+RESULTS = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
+
 SCALE = Scale(
     sizes=(1, 5),
     widths=(1, 3),
@@ -152,3 +155,34 @@ def test_a_contender_that_is_faster_than_ours_is_in_bold() -> None:
 def test_a_fresh_process_that_fails_says_why() -> None:
     with pytest.raises(click.ClickException, match=r"(?s)ended with 1.*no such luck"):
         python("-c", "raise SystemExit('no such luck')")
+
+
+def test_the_readme_quotes_the_results() -> None:
+    sections = {
+        name: content.split("<!-- end -->")[0]
+        for name, content in re.findall(
+            r"<!-- figures: (\S+) -->\n(.*?)(?=<!-- figures|\Z)", RESULTS, re.DOTALL
+        )
+    }
+    peers = ("torch.onnx.export", "skl2onnx", "scikit-learn", "numpy")
+    one, million = (
+        [_cells(sections[name], label)[1] for label in (ours, *peers)]
+        for name, ours in (
+            ("one-row", "Predictor.probability"),
+            ("million", "Predictor.probability, rows"),
+        )
+    )
+    batch = [_cells(sections["batches"], "1,024")[i].split(" ")[0] for i in (1, 4, 5, 6, 7)]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for title, figures in (
+        ("1 row, 1 thread, µs", one),
+        ("1,024 rows, 1 thread, µs", batch),
+        ("1,000,000 rows, 2 threads, ms", million),
+    ):
+        assert f"| {title} | {' | '.join(figures)} |\n" in readme
+
+
+def _cells(section: str, label: str) -> list[str]:
+    """The cells of the first line of a table that begins with `label`."""
+    line = next(line for line in section.splitlines() if line.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
