@@ -56,11 +56,23 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
 @_setting(
     "--loss", key="optimizer.loss", type=click.Choice(["bce", "mse"]), help="Cost to minimise."
 )
-@_setting("--lr", key="optimizer.lr", type=float, help="Learning rate.")
+@_setting("--lr", key="optimizer.lr", metavar="NUMBER|auto", help="Learning rate.")
 @_setting("--epochs", key="optimizer.epochs", type=int, help="Passes over the data.")
 @_setting("--batch-size", key="optimizer.batch_size", type=int, help="Rows per update; 0: all.")
-@_setting("--momentum", key="optimizer.momentum", type=float, help="0: none.")
+@_setting("--momentum", key="optimizer.momentum", metavar="NUMBER|auto", help="0: none.")
 @_setting("--nesterov/--no-nesterov", key="optimizer.nesterov", help="Needs momentum.")
+@_setting(
+    "--tolerance",
+    key="optimizer.tolerance",
+    metavar="NUMBER|auto",
+    help="Stop at a gradient as small, or at four right digits.",
+)
+@_setting(
+    "--patience",
+    key="optimizer.patience",
+    type=int,
+    help="Stop after so many epochs without a lower hold-out cost.",
+)
 @_setting("--weight-decay", key="optimizer.weight_decay", type=float, help="Never on the bias.")
 @_setting(
     "--device",
@@ -126,8 +138,8 @@ def _recipe(
     for key, value in settings.items():
         if value is not None:
             section, _, name = key.partition("__")
-            if name == "holdout":
-                value = _number_or_path(value)
+            if name in ("holdout", "lr", "momentum", "tolerance"):
+                value = _number_or_text(value)
             if name in ("features", "drop"):
                 value = [column for column in value.split(",") if column]
             put(document, section, name, value)
@@ -135,7 +147,7 @@ def _recipe(
     return Recipe.from_dict(document), source.name.lstrip(".").split(".")[0] or "run"
 
 
-def _number_or_path(text: str) -> float | str:
+def _number_or_text(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:

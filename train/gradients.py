@@ -4,10 +4,13 @@ With z = Xw + b and p = sigmoid(z), the mean cost C over n rows has dC/dw = Xᵀ
 dC/db = Σr / n, where the residual r = dC/dz·n is
     binary cross-entropy  C = -mean(y log p + (1 - y) log(1 - p)):  r = p - y
     mean squared error    C = mean((p - y)²):                       r = 2 (p - y) p (1 - p)
+    linear                C = mean(z²) / 2, whatever y is:          r = z
 (differentiate and use dp/dz = p (1 - p)). That is two products an update and no graph, where
-autograd's forward and backward passes also write and read back every intermediate.
+autograd's forward and backward passes also write and read back every intermediate. The linear one
+is not for training: its gradient at v is XᵀXv / n, whose eigenvalues bound the curvature.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +27,8 @@ class Loss:
     """Mean cost; finite wherever the logits are."""
     residual_: Callable[[Tensor, Tensor], Tensor]
     """Turns the logits into the residuals r, in place."""
+    curvature: float
+    """The largest second derivative of a row's cost in its logit."""
 
 
 def _bce_residual(logit: Tensor, label: Tensor) -> Tensor:
@@ -39,22 +44,18 @@ def _mse_residual(logit: Tensor, label: Tensor) -> Tensor:
     return logit.sub_(label).mul_(slope).mul_(2)
 
 
+# With q = |p - y|, from 0 to 1, the second derivative of (p - y)² is 2 q²(1 - q)(2 - 3q), which is
+# largest where 12q² - 15q + 4 = 0.
+_Q = (15 - math.sqrt(33)) / 24
+
 LOSSES = {
-    "bce": Loss(functional.binary_cross_entropy_with_logits, _bce_residual),
-    "mse": Loss(_mse_cost, _mse_residual),
+    "bce": Loss(functional.binary_cross_entropy_with_logits, _bce_residual, 1 / 4),
+    "mse": Loss(_mse_cost, _mse_residual, 2 * _Q**2 * (1 - _Q) * (2 - 3 * _Q)),
+    "linear": Loss(lambda logit, label: logit.square().mean() / 2, lambda logit, label: logit, 1),
 }
 
 
-def logits(features: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
-    """Xw + b (n,) for feature-major `features` (d, n), `weight` (1, d) and `bias` (1,)."""
-    return torch.addmv(bias.expand(features.shape[1]), features.t(), weight[0], out=out)
-
-
-def write_gradient(features: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> None:
-    """Put dC/dw and dC/db into `.grad`, reusing the tensors that are there."""
-    if weight.grad is None or bias.grad is None:
-        weight.grad, bias.grad = torch.empty_like(weight), torch.empty_like(bias)
-    torch.mv(features, residual, out=weight.grad[0])
-    torch.sum(residual, 0, keepdim=True, out=bias.grad)
-    weight.grad.div_(len(residual))
-    bias.grad.div_(len(residual))
+def logits(features: Tensor, theta: Tensor, out: Tensor | None = None) -> Tensor:
+    """Xw + b (n,) for features (d, n) and `theta` (d + 1,), the weights and then the bias."""
+    bias = theta[-1:].expand(features.shape[1])
+    return torch.addmv(bias, features.t(), theta[:-1], out=out)

@@ -23,7 +23,8 @@ def evaluate(model: nn.Sequential, table: Table, loss: str, *, part: str = "trai
     the metrics see them. AUC is None where the table holds one class. Raises DataError where a
     logit leaves float32; `part` names the table in its message.
     """
-    logit = logits(torch.from_numpy(table.features), *parameters(model))
+    theta = torch.cat([part.flatten() for part in parameters(model)])
+    logit = logits(torch.from_numpy(table.features), theta)
     if not logit.isfinite().all():
         row = int((~logit.isfinite()).int().argmax())
         raise DataError(f"{part} row {row + 1}: its logit leaves float32: check its units")

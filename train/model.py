@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from train.errors import RecipeError
 
@@ -37,6 +37,19 @@ def parameters(model: nn.Sequential) -> tuple[nn.Parameter, nn.Parameter]:
     linear = model[0]
     assert isinstance(linear, nn.Linear)
     return linear.weight, linear.bias  # type: ignore[return-value]
+
+
+def joined(model: nn.Sequential) -> tuple[Tensor, Tensor]:
+    """Weights and then bias (d + 1,), and their gradient: one tensor each, of which the model's
+    parameters and their `.grad` become views."""
+    parts = parameters(model)
+    theta = torch.cat([part.detach().flatten() for part in parts])
+    gradient = torch.zeros_like(theta)
+    for part, start in zip(parts, (0, theta.numel() - 1), strict=True):
+        end = start + part.numel()
+        part.data = theta[start:end].view_as(part)
+        part.grad = gradient[start:end].view_as(part)
+    return theta, gradient
 
 
 def set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:

@@ -11,6 +11,12 @@ import tomli_w
 
 from train.errors import RecipeError
 
+SCHEDULES = (
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LinearLR",
+    "MultiStepLR", "PolynomialLR", "StepLR",
+)  # fmt: skip
+"""Schedulers of torch.optim.lr_scheduler that need nothing but the optimiser."""
+
 SOURCES = ("file", "points", "simulate", "builtin")
 
 
@@ -60,17 +66,54 @@ class Optimizer:
 
     loss: str = "bce"
     """Mean binary cross-entropy, or "mse": mean squared error of the probability."""
-    lr: float = 1.0
+    lr: float | str = "auto"
+    """Or "auto": as long as the curvature of the cost allows."""
+    schedule: dict[str, Any] | None = None
+    """A scheduler of torch.optim.lr_scheduler, stepped once an epoch: {name = "StepLR", …}.
+    Default: none; for mini-batches with lr = "auto", down to 0 in equal steps."""
     epochs: int = 1001
-    """Passes over the data; with full batch, updates."""
+    """Passes over the data, at most; with full batch, updates."""
     batch_size: int = 0
     """Rows per update, shuffled anew in each epoch; 0: all rows."""
-    momentum: float = 0.0
+    momentum: float | str | None = None
+    """Or "auto": Nesterov's, growing, dropped when it points uphill; it needs full batches.
+    Default: "auto" where lr is, with full batches; else 0."""
     nesterov: bool = False
+    tolerance: float | str | None = None
+    """Stop when no component of the gradient is larger; 0: never. Or "auto": stop when the weights
+    have four digits right, by Newton's step. Default: "auto" where momentum is, else 0."""
+    patience: int = 0
+    """Stop after so many epochs without a lower hold-out cost, with the weights that had the
+    lowest; 0: never."""
     weight_decay: float = 0.0
     """L2 penalty on the weights, never on the bias."""
     device: str = "auto"
     """cpu, cuda, or auto: cuda where there is one."""
+
+    def in_batches(self, rows: int) -> bool:
+        """Whether an update takes fewer than all `rows`."""
+        return 0 < self.batch_size < rows
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether momentum is "auto", said or by default."""
+        by_default = self.momentum is None and self.lr == "auto" and self.batch_size == 0
+        return self.momentum == "auto" or by_default
+
+    def resolved(self, lr: float) -> "Optimizer":
+        """With the learning rate `lr`, and every default that hangs on "auto" written out."""
+        tolerance, schedule = self.tolerance, self.schedule
+        if tolerance is None:
+            tolerance = "auto" if self.accelerated and self.loss == "bce" else 0.0
+        if schedule is None and self.lr == "auto" and self.batch_size:
+            schedule = {"name": "PolynomialLR", "total_iters": self.epochs}
+        return replace(
+            self,
+            lr=lr,
+            momentum="auto" if self.accelerated else self.momentum or 0.0,
+            tolerance=tolerance,
+            schedule=schedule,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,11 +165,30 @@ _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
     "model.standardize": ((bool,), lambda v: True, "true or false"),
     "model.seed": ((int,), lambda v: 0 <= v < 2**32, "a whole number from 0 to 2³² - 1"),
     "optimizer.loss": ((str,), lambda v: v in ("bce", "mse"), "bce or mse"),
-    "optimizer.lr": (_number, lambda v: 0 < v <= _LARGEST, "a number above 0, in float32"),
+    "optimizer.lr": (
+        (*_number, str),
+        lambda v: v == "auto" if isinstance(v, str) else 0 < v <= _LARGEST,
+        "auto, or a number above 0, in float32",
+    ),
+    "optimizer.schedule": (
+        (dict,),
+        lambda v: v.get("name") in SCHEDULES,
+        f"{{name = …, …}} with one of the names {', '.join(SCHEDULES)}",
+    ),
     "optimizer.epochs": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
     "optimizer.batch_size": ((int,), lambda v: v >= 0, "a whole number, 0 for all rows"),
-    "optimizer.momentum": (_number, lambda v: 0 <= v < 1, "a number from 0 to less than 1"),
+    "optimizer.momentum": (
+        (*_number, str),
+        lambda v: v == "auto" if isinstance(v, str) else 0 <= v < 1,
+        "auto, or a number from 0 to less than 1",
+    ),
     "optimizer.nesterov": ((bool,), lambda v: True, "true or false"),
+    "optimizer.tolerance": (
+        (*_number, str),
+        lambda v: v == "auto" if isinstance(v, str) else 0 <= v < math.inf,
+        "auto, or a number, 0 or more",
+    ),
+    "optimizer.patience": ((int,), lambda v: v >= 0, "a whole number, 0 for never"),
     "optimizer.weight_decay": (
         _number,
         lambda v: 0 <= v <= _LARGEST,
@@ -162,8 +224,15 @@ class Recipe:
                 _check(f"{name}.{key}", value)
             sections[name] = _SECTIONS[name](**values)
         recipe = cls(**sections)
-        if recipe.optimizer.nesterov and recipe.optimizer.momentum == 0:
+        optimizer = recipe.optimizer
+        if optimizer.nesterov and not (optimizer.momentum or optimizer.accelerated):
             raise RecipeError("optimizer.nesterov needs optimizer.momentum above 0")
+        if optimizer.momentum == "auto" and optimizer.batch_size:
+            raise RecipeError('optimizer.momentum = "auto" needs full batches: batch_size = 0')
+        if optimizer.tolerance == "auto" and optimizer.loss != "bce":
+            raise RecipeError('optimizer.tolerance = "auto" needs optimizer.loss = "bce"')
+        if optimizer.patience and not recipe.data.holdout:
+            raise RecipeError("optimizer.patience needs data.holdout: rows to look at")
         given = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(given) > 1:
             raise RecipeError(f"[data] needs one source; got {_list(given)}")

@@ -16,12 +16,15 @@ from serve_runtime.atomic import new_folder
 from serve_runtime.card import ModelCard
 from train import checkpoint
 from train.affine import Trained
+from train.convergence import verdict
+from train.curvature import step_length
+from train.design import Design, Rows, design
 from train.errors import DataError, TrainError
 from train.metrics import Metrics, evaluate
 from train.model import build, parameters, set_parameters
-from train.recipe import Recipe
+from train.recipe import Optimizer, Recipe
 from train.scaling import Scaling
-from train.sgd import Record, Rows, fit, make_optimizer, pick_device
+from train.sgd import Fit, Record, pick_device
 from train.table import Table, load, load_holdout, split
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
@@ -62,19 +65,21 @@ def train(
             f"{table.classes.labels[1]!r}, on {device}")  # fmt: skip
 
         model = build(len(table.features), recipe.model.init, recipe.model.seed).to(device)
-        optimizer = make_optimizer(model, recipe.optimizer)
-        shuffle = torch.Generator().manual_seed(recipe.model.seed)
-        records = fit(
-            model,
-            optimizer,
-            recipe.optimizer,
+        rows = design(
             _rows(table, scaling, device, "training"),
-            every=recipe.log.every,
-            shuffle=shuffle,
-            validation=_rows(holdout, scaling, device, "hold-out") if holdout else None,
+            batches=recipe.optimizer.in_batches(table.rows),
         )
-        _write_history(folder / checkpoint.HISTORY, watch(records), holdout is not None)
+        fit = Fit(
+            model,
+            _resolved(recipe.optimizer, rows, say),
+            rows,
+            every=recipe.log.every,
+            shuffle=torch.Generator().manual_seed(recipe.model.seed),
+            validation=design(_rows(holdout, scaling, device, "hold-out")) if holdout else None,
+        )
+        _write_history(folder / checkpoint.HISTORY, watch(fit), holdout is not None)
 
+        _judge(fit, rows, say)
         trained = _trained(model.cpu(), scaling)
         served = _fold(trained)
         metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
@@ -89,13 +94,31 @@ def train(
             sample=checkpoint.sample_rows(*(t.features for t in (table, holdout) if t)),
             card=card,
             metrics=metrics,
-            resume={
-                "optimizer": _on_cpu(optimizer.state_dict()),
-                "generator": shuffle.get_state(),
-            },
+            resume={"training": _on_cpu(fit.state_dict())},
         )
         (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     return Result(metrics, constant, card)
+
+
+def _resolved(spec: Optimizer, rows: Design, say: Callable[[str], None]) -> Optimizer:
+    if not isinstance(spec.lr, str):
+        return spec.resolved(spec.lr)
+    lr = step_length(rows, spec.loss, spec.weight_decay, spec.batch_size)
+    say(f"lr {lr:.4g}, as long as the curvature of the cost allows")
+    return spec.resolved(lr)
+
+
+def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
+    """Say which weights are kept, or how far from the minimum they are that were to reach it."""
+    if fit.spec.patience:
+        say(
+            f"kept the weights of epoch {fit.progress.best_epoch}: their hold-out cost, "
+            f"{fit.progress.best_cost:.6f}, is the lowest up to epoch {fit.progress.epoch}"
+        )
+    elif fit.spec.loss == "bce" and fit.spec.tolerance:
+        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates)
+        if told:
+            say(told)
 
 
 def _on_cpu(state: Any) -> Any:

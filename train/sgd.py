@@ -1,27 +1,23 @@
 """Stochastic gradient descent with torch.optim.SGD and the closed-form gradient."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from train.errors import TrainError
-from train.gradients import LOSSES, Loss, logits, write_gradient
-from train.model import parameters
+from train.convergence import distance
+from train.design import Design, measure, squared_norms
+from train.errors import RecipeError, TrainError
+from train.gradients import LOSSES
+from train.model import joined, parameters
 from train.recipe import Optimizer
 
+_FLAT_WIDE = 1e-6
+"""A gradient at which models too wide for Newton's step are taken to have converged."""
 _FLOAT32_MAX = float(torch.finfo(torch.float32).max)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Features (d, n), feature-major, and labels (n,), float32 on the model's device."""
-
-    features: Tensor
-    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,24 @@ class Record:
     accuracy: float
     validation_cost: float | None = None
     validation_accuracy: float | None = None
+
+
+@dataclass
+class Progress:
+    """Where a training is, besides its weights and its optimiser."""
+
+    epoch: int = 0
+    batch: int = 0
+    """Updates done in this epoch."""
+    updates: int = 0
+    since_restart: int = 0
+    """Updates since the momentum was last dropped."""
+    flat: float = 1e-5
+    """With the tolerance "auto": how small the gradient is when the weights are looked at next."""
+    best_cost: float = math.inf
+    """The lowest validation cost, where it decides when to stop."""
+    best_epoch: int = 0
+    done: bool = False
 
 
 def pick_device(name: str) -> torch.device:
@@ -51,85 +65,205 @@ def make_optimizer(model: nn.Sequential, spec: Optimizer) -> torch.optim.SGD:
         {"params": [weight], "weight_decay": spec.weight_decay},
         {"params": [bias]},
     ]
+    assert not isinstance(spec.lr, str)
     return torch.optim.SGD(
         groups,
         lr=spec.lr,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov,
+        momentum=0.5 if spec.accelerated else float(spec.momentum or 0),
+        nesterov=spec.nesterov or spec.accelerated,
     )
 
 
-@torch.no_grad()
-def fit(
-    model: nn.Sequential,
-    optimizer: torch.optim.SGD,
-    spec: Optimizer,
-    rows: Rows,
-    *,
-    every: int,
-    shuffle: torch.Generator,
-    validation: Rows | None = None,
-) -> Iterator[Record | None]:
-    """Train `model` in place for `spec.epochs` epochs, one item before each.
+def make_schedule(
+    optimizer: torch.optim.SGD, schedule: Mapping[str, Any] | None
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """The scheduler that a recipe names. Raises RecipeError where its arguments do not fit."""
+    if schedule is None:
+        return None
+    arguments = {key: value for key, value in schedule.items() if key != "name"}
+    kind = getattr(torch.optim.lr_scheduler, schedule["name"])
+    try:
+        trial = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+        tried = kind(trial, **arguments)
+        trial.step()
+        tried.step()  # some arguments are looked at only here
+        made: torch.optim.lr_scheduler.LRScheduler = kind(optimizer, **arguments)
+    except (TypeError, ValueError, ArithmeticError) as reason:
+        raise RecipeError(f"optimizer.schedule: {reason}") from None
+    return made
 
-    Every `every` epochs the item is a Record of the weights that enter the epoch, which `model`
-    holds while the item is looked at; else None. The last epoch is done when the iterator is
-    exhausted. `shuffle` (on the CPU) orders the rows of mini-batches. Raises TrainError as soon as
-    an update makes cost or weights non-finite.
+
+class Fit:
+    """A training of `model`, in place: iterate over it, and it trains.
+
+    It gives one item before each epoch: every `every` epochs a Record of the weights that enter
+    the epoch, which `model` holds while the item is looked at; else None. When the iteration ends,
+    the training is over: after `spec.epochs` epochs, or, where the recipe says so, at a gradient
+    of at most `spec.tolerance`, or after `spec.patience` epochs without a lower validation cost,
+    whose weights `model` then has. `shuffle` (on the CPU) orders the rows of mini-batches.
+    `updated` is called after each update. Iterating raises TrainError as soon as an update makes
+    cost or weights non-finite.
     """
-    loss = LOSSES[spec.loss]
-    weight, bias = parameters(model)
-    count = rows.features.shape[1]
-    size = spec.batch_size if 0 < spec.batch_size < count else count
-    buffer = rows.labels.new_empty(count)
-    largest = rows.features.abs().amax(1)
-    updates = 0
-    for epoch in range(spec.epochs):
-        record = None
-        if epoch % every == 0:
-            record = _measure(epoch, loss, weight, bias, rows, validation)
-            if not math.isfinite(record.cost):
-                raise _diverged(updates, epoch, spec, rows)
-        yield record
-        order = None if size == count else torch.randperm(count, generator=shuffle)
-        for start in range(0, count, size):
-            if order is None:
-                features, labels, residual = rows.features, rows.labels, buffer
-            else:
-                index = order[start : start + size].to(rows.labels.device)
-                features, labels = rows.features.index_select(1, index), rows.labels[index]
-                residual = buffer[: len(index)]
-            logits(features, weight, bias, out=residual)
-            loss.residual_(residual, labels)
-            write_gradient(features, residual, weight, bias)
-            optimizer.step()
-            updates += 1
-            # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
-            reach = float(torch.dot(weight[0].abs(), largest) + bias.abs())
-            if not reach * count < _FLOAT32_MAX:
-                cost = loss.cost(logits(rows.features, weight, bias), rows.labels)
-                if not all(bool(t.isfinite().all()) for t in (cost, weight, bias)):
-                    raise _diverged(updates, epoch, spec, rows)
 
+    def __init__(
+        self,
+        model: nn.Sequential,
+        spec: Optimizer,
+        design: Design,
+        *,
+        every: int,
+        shuffle: torch.Generator,
+        validation: Design | None = None,
+        updated: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.model, self.spec, self.progress = model, spec, Progress()
+        self.optimizer = make_optimizer(model, spec)
+        self.schedule = make_schedule(self.optimizer, spec.schedule)
+        self._design, self._every, self._shuffle = design, every, shuffle
+        self._validation, self._updated = validation, updated
+        self._in_batches = spec.in_batches(design.count)
+        self.theta, self._gradient = joined(model)
+        self._best = self.theta.clone()
+        self._epoch_order = shuffle.get_state()
+        """What `shuffle` was before it ordered the rows of this epoch."""
+        self._penalty = torch.full_like(self.theta, spec.weight_decay)
+        self._penalty[-1] = 0
 
-def _measure(
-    epoch: int, loss: Loss, weight: Tensor, bias: Tensor, rows: Rows, validation: Rows | None
-) -> Record:
-    figures: list[float] = []
-    for part in (rows, validation):
-        if part is not None:
-            logit = logits(part.features, weight, bias)
-            predicted = (logit.sigmoid() >= 0.5) == (part.labels == 1)
-            figures += [float(loss.cost(logit, part.labels)), float(predicted.float().mean())]
-    return Record(epoch, *figures)
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[Record | None]:
+        now = self.progress
+        while now.epoch < self.spec.epochs and not now.done:
+            if now.batch == 0:
+                record = self._enter_epoch()
+                if self.progress.done:
+                    break
+                yield record
+            for index in self._batches():
+                self._update(index)
+            now.epoch, now.batch = now.epoch + 1, 0
+            if self.schedule:
+                self.schedule.step()
+        if self.spec.patience and self._validation:
+            if not now.done:
+                self._look_for_best()
+            self.theta.copy_(self._best)
+        now.done = True
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that a training needs to go on as if it had never stopped."""
+        return {
+            "theta": self.theta.clone(),
+            "best": self._best.clone(),
+            "progress": asdict(self.progress),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else {},
+            "order": self._epoch_order,
+        }
 
-def _diverged(updates: int, epoch: int, spec: Optimizer, rows: Rows) -> TrainError:
-    # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at
-    # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
-    squared_norm = float(rows.features.double().square().sum(0).mean())
-    stable = 1 / ((squared_norm + 1) / 4 + spec.weight_decay)
-    return TrainError(
-        f"the cost is not finite at update {updates} (epoch {epoch}) with lr {spec.lr:g}: the "
-        f"steps are too long; try --lr {min(stable, spec.lr / 10):.1g}"
-    )
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the training was whose `state_dict` this is."""
+        self.theta.copy_(state["theta"])
+        self._best.copy_(state["best"])
+        self.progress = Progress(**state["progress"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule:
+            self.schedule.load_state_dict(state["schedule"])
+        self._epoch_order = state["order"]
+        self._shuffle.set_state(self._epoch_order)
+
+    def _enter_epoch(self) -> Record | None:
+        """Look whether to stop; a Record where one is due."""
+        now = self.progress
+        if self.spec.patience and self._validation:
+            self._look_for_best()
+            now.done = now.epoch - now.best_epoch >= self.spec.patience
+        if self.spec.tolerance and self._in_batches:
+            self._design.gradient(self.spec.loss, self.theta, None, self._gradient)
+            now.done = now.done or self._is_flat()
+        if now.done or now.epoch % self._every:
+            return None
+        figures = measure(self._design, self.spec.loss, self.theta)
+        if not math.isfinite(figures[0]):
+            raise self._diverged()
+        if self._validation is None:
+            return Record(now.epoch, *figures)
+        others = measure(self._validation, self.spec.loss, self.theta)
+        return Record(now.epoch, *figures, *others)
+
+    def _look_for_best(self) -> None:
+        assert self._validation is not None
+        now = self.progress
+        cost, _ = measure(self._validation, self.spec.loss, self.theta)
+        if cost < now.best_cost:
+            now.best_cost, now.best_epoch = cost, now.epoch
+            self._best.copy_(self.theta)
+
+    def _batches(self) -> Iterator[Tensor | None]:
+        """The rows of each update of this epoch that is still to be done; None for all rows."""
+        if not self._in_batches:
+            yield None
+            return
+        self._epoch_order, size = self._shuffle.get_state(), self.spec.batch_size
+        order = torch.randperm(self._design.count, generator=self._shuffle)
+        for start in range(self.progress.batch * size, len(order), size):
+            yield order[start : start + size]
+
+    def _update(self, index: Tensor | None) -> None:
+        now, spec = self.progress, self.spec
+        self._design.gradient(spec.loss, self.theta, index, self._gradient)
+        if index is None and spec.tolerance and self._is_flat():
+            now.done = True
+            return
+        if spec.accelerated:
+            self._accelerate()
+        self.optimizer.step()
+        now.updates += 1
+        now.batch += 1
+        # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
+        reach = float(torch.dot(self.theta.abs(), self._design.largest))
+        if not reach * self._design.count < _FLOAT32_MAX:
+            cost, _ = measure(self._design, spec.loss, self.theta)
+            if not (math.isfinite(cost) and self.theta.isfinite().all()):
+                raise self._diverged()
+        self._updated()
+
+    def _is_flat(self) -> bool:
+        """Whether the full gradient is as small as the recipe asks for."""
+        now, tolerance = self.progress, self.spec.tolerance
+        gradient = float((self._gradient + self._penalty * self.theta).abs().amax())
+        if tolerance != "auto":
+            return gradient <= float(tolerance or 0)
+        if gradient > now.flat:
+            return False
+        found = distance(self._design, self.theta, self.spec.weight_decay)
+        now.flat /= 10
+        return found.converged if found else gradient <= _FLAT_WIDE
+
+    def _accelerate(self) -> None:
+        """Set Nesterov's momentum for the next update: it grows, and is dropped when it points
+        uphill (O'Donoghue and Candès 2015, Adaptive restart for accelerated gradient schemes)."""
+        now, slope = self.progress, 0.0
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                buffer = self.optimizer.state[parameter].get("momentum_buffer")
+                if buffer is not None and parameter.grad is not None:
+                    slope += float(torch.dot(buffer.flatten(), parameter.grad.flatten()))
+        if slope < 0:
+            now.since_restart = 0
+            self.optimizer.state.clear()
+        now.since_restart += 1
+        for group in self.optimizer.param_groups:
+            group["momentum"] = now.since_restart / (now.since_restart + 3)
+
+    def _diverged(self) -> TrainError:
+        # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at
+        # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
+        lr, curvature = float(self.spec.lr), LOSSES[self.spec.loss].curvature
+        squared_norm, _ = squared_norms(self._design)
+        stable = 1 / ((squared_norm + 1) * curvature + self.spec.weight_decay)
+        return TrainError(
+            f"the cost is not finite at update {self.progress.updates} (epoch "
+            f"{self.progress.epoch}) with lr {lr:g}: the steps are too long; try "
+            f"--lr {min(stable, lr / 10):.1g}"
+        )

@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from train import checkpoint
 from train.cli import main
+from train.design import Rows, design
 from train.model import parameters
 from train.recipe import Optimizer, Recipe, override, read_toml
 from train.run import train
-from train.sgd import Record, Rows, fit, make_optimizer
+from train.sgd import Fit, Record
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -155,8 +156,8 @@ def run_fit() -> Callable[..., list[Record]]:
         model: nn.Sequential, spec: Optimizer, rows: Rows, *, every: int = 1, seed: int = 0
     ) -> list[Record]:
         shuffle = torch.Generator().manual_seed(seed)
-        optimizer = make_optimizer(model, spec)
-        items = fit(model, optimizer, spec, rows, every=every, shuffle=shuffle)
+        data = design(rows, batches=spec.in_batches(len(rows.labels)))
+        items = Fit(model, spec, data, every=every, shuffle=shuffle)
         return [record for record in items if record is not None]
 
     return run
@@ -172,7 +173,7 @@ def autograd_loop() -> Callable[..., list[float]]:
         biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
         groups = [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": biases}]
         optimizer = torch.optim.SGD(
-            groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov
+            groups, lr=spec.lr, momentum=spec.momentum or 0, nesterov=spec.nesterov
         )
         costs = []
         for _ in range(spec.epochs):

@@ -28,6 +28,9 @@ epochs = 7
 batch_size = 3
 momentum = 0.9
 nesterov = true
+tolerance = 1e-5
+patience = 4
+schedule = {name = "StepLR", step_size = 2}
 weight_decay = 1e-4
 device = "cpu"
 [log]
@@ -45,11 +48,14 @@ def test_an_empty_recipe_has_the_documented_defaults():
         Model(init="default", standardize=True, seed=1),
         Optimizer(
             loss="bce",
-            lr=1.0,
+            lr="auto",
+            schedule=None,
             epochs=1001,
             batch_size=0,
-            momentum=0.0,
+            momentum=None,
             nesterov=False,
+            tolerance=None,
+            patience=0,
             weight_decay=0.0,
             device="auto",
         ),
@@ -104,7 +110,16 @@ def test_every_recipe_of_the_project_is_valid(repository):
             "[data]\nfile = 'a.csv'\nbuiltin = 'iris'",
             r"^\[data\] needs one source; got file, builtin$",
         ),
-        ("[optimizer]\nnesterov = true", "^optimizer.nesterov needs optimizer.momentum above 0$"),
+        ("[optimizer]\nmomentum = 'auto'\nbatch_size = 5", "needs full batches: batch_size = 0$"),
+        (
+            "[optimizer]\ntolerance = 'auto'\nloss = 'mse'",
+            '^optimizer.tolerance = "auto" needs optimizer.loss = "bce"$',
+        ),
+        ("[data]\nholdout = 0\n[optimizer]\npatience = 5", "^optimizer.patience needs data.hold"),
+        (
+            "[optimizer]\nlr = 1\nnesterov = true",
+            "^optimizer.nesterov needs optimizer.momentum above 0$",
+        ),
     ],
 )
 def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
@@ -145,11 +160,26 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
         ("model.standardize", ["0", "'no'"], "true or false"),
         ("model.seed", ["-1", "4294967296", "1.0", "true"], "a whole number from 0 to 2³² - 1"),
         ("optimizer.loss", ["'hinge'", "1"], "bce or mse"),
-        ("optimizer.lr", ["0", "-1", "nan", "inf", "1e39", "true", "'fast'"], "a number above 0"),
+        (
+            "optimizer.lr",
+            ["0", "-1", "nan", "inf", "1e39", "true", "'fast'"],
+            "auto, or a number above 0",
+        ),
         ("optimizer.epochs", ["0", "1.5", "true"], "a whole number, 1 or more"),
         ("optimizer.batch_size", ["-1", "2.0"], "a whole number, 0 for all rows"),
-        ("optimizer.momentum", ["-0.1", "1", "nan"], "a number from 0 to less than 1"),
+        (
+            "optimizer.momentum",
+            ["-0.1", "1", "nan", "'fast'"],
+            "auto, or a number from 0 to less than 1",
+        ),
         ("optimizer.nesterov", ["1"], "true or false"),
+        ("optimizer.tolerance", ["-1", "nan", "'x'"], "auto, or a number, 0 or more"),
+        ("optimizer.patience", ["-1", "1.5"], "a whole number, 0 for never"),
+        (
+            "optimizer.schedule",
+            ["1", "{}", "{name = 'OneCycleLR'}"],
+            "{name = …, …} with one of the names",
+        ),
         ("optimizer.weight_decay", ["-1e-9", "inf", "nan", "1e39"], "a number, 0 or more"),
         ("optimizer.device", ["'gpu'", "0"], "auto, cpu or cuda"),
         ("log.every", ["0", "-5", "0.5"], "a whole number, 1 or more"),

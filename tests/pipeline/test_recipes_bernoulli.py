@@ -39,8 +39,8 @@ def parameters(trained) -> np.ndarray:
 
 def cost(data, loss: str, weight: float, bias: float) -> float:
     features, labels = torch.from_numpy(data.features).double(), torch.from_numpy(data.labels)
-    values = torch.tensor([[weight]]).double(), torch.tensor([bias]).double()
-    return float(LOSSES[loss].cost(logits(features, *values), labels.double()))
+    theta = torch.tensor([weight, bias]).double()
+    return float(LOSSES[loss].cost(logits(features, theta), labels.double()))
 
 
 def information(data, weight: float, bias: float) -> np.ndarray:

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.design import Rows, design
 from train.model import build
 from train.recipe import Optimizer
-from train.sgd import Rows, fit, make_optimizer
+from train.sgd import Fit
 from train.table import load
 
 PRINTED_ACCURACY = 0.005  # two decimals of a percentage
@@ -28,11 +29,10 @@ def costs_before_epochs(recipe, cost) -> list[float]:
     table = load(recipe.data, recipe.model.seed)
     rows = Rows(torch.from_numpy(table.features), torch.from_numpy(table.labels))
     model = build(len(table.features), recipe.model.init, recipe.model.seed)
-    items = fit(
+    items = Fit(
         model,
-        make_optimizer(model, recipe.optimizer),
         recipe.optimizer,
-        rows,
+        design(rows),
         every=recipe.log.every,
         shuffle=torch.Generator(),
     )

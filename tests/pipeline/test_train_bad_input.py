@@ -121,10 +121,13 @@ def test_rows_far_below_are_numbered_right(table, refused):
         ),
         (
             ["table.csv", "--lr", "-1"],
-            "optimizer.lr must be a number above 0, in float32; got -1.0",
+            "optimizer.lr must be auto, or a number above 0, in float32; got -1.0",
         ),
         (["table.csv", "--epochs", "0"], "optimizer.epochs must be a whole number, 1 or more"),
-        (["table.csv", "--nesterov"], "optimizer.nesterov needs optimizer.momentum above 0"),
+        (
+            ["table.csv", "--lr", "1", "--nesterov"],
+            "optimizer.nesterov needs optimizer.momentum above 0",
+        ),
         (["table.csv", "--set", "lr=1"], "--set needs section.key=value; got 'lr=1'"),
         (["--recipe", "absent.toml"], "cannot read absent.toml: No such file or directory"),
         (["--recipe", "table.csv"], "table.csv is not valid TOML: "),
@@ -202,7 +205,8 @@ def test_a_learning_rate_far_too_long(lr, table, refused):
 @pytest.mark.parametrize("decay", ["1e6", "1e38", "1e39", "1e308"])
 def test_a_weight_decay_far_too_strong(decay, table, refused):
     recipe = table("", "r.toml")
-    said = refused("--recipe", recipe, "--weight-decay", decay, *POINTS, "--epochs", "99")
+    options = ("--weight-decay", decay, "--lr", "1", "--epochs", "99")
+    said = refused("--recipe", recipe, *POINTS, *options)
     assert "not finite at update" in said or "weight_decay" in said
 
 
@@ -225,7 +229,7 @@ def test_divergence_of_standardised_features_is_not_blamed_on_their_scale(table,
     head = ",".join(f"c{i}" for i in range(500))
     rows = [",".join(str((i * j * 7919) % 101) for i in range(1, 501)) for j in range(1, 9)]
     text = f"{head},y\n" + "".join(f"{row},{j % 2}\n" for j, row in enumerate(rows))
-    said = refused(table(text), "--weight-decay", "1e6", "--holdout", "0")
+    said = refused(table(text), "--weight-decay", "1e6", "--lr", "1", "--holdout", "0")
     assert "not finite at update" in said
     assert "standardize" not in said
 

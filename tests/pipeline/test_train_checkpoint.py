@@ -82,10 +82,11 @@ def test_sample_is_spread_evenly_and_stays_small(shape, rows):
 
 def test_checkpoint_holds_what_continuing_needs(whole):
     saved = torch.load(whole.folder / checkpoint.CHECKPOINT, weights_only=True)
-    assert saved["optimizer"]["state"][0]["momentum_buffer"].shape == (1, 30)
-    assert saved["optimizer"]["param_groups"][0]["lr"] == 0.5
+    training = saved["training"]
+    assert training["optimizer"]["state"][0]["momentum_buffer"].shape == (1, 30)
+    assert training["optimizer"]["param_groups"][0]["lr"] == 0.5
     generator = torch.Generator()
-    generator.set_state(saved["generator"])
+    generator.set_state(training["order"])
     assert generator.initial_seed() == 1
     inner = nn.Sequential(nn.Linear(30, 1), nn.Sigmoid())
     inner.load_state_dict({k: v for k, v in saved["standardized"].items() if k[0] == "0"})

@@ -154,7 +154,7 @@ def test_a_hidden_file_still_names_its_run(command, table, workplace):
 
 
 def test_the_output_is_a_line_for_every_record_and_a_closing_table(command, table):
-    options = ("--epochs", "11", "--log-every", "5", "--device", "cpu")
+    options = ("--lr", "1", "--epochs", "11", "--log-every", "5", "--device", "cpu")
     output = ok(command(table(CSV), *options, "--out", "run"))
     lines = output.splitlines()
     assert lines[0] == "32 rows, 2 features, positive class 1, on cpu"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from train import checkpoint, sgd
+from train import checkpoint
 from train import run as run_module
+from train.design import Compiled
 
 CSV = "a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n6,0\n"
 OPTIONS = ("--holdout", "0", "--out", "run")
@@ -31,7 +32,7 @@ def test_a_run_that_exists_is_kept(existing, refused):
 
 
 def test_a_run_that_exists_is_refused_before_training(existing, refused, monkeypatch):
-    monkeypatch.setattr(run_module, "fit", lambda *_, **__: pytest.fail("it trained first"))
+    monkeypatch.setattr(run_module, "Fit", lambda *_, **__: pytest.fail("it trained first"))
     refused("table.csv")
 
 
@@ -91,7 +92,7 @@ def test_nothing_is_left_when_training_is_interrupted(command, table, workplace,
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sgd, "write_gradient", interrupt)
+    monkeypatch.setattr(Compiled, "gradient", interrupt)
     result = command(table(CSV), *OPTIONS)
     assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
     assert [p.name for p in workplace.iterdir()] == ["table.csv"]

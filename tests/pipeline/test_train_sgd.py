@@ -6,11 +6,11 @@ import re
 import pytest
 import torch
 
-from train import sgd
+from train.design import Compiled, Eager, Rows, design
 from train.errors import TrainError
 from train.model import build
 from train.recipe import Optimizer
-from train.sgd import Rows, make_optimizer, pick_device
+from train.sgd import Fit, make_optimizer, pick_device
 
 SPECS = {
     "full batch": Optimizer(lr=0.7, epochs=60),
@@ -52,16 +52,14 @@ def test_weight_decay_acts_on_the_weight_and_never_on_the_bias(run_fit, flat):
     model = build(2, {"weight": [[2.0, -4.0]], "bias": [0.0]}, 0).double()
     run_fit(model, Optimizer(lr=0.5, epochs=1, weight_decay=0.5), rows)
     assert flat(model).tolist() == [1.5, -3.0, 0.0]
-    groups = make_optimizer(model, Optimizer(weight_decay=0.5)).param_groups
+    groups = make_optimizer(model, Optimizer(lr=1.0, weight_decay=0.5)).param_groups
     assert [(g["weight_decay"], g["params"][0].shape) for g in groups] == [(0.5, (1, 2)), (0, (1,))]
 
 
 def test_records_hold_the_weights_that_enter_their_epoch(random_rows, flat):
     rows, model = random_rows(20, 2, seed=3), build(2, "zeros", 0).double()
     spec = Optimizer(lr=1.0, epochs=10)
-    items = sgd.fit(
-        model, make_optimizer(model, spec), spec, rows, every=4, shuffle=torch.Generator()
-    )
+    items = Fit(model, spec, design(rows), every=4, shuffle=torch.Generator())
     seen = []
     for epoch, record in enumerate(items):
         assert (record is not None) == (epoch % 4 == 0)
@@ -77,17 +75,16 @@ def test_records_hold_the_weights_that_enter_their_epoch(random_rows, flat):
 
 def test_validation_is_measured_on_its_own_rows(random_rows, run_fit):
     rows, other = random_rows(30, 3, seed=4), random_rows(17, 3, seed=5)
-    model, spec = build(3, "default", 6).double(), Optimizer(epochs=1)
-    items = sgd.fit(
+    model, spec = build(3, "default", 6).double(), Optimizer(lr=1.0, epochs=1)
+    items = Fit(
         copy.deepcopy(model),
-        make_optimizer(model, spec),
         spec,
-        rows,
+        design(rows),
         every=1,
         shuffle=torch.Generator(),
-        validation=other,
+        validation=design(other),
     )
-    record, alone = next(items), run_fit(model, spec, other)[0]
+    record, alone = next(iter(items)), run_fit(model, spec, other)[0]
     assert (record.validation_cost, record.validation_accuracy) == (alone.cost, alone.accuracy)
     assert record.cost != record.validation_cost
 
@@ -95,13 +92,15 @@ def test_validation_is_measured_on_its_own_rows(random_rows, run_fit):
 @pytest.fixture
 def batches(monkeypatch):
     """The first feature of every batch from which a gradient was computed."""
-    seen, write_gradient = [], sgd.write_gradient
+    seen = []
+    for kind in (Eager, Compiled):
 
-    def spy(features, *rest):
-        seen.append([int(v) for v in features[0]])
-        write_gradient(features, *rest)
+        def spy(self, loss, theta, index, out, gradient=kind.gradient):
+            first = self.rows.features[0]
+            seen.append([int(v) for v in (first if index is None else first[index])])
+            gradient(self, loss, theta, index, out)
 
-    monkeypatch.setattr(sgd, "write_gradient", spy)
+        monkeypatch.setattr(kind, "gradient", spy)
     return seen
 
 

@@ -1,0 +1,206 @@
+"""lr = "auto" reaches the minimum, stops there, and says how far it is where it does not."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+from train.convergence import distance, separable, separates, verdict
+from train.curvature import step_length
+from train.design import Rows, design
+from train.errors import RecipeError
+from train.model import build
+from train.recipe import Optimizer
+from train.sgd import Fit, make_optimizer, make_schedule
+
+
+def sampled(count: int, width: int, seed: int, *, shared: float = 0.0) -> Rows:
+    """Standardised features that share a factor, and labels drawn from a logistic model."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(width, count)) + shared * rng.normal(size=count)
+    x = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    labels = rng.random(count) < 1 / (1 + np.exp(-(rng.normal(size=width) @ x) / 2 - 0.7))
+    return Rows(torch.tensor(x, dtype=torch.float32), torch.tensor(labels, dtype=torch.float32))
+
+
+def trained(rows: Rows, **settings) -> Fit:
+    spec, data = Optimizer(**settings), design(rows)
+    if spec.lr == "auto":
+        lr = step_length(data, spec.loss, spec.weight_decay, spec.batch_size)
+        spec = spec.resolved(lr)
+    fit = Fit(
+        build(len(rows.features), "zeros", 0),
+        spec,
+        design(rows, batches=spec.in_batches(data.count)),
+        every=10**9,
+        shuffle=torch.Generator().manual_seed(0),
+    )
+    list(fit)
+    return fit
+
+
+@pytest.mark.parametrize("shared", [0.0, 3.0], ids=["independent", "correlated"])
+def test_weights_agree_with_scikit_learns_to_four_digits(shared):
+    rows = sampled(5000, 8, seed=1, shared=shared)
+    fit = trained(rows, epochs=5000)
+    peer = LogisticRegression(C=np.inf, tol=1e-10, solver="newton-cholesky")
+    peer.fit(rows.features.double().T.numpy(), rows.labels.numpy())
+    expected = np.append(peer.coef_[0], peer.intercept_)
+    assert fit.theta.numpy() == pytest.approx(expected, rel=1e-4)
+    assert fit.progress.updates < 500
+    assert verdict(design(rows), fit.theta, 0, 7).startswith("converged after 7 updates: ")
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_distance_is_that_to_the_minimum(decay):
+    rows = sampled(2000, 5, seed=2, shared=1.0)
+    data, best = design(rows), trained(rows, weight_decay=decay, tolerance=1e-7).theta.double()
+    near = best + 0.01 * torch.tensor([1.0, -1.0, 0.5, 0.0, 0.0, 0.5])
+    found = distance(data, near, decay)
+    moves = (near - best).abs() / near.abs().clamp_min(1e-3 * float(near.abs().max()))
+    assert found.change == pytest.approx(float(moves.max()), rel=0.05)
+    assert found.cost == pytest.approx(cost(rows, near, decay) - cost(rows, best, decay), rel=0.05)
+    assert not found.converged
+    assert distance(data, best, decay).converged
+
+
+def cost(rows: Rows, theta: torch.Tensor, decay: float) -> float:
+    logit = rows.features.double().T @ theta[:-1] + theta[-1]
+    mean = torch.nn.functional.binary_cross_entropy_with_logits(logit, rows.labels.double())
+    return float(mean + decay / 2 * theta[:-1].square().sum())
+
+
+def test_a_feature_that_repeats_another_does_not_keep_it_from_converging():
+    rows = sampled(2000, 3, seed=3)
+    twice = Rows(torch.cat([rows.features, rows.features[:1]]), rows.labels)
+    fit = trained(twice)
+    assert distance(design(twice), fit.theta, 0).converged
+    assert "converged after" in verdict(design(twice), fit.theta, 0, 1)
+
+
+def test_a_training_that_ends_too_early_says_how_far_it_is():
+    rows = sampled(2000, 5, seed=2, shared=3.0)
+    said = verdict(design(rows), trained(rows, epochs=3).theta, 0, 3)
+    assert said.startswith("warning: not converged after 3 updates: the gradient is up to ")
+    assert "and weights up to" in said
+
+
+def test_separable_classes_are_recognised_before_and_after_they_are_separated():
+    bunch = load_breast_cancer()
+    x = torch.tensor(((bunch.data - bunch.data.mean(0)) / bunch.data.std(0)).T.copy()).float()
+    rows = Rows(x, torch.tensor(bunch.target).float())
+    assert separable(design(rows))
+    for epochs in (5, 300):
+        said = verdict(design(rows), trained(rows, epochs=epochs).theta, 0, epochs)
+        assert said.startswith("warning: the classes are separable: ")
+    assert not separable(design(sampled(500, 4, seed=5)))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        ([-1.0, -0.5, 0.5, 1.0], [0, 0, 1, 1], True),
+        ([0.0, 0.0, 0.0, 1.0], [0, 1, 0, 1], True),  # whoever has it is positive: quasi-separated
+        ([0.0, 0.0, 1.0, 1.0], [0, 1, 0, 1], False),
+        ([-1.0, 0.5, -0.5, 1.0], [0, 0, 1, 1], False),
+    ],
+)
+def test_separation_of_a_single_feature(x, y, expected):
+    data = design(Rows(torch.tensor([x]), torch.tensor(y).float()))
+    assert separable(data) is expected
+
+
+def test_many_rows_are_not_searched_for_separation():
+    rows = Rows(torch.zeros(1, 2**20), torch.zeros(2**20))
+    assert separable(design(rows)) is None
+
+
+def test_only_errorless_weights_separate():
+    data = design(Rows(torch.tensor([[-1.0, 1.0]]), torch.tensor([0.0, 1.0])))
+    assert separates(data, torch.tensor([1.0, 0.0]))
+    assert not separates(data, torch.tensor([-1.0, 0.0]))
+    assert not separates(data, torch.tensor([0.0, 0.0])), "undecided is not right"
+
+
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_the_step_is_the_inverse_of_the_bound(loss, decay):
+    rows = sampled(400, 6, seed=4, shared=2.0)
+    x = torch.cat([rows.features, torch.ones(1, 400)]).double()
+    largest = float(torch.linalg.eigvalsh(x @ x.T / 400)[-1])
+    curvature = {"bce": 0.25, "mse": 0.15412}[loss]
+    found = step_length(design(rows), loss, decay, 0)
+    bound = 1 / (curvature * largest + decay)
+    assert bound * 0.99 < found <= bound * (1 + 1e-3)
+
+
+def test_the_step_for_small_batches_is_shorter_and_that_of_one_row_heeds_the_largest():
+    rows = sampled(400, 6, seed=4)
+    steps = [step_length(design(rows), "bce", 0, size) for size in (1, 20, 399, 0)]
+    assert steps == sorted(steps)
+    largest = float(rows.features.square().sum(0).max()) + 1
+    assert steps[0] == pytest.approx(2 / largest, rel=1e-5)
+
+
+def test_mini_batches_with_an_automatic_step_come_near_the_minimum():
+    rows = sampled(5000, 8, seed=1)
+    fit = trained(rows, batch_size=64, epochs=20)
+    assert fit.progress.updates == 20 * 79
+    assert distance(design(rows), fit.theta, 0).cost < 0.02
+
+
+def test_the_momentum_grows_and_is_dropped_when_it_points_uphill():
+    rows = sampled(2000, 5, seed=2, shared=3.0)
+    data = design(rows)
+    spec = Optimizer().resolved(step_length(data, "bce", 0, 0))
+    fit = Fit(build(5, "zeros", 0), spec, data, every=1, shuffle=torch.Generator())
+    momenta = [fit.optimizer.param_groups[0]["momentum"] for _ in fit][1:]
+    assert momenta[:3] == [1 / 4, 2 / 5, 3 / 6]
+    drops = [i for i in range(1, len(momenta)) if momenta[i] < momenta[i - 1]]
+    assert drops
+    assert all(momenta[i] == 1 / 4 for i in drops)
+
+
+def test_tolerance_stops_at_a_gradient_that_is_small_enough():
+    rows = sampled(500, 3, seed=6)
+    fit = trained(rows, lr=1.0, epochs=10_000, tolerance=1e-3)
+    assert 0 < distance(design(rows), fit.theta, 0).gradient <= 1.001e-3
+    assert fit.progress.updates < 1000
+    again = trained(rows, lr=1.0, epochs=fit.progress.updates - 1)
+    assert distance(design(rows), again.theta, 0).gradient > 1e-3
+
+
+def test_patience_keeps_the_weights_with_the_lowest_validation_cost():
+    rows, other = sampled(12, 8, seed=7), design(sampled(200, 8, seed=8))
+    spec = Optimizer(lr=2.0, epochs=1000, patience=5)
+    model = build(8, "zeros", 0)
+    fit = Fit(model, spec, design(rows), every=1, shuffle=torch.Generator(), validation=other)
+    costs = [record.validation_cost for record in fit]
+    best = int(np.argmin(costs))
+    assert fit.progress.best_epoch == best
+    assert len(costs) == best + 5, "the epoch that would be the sixth is not begun"
+    again = Fit(
+        build(8, "zeros", 0),
+        Optimizer(lr=2.0, epochs=best),
+        design(rows),
+        every=1,
+        shuffle=torch.Generator(),
+    )
+    list(again)
+    assert torch.equal(fit.theta, again.theta)
+    assert torch.equal(model[0].weight.detach()[0], fit.theta[:-1])
+
+
+def test_a_schedule_of_torch_sets_the_step_of_each_epoch():
+    rows = sampled(20, 2, seed=9)
+    spec = Optimizer(lr=0.8, epochs=5, schedule={"name": "StepLR", "step_size": 2, "gamma": 0.5})
+    fit = Fit(build(2, "zeros", 0), spec, design(rows), every=1, shuffle=torch.Generator())
+    assert [fit.optimizer.param_groups[0]["lr"] for _ in fit] == [0.8, 0.8, 0.4, 0.4, 0.2]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"step_size": 2, "size": 3}, {"step_size": "2"}])
+def test_arguments_that_a_schedule_does_not_take(arguments):
+    spec = Optimizer(lr=0.8, schedule={"name": "StepLR", **arguments})
+    with pytest.raises(RecipeError, match=r"^optimizer.schedule: "):
+        make_schedule(make_optimizer(build(2, "zeros", 0), spec), spec.schedule)

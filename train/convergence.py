@@ -1,0 +1,132 @@
+"""How far a finished training is from the minimum of its cost, and whether there is one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.design import Design
+from train.gradients import logits
+
+_MOST_FEATURES = 1000
+"""With more, a matrix of second derivatives would cost more than the training."""
+_MOST_VALUES = 1 << 20
+"""Features times rows, for a linear programme."""
+_FLAT = 1e-12
+"""Curvature that float64 cannot tell from none, as a share of the largest."""
+_CONVERGED = 5e-5
+"""A change that leaves four significant digits."""
+_SMALL = 1e-3
+"""Weights below this share of the largest need no digits of their own."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
+
+    gradient: float
+    """The largest component of the gradient."""
+    cost: float
+    """How much lower the minimum is, to second order: half of Newton's decrement."""
+    change: float
+    """The largest change on the way there, as a share of the weight that changes; of weights under
+    a thousandth of the largest, as a share of that thousandth."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the weights have four significant digits right."""
+        return self.change < _CONVERGED
+
+
+@torch.no_grad()
+def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | None:
+    """How far `theta` (d + 1,) is from the minimum; None for very wide models.
+
+    Directions without curvature do not count: along them, such as that of a feature that repeats
+    others, the cost is the same.
+    """
+    width = len(theta)
+    if width > _MOST_FEATURES + 1:
+        return None
+    theta = theta.double()
+    penalty = torch.full_like(theta, weight_decay)
+    penalty[-1] = 0
+    gradient, hessian = penalty * theta, torch.diag(penalty)
+    for rows in data.blocks():
+        x = torch.cat([rows.features.double(), rows.labels.new_ones(1, len(rows.labels)).double()])
+        p = logits(x[:-1], theta).sigmoid()
+        gradient += x @ (p - rows.labels) / data.count
+        hessian += (x * (p * (1 - p) / data.count)) @ x.T
+    curvature, directions = torch.linalg.eigh(hessian)
+    inverse = torch.where(curvature > _FLAT * curvature[-1], 1 / curvature, 0)
+    step = directions @ (inverse * (directions.T @ gradient))
+    return Distance(
+        float(gradient.abs().amax()),
+        float(torch.dot(gradient, step)) / 2,
+        float((step.abs() / theta.abs().clamp_min(_SMALL * float(theta.abs().amax()))).amax()),
+    )
+
+
+@torch.no_grad()
+def separates(data: Design, theta: Tensor) -> bool:
+    """Whether `theta` tells the classes apart without an error: so the cost has no minimum."""
+    return all(
+        bool(((2 * rows.labels - 1) * logits(rows.features, theta) > 0).all())
+        for rows in data.blocks()
+    )
+
+
+def separable(data: Design) -> bool | None:
+    """Whether some weights are right, or undecided, for all rows, and right for some: then the
+    cost falls for ever as they grow. None where there are too many rows to tell.
+
+    The linear programme of Konis 2007, Linear programming algorithms for detecting separated data
+    in binary logistic regression models: maximise Σ sᵢxᵢ·v with all sᵢxᵢ·v >= 0 and |vⱼ| <= 1.
+    """
+    from scipy.optimize import linprog
+
+    if data.count * len(data.largest) > _MOST_VALUES:
+        return None
+    parts = [
+        (torch.cat([rows.features, rows.labels.new_ones(1, len(rows.labels))]) * sign).double()
+        for rows in data.blocks()
+        for sign in [2 * rows.labels - 1]
+    ]
+    signed = torch.cat(parts, 1).T.cpu().numpy()
+    found = linprog(
+        -signed.sum(0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1), method="highs"
+    )
+    if found.x is None:
+        return None
+    margins = signed @ found.x
+    tolerance = 1e-6 * np.abs(signed).sum(1)  # that of HiGHS, with room
+    return bool((margins >= -tolerance).all() and (margins > 1e3 * tolerance).any())
+
+
+def verdict(data: Design, theta: Tensor, weight_decay: float, updates: int) -> str:
+    """What to tell about a training of `updates`, of the cross-entropy, that was to converge."""
+    if not weight_decay and separates(data, theta):
+        return _SEPARABLE.format(updates)
+    found = distance(data, theta, weight_decay)
+    if found is None:
+        return ""
+    if found.converged:
+        return (
+            f"converged after {updates:,} updates: the minimum of the cost is some "
+            f"{found.cost:.1e} lower, and each weight {found.change:.1e} of itself away, at most"
+        )
+    if not weight_decay and separable(data):
+        return _SEPARABLE.format(updates)
+    return (
+        f"warning: not converged after {updates:,} updates: the gradient is up to "
+        f"{found.gradient:.1e}, the minimum of the cost some {found.cost:.1e} lower, and weights "
+        f"up to {found.change:.1e} of themselves away; more --epochs get nearer"
+    )
+
+
+_SEPARABLE = (
+    "warning: the classes are separable: some weights are never wrong on these rows, so the cost "
+    "falls for ever as they grow. These are the weights of {:,} updates; to bound them, use "
+    "--weight-decay, or --patience to stop by the hold-out rows"
+)
