@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +11,8 @@ from torch import Tensor
 from train import kernels
 from train.gradients import LOSSES, logits
 
+_BLOCKS_A_THREAD = 4
+"""Fewer are done before a helper has begun."""
 _BLOCK_VALUES = 1 << 22
 """Of a block for other things than gradients: 16 MiB."""
 
@@ -110,36 +111,36 @@ class Compiled(_Resident):
         if batches:  # a row that is picked at random is read whole
             rows = Rows(rows.features.t().contiguous().t(), rows.labels)
         super().__init__(rows)
+        self._step = kernels.PICKED_ROWS if batches else kernels.block_rows(width)
+        features = rows.features.t() if batches else rows.features
+        self._data = features.numpy(), rows.labels.numpy()
         self._all = torch.arange(count) if batches else None
-        self._step = kernels.block_rows(width)
         self._sums = torch.empty(-(-count // self._step), width + 1).numpy()
         threads = torch.get_num_threads()
-        self._scratch = [kernels.scratch(width, gathered=batches) for _ in range(threads)]
+        self._scratch = [kernels.scratch(self._step) for _ in range(threads)]
         self._helpers = ThreadPoolExecutor(max(1, threads - 1))  # it starts none until asked
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
         """See Design."""
-        kind, features, labels = kernels.KINDS[loss], self.rows.features, self.rows.labels
         index = self._all if index is None else index
-        if index is None:
-            count = len(labels)
-            sums = partial(
-                kernels.gradient_sums, kind, features.numpy(), labels.numpy(), theta.numpy()
-            )
-        else:
-            count = len(index)
-            sums = partial(
-                kernels.gathered_gradient_sums,
-                kind, features.t().numpy(), labels.numpy(), index.numpy(), theta.numpy(),
-            )  # fmt: skip
-        found = self._sums[: -(-count // self._step)]
-        threads = max(1, min(len(self._scratch), len(found) // 2))
-        cuts = [len(found) * i // threads for i in range(threads + 1)]
+        add: Any = kernels.gradient_sums if index is None else kernels.picked_gradient_sums
+        picked = () if index is None else (index.numpy(),)
+        count = self.count if index is None else len(index)
+        given: tuple[Any, ...] = (
+            kernels.KINDS[loss],
+            *self._data,
+            *picked,
+            theta.numpy(),
+            self._step,
+        )
+        blocks = -(-count // self._step)
+        threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
+        cuts = [blocks * i // threads for i in range(threads + 1)]
         pending = [
-            self._helpers.submit(sums, self._step, cuts[i], cuts[i + 1], found, *self._scratch[i])
+            self._helpers.submit(add, *given, cuts[i], cuts[i + 1], self._sums, *self._scratch[i])
             for i in range(1, threads)
         ]
-        sums(self._step, cuts[0], cuts[1], found, *self._scratch[0])
+        add(*given, 0, cuts[1], self._sums, *self._scratch[0])
         for part in pending:
             part.result()
-        out.numpy()[:] = found.sum(0, dtype="float64") / count
+        kernels.mean(self._sums[:blocks], count, out.numpy())

@@ -20,6 +20,8 @@ KINDS = {"bce": _BCE, "mse": _MSE, "linear": _LINEAR}
 
 _BLOCK_VALUES, _LEAST_ROWS, _MOST_ROWS = 1 << 17, 256, 4096
 """A block of features fills half of a second-level cache of 1 MiB, unless it is very wide."""
+PICKED_ROWS = 256
+"""Rows in a block of `picked_gradient_sums`: they are read twice."""
 
 # Sums may be reordered, so that they use whole vectors; nothing is assumed about infinities.
 _compiled = njit(
@@ -37,16 +39,14 @@ _P2, _P1, _P0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.flo
 
 
 def block_rows(width: int) -> int:
-    """Rows of `width` features in a block."""
+    """Rows of `width` features in a block of `gradient_sums`."""
     return max(_LEAST_ROWS, min(_MOST_ROWS, _BLOCK_VALUES // max(1, width)))
 
 
-def scratch(width: int, *, gathered: bool) -> tuple[Any, ...]:
-    """Room for one thread: residuals, powers of two (and their bits), and a gathered block."""
-    rows = block_rows(width)
+def scratch(rows: int) -> tuple[Any, ...]:
+    """Room for one thread and blocks of `rows`: residuals, powers of two and their bits, labels."""
     powers = np.empty(rows, np.float32)
-    block = np.empty((width, rows if gathered else 0), np.float32)
-    return np.empty(rows, np.float32), powers, powers.view(np.int32), block
+    return np.empty(rows, np.float32), powers, powers.view(np.int32), np.empty(rows, np.float32)
 
 
 @_compiled
@@ -136,7 +136,7 @@ def gradient_sums(
     z: Float32,
     power: Float32,
     bits: Any,
-    block: Float32,
+    label: Float32,
 ) -> None:
     """Sums of residual·(x, 1) over blocks `first` to `last` of `step` rows into `out` (k, d + 1).
 
@@ -152,7 +152,7 @@ def gradient_sums(
 
 
 @_compiled
-def gathered_gradient_sums(
+def picked_gradient_sums(
     loss: int,
     x: Float32,
     y: Float32,
@@ -165,20 +165,35 @@ def gathered_gradient_sums(
     z: Float32,
     power: Float32,
     bits: Any,
-    block: Float32,
+    label: Float32,
 ) -> None:
-    """The same for the rows `index` of `x` (n, d), row-major: a row's values lie together, so that
+    """The same over the rows `index` of `x` (n, d), row-major: a row's values lie together, so that
     a row picked at random costs two or three lines of cache instead of one for each feature."""
     width, rows = x.shape[1], len(index)
     for k in range(first, last):
-        start = k * step
+        start, sums = k * step, out[k]
         count = min(step, rows - start)
         for i in range(count):
-            row = index[start + i]
-            power[i] = y[row]
+            row = x[index[start + i]]
+            label[i] = y[index[start + i]]
+            logit = theta[width]
             for j in range(width):
-                block[j, i] = x[row, j]
-        labels = power[:count].copy()
-        _logits(block, 0, count, theta, z)
-        out[k, width] = _residuals(loss, z, power, bits, labels)
-        _products(block, 0, count, z, out[k])
+                logit += theta[j] * row[j]
+            z[i] = logit
+        for j in range(width):
+            sums[j] = np.float32(0)
+        sums[width] = _residuals(loss, z, power, bits, label[:count])
+        for i in range(count):
+            row = x[index[start + i]]
+            for j in range(width):
+                sums[j] += z[i] * row[j]
+
+
+@_compiled
+def mean(sums: Float32, rows: int, out: Float32) -> None:
+    """The sums of all blocks, added in float64 in their order, over `rows`."""
+    for j in range(sums.shape[1]):
+        total = 0.0
+        for k in range(sums.shape[0]):
+            total += sums[k, j]
+        out[j] = total / rows

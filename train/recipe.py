@@ -62,7 +62,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """torch.optim.SGD and what it minimises."""
+    """Stochastic gradient descent as in torch.optim.SGD, and what it minimises."""
 
     loss: str = "bce"
     """Mean binary cross-entropy, or "mse": mean squared error of the probability."""

@@ -1,8 +1,9 @@
-"""Stochastic gradient descent with torch.optim.SGD and the closed-form gradient."""
+"""Stochastic gradient descent with the closed-form gradient."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 from train.convergence import distance
 from train.design import Design, measure, squared_norms
-from train.errors import RecipeError, TrainError
+from train.errors import TrainError
 from train.gradients import LOSSES
-from train.model import joined, parameters
+from train.model import joined
 from train.recipe import Optimizer
+from train.updates import Updates, learning_rates
 
 _FLAT_WIDE = 1e-6
 """A gradient at which models too wide for Newton's step are taken to have converged."""
@@ -33,14 +35,12 @@ class Record:
 
 @dataclass
 class Progress:
-    """Where a training is, besides its weights and its optimiser."""
+    """Where a training is, besides its weights and its momentum."""
 
     epoch: int = 0
     batch: int = 0
     """Updates done in this epoch."""
     updates: int = 0
-    since_restart: int = 0
-    """Updates since the momentum was last dropped."""
     flat: float = 1e-5
     """With the tolerance "auto": how small the gradient is when the weights are looked at next."""
     best_cost: float = math.inf
@@ -56,41 +56,6 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def make_optimizer(model: nn.Sequential, spec: Optimizer) -> torch.optim.SGD:
-    """torch.optim.SGD as the recipe says; weight decay acts on the weight alone."""
-    weight, bias = parameters(model)
-    groups: list[dict[str, Any]] = [
-        {"params": [weight], "weight_decay": spec.weight_decay},
-        {"params": [bias]},
-    ]
-    assert not isinstance(spec.lr, str)
-    return torch.optim.SGD(
-        groups,
-        lr=spec.lr,
-        momentum=0.5 if spec.accelerated else float(spec.momentum or 0),
-        nesterov=spec.nesterov or spec.accelerated,
-    )
-
-
-def make_schedule(
-    optimizer: torch.optim.SGD, schedule: Mapping[str, Any] | None
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """The scheduler that a recipe names. Raises RecipeError where its arguments do not fit."""
-    if schedule is None:
-        return None
-    arguments = {key: value for key, value in schedule.items() if key != "name"}
-    kind = getattr(torch.optim.lr_scheduler, schedule["name"])
-    try:
-        trial = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-        tried = kind(trial, **arguments)
-        trial.step()
-        tried.step()  # some arguments are looked at only here
-        made: torch.optim.lr_scheduler.LRScheduler = kind(optimizer, **arguments)
-    except (TypeError, ValueError, ArithmeticError) as reason:
-        raise RecipeError(f"optimizer.schedule: {reason}") from None
-    return made
 
 
 class Fit:
@@ -117,12 +82,11 @@ class Fit:
         updated: Callable[[], object] = lambda: None,
     ) -> None:
         self.model, self.spec, self.progress = model, spec, Progress()
-        self.optimizer = make_optimizer(model, spec)
-        self.schedule = make_schedule(self.optimizer, spec.schedule)
         self._design, self._every, self._shuffle = design, every, shuffle
         self._validation, self._updated = validation, updated
         self._in_batches = spec.in_batches(design.count)
         self.theta, self._gradient = joined(model)
+        self.updates = Updates(self.theta, self._gradient, spec)
         self._best = self.theta.clone()
         self._epoch_order = shuffle.get_state()
         """What `shuffle` was before it ordered the rows of this epoch."""
@@ -132,6 +96,9 @@ class Fit:
     @torch.no_grad()
     def __iter__(self) -> Iterator[Record | None]:
         now = self.progress
+        rates = learning_rates(float(self.spec.lr), self.spec.schedule)
+        for self.updates.lr in islice(rates, now.epoch + 1):
+            pass
         while now.epoch < self.spec.epochs and not now.done:
             if now.batch == 0:
                 record = self._enter_epoch()
@@ -141,8 +108,7 @@ class Fit:
             for index in self._batches():
                 self._update(index)
             now.epoch, now.batch = now.epoch + 1, 0
-            if self.schedule:
-                self.schedule.step()
+            self.updates.lr = next(rates)
         if self.spec.patience and self._validation:
             if not now.done:
                 self._look_for_best()
@@ -155,8 +121,7 @@ class Fit:
             "theta": self.theta.clone(),
             "best": self._best.clone(),
             "progress": asdict(self.progress),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict() if self.schedule else {},
+            "updates": self.updates.state_dict(),
             "order": self._epoch_order,
         }
 
@@ -166,9 +131,7 @@ class Fit:
         self.theta.copy_(state["theta"])
         self._best.copy_(state["best"])
         self.progress = Progress(**state["progress"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.schedule:
-            self.schedule.load_state_dict(state["schedule"])
+        self.updates.load_state_dict(state["updates"])
         self._epoch_order = state["order"]
         self._shuffle.set_state(self._epoch_order)
 
@@ -202,7 +165,8 @@ class Fit:
     def _batches(self) -> Iterator[Tensor | None]:
         """The rows of each update of this epoch that is still to be done; None for all rows."""
         if not self._in_batches:
-            yield None
+            if self.progress.batch == 0:
+                yield None
             return
         self._epoch_order, size = self._shuffle.get_state(), self.spec.batch_size
         order = torch.randperm(self._design.count, generator=self._shuffle)
@@ -215,9 +179,7 @@ class Fit:
         if index is None and spec.tolerance and self._is_flat():
             now.done = True
             return
-        if spec.accelerated:
-            self._accelerate()
-        self.optimizer.step()
+        self.updates.step()
         now.updates += 1
         now.batch += 1
         # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
@@ -239,22 +201,6 @@ class Fit:
         found = distance(self._design, self.theta, self.spec.weight_decay)
         now.flat /= 10
         return found.converged if found else gradient <= _FLAT_WIDE
-
-    def _accelerate(self) -> None:
-        """Set Nesterov's momentum for the next update: it grows, and is dropped when it points
-        uphill (O'Donoghue and Candès 2015, Adaptive restart for accelerated gradient schemes)."""
-        now, slope = self.progress, 0.0
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                buffer = self.optimizer.state[parameter].get("momentum_buffer")
-                if buffer is not None and parameter.grad is not None:
-                    slope += float(torch.dot(buffer.flatten(), parameter.grad.flatten()))
-        if slope < 0:
-            now.since_restart = 0
-            self.optimizer.state.clear()
-        now.since_restart += 1
-        for group in self.optimizer.param_groups:
-            group["momentum"] = now.since_restart / (now.since_restart + 3)
 
     def _diverged(self) -> TrainError:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at

@@ -83,8 +83,8 @@ def test_sample_is_spread_evenly_and_stays_small(shape, rows):
 def test_checkpoint_holds_what_continuing_needs(whole):
     saved = torch.load(whole.folder / checkpoint.CHECKPOINT, weights_only=True)
     training = saved["training"]
-    assert training["optimizer"]["state"][0]["momentum_buffer"].shape == (1, 30)
-    assert training["optimizer"]["param_groups"][0]["lr"] == 0.5
+    assert training["updates"]["momentum_buffer"].shape == (31,)
+    assert training["theta"].shape == (31,)
     generator = torch.Generator()
     generator.set_state(training["order"])
     assert generator.initial_seed() == 1

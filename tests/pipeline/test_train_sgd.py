@@ -10,7 +10,7 @@ from train.design import Compiled, Eager, Rows, design
 from train.errors import TrainError
 from train.model import build
 from train.recipe import Optimizer
-from train.sgd import Fit, make_optimizer, pick_device
+from train.sgd import Fit, pick_device
 
 SPECS = {
     "full batch": Optimizer(lr=0.7, epochs=60),
@@ -52,8 +52,6 @@ def test_weight_decay_acts_on_the_weight_and_never_on_the_bias(run_fit, flat):
     model = build(2, {"weight": [[2.0, -4.0]], "bias": [0.0]}, 0).double()
     run_fit(model, Optimizer(lr=0.5, epochs=1, weight_decay=0.5), rows)
     assert flat(model).tolist() == [1.5, -3.0, 0.0]
-    groups = make_optimizer(model, Optimizer(lr=1.0, weight_decay=0.5)).param_groups
-    assert [(g["weight_decay"], g["params"][0].shape) for g in groups] == [(0.5, (1, 2)), (0, (1,))]
 
 
 def test_records_hold_the_weights_that_enter_their_epoch(random_rows, flat):
