@@ -57,6 +57,6 @@ def random_run(
         sample=checkpoint.sample_rows(features),
         card=card,
         metrics={},
-        resume={},
+        training={},
     )
     return folder

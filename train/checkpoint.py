@@ -65,9 +65,9 @@ def write(
     sample: npt.NDArray[np.float32],
     card: ModelCard,
     metrics: Mapping[str, Metrics],
-    resume: Mapping[str, Any],
+    training: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `resume` is what continuing the run would need."""
+    """Write checkpoint.pt and metrics.json; `training` is the state in which it ended."""
     buffer = io.BytesIO()
     torch.save(
         {
@@ -81,7 +81,7 @@ def write(
                 "mean": torch.from_numpy(trained.scaling.mean),
                 "scale": torch.from_numpy(trained.scaling.scale),
             },
-            **resume,
+            "training": training,
         },
         buffer,
     )

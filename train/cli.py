@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,9 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
     help="Run folder to write.  [default: runs/NAME, after the recipe or the data]",
 )
 @click.option("--force", is_flag=True, help="Replace the run folder if it exists.")
+@click.option(
+    "--resume", is_flag=True, help="Go on where the same training was interrupted, if it was."
+)
 @click.option(
     "--set",
     "assignments",
@@ -80,12 +83,19 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Where to train.",
 )
-@_setting("--log-every", key="log.every", type=int, help="Epochs between two lines.")  # fmt: skip
+@_setting("--log-every", key="log.every", type=int, help="Epochs between two lines.")
+@_setting(
+    "--checkpoint-every",
+    key="log.checkpoint_every",
+    type=int,
+    help="Updates between two checkpoints.",
+)
 def main(
     data: str | None,
     recipe_file: Path | None,
     out: Path | None,
     force: bool,
+    resume: bool,
     assignments: tuple[str, ...],
     **settings: Any,
 ) -> None:
@@ -104,10 +114,11 @@ def main(
         out = out or Path("runs") / name
         from train.run import train
 
-        result = train(recipe, out, force=force, watch=_Progress(recipe), say=_say)
+        result = train(recipe, out, force=force, resume=resume, watch=_Progress(recipe), say=_say)
         from train.metrics import report
     except ServeError as reason:
-        raise click.ClickException(str(reason)) from None
+        click.ClickException(str(reason)).show()
+        sys.exit(getattr(reason, "exit_code", 1))
     _say(f"\n{report(result.metrics)}\n\nrun: {out}")
 
 
@@ -160,8 +171,11 @@ class _Progress:
     def __init__(self, recipe: Recipe) -> None:
         self._epochs = recipe.optimizer.epochs
 
-    def __call__(self, records: Iterable[Any]) -> Iterator[Any]:
-        bar = tqdm(records, total=self._epochs, unit="epoch", disable=None, leave=False)
+    def __call__(self, records: Any) -> Iterator[Any]:
+        done = records.progress.epoch
+        bar = tqdm(
+            records, initial=done, total=self._epochs, unit="epoch", disable=None, leave=False
+        )
         for record in bar:
             if record is not None:
                 line = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -126,21 +127,15 @@ class Compiled(_Resident):
         add: Any = kernels.gradient_sums if index is None else kernels.picked_gradient_sums
         picked = () if index is None else (index.numpy(),)
         count = self.count if index is None else len(index)
-        given: tuple[Any, ...] = (
-            kernels.KINDS[loss],
-            *self._data,
-            *picked,
-            theta.numpy(),
-            self._step,
-        )
+        work = partial(add, kernels.KINDS[loss], *self._data, *picked, theta.numpy(), self._step)
         blocks = -(-count // self._step)
         threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
         cuts = [blocks * i // threads for i in range(threads + 1)]
         pending = [
-            self._helpers.submit(add, *given, cuts[i], cuts[i + 1], self._sums, *self._scratch[i])
+            self._helpers.submit(work, cuts[i], cuts[i + 1], self._sums, *self._scratch[i])
             for i in range(1, threads)
         ]
-        add(*given, 0, cuts[1], self._sums, *self._scratch[0])
+        work(0, cuts[1], self._sums, *self._scratch[0])
         for part in pending:
             part.result()
         kernels.mean(self._sums[:blocks], count, out.numpy())

@@ -15,5 +15,13 @@ class TrainError(ServeError, RuntimeError):
     """Training could not be done: no such device, or the cost left the finite numbers."""
 
 
+class StoppedError(ServeError, RuntimeError):
+    """A signal ended the training; its checkpoint is written."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class RunError(ServeError, ValueError):
     """A run folder is missing, truncated, altered, or of an unknown version."""

@@ -122,6 +122,9 @@ class Log:
 
     every: int = 100
     """Epochs between two rows of history.csv."""
+    checkpoint_every: int = 0
+    """Updates between two checkpoints, from which --resume goes on; 0: only when a signal ends the
+    training."""
 
 
 _SECTIONS: dict[str, type] = {"data": Data, "model": Model, "optimizer": Optimizer, "log": Log}
@@ -196,6 +199,7 @@ _RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
     ),
     "optimizer.device": ((str,), lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "log.every": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
+    "log.checkpoint_every": ((int,), lambda v: v >= 0, "a whole number, 0 for never"),
 }
 
 

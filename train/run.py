@@ -3,7 +3,7 @@
 import csv
 import math
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from serve_runtime.atomic import new_folder
 from serve_runtime.card import ModelCard
+from serve_runtime.errors import OutputError
 from train import checkpoint
 from train.affine import Trained
 from train.convergence import verdict
@@ -23,6 +24,7 @@ from train.errors import DataError, TrainError
 from train.metrics import Metrics, evaluate
 from train.model import build, parameters, set_parameters
 from train.recipe import Optimizer, Recipe
+from train.resume import Checkpoints, path_of
 from train.scaling import Scaling
 from train.sgd import Fit, Record, pick_device
 from train.table import Table, load, load_holdout, split
@@ -30,7 +32,7 @@ from train.table import Table, load, load_holdout, split
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
 VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
 
-Watch = Callable[[Iterable[Record | None]], Iterator[Record | None]]
+Watch = Callable[[Fit], Iterable[Record | None]]
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,22 @@ def train(
     out: Path,
     *,
     force: bool = False,
-    watch: Watch = iter,
+    resume: bool = False,
+    watch: Watch = lambda fit: fit,
     say: Callable[[str], None] = lambda text: None,
 ) -> Result:
     """Train as `recipe` says and leave the run folder `out`; nothing appears unless it succeeds.
 
-    `watch` passes on what `sgd.fit` yields, and may show it; `say` takes what a person should
-    know. Raises ServeError's subclasses.
+    What appears beside it is the checkpoint of a training that was ended by a signal, or killed,
+    from which another call with `resume` goes on. `watch` passes on what a `Fit` gives, and may
+    show it; `say` takes what a person should know. Raises ServeError's subclasses.
     """
     device = pick_device(recipe.optimizer.device)
+    if not (resume or force) and (there := path_of(out)).exists():
+        raise OutputError(
+            f"{there} is the checkpoint of a training that was interrupted: go on with --resume, "
+            "or start anew with --force"
+        )
     with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
         table, holdout = _tables(recipe)
         scaling, constant = _scaling(recipe, table, say)
@@ -77,7 +86,21 @@ def train(
             shuffle=torch.Generator().manual_seed(recipe.model.seed),
             validation=design(_rows(holdout, scaling, device, "hold-out")) if holdout else None,
         )
-        _write_history(folder / checkpoint.HISTORY, watch(fit), holdout is not None)
+        parts = {"training rows": table, "hold-out rows": holdout}
+        digests = {name: part.digest() for name, part in parts.items() if part}
+        checkpoints = Checkpoints(recipe, out, digests, say)
+        if resume and checkpoints.load(fit):
+            say(f"going on after update {fit.progress.updates:,}")
+        elif resume:
+            say(f"no checkpoint at {checkpoints.path}: starting at the beginning")
+        try:
+            with checkpoints.kept(fit):
+                for _ in watch(fit):
+                    pass
+        except TrainError:  # it would fail again
+            checkpoints.remove()
+            raise
+        _write_history(folder / checkpoint.HISTORY, fit.records, holdout is not None)
 
         _judge(fit, rows, say)
         trained = _trained(model.cpu(), scaling)
@@ -86,7 +109,7 @@ def train(
         if holdout:
             metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss, part="hold-out")
         _warn_if_worse_than_guessing(table, metrics["training"], say)
-        card = _card(recipe, table, holdout, trained, metrics)
+        card = _card(recipe, table, holdout, trained, metrics, digests["training rows"])
         checkpoint.write(
             folder,
             model=served,
@@ -94,9 +117,10 @@ def train(
             sample=checkpoint.sample_rows(*(t.features for t in (table, holdout) if t)),
             card=card,
             metrics=metrics,
-            resume={"training": _on_cpu(fit.state_dict())},
+            training=_on_cpu(fit.state_dict()),
         )
         (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    checkpoints.remove()
     return Result(metrics, constant, card)
 
 
@@ -159,14 +183,13 @@ def _rows(table: Table, scaling: Scaling, device: torch.device, part: str) -> Ro
     return Rows(torch.from_numpy(features).to(device), torch.from_numpy(table.labels).to(device))
 
 
-def _write_history(path: Path, records: Iterable[Record | None], validation: bool) -> None:
+def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:
     columns = HISTORY_COLUMNS + (VALIDATION_COLUMNS if validation else ())
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for record in records:
-            if record is not None:
-                writer.writerow([getattr(record, column) for column in columns])
+            writer.writerow([getattr(record, column) for column in columns])
 
 
 def _trained(model: nn.Sequential, scaling: Scaling) -> Trained:
@@ -207,10 +230,11 @@ def _card(
     holdout: Table | None,
     trained: Trained,
     metrics: dict[str, Metrics],
+    digest: str,
 ) -> ModelCard:
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
-        "data_sha256": table.digest(),
+        "data_sha256": digest,
         "rows": table.rows,
         "holdout_rows": holdout.rows if holdout else 0,
         "metrics": metrics,

@@ -66,7 +66,7 @@ class Fit:
     the training is over: after `spec.epochs` epochs, or, where the recipe says so, at a gradient
     of at most `spec.tolerance`, or after `spec.patience` epochs without a lower validation cost,
     whose weights `model` then has. `shuffle` (on the CPU) orders the rows of mini-batches.
-    `updated` is called after each update. Iterating raises TrainError as soon as an update makes
+    After each update `updated` is called. Iterating raises TrainError as soon as an update makes
     cost or weights non-finite.
     """
 
@@ -79,11 +79,13 @@ class Fit:
         every: int,
         shuffle: torch.Generator,
         validation: Design | None = None,
-        updated: Callable[[], object] = lambda: None,
     ) -> None:
         self.model, self.spec, self.progress = model, spec, Progress()
         self._design, self._every, self._shuffle = design, every, shuffle
-        self._validation, self._updated = validation, updated
+        self._validation = validation
+        self.updated: Callable[[], object] = lambda: None
+        self.records: list[Record] = []
+        """Those of this training so far, before it was resumed too."""
         self._in_batches = spec.in_batches(design.count)
         self.theta, self._gradient = joined(model)
         self.updates = Updates(self.theta, self._gradient, spec)
@@ -104,6 +106,8 @@ class Fit:
                 record = self._enter_epoch()
                 if self.progress.done:
                     break
+                if record:
+                    self.records.append(record)
                 yield record
             for index in self._batches():
                 self._update(index)
@@ -123,6 +127,7 @@ class Fit:
             "progress": asdict(self.progress),
             "updates": self.updates.state_dict(),
             "order": self._epoch_order,
+            "records": [asdict(record) for record in self.records],
         }
 
     @torch.no_grad()
@@ -134,6 +139,7 @@ class Fit:
         self.updates.load_state_dict(state["updates"])
         self._epoch_order = state["order"]
         self._shuffle.set_state(self._epoch_order)
+        self.records = [Record(**record) for record in state["records"]]
 
     def _enter_epoch(self) -> Record | None:
         """Look whether to stop; a Record where one is due."""
@@ -188,7 +194,7 @@ class Fit:
             cost, _ = measure(self._design, spec.loss, self.theta)
             if not (math.isfinite(cost) and self.theta.isfinite().all()):
                 raise self._diverged()
-        self._updated()
+        self.updated()
 
     def _is_flat(self) -> bool:
         """Whether the full gradient is as small as the recipe asks for."""

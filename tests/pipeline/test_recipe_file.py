@@ -35,6 +35,7 @@ weight_decay = 1e-4
 device = "cpu"
 [log]
 every = 2
+checkpoint_every = 50
 """
 
 
@@ -182,6 +183,7 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
         ),
         ("optimizer.weight_decay", ["-1e-9", "inf", "nan", "1e39"], "a number, 0 or more"),
         ("optimizer.device", ["'gpu'", "0"], "auto, cpu or cuda"),
+        ("log.checkpoint_every", ["-1", "2.5"], "a whole number, 0 for never"),
         ("log.every", ["0", "-5", "0.5"], "a whole number, 1 or more"),
     ],
 )
