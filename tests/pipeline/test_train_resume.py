@@ -187,7 +187,8 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path, monkeypat
     )
     warnings = [text for text in said if text.startswith("warning: no checkpoint")]
     assert warnings == [
-        f"warning: no checkpoint at update {n}: cannot write {path}: No space left on device; the last one stays"
+        f"warning: no checkpoint at update {n}: cannot write {path}: No space left on device; "
+        "the last one stays"
         for n in (20, 30)
     ]
     assert kept[said.index(warnings[0])]
