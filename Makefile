@@ -10,7 +10,7 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help setup run test lint train export verify prove-sigmoid parity-matrix docs score wheel \
-	examples bench clean
+	examples bench bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
 
 bench: .bench/ready ## [ARGS=]: time it beside others and the machine's limits (about 12 minutes; ARGS=--quick: 1)
 	.bench/bin/python -m benchmarks $(ARGS)
+
+bench-train: .bench/ready ## [ARGS=]: time training beside others and the machine's limits (minutes)
+	.bench/bin/python -m benchmarks.training $(ARGS)
 
 wheel: ## build the runtime's wheel into dist/; needs Python alone
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,13 +1,6 @@
-"""The command: asks questions, prints the answers, keeps the page of results."""
+"""The command of the benchmarks of serving: `make bench`."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import click
 
 from benchmarks import (
     batches,
@@ -19,26 +12,26 @@ from benchmarks import (
     methods,
     million,
     one_row,
-    page,
     reload,
     sizes,
     soak,
 )
-from benchmarks.answers import Answer, targets_on
-from benchmarks.workshop import FULL, QUICK, Scale, Workshop
+from benchmarks.asking import Question, Questions
 
-PAGE = Path(__file__).with_name("results.md")
+_INTRODUCTION = """\
+# Benchmarks
 
+`make bench` makes this page, `make bench ARGS="--only NAME"` one section of it again.
 
-@dataclass(frozen=True)
-class Question:
-    """A section of the page."""
+Everything compared is timed in one process, in rounds: each round times every contender once, in
+a new order, after the threads of the one before have come to rest. A time is the median over the
+rounds, a ratio the median of the ratios within each round. Every contender takes a numpy array
+(or the table that its line names) and answers a numpy array; all have the same weights. Ratios
+are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster than ours. In a target,
+"A to B" is the time of A over the time of B.
+"""
 
-    title: str
-    answer: Callable[[Workshop], Answer]
-
-
-QUESTIONS: Mapping[str, Question] = {
+_QUESTIONS = {
     "one-row": Question("What does one row cost?", one_row.answer),
     "batches": Question("And a batch, from 1 row to 10 million?", batches.answer),
     "methods": Question("And the other methods?", methods.answer),
@@ -53,45 +46,6 @@ QUESTIONS: Mapping[str, Question] = {
     "soak": Question("Does memory grow with the calls?", soak.answer),
 }
 
-_TARGETS, _MACHINE = "targets", "machine"
-_TITLES = {
-    _TARGETS: "Targets",
-    _MACHINE: "The machine",
-    **{name: question.title for name, question in QUESTIONS.items()},
-}
+SERVING = Questions(Path(__file__).with_name("results.md"), _INTRODUCTION, _QUESTIONS)
 
-
-def ask(names: tuple[str, ...], scale: Scale, results: Path) -> None:
-    """Answer the questions `names`, print each answer, and put it into the page `results`."""
-    text = results.read_text(encoding="utf-8") if results.exists() else page.new(_TITLES)
-    with TemporaryDirectory() as folder:
-        shop = Workshop(Path(folder), scale, results.with_suffix(".svg"))
-        for name in names:
-            start = time.perf_counter()
-            click.secho(f"\n{QUESTIONS[name].title}\n", bold=True)
-            answer = QUESTIONS[name].answer(shop)
-            made = f"Asked on {date.today().isoformat()}, for {time.perf_counter() - start:.0f} s."
-            click.echo(f"{answer.text()}\n\n{made}")
-            others = page.replace(text, _TARGETS, "")
-            text = page.replace(others, name, f"{answer.markdown()}\n\n{made}")
-            text = page.replace(text, _TARGETS, targets_on(text).markdown())
-            text = page.replace(text, _MACHINE, page.machine())
-            results.write_text(text, encoding="utf-8")
-
-
-@click.command()
-@click.option("--only", multiple=True, type=click.Choice(list(QUESTIONS)), help="These questions.")
-@click.option("--quick", is_flag=True, help="About a minute, less exact; leaves results.md alone.")
-@click.option(
-    "--results",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The page of results, made where it is not there; its picture lies beside it.",
-)
-def main(only: tuple[str, ...], quick: bool, results: Path | None) -> None:
-    """Time serve_runtime beside others and beside what the machine can do."""
-    names = only or tuple(QUESTIONS)
-    if quick and results is None:
-        with TemporaryDirectory() as folder:
-            ask(names, QUICK, Path(folder) / PAGE.name)
-    else:
-        ask(names, QUICK if quick else FULL, results or PAGE)
+main = SERVING.command("Time serve_runtime beside others and beside what the machine can do.")

@@ -10,30 +10,17 @@ from pathlib import Path
 import click
 
 _LIBRARIES = (
-    "numpy", "onnxruntime", "pyarrow", "torch", "onnxscript", "scikit-learn", "skl2onnx", "pandas",
+    "numpy", "onnxruntime", "pyarrow", "torch", "numba", "onnxscript", "scikit-learn", "skl2onnx", "pandas",
     "polars",
 )  # fmt: skip
 
-_INTRODUCTION = """\
-# Benchmarks
 
-`make bench` makes this page, `make bench ARGS="--only NAME"` one section of it again.
-
-Everything compared is timed in one process, in rounds: each round times every contender once, in
-a new order, after the threads of the one before have come to rest. A time is the median over the
-rounds, a ratio the median of the ratios within each round. Every contender takes a numpy array
-(or the table that its line names) and answers a numpy array; all have the same weights. Ratios
-are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster than ours. In a target,
-"A to B" is the time of A over the time of B.
-"""
-
-
-def new(titles: Mapping[str, str]) -> str:
+def new(introduction: str, titles: Mapping[str, str]) -> str:
     """An empty page with a section for each name, under its title."""
     sections = (
         f"## {title}\n\n<!-- figures: {name} -->\n<!-- end -->\n" for name, title in titles.items()
     )
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([introduction, *sections])
 
 
 def replace(page: str, name: str, content: str) -> str:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks import page
 from benchmarks.answers import Answer, Target, at_least, at_most, targets_on, times
-from benchmarks.cli import QUESTIONS, ask, main
+from benchmarks.cli import SERVING, main
 from benchmarks.processes import python
 from benchmarks.timing import Times, race
 from benchmarks.workshop import Scale
@@ -37,7 +37,7 @@ SCALE = Scale(
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench") / "results.md"
-    ask(tuple(QUESTIONS), SCALE, path)
+    SERVING.ask(tuple(SERVING.by_name), SCALE, path)
     return path
 
 
@@ -47,7 +47,7 @@ def section(text: str, name: str) -> str:
     return found[1].split("<!-- end -->")[0]
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", SERVING.by_name)
 def test_every_question_has_a_table_of_figures(results: Path, name: str) -> None:
     lines = section(results.read_text(), name).splitlines()
     assert any(line.startswith("| --- | --:") for line in lines)
@@ -62,7 +62,7 @@ def test_every_target_of_a_question_is_listed_once_at_the_top(results: Path) -> 
     listed = section(text, "targets").splitlines()[2:]
     answered = [
         line
-        for name in QUESTIONS
+        for name in SERVING.by_name
         for line in section(text, name).splitlines()
         if line.endswith(("| met |", "| missed |"))
     ]
@@ -88,17 +88,17 @@ def test_one_question_asked_again_leaves_the_others_as_they_are(
 ) -> None:
     copy = tmp_path / "results.md"
     copy.write_text(results.read_text().replace("Asked on ", "Asked long ago, "))
-    ask(("methods",), SCALE, copy)
+    SERVING.ask(("methods",), SCALE, copy)
     text = copy.read_text()
     assert "Asked on " in section(text, "methods")
-    for name in QUESTIONS.keys() - {"methods"}:
+    for name in SERVING.by_name.keys() - {"methods"}:
         assert "Asked long ago, " in section(text, name)
     assert section(text, "targets") == section(results.read_text(), "targets")
 
 
 def test_a_page_without_a_section_is_refused(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match=r"has 0 sections 'x'; required: one"):
-        page.replace(page.new({"y": "Why?"}), "x", "new")
+        page.replace(page.new("# Page", {"y": "Why?"}), "x", "new")
 
 
 def test_the_command_refuses_a_question_that_it_does_not_know() -> None:

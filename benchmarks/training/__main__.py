@@ -1,0 +1,4 @@
+from benchmarks.training.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""An epoch over all rows: beside the plain loop, and beside reading the features."""
+
+from functools import partial
+
+import torch
+
+from benchmarks.answers import Answer, Target, at_least, at_most, digits, many, milli, times
+from benchmarks.timing import Call, Times, race, threads_of_peers
+from benchmarks.training.problems import THREADS, autograd, problem, resident, train
+from benchmarks.workshop import Workshop
+from export.report import Table
+from train.design import Eager
+from train.recipe import Optimizer
+
+OURS, LOOP, PRODUCTS, READ = (
+    "train",
+    "autograd and torch.optim.SGD",
+    "the same gradient by two products of torch",
+    "one read (torch.sum)",
+)
+
+
+def answer(shop: Workshop) -> Answer:
+    """At sizes from six rows to a million."""
+    large = (shop.scale.rows, 30)
+    sizes = ((6, 2), (1000, 30), (100_000, 30), large, (shop.scale.rows // 5, 200))
+    tables: list[Table] = []
+    targets: list[Target] = []
+    with threads_of_peers(THREADS):
+        for rows, width in sizes:
+            found, epochs = _timed(shop, rows, width)
+            tables.append(_table(found, rows, width, epochs))
+            title = f"{rows:,} × {width}, full batch"
+            if (rows, width) == (6, 2):
+                targets.append(at_least(f"{title}: {LOOP} to train", found.ratio(LOOP, OURS), 3.5))
+            if (rows, width) == large:
+                targets.append(at_least(f"{title}: {LOOP} to train", found.ratio(LOOP, OURS), 4))
+                share = found.ratio(OURS, READ) / 2
+                targets.append(at_most(f"{title}: train to two reads", share, 1.25))
+    return Answer(
+        [
+            f"Whole epochs of full batches, {THREADS} threads: gradient, update, and for train the "
+            "check that cost and weights are finite. Starting up is left out: each figure is that "
+            "of many epochs at once, over their number.",
+            *tables,
+        ],
+        targets,
+    )
+
+
+def _timed(shop: Workshop, rows: int, width: int) -> tuple[Times, int]:
+    epochs = max(20, min(2000, 20_000_000 // (rows * width)))
+    data, spec = problem(rows, width), Optimizer(lr=0.1, epochs=epochs)
+    features, labels = torch.from_numpy(data.features), torch.from_numpy(data.labels)[:, None]
+    ours = resident(data.rows(), spec)
+    calls: dict[str, Call] = {
+        OURS: partial(train, ours, spec),
+        LOOP: partial(autograd, features, labels, epochs),
+        PRODUCTS: partial(train, Eager(data.rows()), spec),
+        READ: lambda: [features.sum() for _ in range(epochs)],
+    }
+    return race(calls, seconds=2 * shop.scale.seconds, rounds=shop.scale.rounds), epochs
+
+
+def _table(found: Times, rows: int, width: int, epochs: int) -> Table:
+    heading = (f"{rows:,} × {width}, {many(found.rounds, 'round')}", "ms an epoch", "ns a row",
+               "to one read", "to train")  # fmt: skip
+    lines = [
+        (
+            name,
+            milli(found.median(name) / epochs),
+            digits(found.median(name) / epochs / rows * 1e9),
+            f"{found.ratio(name, READ):.2f}×",
+            "" if name == OURS else times(found.ratio(name, OURS)),
+        )
+        for name in found.seconds
+    ]
+    return Table(heading, lines)
