@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 _LIBRARIES = (
-    "numpy", "onnxruntime", "pyarrow", "torch", "numba", "onnxscript", "scikit-learn", "skl2onnx", "pandas",
+    "numpy", "onnxruntime", "pyarrow", "torch", "numba", "onnxscript", "scikit-learn", "skl2onnx",
+    "pandas",
     "polars",
 )  # fmt: skip
 

@@ -6,15 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.design import Design
+from train.curvature import MOST_FEATURES, penalty, second_moments
+from train.design import Design, Rows
 from train.gradients import logits
 
-_MOST_FEATURES = 1000
-"""With more, a matrix of second derivatives would cost more than the training."""
 _MOST_VALUES = 1 << 20
 """Features times rows, for a linear programme."""
-_FLAT = 1e-12
-"""Curvature that float64 cannot tell from none, as a share of the largest."""
+_FLAT = 1e-6
+"""Curvature that float32 cannot tell from none, as a share of the largest."""
 _CONVERGED = 5e-5
 """A change that leaves four significant digits."""
 _SMALL = 1e-3
@@ -23,7 +22,7 @@ _SMALL = 1e-3
 
 @dataclass(frozen=True)
 class Distance:
-    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
+    """From the minimum of the mean cross-entropy plus penalty, by Newton's step."""
 
     gradient: float
     """The largest component of the gradient."""
@@ -46,18 +45,19 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
     Directions without curvature do not count: along them, such as that of a feature that repeats
     others, the cost is the same.
     """
-    width = len(theta)
-    if width > _MOST_FEATURES + 1:
+    if len(theta) > MOST_FEATURES + 1:
         return None
-    theta = theta.double()
-    penalty = torch.full_like(theta, weight_decay)
-    penalty[-1] = 0
-    gradient, hessian = penalty * theta, torch.diag(penalty)
-    for rows in data.blocks():
-        x = torch.cat([rows.features.double(), rows.labels.new_ones(1, len(rows.labels)).double()])
-        p = logits(x[:-1], theta).sigmoid()
-        gradient += x @ (p - rows.labels) / data.count
-        hessian += (x * (p * (1 - p) / data.count)) @ x.T
+    theta = theta.to(data.largest.dtype)
+    slope = torch.empty_like(theta)
+    data.gradient("bce", theta, None, slope)
+    penalties = penalty(theta, weight_decay).double()
+    gradient = slope.double() + penalties * theta
+
+    def weigh(rows: Rows) -> Tensor:
+        p = logits(rows.features, theta).sigmoid()
+        return p * (1 - p)
+
+    hessian = second_moments(data, weigh) + torch.diag(penalties)
     curvature, directions = torch.linalg.eigh(hessian)
     inverse = torch.where(curvature > _FLAT * curvature[-1], 1 / curvature, 0)
     step = directions @ (inverse * (directions.T @ gradient))

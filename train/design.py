@@ -14,8 +14,9 @@ from train.gradients import LOSSES, logits
 
 _BLOCKS_A_THREAD = 4
 """Fewer are done before a helper has begun."""
-_BLOCK_VALUES = 1 << 22
-"""Of a block for other things than gradients: 16 MiB."""
+_BLOCK_VALUES = 1 << 19
+"""Of a block for other things than gradients. What is computed from 2 MiB finds room that was used
+before; fresh memory costs more than the computation."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class _Resident:
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.count = rows, len(rows.labels)
-        self.largest = torch.cat([rows.features.abs().amax(1), rows.labels.new_ones(1)])
+        ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
+        self.largest = torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
 
     def blocks(self) -> Iterator[Rows]:
         """See Design."""

@@ -18,12 +18,12 @@ from serve_runtime.errors import OutputError
 from train import checkpoint
 from train.affine import Trained
 from train.convergence import verdict
-from train.curvature import step_length
+from train.curvature import automatic
 from train.design import Design, Rows, design
 from train.errors import DataError, TrainError
 from train.metrics import Metrics, evaluate
 from train.model import build, parameters, set_parameters
-from train.recipe import Optimizer, Recipe
+from train.recipe import Recipe
 from train.resume import Checkpoints, path_of
 from train.scaling import Scaling
 from train.sgd import Fit, Record, pick_device
@@ -78,10 +78,14 @@ def train(
             _rows(table, scaling, device, "training"),
             batches=recipe.optimizer.in_batches(table.rows),
         )
+        spec, metric = automatic(rows, recipe.optimizer)
+        if recipe.optimizer.lr == "auto" and metric is None:
+            say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
         fit = Fit(
             model,
-            _resolved(recipe.optimizer, rows, say),
+            spec,
             rows,
+            metric=metric,
             every=recipe.log.every,
             shuffle=torch.Generator().manual_seed(recipe.model.seed),
             validation=design(_rows(holdout, scaling, device, "hold-out")) if holdout else None,
@@ -122,14 +126,6 @@ def train(
         (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     checkpoints.remove()
     return Result(metrics, constant, card)
-
-
-def _resolved(spec: Optimizer, rows: Design, say: Callable[[str], None]) -> Optimizer:
-    if not isinstance(spec.lr, str):
-        return spec.resolved(spec.lr)
-    lr = step_length(rows, spec.loss, spec.weight_decay, spec.batch_size)
-    say(f"lr {lr:.4g}, as long as the curvature of the cost allows")
-    return spec.resolved(lr)
 
 
 def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from train.convergence import distance
+from train.curvature import penalty
 from train.design import Design, measure, squared_norms
 from train.errors import TrainError
 from train.gradients import LOSSES
@@ -67,7 +68,7 @@ class Fit:
     of at most `spec.tolerance`, or after `spec.patience` epochs without a lower validation cost,
     whose weights `model` then has. `shuffle` (on the CPU) orders the rows of mini-batches.
     After each update `updated` is called. Iterating raises TrainError as soon as an update makes
-    cost or weights non-finite.
+    cost or weights non-finite. `metric` is that of `Updates`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Fit:
         every: int,
         shuffle: torch.Generator,
         validation: Design | None = None,
+        metric: Tensor | None = None,
     ) -> None:
         self.model, self.spec, self.progress = model, spec, Progress()
         self._design, self._every, self._shuffle = design, every, shuffle
@@ -88,12 +90,11 @@ class Fit:
         """Those of this training so far, before it was resumed too."""
         self._in_batches = spec.in_batches(design.count)
         self.theta, self._gradient = joined(model)
-        self.updates = Updates(self.theta, self._gradient, spec)
+        self.updates = Updates(self.theta, self._gradient, spec, metric)
         self._best = self.theta.clone()
         self._epoch_order = shuffle.get_state()
         """What `shuffle` was before it ordered the rows of this epoch."""
-        self._penalty = torch.full_like(self.theta, spec.weight_decay)
-        self._penalty[-1] = 0
+        self._penalty = penalty(self.theta, spec.weight_decay)
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Record | None]:

@@ -17,11 +17,14 @@ class Updates:
     parameters: several times what the gradient of a small batch takes. Weight decay acts on the
     weights alone. Where `spec.accelerated`, momentum is Nesterov's: it grows, and is dropped when
     it points uphill (O'Donoghue and Candès 2015, Adaptive restart for accelerated gradient
-    schemes).
+    schemes). With a `metric` (d + 1, d + 1), gradients are multiplied by it first.
     """
 
-    def __init__(self, theta: Tensor, gradient: Tensor, spec: Optimizer) -> None:
+    def __init__(
+        self, theta: Tensor, gradient: Tensor, spec: Optimizer, metric: Tensor | None = None
+    ) -> None:
         self._theta, self._gradient, self._accelerated = theta, gradient, spec.accelerated
+        self._metric = metric
         self._decay, self._nesterov = spec.weight_decay, spec.nesterov or spec.accelerated
         self.lr = 0.0
         self.momentum = 0.0 if spec.accelerated else float(spec.momentum or 0)
@@ -36,6 +39,8 @@ class Updates:
             if torch.dot(self._buffer, self._gradient) < 0:
                 self._since_restart = 0
             self.momentum = (self._since_restart + 1) / (self._since_restart + 4)
+        if self._metric is not None:
+            self._gradient.copy_(self._metric @ self._gradient)
         if not self.momentum:
             self._theta.add_(self._gradient, alpha=-self.lr)
             return

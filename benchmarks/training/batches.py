@@ -48,8 +48,8 @@ def answer(shop: Workshop) -> Answer:
                "ns a row", "to train, 256")  # fmt: skip
     return Answer(
         [
-            f"One epoch, every row once; {THREADS} threads where they are used. train and the plain "
-            "loop shuffle; scikit-learn shuffles; Vowpal Wabbit takes rows as they lie, and has "
+            f"One epoch, every row once; {THREADS} threads where they are used. train, the plain "
+            "loop and scikit-learn shuffle; Vowpal Wabbit takes rows as they lie, and has "
             "turned its text into its cache before. Row by row there is an update for each row, "
             "which learns more in an epoch.",
             Table(heading, lines),

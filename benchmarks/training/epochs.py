@@ -49,7 +49,7 @@ def answer(shop: Workshop) -> Answer:
 
 
 def _timed(shop: Workshop, rows: int, width: int) -> tuple[Times, int]:
-    epochs = max(20, min(2000, 20_000_000 // (rows * width)))
+    epochs = max(50, min(2000, 600_000_000 // (rows * width)))
     data, spec = problem(rows, width), Optimizer(lr=0.1, epochs=epochs)
     features, labels = torch.from_numpy(data.features), torch.from_numpy(data.labels)[:, None]
     ours = resident(data.rows(), spec)

@@ -13,7 +13,7 @@ from benchmarks.training.problems import THREADS, Problem, problem, train
 from benchmarks.workshop import WIDTH, Workshop
 from export.report import Table
 from serve_runtime.budgets import Float64
-from train.curvature import step_length
+from train.curvature import automatic
 from train.design import design
 from train.model import build
 from train.recipe import Optimizer
@@ -38,11 +38,11 @@ def answer(shop: Workshop) -> Answer:
     return Answer(
         [
             f"{shop.scale.rows:,} × {WIDTH}, no penalty, {THREADS} threads, standardised data in "
-            f"memory for all: float32 for train, float64 for scikit-learn. Each is given the "
-            f"loosest tolerance (train: the fewest epochs) at which its mean cost is within {GAP:g} "
-            f"of the least, which newton-cholesky finds. Of the correlated features nine tenths "
-            f"are {_FACTORS} shared factors. The last line is what train does by default: it goes on "
-            "until four digits of every weight are right, and proves it.",
+            "memory for all: float32 for train, float64 for scikit-learn. Each is given the "
+            "loosest tolerance (train: the fewest epochs) at which its mean cost is within "
+            f"{GAP:g} of the least, which newton-cholesky finds. Of the correlated features nine "
+            f"tenths are {_FACTORS} shared factors. The last line is what train does by default: it "
+            "goes on until four digits of every weight are right, and proves it.",
             *tables,
         ],
         targets,
@@ -65,8 +65,8 @@ def _race(shop: Workshop, data: Problem, kind: str) -> tuple[Table, Target]:
     rows = data.rows()
 
     def ours(**settings: object) -> torch.Tensor:
-        made, spec = design(rows), Optimizer(**settings)  # type: ignore[arg-type]
-        return train(made, spec.resolved(step_length(made, "bce", 0, 0)))
+        made = design(rows)
+        return train(made, *automatic(made, Optimizer(**settings)))  # type: ignore[arg-type]
 
     calls = {
         OURS: partial(ours, epochs=epochs, tolerance=0),
@@ -102,9 +102,11 @@ def _cost(x: Float64, y: Float64, theta: Float64) -> float:
 def _epochs(data: Problem, near: Callable[[Float64], bool]) -> int:
     """The fewest epochs of train after which `near`, looked for at every fifth part more."""
     made = design(data.rows())
-    spec = Optimizer(epochs=100_000, tolerance=0).resolved(step_length(made, "bce", 0, 0))
-    fit = Fit(build(WIDTH, "zeros", 0), spec, made, every=10**9, shuffle=torch.Generator())
-    look = 5
+    spec, metric = automatic(made, Optimizer(epochs=100_000, tolerance=0))
+    fit = Fit(
+        build(WIDTH, "zeros", 0), spec, made, every=10**9, shuffle=torch.Generator(), metric=metric
+    )
+    look = 1
     for epoch, _ in enumerate(fit):
         if epoch == look:
             if near(fit.theta.double().numpy()):

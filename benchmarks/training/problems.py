@@ -44,10 +44,11 @@ def problem(count: int, width: int, *, factors: int = 0) -> Problem:
     return Problem(x, labels.astype(np.float32))
 
 
-def train(data: Design, spec: Optimizer) -> torch.Tensor:
+def train(data: Design, spec: Optimizer, metric: torch.Tensor | None = None) -> torch.Tensor:
     """Train from zeros; weights and bias (d + 1,)."""
     model = build(len(data.largest) - 1, "zeros", 0)
-    fit = Fit(model, spec, data, every=10**9, shuffle=torch.Generator().manual_seed(0))
+    shuffle = torch.Generator().manual_seed(0)
+    fit = Fit(model, spec, data, every=10**9, shuffle=shuffle, metric=metric)
     for _ in fit:
         pass
     return fit.theta
@@ -65,7 +66,7 @@ def autograd(features: torch.Tensor, labels: torch.Tensor, epochs: int, batch: i
     parts: list[torch.Tensor | slice] = [slice(None)]
     for _ in range(epochs):
         if batch:
-            parts = list(torch.randperm(len(features)).split(batch))
+            parts = list(torch.split(torch.randperm(len(features)), batch))
         for part in parts:
             loss = functional.binary_cross_entropy(model(features[part]), labels[part])
             optimizer.zero_grad()

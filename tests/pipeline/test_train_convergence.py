@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from train.convergence import distance, separable, separates, verdict
-from train.curvature import step_length
+from train.curvature import automatic, step_length
 from train.design import Rows, design
 from train.errors import RecipeError
 from train.model import build
@@ -28,16 +28,16 @@ def sampled(count: int, width: int, seed: int, *, shared: float = 0.0) -> Rows:
 
 
 def trained(rows: Rows, **settings) -> Fit:
-    spec, data = Optimizer(**settings), design(rows)
-    if spec.lr == "auto":
-        lr = step_length(data, spec.loss, spec.weight_decay, spec.batch_size)
-        spec = spec.resolved(lr)
+    spec = Optimizer(**settings)
+    data = design(rows, batches=spec.in_batches(len(rows.labels)))
+    spec, metric = automatic(data, spec)
     fit = Fit(
         build(len(rows.features), "zeros", 0),
         spec,
-        design(rows, batches=spec.in_batches(data.count)),
+        data,
         every=10**9,
         shuffle=torch.Generator().manual_seed(0),
+        metric=metric,
     )
     list(fit)
     return fit
@@ -51,7 +51,7 @@ def test_weights_agree_with_scikit_learns_to_four_digits(shared):
     peer.fit(rows.features.double().T.numpy(), rows.labels.numpy())
     expected = np.append(peer.coef_[0], peer.intercept_)
     assert fit.theta.numpy() == pytest.approx(expected, rel=1e-4)
-    assert fit.progress.updates < 500
+    assert fit.progress.updates < 50, "correlation must not slow it down"
     assert verdict(design(rows), fit.theta, 0, 7).startswith("converged after 7 updates: ")
 
 
@@ -126,6 +126,29 @@ def test_only_errorless_weights_separate():
     assert not separates(data, torch.tensor([0.0, 0.0])), "undecided is not right"
 
 
+@pytest.mark.parametrize(("loss", "curvature"), [("bce", 0.25), ("mse", 0.15412)])
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_gradients_are_multiplied_by_the_inverse_of_the_bound(loss, curvature, decay):
+    rows = sampled(400, 6, seed=4, shared=2.0)
+    x = torch.cat([rows.features, torch.ones(1, 400)]).double()
+    bound = curvature * x @ x.T / 400 + decay * torch.diag(torch.tensor([1.0] * 6 + [0.0]))
+    spec, metric = automatic(design(rows), Optimizer(loss=loss, weight_decay=decay))
+    assert (spec.lr, spec.momentum) == (1.0, "auto")
+    torch.testing.assert_close(metric.double(), torch.linalg.inv(bound), rtol=1e-3, atol=1e-3)
+
+
+def test_wide_models_take_a_step_length_and_come_to_the_same():
+    rows = sampled(2000, 600, seed=6)
+    spec, metric = automatic(design(rows), Optimizer(weight_decay=0.1))
+    assert metric is None
+    assert spec.lr == pytest.approx(step_length(design(rows), "bce", 0.1, 0))
+    fit = trained(rows, weight_decay=0.1)
+    assert fit.progress.updates < 1001, "a gradient of 1e-6 is the end"
+    peer = LogisticRegression(C=1 / (0.1 * 2000), tol=1e-10, max_iter=1000)
+    peer.fit(rows.features.double().T.numpy(), rows.labels.numpy())
+    assert fit.theta[:-1].numpy() == pytest.approx(peer.coef_[0], abs=1e-5)
+
+
 @pytest.mark.parametrize("loss", ["bce", "mse"])
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_the_step_is_the_inverse_of_the_bound(loss, decay):
@@ -156,7 +179,7 @@ def test_mini_batches_with_an_automatic_step_come_near_the_minimum():
 def test_the_momentum_grows_and_is_dropped_when_it_points_uphill():
     rows = sampled(2000, 5, seed=2, shared=3.0)
     data = design(rows)
-    spec = Optimizer().resolved(step_length(data, "bce", 0, 0))
+    spec = Optimizer(tolerance=1e-6).resolved(step_length(data, "bce", 0, 0))
     fit = Fit(build(5, "zeros", 0), spec, data, every=1, shuffle=torch.Generator())
     momenta = [fit.updates.momentum for _ in fit][1:]
     assert momenta[:3] == [1 / 4, 2 / 5, 3 / 6]
