@@ -41,8 +41,8 @@ def answer(shop: Workshop) -> Answer:
             "memory for all: float32 for train, float64 for scikit-learn. Each is given the "
             "loosest tolerance (train: the fewest epochs) at which its mean cost is within "
             f"{GAP:g} of the least, which newton-cholesky finds. Of the correlated features nine "
-            f"tenths are {_FACTORS} shared factors. The last line is what train does by default: it "
-            "goes on until four digits of every weight are right, and proves it.",
+            f"tenths are {_FACTORS} shared factors. The last line is what train does by default: "
+            "it goes on until four digits of every weight are right, and proves it.",
             *tables,
         ],
         targets,
