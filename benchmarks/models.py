@@ -9,7 +9,7 @@ from serve_runtime.card import ModelCard
 from train import checkpoint
 from train.affine import Trained
 from train.model import build, set_parameters
-from train.scaling import Scaling
+from train.scaling import Moments, Scaling
 
 
 def random_run(
@@ -34,7 +34,9 @@ def random_run(
     features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
     if constant:
         features[-1] = offset
-    scaling = Scaling.fit(features) if standardize else Scaling.none(width)
+    moments = Moments(width)
+    moments.add(features)
+    scaling = Scaling.of(moments) if standardize else Scaling.none(width)
     unit = np.ones(width) if standardize else scale
     weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
     trained = Trained(weight, float(np.float32(rng.normal())), scaling)

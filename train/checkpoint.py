@@ -47,14 +47,15 @@ class Run:
     """The weights on standardised features, which `state_dict` holds folded."""
 
 
+def sample_positions(rows: int, width: int) -> npt.NDArray[np.intp]:
+    """Up to 256 of `rows` rows, evenly spaced, fewer where they are wide."""
+    count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
+    return np.linspace(0, rows - 1, count).astype(np.intp)
+
+
 def sample_rows(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Up to 256 rows of each part (d, n), evenly spaced, fewer where they are wide: (k, d)."""
-    samples = []
-    for features in parts:
-        width, rows = features.shape
-        count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
-        samples.append(features[:, np.linspace(0, rows - 1, count).astype(np.intp)].T)
-    return np.concatenate(samples)
+    """Some rows of each part (d, n): (k, d)."""
+    return np.concatenate([part[:, sample_positions(part.shape[1], len(part))].T for part in parts])
 
 
 def write(

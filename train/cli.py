@@ -50,6 +50,7 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
 @_setting("--features", key="data.features", metavar="COL[,COL…]", help="Columns to learn from.")
 @_setting("--drop", key="data.drop", metavar="COL[,COL…]", help="Columns to leave out.")
 @_setting("--header/--no-header", key="data.header", help="Whether CSV begins with column names.")
+@_setting("--memory", key="data.memory", help="How much may be used, such as 8GB.")
 @_setting("--holdout", key="data.holdout", help="Rows to hold out: a fraction, a file, or 0.")
 @_setting(
     "--init", key="model.init", type=click.Choice(["default", "zeros"]), help="First weights."

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from train import kernels
 from train.gradients import LOSSES, logits
 
+Float32 = npt.NDArray[np.float32]
+
 _BLOCKS_A_THREAD = 4
 """Fewer are done before a helper has begun."""
-_BLOCK_VALUES = 1 << 19
-"""Of a block for other things than gradients. What is computed from 2 MiB finds room that was used
-before; fresh memory costs more than the computation."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,25 @@ class Design(Protocol):
     def blocks(self) -> Iterator[Rows]:
         """All rows, some at a time."""
 
+    def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
+        """Every row once, `size` at a time, in a random order: what `gradient` takes as `index`
+        until the next is asked for."""
+
 
 def design(rows: Rows, *, batches: bool = False) -> Design:
     """The fastest for `rows`: over all of them, or with `batches` over some, picked at random."""
     if rows.features.device.type == "cpu" and rows.features.dtype == torch.float32:
         return Compiled(rows, batches=batches)
     return Eager(rows)
+
+
+def parts(rows: Rows) -> Iterator[Rows]:
+    """`rows` in parts of some 2 MiB: what is computed from those finds room that was used before,
+    and fresh memory costs more than the computation."""
+    step = kernels.part_rows(len(rows.features))
+    for start in range(0, len(rows.labels), step):
+        part = slice(start, start + step)
+        yield Rows(rows.features[:, part], rows.labels[part])
 
 
 def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
@@ -62,8 +76,11 @@ def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
 
 def squared_norms(data: Design) -> tuple[float, float]:
     """Mean and maximum of |x|² over the rows."""
-    squares = [rows.features.double().square().sum(0) for rows in data.blocks()]
-    return sum(float(s.sum()) for s in squares) / data.count, max(float(s.amax()) for s in squares)
+    total = largest = 0.0
+    for rows in data.blocks():
+        squares = rows.features.double().square().sum(0)
+        total, largest = total + float(squares.sum()), max(largest, float(squares.amax()))
+    return total / data.count, largest
 
 
 class _Resident:
@@ -76,10 +93,11 @@ class _Resident:
 
     def blocks(self) -> Iterator[Rows]:
         """See Design."""
-        step = max(1, _BLOCK_VALUES // len(self.rows.features))
-        for start in range(0, self.count, step):
-            part = slice(start, start + step)
-            yield Rows(self.rows.features[:, part], self.rows.labels[part])
+        return parts(self.rows)
+
+    def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
+        """See Design."""
+        return iter(torch.split(torch.randperm(self.count, generator=shuffle), size))
 
 
 class Eager(_Resident):
@@ -103,41 +121,49 @@ class Eager(_Resident):
         out.div_(len(residual))
 
 
-class Compiled(_Resident):
-    """With train.kernels, for float32 on the CPU, in as many threads as torch has.
+class Workers:
+    """As many threads as torch has, each with room for a block of `step` rows."""
 
-    The same bits from any number of threads.
-    """
+    def __init__(self, step: int) -> None:
+        self._step, threads = step, torch.get_num_threads()
+        self._scratch = [kernels.scratch(step) for _ in range(threads)]
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1))  # it starts none until asked
+
+    def sum(self, add: Any, given: tuple[Any, ...], rows: int, sums: Float32) -> Float32:
+        """Have `add` of train.kernels put the sums over each block into `sums`; those it filled."""
+        work, blocks = partial(add, *given, self._step), -(-rows // self._step)
+        threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
+        cuts = [blocks * i // threads for i in range(threads + 1)]
+        pending = [
+            self._helpers.submit(work, cuts[i], cuts[i + 1], sums, *self._scratch[i])
+            for i in range(1, threads)
+        ]
+        work(0, cuts[1], sums, *self._scratch[0])
+        for part in pending:
+            part.result()
+        return sums[:blocks]
+
+
+class Compiled(_Resident):
+    """With train.kernels, for float32 on the CPU: the same bits from any number of threads."""
 
     def __init__(self, rows: Rows, *, batches: bool) -> None:
         width, count = rows.features.shape
         if batches:  # a row that is picked at random is read whole
             rows = Rows(rows.features.t().contiguous().t(), rows.labels)
         super().__init__(rows)
-        self._step = kernels.PICKED_ROWS if batches else kernels.block_rows(width)
+        step = kernels.PICKED_ROWS if batches else kernels.block_rows(width)
         features = rows.features.t() if batches else rows.features
         self._data = features.numpy(), rows.labels.numpy()
         self._all = torch.arange(count) if batches else None
-        self._sums = torch.empty(-(-count // self._step), width + 1).numpy()
-        threads = torch.get_num_threads()
-        self._scratch = [kernels.scratch(self._step) for _ in range(threads)]
-        self._helpers = ThreadPoolExecutor(max(1, threads - 1))  # it starts none until asked
+        self._workers = Workers(step)
+        self._sums = np.empty((-(-count // step), width + 1), np.float32)
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
         """See Design."""
-        index = self._all if index is None else index
+        kind, index = kernels.KINDS[loss], self._all if index is None else index
         add: Any = kernels.gradient_sums if index is None else kernels.picked_gradient_sums
         picked = () if index is None else (index.numpy(),)
         count = self.count if index is None else len(index)
-        work = partial(add, kernels.KINDS[loss], *self._data, *picked, theta.numpy(), self._step)
-        blocks = -(-count // self._step)
-        threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
-        cuts = [blocks * i // threads for i in range(threads + 1)]
-        pending = [
-            self._helpers.submit(work, cuts[i], cuts[i + 1], self._sums, *self._scratch[i])
-            for i in range(1, threads)
-        ]
-        work(0, cuts[1], self._sums, *self._scratch[0])
-        for part in pending:
-            part.result()
-        kernels.mean(self._sums[:blocks], count, out.numpy())
+        given = (kind, *self._data, *picked, theta.numpy())
+        kernels.mean(self._workers.sum(add, given, count, self._sums), count, out.numpy())

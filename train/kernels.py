@@ -39,8 +39,15 @@ _P2, _P1, _P0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.flo
 
 
 def block_rows(width: int) -> int:
-    """Rows of `width` features in a block of `gradient_sums`."""
-    return max(_LEAST_ROWS, min(_MOST_ROWS, _BLOCK_VALUES // max(1, width)))
+    """Rows of `width` features in a block of `gradient_sums`, a multiple of 256."""
+    fitting = _BLOCK_VALUES // max(1, width) // _LEAST_ROWS * _LEAST_ROWS
+    return max(_LEAST_ROWS, min(_MOST_ROWS, fitting))
+
+
+def part_rows(width: int) -> int:
+    """Rows in a part that other things than gradients are computed from, and of which blocks on
+    disk are made: whole blocks of `gradient_sums`, and whole pages of 4096 bytes a feature."""
+    return 4 * block_rows(width)
 
 
 def scratch(rows: int) -> tuple[Any, ...]:

@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from serve_runtime.arrow import pa
 from serve_runtime.card import Label
 from train.errors import DataError
 
@@ -22,6 +24,8 @@ _TEXT_PAIRS = (
     ("fail", "pass"),
 )
 _SHOWN = 8
+_MOST_SPELLINGS = 10_000
+"""Of two labels: with more, they are not labels."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +34,91 @@ class Classes:
 
     labels: tuple[Label, Label]
 
-    def encode(self, values: Sequence[Label | None], source: str) -> npt.NDArray[np.float32]:
-        """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one."""
-        _check(values, source)
-        numbers = not any(isinstance(label, str) for label in self.labels)
-        found = {value: _as_number(value) if numbers else value for value in set(values)}
-        code = {label: float(i) for i, label in enumerate(self.labels)}
+
+class LabelColumn:
+    """Labels as they are read: which there are, and for each row which one it has."""
+
+    def __init__(self) -> None:
+        self._values: dict[Label, int] = {}
+        """Codes by label."""
+        self._codes: list[npt.NDArray[np.int32]] = []
+
+    @classmethod
+    def of(cls, values: Sequence[Label | None], source: str) -> "LabelColumn":
+        """Of labels in memory."""
+        column = cls()
+        column._add_values(values, source, 0)
+        return column
+
+    def __len__(self) -> int:
+        return sum(map(len, self._codes))
+
+    def add(self, values: Any, source: str, first: int) -> None:
+        """Append an Arrow array; it begins at data row `first`, from 0, of the table `source`.
+
+        Raises DataError naming the first row whose label is missing or no scalar.
+        """
+        if pa.types.is_nested(values.type):
+            self._add_values(values.to_pylist(), source, first)
+            return
+        found = values.dictionary_encode(null_encoding="encode")
+        codes = np.asarray(np.from_dlpack(found.indices), np.int32)
+        self._add(found.dictionary.to_pylist(), codes, source, first)
+
+    def _add_values(self, values: Sequence[Any], source: str, first: int) -> None:
+        codes: dict[Any, int] = {}
+        for row, value in enumerate(values):
+            if not isinstance(value, Hashable):
+                raise DataError(f"{source}: {_NO_SCALAR.format(first + row + 1, value)}")
+            codes.setdefault(value, len(codes))
+        rows = np.array([codes[value] for value in values], np.int32)
+        self._add(list(codes), rows, source, first)
+
+    def _add(
+        self, values: Sequence[Any], codes: npt.NDArray[np.int32], source: str, first: int
+    ) -> None:
+        bad = {code: why for code, value in enumerate(values) if (why := _refused(value))}
+        if bad:
+            row = int(np.isin(codes, list(bad)).argmax())
+            code = int(codes[row])
+            raise DataError(f"{source}: {bad[code].format(first + row + 1, values[code])}")
+        ours = [self._values.setdefault(value, len(self._values)) for value in values]
+        if len(self._values) > _MOST_SPELLINGS:
+            self._codes.append(np.array(ours, np.int32)[codes])
+            self.classes(None, source)
+        self._codes.append(np.array(ours, np.int32)[codes] if ours else codes)
+
+    def classes(self, positive: Label | None, source: str) -> Classes:
+        """The two classes; `positive` says which one counts as 1, if the user did.
+
+        Numbers written as text count as numbers. Raises DataError where there are not exactly two,
+        and where their order is not beyond doubt.
+        """
+        canon, counts = _canonical(set(self._values)), Counter[Label]()
+        rows = sum(np.bincount(codes, minlength=len(self._values)) for codes in self._codes)
+        for value, code in self._values.items():
+            counts[canon[value]] += int(np.asarray(rows)[code])
+        return _ordered(counts, positive, source)
+
+    def encode(self, classes: Classes, source: str) -> npt.NDArray[np.float32]:
+        """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one.
+
+        Raises DataError where there is another.
+        """
+        numbers = not any(isinstance(label, str) for label in classes.labels)
+        code = {label: float(i) for i, label in enumerate(classes.labels)}
+        found = {value: _as_number(value) if numbers else value for value in self._values}
         odd = [value for value, label in found.items() if label is None or label not in code]
         if odd:
             raise DataError(
-                f"{source}: labels must be {self.labels[0]!r} or {self.labels[1]!r}; "
+                f"{source}: labels must be {classes.labels[0]!r} or {classes.labels[1]!r}; "
                 f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
             )
-        codes = {value: code[label] for value, label in found.items() if label is not None}
-        return np.array([codes[value] for value in values], np.float32)
+        table = np.array([code[label] for label in found.values() if label is not None], np.float32)
+        return np.concatenate([table[codes] for codes in self._codes])
 
 
-def find_classes(values: Sequence[Label | None], positive: Label | None, source: str) -> Classes:
-    """The two classes in `values`; `positive` says which one counts as 1, if the user did.
-
-    Numbers written as text count as numbers. Raises DataError where a label is missing, where
-    there are not exactly two, and where their order is not beyond doubt.
-    """
-    _check(values, source)
-    canon = _canonical(set(values))
-    counts: Counter[Label] = Counter()
-    for value, rows in Counter(values).items():
-        counts[canon[value]] += rows
+def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Classes:
     if len(counts) != 2:
         shown = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.most_common(_SHOWN))
         more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
@@ -114,14 +176,15 @@ def _as_number(value: Label | None) -> Label | None:
     return int(number) if number.is_integer() else number
 
 
-def _check(values: Sequence[Label | None], source: str) -> None:
-    """Raise DataError naming the first label that is missing or no scalar."""
-    for row, value in enumerate(values):
-        if value is None or value == "" or value != value:
-            raise DataError(f"{source}: data row {row + 1} has no label: drop the row or fill it")
-        too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
-        if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
-            raise DataError(
-                f"{source}: labels must be texts, finite numbers or true and false; "
-                f"data row {row + 1} holds {value!r}"
-            )
+_NO_LABEL = "data row {} has no label: drop the row or fill it"
+_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r}"
+
+
+def _refused(value: Any) -> str | None:
+    """Why `value` cannot be a label, with room for its data row and itself; None where it can."""
+    if value is None or value == "" or value != value:
+        return _NO_LABEL
+    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+    if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+        return _NO_SCALAR
+    return None

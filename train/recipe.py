@@ -1,6 +1,5 @@
 """The recipe of a training run: one TOML file, every key optional but the data."""
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -10,12 +9,7 @@ from typing import Any
 import tomli_w
 
 from train.errors import RecipeError
-
-SCHEDULES = (
-    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LinearLR",
-    "MultiStepLR", "PolynomialLR", "StepLR",
-)  # fmt: skip
-"""Schedulers of torch.optim.lr_scheduler that need nothing but the optimiser."""
+from train.recipe_rules import check
 
 SOURCES = ("file", "points", "simulate", "builtin")
 
@@ -25,7 +19,8 @@ class Data:
     """Where the rows come from and which column is to be predicted."""
 
     file: str | None = None
-    """CSV (.csv, .csv.gz) or Parquet, relative to where the command runs."""
+    """CSV (.csv, .csv.gz) or Parquet, relative to where the command runs; a folder or a glob of
+    them, whose tables have the same columns."""
     points: dict[str, Any] | None = None
     """The rows themselves: {x = [[…], …], y = […]}."""
     simulate: dict[str, float] | None = None
@@ -43,6 +38,9 @@ class Data:
     """The columns to learn from. Default: all but the target."""
     drop: list[str] = field(default_factory=list)
     """Columns to leave out."""
+    memory: str | None = None
+    """How much may be used, such as "8GB"; rows that need more are kept on disk. Default: half of
+    what there is."""
     holdout: float | str = 0.2
     """Rows to keep out of training: a fraction, a file of the same columns, or 0 for none."""
 
@@ -130,79 +128,6 @@ class Log:
 _SECTIONS: dict[str, type] = {"data": Data, "model": Model, "optimizer": Optimizer, "log": Log}
 
 
-def _is_text(path: str) -> bool:
-    """Not empty, and writable into a recipe: a file name that is no UTF-8 has lone surrogates."""
-    return bool(path) and not any("\ud800" <= c <= "\udfff" for c in path)
-
-
-# What a value must be: the types that TOML may give, a check, and how a message says it.
-_number = (int, float)
-_LARGEST = (2 - 2**-23) * 2.0**127
-_MOST_POINTS = 10**8
-_RULES: dict[str, tuple[tuple[type, ...], Any, str]] = {
-    "data.file": ((str,), _is_text, "a path, in UTF-8"),
-    "data.points": ((dict,), lambda v: v.keys() == {"x", "y"}, "{x = [[…], …], y = […]}"),
-    "data.simulate": (
-        (dict,),
-        lambda v: _is_line(v),
-        "{n, low, high, w0, w1}, numbers, a whole n >= 2, low < high, n <= 10⁸",
-    ),
-    "data.builtin": ((str,), bool, "the name of a scikit-learn data set"),
-    "data.target": ((str, int), lambda v: True, "a column's name or position"),
-    "data.positive": ((str, int, float, bool), lambda v: True, "a label"),
-    "data.header": ((bool,), lambda v: True, "true or false"),
-    "data.features": ((list,), lambda v: v and all(isinstance(n, str) for n in v), "column names"),
-    "data.drop": ((list,), lambda v: all(isinstance(n, str) for n in v), "column names"),
-    "data.holdout": (
-        (int, float, str),
-        lambda v: _is_text(v) if isinstance(v, str) else 0 <= v < 1,
-        "a fraction from 0 to less than 1, or a path",
-    ),
-    "model.init": (
-        (str, dict),
-        lambda v: (
-            v in ("default", "zeros") if isinstance(v, str) else v.keys() == {"weight", "bias"}
-        ),
-        "default, zeros, or {weight = [[…]], bias = […]}",
-    ),
-    "model.standardize": ((bool,), lambda v: True, "true or false"),
-    "model.seed": ((int,), lambda v: 0 <= v < 2**32, "a whole number from 0 to 2³² - 1"),
-    "optimizer.loss": ((str,), lambda v: v in ("bce", "mse"), "bce or mse"),
-    "optimizer.lr": (
-        (*_number, str),
-        lambda v: v == "auto" if isinstance(v, str) else 0 < v <= _LARGEST,
-        "auto, or a number above 0, in float32",
-    ),
-    "optimizer.schedule": (
-        (dict,),
-        lambda v: v.get("name") in SCHEDULES,
-        f"{{name = …, …}} with one of the names {', '.join(SCHEDULES)}",
-    ),
-    "optimizer.epochs": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
-    "optimizer.batch_size": ((int,), lambda v: v >= 0, "a whole number, 0 for all rows"),
-    "optimizer.momentum": (
-        (*_number, str),
-        lambda v: v == "auto" if isinstance(v, str) else 0 <= v < 1,
-        "auto, or a number from 0 to less than 1",
-    ),
-    "optimizer.nesterov": ((bool,), lambda v: True, "true or false"),
-    "optimizer.tolerance": (
-        (*_number, str),
-        lambda v: v == "auto" if isinstance(v, str) else 0 <= v < math.inf,
-        "auto, or a number, 0 or more",
-    ),
-    "optimizer.patience": ((int,), lambda v: v >= 0, "a whole number, 0 for never"),
-    "optimizer.weight_decay": (
-        _number,
-        lambda v: 0 <= v <= _LARGEST,
-        "a number, 0 or more, in float32",
-    ),
-    "optimizer.device": ((str,), lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
-    "log.every": ((int,), lambda v: v >= 1, "a whole number, 1 or more"),
-    "log.checkpoint_every": ((int,), lambda v: v >= 0, "a whole number, 0 for never"),
-}
-
-
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run computes."""
@@ -225,7 +150,7 @@ class Recipe:
             for key, value in values.items():
                 if key not in keys:
                     raise RecipeError(f"no key {key!r} in [{name}]; there are {_list(keys)}")
-                _check(f"{name}.{key}", value)
+                check(f"{name}.{key}", value)
             sections[name] = _SECTIONS[name](**values)
         recipe = cls(**sections)
         optimizer = recipe.optimizer
@@ -292,24 +217,6 @@ def put(document: dict[str, Any], section: str, key: str, value: Any) -> None:
     if not isinstance(table, dict):
         raise RecipeError(f"[{section}] must be a section of the recipe; got {table!r}")
     table[key] = value
-
-
-def _check(name: str, value: Any) -> None:
-    types, check, wanted = _RULES[name]
-    fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
-    if not (fits and check(value)):
-        raise RecipeError(f"{name} must be {wanted}; got {value!r}")
-
-
-def _is_line(simulate: dict[str, Any]) -> bool:
-    return (
-        simulate.keys() == {"n", "low", "high", "w0", "w1"}
-        and all(isinstance(v, _number) and math.isfinite(v) for v in simulate.values())
-        and isinstance(simulate["n"], int)
-        and 2 <= simulate["n"] <= _MOST_POINTS
-        and math.isfinite(simulate["high"] - simulate["low"])
-        and simulate["low"] < simulate["high"]
-    )
 
 
 def _list(names: Any) -> str:

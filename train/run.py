@@ -15,19 +15,20 @@ from torch import nn
 from serve_runtime.atomic import new_folder
 from serve_runtime.card import ModelCard
 from serve_runtime.errors import OutputError
-from train import checkpoint
+from train import checkpoint, memory
 from train.affine import Trained
 from train.convergence import verdict
 from train.curvature import automatic
-from train.design import Design, Rows, design
-from train.errors import DataError, TrainError
-from train.metrics import Metrics, evaluate
+from train.design import Design
+from train.errors import TrainError
+from train.metrics import Metrics
 from train.model import build, parameters, set_parameters
+from train.prepare import prepare
+from train.prepared import Prepared
 from train.recipe import Recipe
 from train.resume import Checkpoints, path_of
 from train.scaling import Scaling
 from train.sgd import Fit, Record, pick_device
-from train.table import Table, load, load_holdout, split
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
 VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
@@ -41,8 +42,6 @@ class Result:
 
     metrics: dict[str, Metrics]
     """By part: "training" and, where there is one, "holdout"."""
-    constant: list[str]
-    """Features that had a single value."""
     card: ModelCard
 
 
@@ -68,16 +67,12 @@ def train(
             "or start anew with --force"
         )
     with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
-        table, holdout = _tables(recipe)
-        scaling, constant = _scaling(recipe, table, say)
-        say(f"{table.rows:,} rows, {len(table.features):,} features, positive class "
-            f"{table.classes.labels[1]!r}, on {device}")  # fmt: skip
+        data = prepare(recipe, device, folder, say)
+        say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
+            f"{data.classes.labels[1]!r}, on {device}")  # fmt: skip
 
-        model = build(len(table.features), recipe.model.init, recipe.model.seed).to(device)
-        rows = design(
-            _rows(table, scaling, device, "training"),
-            batches=recipe.optimizer.in_batches(table.rows),
-        )
+        model = build(len(data.names), recipe.model.init, recipe.model.seed).to(device)
+        rows = data.design(batches=recipe.optimizer.in_batches(data.rows))
         spec, metric = automatic(rows, recipe.optimizer)
         if recipe.optimizer.lr == "auto" and metric is None:
             say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
@@ -85,14 +80,12 @@ def train(
             model,
             spec,
             rows,
-            metric=metric,
             every=recipe.log.every,
             shuffle=torch.Generator().manual_seed(recipe.model.seed),
-            validation=design(_rows(holdout, scaling, device, "hold-out")) if holdout else None,
+            validation=data.holdout(),
+            metric=metric,
         )
-        parts = {"training rows": table, "hold-out rows": holdout}
-        digests = {name: part.digest() for name, part in parts.items() if part}
-        checkpoints = Checkpoints(recipe, out, digests, say)
+        checkpoints = Checkpoints(recipe, out, data.digests, say)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.progress.updates:,}")
         elif resume:
@@ -104,28 +97,28 @@ def train(
         except TrainError:  # it would fail again
             checkpoints.remove()
             raise
-        _write_history(folder / checkpoint.HISTORY, fit.records, holdout is not None)
+        _write_history(folder / checkpoint.HISTORY, fit.records, data.holdout_rows > 0)
 
         _judge(fit, rows, say)
-        trained = _trained(model.cpu(), scaling)
+        trained = _trained(model.cpu(), data.scaling)
         served = _fold(trained)
-        metrics = {"training": evaluate(served, table, recipe.optimizer.loss)}
-        if holdout:
-            metrics["holdout"] = evaluate(served, holdout, recipe.optimizer.loss, part="hold-out")
-        _warn_if_worse_than_guessing(table, metrics["training"], say)
-        card = _card(recipe, table, holdout, trained, metrics, digests["training rows"])
+        metrics = data.evaluate(served, trained)
+        _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
+        card = _card(recipe, data, trained, metrics)
         checkpoint.write(
             folder,
             model=served,
             trained=trained,
-            sample=checkpoint.sample_rows(*(t.features for t in (table, holdout) if t)),
+            sample=data.sample(),
             card=card,
             metrics=metrics,
             training=_on_cpu(fit.state_dict()),
         )
         (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+        if data.on_disk:
+            say(f"at most {memory.show(memory.peak())} of memory were resident")
     checkpoints.remove()
-    return Result(metrics, constant, card)
+    return Result(metrics, card)
 
 
 def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
@@ -148,35 +141,6 @@ def _on_cpu(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _on_cpu(value) for key, value in state.items()}
     return state
-
-
-def _tables(recipe: Recipe) -> tuple[Table, Table | None]:
-    table, part = load(recipe.data, recipe.model.seed), recipe.data.holdout
-    if isinstance(part, str):
-        return table, load_holdout(recipe.data, part, table)
-    return split(table, part, recipe.model.seed) if part else (table, None)
-
-
-def _scaling(recipe: Recipe, table: Table, say: Callable[[str], None]) -> tuple[Scaling, list[str]]:
-    low, high = table.features.min(1), table.features.max(1)
-    constant = [name for name, c in zip(table.feature_names, low == high, strict=True) if c]
-    if constant:
-        effect = "its weight becomes 0" if recipe.model.standardize else "it acts as a second bias"
-        say(f"warning: constant in the training rows: {', '.join(constant)}; {effect}")
-    if not recipe.model.standardize:
-        return Scaling.none(len(table.features)), constant
-    return Scaling.fit(table.features), constant
-
-
-def _rows(table: Table, scaling: Scaling, device: torch.device, part: str) -> Rows:
-    features = scaling.apply(table.features)
-    if not np.isfinite(features).all():
-        row, column = map(int, np.argwhere(~np.isfinite(features.T))[0])
-        raise DataError(
-            f"{part} row {row + 1}, feature {table.feature_names[column]!r} is too far from the "
-            "training rows to be standardised in float32: check its unit"
-        )
-    return Rows(torch.from_numpy(features).to(device), torch.from_numpy(table.labels).to(device))
 
 
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:
@@ -207,9 +171,8 @@ def _fold(trained: Trained) -> nn.Sequential:
 
 
 def _warn_if_worse_than_guessing(
-    table: Table, metrics: Metrics, say: Callable[[str], None]
+    share: float, metrics: Metrics, say: Callable[[str], None]
 ) -> None:
-    share = float(table.labels.mean())
     guess = -(share * math.log(share) + (1 - share) * math.log(1 - share))
     reached = metrics["log_loss"]
     assert reached is not None
@@ -221,18 +184,13 @@ def _warn_if_worse_than_guessing(
 
 
 def _card(
-    recipe: Recipe,
-    table: Table,
-    holdout: Table | None,
-    trained: Trained,
-    metrics: dict[str, Metrics],
-    digest: str,
+    recipe: Recipe, data: Prepared, trained: Trained, metrics: dict[str, Metrics]
 ) -> ModelCard:
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
-        "data_sha256": digest,
-        "rows": table.rows,
-        "holdout_rows": holdout.rows if holdout else 0,
+        "data_sha256": data.digests["training rows"],
+        "rows": data.rows,
+        "holdout_rows": data.holdout_rows,
         "metrics": metrics,
         "versions": {
             "numpy": np.__version__,
@@ -241,10 +199,10 @@ def _card(
         },
     }
     return ModelCard(
-        feature_names=table.feature_names,
-        classes=table.classes.labels,
-        feature_min=tuple(map(float, table.features.min(1))),
-        feature_max=tuple(map(float, table.features.max(1))),
+        feature_names=data.names,
+        classes=data.classes.labels,
+        feature_min=tuple(map(float, data.moments.low)),
+        feature_max=tuple(map(float, data.moments.high)),
         weights_sha256=trained.affine().sha256(),
         training=training,
     )

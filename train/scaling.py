@@ -1,4 +1,4 @@
-"""Standardisation of features."""
+"""Standardisation of features, and what it takes: their means and deviations."""
 
 from dataclasses import dataclass
 
@@ -24,15 +24,13 @@ class Scaling:
         return cls(np.zeros(width), np.ones(width))
 
     @classmethod
-    def fit(cls, features: npt.NDArray[np.float32]) -> "Scaling":
-        """Mean and deviation of each row of `features` (d, n), in float64 by two passes."""
-        mean, scale = np.empty(len(features)), np.empty(len(features))
-        for i, values in enumerate(features):
-            wide = values.astype(np.float64)
-            constant = values.min() == values.max()
-            mean[i] = wide[0] if constant else wide.mean()
-            scale[i] = np.inf if constant else np.sqrt(np.square(wide - mean[i]).mean())
-        return cls(mean, scale)
+    def of(cls, moments: "Moments") -> "Scaling":
+        """The scaling that gives each feature mean 0 and deviation 1."""
+        constant = moments.low == moments.high
+        deviation = np.sqrt(moments.squares / max(1, moments.count))
+        return cls(
+            np.where(constant, moments.low, moments.mean), np.where(constant, np.inf, deviation)
+        )
 
     def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
@@ -43,3 +41,30 @@ class Scaling:
             ):
                 row[:] = (values.astype(np.float64) - mean) / scale
         return result
+
+
+class Moments:
+    """Count, mean, sum of squared deviations and range of each feature, block by block.
+
+    Each block is taken by two passes in float64, and merged as in Chan, Golub and LeVeque 1983,
+    Algorithms for computing the sample variance: as stable as two passes over all rows.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self.mean, self.squares = np.zeros(width), np.zeros(width)
+        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
+
+    def add(self, features: npt.NDArray[np.float32]) -> None:
+        """Take in a block (d, m), m >= 1."""
+        count = features.shape[1]
+        total = self.count + count
+        for i, values in enumerate(features):
+            wide = values.astype(np.float64)
+            mean = wide.mean()
+            apart = mean - self.mean[i]
+            self.squares[i] += np.square(wide - mean).sum() + apart**2 * self.count * count / total
+            self.mean[i] += apart * count / total
+            self.low[i] = min(self.low[i], wide.min())
+            self.high[i] = max(self.high[i], wide.max())
+        self.count = total

@@ -175,10 +175,9 @@ class Fit:
             if self.progress.batch == 0:
                 yield None
             return
-        self._epoch_order, size = self._shuffle.get_state(), self.spec.batch_size
-        order = torch.randperm(self._design.count, generator=self._shuffle)
-        for start in range(self.progress.batch * size, len(order), size):
-            yield order[start : start + size]
+        self._epoch_order = self._shuffle.get_state()
+        batches = self._design.batches(self.spec.batch_size, self._shuffle)
+        yield from islice(batches, self.progress.batch, None)
 
     def _update(self, index: Tensor | None) -> None:
         now, spec = self.progress, self.spec

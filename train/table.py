@@ -1,7 +1,5 @@
 """From a recipe's data to features and labels: float32, feature-major, checked."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +7,15 @@ import numpy.typing as npt
 
 from serve_runtime.budgets import sigmoid
 from serve_runtime.card import Label
-from serve_runtime.columnar import check_names
-from serve_runtime.errors import InputError
+from train.digest import Digest
 from train.errors import DataError
-from train.labels import Classes, find_classes
+from train.files import check_finite, chosen, find
+from train.labels import Classes, LabelColumn
 from train.recipe import Data
 
 Float32 = npt.NDArray[np.float32]
 
-_TARGET_NAMES = ("target", "label", "y")
+_MOST_SPLIT_AT_ONCE = 1 << 25
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 
 
@@ -48,11 +46,9 @@ class Table:
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        labels = [str(label).casefold() for label in self.classes.labels]  # True, "true": one
-        sha = hashlib.sha256(repr((self.feature_names, labels)).encode())
-        sha.update(self.features.astype("<f4").tobytes())
-        sha.update(self.labels.astype("<f4").tobytes())
-        return sha.hexdigest()
+        digest = Digest(len(self.features))
+        digest.add(self.features, self.labels)
+        return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
 def load(data: Data, seed: int) -> Table:
@@ -62,7 +58,7 @@ def load(data: Data, seed: int) -> Table:
     finite, labels that are not two classes.
     """
     if data.file is not None:
-        return _from_file(data, data.file)
+        return _from_files(data, data.file)
     if data.points is not None:
         return _from_points(data)
     if data.simulate is not None:
@@ -74,76 +70,44 @@ def load(data: Data, seed: int) -> Table:
 
 def load_holdout(data: Data, path: str, like: Table) -> Table:
     """The hold-out file of a recipe, read with the training table's features and classes."""
-    return _from_file(data, path, like)
+    return _from_files(data, path, like)
 
 
 def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
-    """Training and hold-out rows: a seeded random split that keeps the classes' proportions."""
+    """Training and hold-out rows, in their order: see held_out."""
+    out = held_out(table.labels, fraction, seed)
+    return table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out))
+
+
+def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which rows to hold out: a seeded random split that keeps the classes' proportions.
+
+    Of more than 2²⁵ rows each is drawn by itself, which keeps them as well, and less in memory.
+    """
+    if len(labels) > _MOST_SPLIT_AT_ONCE:
+        rng = np.random.default_rng(seed)
+        parts = np.array_split(np.empty(len(labels), bool), -(-len(labels) >> 20))
+        return np.concatenate([rng.random(len(part), np.float32) < fraction for part in parts])
     from sklearn.model_selection import train_test_split
 
     try:
-        train, holdout = train_test_split(
-            np.arange(table.rows), test_size=fraction, random_state=seed, stratify=table.labels
+        _, holdout = train_test_split(
+            np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels
         )
     except ValueError as reason:
         raise DataError(
-            f"cannot hold out {fraction:g} of {table.rows} rows ({reason}): "
+            f"cannot hold out {fraction:g} of {len(labels)} rows ({reason}): "
             "give more rows, another fraction, or data.holdout = 0"
         ) from None
-    return table.take(np.sort(train)), table.take(np.sort(holdout))
+    out = np.zeros(len(labels), bool)
+    out[holdout] = True
+    return out
 
 
-def _from_file(data: Data, path: str, like: Table | None = None) -> Table:
-    from serve_runtime.csv_tables import check_separator
-    from serve_runtime.tables import is_parquet, open_table, read_column_names
-
-    if path == "-":
-        raise DataError("training reads its data more than once: give a file, not standard input")
-    columns = read_column_names(path, header=data.header)
-    try:
-        check_names(columns, columns)
-    except InputError as reason:
-        raise DataError(f"{path}: {reason}") from None
-    if not is_parquet(path):
-        check_separator(path, columns)
-    target = _target(data, path, columns)
-    if target in (data.features or ()):
-        raise DataError(f"{path}: the target {target!r} cannot be one of the features")
-    if like is None:
-        names = _chosen(data, path, [name for name in columns if name != target])
-    else:
-        names = like.feature_names
-    if "" in names:
-        raise DataError(
-            f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
-            "--features, or write the file without it (pandas: index=False)"
-        )
-    batches = list(open_table(path, names, [target], header=data.header))
-    if not sum(batch.num_rows for batch in batches):
-        raise DataError(f"{path} has no rows below its header")
-    labels = [label for batch in batches for label in batch.column(target).to_pylist()]
-    features = np.empty((len(names), len(labels)), np.float32)
-    for row, name in zip(features, names, strict=True):
-        chunks = [batch.column(name).to_numpy(zero_copy_only=False) for batch in batches]
-        np.concatenate(chunks, out=row)
-    return _checked(path, features, labels, names, data, like)
-
-
-def _chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
-    """The features to learn from, out of the columns `there` (without the target)."""
-    for option, columns in (("features", data.features or []), ("drop", data.drop)):
-        unknown = [name for name in columns if name not in there]
-        if unknown:
-            raise DataError(
-                f"{source}: data.{option} names {', '.join(unknown)}, which is not among the "
-                f"features {', '.join(there)}"
-            )
-        if len(set(columns)) != len(columns):
-            raise DataError(f"{source}: data.{option} names a column twice: {', '.join(columns)}")
-    names = tuple(name for name in data.features or there if name not in data.drop)
-    if not names:
-        raise DataError(f"{source}: no feature is left beside the target")
-    return names
+def _from_files(data: Data, source: str, like: Table | None = None) -> Table:
+    files, labels = find(data, source, like.feature_names if like else None), LabelColumn()
+    features = np.concatenate(list(files.batches(labels)), axis=1)
+    return _table(source, features, labels, files.names, data, like)
 
 
 def _from_memory(
@@ -152,10 +116,12 @@ def _from_memory(
     """A table out of `rows` (n, d) whose features are called `there`."""
     if data.target is not None:
         raise DataError(f"data.target names a column of a file; {source} brings its own labels")
-    names = _chosen(data, source, there)
+    names = chosen(data, source, there)
     with np.errstate(over="ignore", under="ignore"):  # what overflows is reported as infinite
         features = rows.T[[there.index(name) for name in names]].astype(np.float32)
-    return _checked(source, np.ascontiguousarray(features), labels, names, data)
+    check_finite(features, names, source)
+    column = LabelColumn.of(labels, source)
+    return _table(source, np.ascontiguousarray(features), column, names, data)
 
 
 def _from_points(data: Data) -> Table:
@@ -193,46 +159,15 @@ def _builtin(data: Data) -> Table:
     return _from_memory(data, data.builtin, bunch.data, labels, names)
 
 
-def _checked(
+def _table(
     source: str,
     features: Float32,
-    labels: Sequence[Label | None],
+    labels: LabelColumn,
     names: tuple[str, ...],
     data: Data,
     like: Table | None = None,
 ) -> Table:
-    if not np.isfinite(features).all():
-        row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
-        value = float(features[feature, row])
-        found = "missing" if np.isnan(value) else f"{value} as float32"
-        raise DataError(
-            f"{source}: data row {row + 1}, column {names[feature]!r} is {found}; every value "
-            "must be finite: drop the row or fill the value"
-        )
-    classes = like.classes if like is not None else find_classes(labels, data.positive, source)
-    return Table(features, classes.encode(labels, source), names, classes)
-
-
-def _target(data: Data, path: str, columns: Sequence[str]) -> str:
-    from serve_runtime.tables import is_parquet
-
-    target = data.target
-    if target is None:
-        if not data.header and not is_parquet(path):
-            return columns[-1]
-        usual = [name for name in columns if name.lower() in _TARGET_NAMES]
-        if len(usual) == 1:
-            return usual[0]
-        raise DataError(
-            f"{path}: say which column to predict with --target (or data.target); "
-            f"there are {', '.join(columns)}"
-        )
-    if target in columns:
-        return str(target)
-    try:
-        position = int(target)
-    except ValueError:
-        position = len(columns)
-    if not -len(columns) <= position < len(columns):
-        raise DataError(f"{path}: no target column {target!r}; there are {', '.join(columns)}")
-    return columns[position]
+    if not len(labels):
+        raise DataError(f"{source} has no rows below its header")
+    classes = like.classes if like else labels.classes(data.positive, source)
+    return Table(features, labels.encode(classes, source), names, classes)

@@ -16,6 +16,7 @@ positive = "yes"
 header = false
 features = ["f0", "f2"]
 drop = ["f2"]
+memory = "1.5GiB"
 holdout = "more/hold.csv"
 [model]
 init = {weight = [[0.1, -2.5e-30]], bias = [3]}
@@ -152,6 +153,7 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
         ("data.header", ["1", "'yes'"], "true or false"),
         ("data.features", ["[]", "[1]", "'a'"], "column names"),
         ("data.drop", ["[1]", "'a'"], "column names"),
+        ("data.memory", ["1", "'x'", "'0'", "'8XB'", "'-1GB'"], "a size such as"),
         ("data.holdout", ["1", "-0.1", "nan", "''", "true"], "a fraction from 0 to less than 1, o"),
         (
             "model.init",

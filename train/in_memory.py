@@ -1,0 +1,74 @@
+"""Rows in memory: read, split, standardised, and ready to be trained on."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from train.affine import Trained
+from train.cache import rows_in_block
+from train.checkpoint import sample_rows
+from train.design import Design, Rows, design
+from train.metrics import Metrics, evaluate
+from train.prepared import Say, check_standardised, scaling
+from train.recipe import Recipe
+from train.scaling import Moments
+from train.table import Table, load, load_holdout, split
+
+
+class InMemory:
+    """See train.prepared.Prepared. Raises InputError or DataError."""
+
+    on_disk = False
+
+    def __init__(self, recipe: Recipe, device: torch.device, say: Say) -> None:
+        self._device, self._loss = device, recipe.optimizer.loss
+        self._table, self._holdout = _tables(recipe)
+        table = self._table
+        self.names, self.classes = table.feature_names, table.classes
+        self.rows = table.rows
+        self.holdout_rows = self._holdout.rows if self._holdout else 0
+        self.positives = float(table.labels.mean())
+        self.moments = Moments(len(self.names))
+        step = rows_in_block(len(self.names))  # as on disk: the same bits
+        for start in range(0, table.rows, step):
+            self.moments.add(table.features[:, start : start + step])
+        self.scaling = scaling(
+            self.moments, self.names, standardize=recipe.model.standardize, say=say
+        )
+        parts = {"training rows": table, "hold-out rows": self._holdout}
+        self.digests = {name: part.digest() for name, part in parts.items() if part}
+
+    def design(self, *, batches: bool) -> Design:
+        """See Prepared."""
+        return design(self._rows(self._table, "training"), batches=batches)
+
+    def holdout(self) -> Design | None:
+        """See Prepared."""
+        return design(self._rows(self._holdout, "hold-out")) if self._holdout else None
+
+    def sample(self) -> npt.NDArray[np.float32]:
+        """See Prepared."""
+        return sample_rows(*(t.features for t in (self._table, self._holdout) if t))
+
+    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
+        """See Prepared; of the model as served, on raw rows."""
+        metrics = {"training": evaluate(served, self._table, self._loss)}
+        if self._holdout:
+            metrics["holdout"] = evaluate(served, self._holdout, self._loss, part="hold-out")
+        return metrics
+
+    def _rows(self, table: Table, part: str) -> Rows:
+        features = self.scaling.apply(table.features)
+        check_standardised(features, self.names, part)
+        return Rows(
+            torch.from_numpy(features).to(self._device),
+            torch.from_numpy(table.labels).to(self._device),
+        )
+
+
+def _tables(recipe: Recipe) -> tuple[Table, Table | None]:
+    table, part = load(recipe.data, recipe.model.seed), recipe.data.holdout
+    if isinstance(part, str):
+        return table, load_holdout(recipe.data, part, table)
+    return split(table, part, recipe.model.seed) if part else (table, None)

@@ -1,0 +1,59 @@
+"""From a recipe's data to what is trained on: in memory where it fits, else on disk."""
+
+from pathlib import Path
+
+import torch
+
+from train import memory
+from train.files import Files, find
+from train.in_memory import InMemory
+from train.on_disk import OnDisk
+from train.prepared import Prepared, Say
+from train.recipe import Data, Recipe
+
+
+def prepare(recipe: Recipe, device: torch.device, where: Path, say: Say) -> Prepared:
+    """The rows of `recipe`; those that do not fit into memory are kept in the folder `where`."""
+    if recipe.data.file is not None:
+        files = find(recipe.data, recipe.data.file)
+        allowed = _allowed(recipe.data)
+        if device.type == "cpu" and (needed := _needed(files)) > allowed:
+            say(
+                f"about {memory.show(needed)} would be needed to train in memory, and "
+                f"{memory.show(allowed)} are allowed: rows are kept on disk, in {where}"
+            )
+            return OnDisk(recipe, files, where, allowed, say)
+    return InMemory(recipe, device, say)
+
+
+def _allowed(data: Data) -> int:
+    if data.memory is None:
+        return memory.limit() // 2
+    allowed = memory.parse(data.memory)
+    assert allowed is not None  # the recipe has been checked
+    return allowed
+
+
+_COPIES = 4
+"""Of the values, while they are read, standardised and ordered for training."""
+
+
+def _needed(files: Files) -> int:
+    """Bytes of memory, roughly, to train on `files` in memory."""
+    rows = files.rows if files.rows is not None else sum(map(_lines, files.paths))
+    return _COPIES * 4 * rows * (len(files.names) + 1)
+
+
+_HEAD = 1 << 20
+_GZIP = 5
+"""What numbers in text shrink by, and a little more."""
+
+
+def _lines(path: str) -> int:
+    """Lines of a CSV file, by the length of the first ones."""
+    size = Path(path).stat().st_size
+    if path.lower().endswith(".gz"):
+        return size * _GZIP // 64  # short lines: rather on disk than out of memory
+    with Path(path).open("rb") as file:
+        head = file.read(_HEAD)
+    return size * max(1, head.count(b"\n")) // max(1, len(head))
