@@ -71,7 +71,7 @@ def read_column_names(source: str, *, header: bool = True) -> list[str]:
 
 def open_table(
     source: str, features: Sequence[str], others: Sequence[str] = (), *, header: bool = True
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """One pass over a table in record batches; errors and sources are those of `opened`.
 
     Each batch has the columns `features`, float32 (true and false as 1 and 0) and null where a

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from serve_runtime.columnar import check_names
 from serve_runtime.csv_tables import check_separator
 from serve_runtime.errors import InputError
+from serve_runtime.overlap import ahead
 from serve_runtime.table_paths import find_tables
 from serve_runtime.tables import is_parquet, open_table, opened
 from train.errors import DataError
@@ -49,15 +50,16 @@ class Files:
         others = [] if labels is None else [self.target]
         for path in self.paths:
             first = 0
-            for batch in open_table(path, self.names, others, header=self.header):
-                if labels is not None:
-                    labels.add(batch.column(len(self.names)), path, first)
-                features = np.empty((len(self.names), batch.num_rows), np.float32)
-                for row, column in zip(features, batch.columns, strict=False):
-                    row[:] = column.to_numpy(zero_copy_only=False)
-                check_finite(features, self.names, path, first)
-                yield features
-                first += batch.num_rows
+            with ahead(open_table(path, self.names, others, header=self.header)) as batches:
+                for batch in batches:
+                    if labels is not None:
+                        labels.add(batch.column(len(self.names)), path, first)
+                    features = np.empty((len(self.names), batch.num_rows), np.float32)
+                    for row, column in zip(features, batch.columns, strict=False):
+                        row[:] = column.to_numpy(zero_copy_only=False)
+                    check_finite(features, self.names, path, first)
+                    yield features
+                    first += batch.num_rows
 
 
 def find(data: Data, source: str, like: Sequence[str] | None = None) -> Files:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from train import memory
 from train.affine import Trained
@@ -157,14 +158,19 @@ class OnDisk:
         kept = _Part(self._where, width, len(labels) - held)
         apart = _Part(self._where, width, held) if held else None
         start = 0
+        reading = tqdm(total=len(labels), unit=" rows", desc="reading", disable=None, leave=False)
         for features in files.batches():
+            reading.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop
             if start > len(labels):
                 break
-            kept.add(features[:, ~out[here]], labels[here][~out[here]])
-            if apart:
-                apart.add(features[:, out[here]], labels[here][out[here]])
+            if apart is None:
+                kept.add(features, labels[here])
+                continue
+            for part, chosen in ((kept, ~out[here]), (apart, out[here])):
+                part.add(features[:, chosen], labels[here][chosen])
+        reading.close()
         if start != len(labels):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
         for part in (kept, apart):

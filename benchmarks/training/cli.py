@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.asking import Question, Questions
-from benchmarks.training import batches, epochs, minimum
+from benchmarks.training import batches, epochs, minimum, stream
 
 _INTRODUCTION = """\
 # Benchmarks of training
@@ -20,6 +20,7 @@ rounds, a ratio the median of the ratios within each round: 2× is twice the tim
 _QUESTIONS = {
     "epochs": Question("What does an epoch cost?", epochs.answer),
     "batches": Question("And in mini-batches?", batches.answer),
+    "stream": Question("And when the rows do not fit into memory?", stream.answer),
     "minimum": Question("How long is the way to the minimum?", minimum.answer),
 }
 
