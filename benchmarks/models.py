@@ -34,9 +34,7 @@ def random_run(
     features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
     if constant:
         features[-1] = offset
-    moments = Moments(width)
-    moments.add(features)
-    scaling = Scaling.of(moments) if standardize else Scaling.none(width)
+    scaling = Scaling.of(Moments.of(features)) if standardize else Scaling.none(width)
     unit = np.ones(width) if standardize else scale
     weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
     trained = Trained(weight, float(np.float32(rng.normal())), scaling)

@@ -47,16 +47,19 @@ def is_parquet(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def opened(source: str, *, header: bool = True) -> Iterator[Table]:
+def opened(
+    source: str, *, header: bool = True, groups: Sequence[int] | None = None
+) -> Iterator[Table]:
     """The table `source`: CSV (plain or gzip; '-' is standard input) or Parquet by its name.
 
-    Without a `header` the columns of a CSV are f0, f1, …. Raises InputError, here and while
+    Without a `header` the columns of a CSV are f0, f1, …. Of a Parquet file, only the row groups
+    `groups` are read, where some are named. Raises InputError, here and while
     batches are read: missing or empty file, columns missing or named twice, a ragged line (with
     its number), a feature that is not a number (with its name).
     """
     with reading(source):
         _check_file(source)
-        table = ParquetTable(source) if is_parquet(source) else CsvTable(source, header)
+        table = ParquetTable(source, groups) if is_parquet(source) else CsvTable(source, header)
     try:
         yield table
     finally:
@@ -70,7 +73,12 @@ def read_column_names(source: str, *, header: bool = True) -> list[str]:
 
 
 def open_table(
-    source: str, features: Sequence[str], others: Sequence[str] = (), *, header: bool = True
+    source: str,
+    features: Sequence[str],
+    others: Sequence[str] = (),
+    *,
+    header: bool = True,
+    groups: Sequence[int] | None = None,
 ) -> Generator[Any, None, None]:
     """One pass over a table in record batches; errors and sources are those of `opened`.
 
@@ -78,17 +86,24 @@ def open_table(
     value is missing, and then `others`: text from CSV, their own type from Parquet. A name may be
     among both. A table without rows gives one empty batch.
     """
-    with opened(source, header=header) as table:
+    with opened(source, header=header, groups=groups) as table:
         for numbers, rest in table.batches(features, others):
             columns = [column.cast(pa.float32(), safe=False) for column in numbers.columns]
             yield pa.RecordBatch.from_arrays([*columns, *rest.columns], [*features, *others])
 
 
-class ParquetTable:
-    """A Parquet file that is open for one pass. See Table."""
+def row_group_sizes(source: str) -> list[int]:
+    """Rows of each row group of a Parquet file. Raises InputError where it cannot be read."""
+    with reading(source):
+        found = pq.read_metadata(source)
+        return [found.row_group(number).num_rows for number in range(found.num_row_groups)]
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+
+class ParquetTable:
+    """A Parquet file, or its row groups `groups`, open for one pass. See Table."""
+
+    def __init__(self, source: str, groups: Sequence[int] | None = None) -> None:
+        self._source, self._groups = source, groups
         # Without these two Arrow reads whole row groups ahead: 630 MB where 90 are enough.
         self._file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         self.names: list[str] = list(self._file.schema_arrow.names)
@@ -105,7 +120,7 @@ class ParquetTable:
         rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(wanted))))
         empty = True
         with reading(self._source):
-            for batch in self._file.iter_batches(rows, columns=wanted.names):
+            for batch in self._file.iter_batches(rows, self._groups, columns=wanted.names):
                 yield batch.select(list(features)), batch.select(list(others))
                 empty = False
         if empty:

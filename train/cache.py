@@ -71,6 +71,10 @@ class Cache:
         for block in self._arrays():
             block[:-1] = apply(block[:-1])
 
+    def rows_of(self, number: int) -> int:
+        """Rows in the block `number`."""
+        return min(self.step, self.count - number * self.step)
+
     def __len__(self) -> int:
         return -(-self.count // self.step)
 
@@ -90,7 +94,7 @@ class Cache:
 
     def _array(self, number: int) -> Float32:
         assert self._map is not None
-        count = min(self.step, self.count - number * self.step)
+        count = self.rows_of(number)
         found = np.frombuffer(self._map, np.float32, (self.width + 1) * count, number * self._bytes)
         return found.reshape(self.width + 1, count)
 

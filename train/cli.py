@@ -10,6 +10,7 @@ import click
 from tqdm import tqdm
 
 from serve_runtime.errors import ServeError
+from train.errors import LostProcessError
 from train.recipe import SOURCES, Recipe, override, put, read_toml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -110,17 +111,27 @@ def main(
       python -m train customers.parquet --target churned --out runs/churn
       python -m train --recipe recipes/six-points-zeros.toml --set optimizer.lr=0.5
     """
+    first = True
     try:
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
+        from train.metrics import report
+        from train.ranks import started
         from train.run import train
 
-        result = train(recipe, out, force=force, resume=resume, watch=_Progress(recipe), say=_say)
-        from train.metrics import report
+        with started() as group:
+            first = group.first
+            shown: dict[str, Any] = {"watch": _Progress(recipe), "say": _say} if first else {}
+            result = train(recipe, out, force=force, resume=resume, group=group, **shown)
+    except LostProcessError as reason:
+        if first:  # whoever was lost has said why, and the others need not repeat it
+            click.ClickException(str(reason)).show()
+        sys.exit(1)
     except ServeError as reason:
         click.ClickException(str(reason)).show()
         sys.exit(getattr(reason, "exit_code", 1))
-    _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+    if first:
+        _say(f"\n{report(result.metrics)}\n\nrun: {out}")
 
 
 def _say(text: str) -> None:

@@ -71,22 +71,24 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
 @torch.no_grad()
 def separates(data: Design, theta: Tensor) -> bool:
     """Whether `theta` tells the classes apart without an error: so the cost has no minimum."""
-    return all(
-        bool(((2 * rows.labels - 1) * logits(rows.features, theta) > 0).all())
+    wrong = sum(
+        int(((2 * rows.labels - 1) * logits(rows.features, theta) <= 0).sum())
         for rows in data.blocks()
     )
+    return not int(data.group.sum(torch.tensor(wrong)))
 
 
 def separable(data: Design) -> bool | None:
     """Whether some weights are right, or undecided, for all rows, and right for some: then the
-    cost falls for ever as they grow. None where there are too many rows to tell.
+    cost falls for ever as they grow. None where there are too
+    many rows to tell, and where processes share them.
 
     The linear programme of Konis 2007, Linear programming algorithms for detecting separated data
     in binary logistic regression models: maximise Σ sᵢxᵢ·v with all sᵢxᵢ·v >= 0 and |vⱼ| <= 1.
     """
     from scipy.optimize import linprog
 
-    if data.count * len(data.largest) > _MOST_VALUES:
+    if data.count * len(data.largest) > _MOST_VALUES or data.group.size > 1:
         return None
     parts = [
         (torch.cat([rows.features, rows.labels.new_ones(1, len(rows.labels))]) * sign).double()

@@ -67,7 +67,7 @@ def second_moments(
         sums[:width, width] += weighted.sum(1)
         sums[width, width] += weight.sum()
     sums[width, :width] = sums[:width, width]
-    return sums / data.count
+    return data.group.sum(sums) / data.count
 
 
 def step_length(data: Design, loss: str, weight_decay: float, batch_size: int) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from train import kernels
 from train.gradients import LOSSES, logits
+from train.ranks import ALONE, Group
 
 Float32 = npt.NDArray[np.float32]
 
@@ -35,12 +36,14 @@ class Design(Protocol):
     """Rows."""
     largest: Tensor
     """(d + 1,) the largest magnitude of each feature, and a 1."""
+    group: Group
+    """The processes that share the rows; `count` and `gradient` are of all of them."""
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
         """Put the mean gradient over all rows, or over the rows `index`, into `out` (d + 1,)."""
 
     def blocks(self) -> Iterator[Rows]:
-        """All rows, some at a time."""
+        """The rows of this process, some at a time."""
 
     def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
         """Every row once, `size` at a time, in a random order: what `gradient` takes as `index`
@@ -71,6 +74,7 @@ def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
         hits = (logit.sigmoid() >= 0.5) == (rows.labels == 1)
         cost += float(LOSSES[loss].cost(logit, rows.labels)) * share
         right += float(hits.float().mean()) * share
+    cost, right = data.group.sum(torch.tensor([cost, right], dtype=torch.float64)).tolist()
     return cost, right
 
 
@@ -80,6 +84,8 @@ def squared_norms(data: Design) -> tuple[float, float]:
     for rows in data.blocks():
         squares = rows.features.double().square().sum(0)
         total, largest = total + float(squares.sum()), max(largest, float(squares.amax()))
+    total = float(data.group.sum(torch.tensor(total, dtype=torch.float64)))
+    largest = float(data.group.maximum(torch.tensor(largest, dtype=torch.float64)))
     return total / data.count, largest
 
 
@@ -87,7 +93,7 @@ class _Resident:
     """What all rows in memory have in common."""
 
     def __init__(self, rows: Rows) -> None:
-        self.rows, self.count = rows, len(rows.labels)
+        self.rows, self.count, self.group = rows, len(rows.labels), ALONE
         ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
         self.largest = torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
 

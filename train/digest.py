@@ -1,4 +1,4 @@
-"""A digest of rows that hangs on their values alone: not on the file format, nor on blocks."""
+"""A digest of rows that hangs on their values alone: not on the format, nor on who read them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,20 +10,21 @@ from serve_runtime.card import Label
 
 
 class Digest:
-    """SHA-256 of the rows of a table, taken in block by block."""
+    """SHA-256 of the rows of a table, made of those of its parts, which are taken in in order."""
 
-    def __init__(self, width: int) -> None:
-        self._columns = [hashlib.sha256() for _ in range(width + 1)]
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
 
     def add(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
-        """Take in the features (d, m) and labels (m,) of the next rows."""
-        for column, values in zip(self._columns, (*features, labels), strict=True):
-            column.update(np.ascontiguousarray(values, "<f4").data)
+        """Take in the next part, of train.kernels.part_rows rows: features (d, m), labels (m,)."""
+        part = hashlib.sha256()
+        for values in (*features, labels):
+            part.update(np.ascontiguousarray(values, "<f4").data)
+        self.parts.append(part.digest())
 
     def hexdigest(self, names: Sequence[str], labels: Sequence[Label]) -> str:
         """With the names of the features and the two labels."""
         folded = [str(label).casefold() for label in labels]  # True, "true": one
         sha = hashlib.sha256(repr((tuple(names), folded)).encode())
-        for column in self._columns:
-            sha.update(column.digest())
+        sha.update(b"".join(self.parts))
         return sha.hexdigest()

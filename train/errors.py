@@ -23,5 +23,9 @@ class StoppedError(ServeError, RuntimeError):
         self.exit_code = exit_code
 
 
+class LostProcessError(ServeError, RuntimeError):
+    """Another process of a training by several is gone, or cannot be reached."""
+
+
 class RunError(ServeError, ValueError):
     """A run folder is missing, truncated, altered, or of an unknown version."""

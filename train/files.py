@@ -1,7 +1,10 @@
 """The tables on disk that a recipe names, as features and labels, some rows at a time."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +14,7 @@ from serve_runtime.csv_tables import check_separator
 from serve_runtime.errors import InputError
 from serve_runtime.overlap import ahead
 from serve_runtime.table_paths import find_tables
-from serve_runtime.tables import is_parquet, open_table, opened
+from serve_runtime.tables import is_parquet, open_table, opened, row_group_sizes
 from train.errors import DataError
 from train.labels import LabelColumn
 from train.recipe import Data
@@ -41,25 +44,59 @@ class Files:
                 first += batch.num_rows
         return labels
 
-    def batches(self, labels: LabelColumn | None = None) -> Iterator[npt.NDArray[np.float32]]:
-        """The features of all rows in order, (d, m) each; their labels are added to `labels`.
+    def batches(
+        self, labels: LabelColumn | None = None, rows: range | None = None
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """The features of all rows in order, or of `rows`, (d, m) each; labels go to `labels`.
 
+        Of Parquet, only the row groups that hold some of `rows` are read.
         Raises InputError for what cannot be read, and DataError for a value that is missing or not
         finite, with file, row and column.
         """
         others = [] if labels is None else [self.target]
+        wanted = range(sys.maxsize) if rows is None else rows
+        before = 0  # rows of the tables before this one
         for path in self.paths:
-            first = 0
-            with ahead(open_table(path, self.names, others, header=self.header)) as batches:
+            here = range(max(0, wanted.start - before), wanted.stop - before)
+            if len(here) == 0:
+                return
+            groups, first, end = _groups(path, here)
+            with ahead(
+                open_table(path, self.names, others, header=self.header, groups=groups)
+            ) as batches:
                 for batch in batches:
-                    if labels is not None:
-                        labels.add(batch.column(len(self.names)), path, first)
-                    features = np.empty((len(self.names), batch.num_rows), np.float32)
-                    for row, column in zip(features, batch.columns, strict=False):
-                        row[:] = column.to_numpy(zero_copy_only=False)
-                    check_finite(features, self.names, path, first)
-                    yield features
+                    start = max(0, here.start - first)
+                    some = batch.slice(start, max(0, here.stop - first - start))
+                    if some.num_rows:
+                        yield self._features(some, path, first + start)
+                        if labels is not None:
+                            labels.add(some.column(len(self.names)), path, first + start)
                     first += batch.num_rows
+                    if first >= here.stop:
+                        break
+            before += first if end is None else end
+
+    def _features(self, batch: Any, path: str, first: int) -> npt.NDArray[np.float32]:
+        features = np.empty((len(self.names), batch.num_rows), np.float32)
+        for row, column in zip(features, batch.columns, strict=False):
+            row[:] = column.to_numpy(zero_copy_only=False)
+        check_finite(features, self.names, path, first)
+        return features
+
+
+def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
+    """The row groups of a Parquet file that hold some of `rows`, the row that the first of them
+    begins with, and all rows of the file; (None, 0, None) for CSV."""
+    if not is_parquet(path):
+        return None, 0, None
+    sizes = row_group_sizes(path)
+    starts = list(accumulate(sizes, initial=0))
+    found = [
+        group
+        for group, size in enumerate(sizes)
+        if starts[group] < rows.stop and starts[group] + size > rows.start
+    ]
+    return found, starts[found[0]] if found else starts[-1], starts[-1]
 
 
 def find(data: Data, source: str, like: Sequence[str] | None = None) -> Files:

@@ -1,12 +1,14 @@
 """Rows in memory: read, split, standardised, and ready to be trained on."""
 
+import operator
+from functools import reduce
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
 from train.affine import Trained
-from train.cache import rows_in_block
 from train.checkpoint import sample_rows
 from train.design import Design, Rows, design
 from train.metrics import Metrics, evaluate
@@ -29,10 +31,7 @@ class InMemory:
         self.rows = table.rows
         self.holdout_rows = self._holdout.rows if self._holdout else 0
         self.positives = float(table.labels.mean())
-        self.moments = Moments(len(self.names))
-        step = rows_in_block(len(self.names))  # as on disk: the same bits
-        for start in range(0, table.rows, step):
-            self.moments.add(table.features[:, start : start + step])
+        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.parts()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )

@@ -197,7 +197,7 @@ def picked_gradient_sums(
 
 
 @_compiled
-def mean(sums: Float32, rows: int, out: Float32) -> None:
+def mean(sums: Float32, rows: int, out: npt.NDArray[np.floating]) -> None:
     """The sums of all blocks, added in float64 in their order, over `rows`."""
     for j in range(sums.shape[1]):
         total = 0.0

@@ -1,7 +1,9 @@
 """Rows on disk: read once, split, standardised, and ready to be trained on."""
 
+import operator
 import shutil
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,10 @@ from train.digest import Digest
 from train.errors import DataError, TrainError
 from train.files import Files, find
 from train.gradients import LOSSES, logits
+from train.kernels import part_rows
 from train.metrics import Metrics
 from train.prepared import check_standardised, scaling
+from train.ranks import ALONE, Group
 from train.recipe import Recipe
 from train.scaling import Moments
 from train.streamed import Streamed
@@ -35,37 +39,56 @@ _BINS, _REACH = 1 << 17, 64.0
 
 
 class _Part:
-    """Rows to train on, or to hold out, with all that is found out while they are read."""
+    """Rows to train on, or to hold out: those of this process, `mine` of `count`."""
 
-    def __init__(self, where: Path, width: int, count: int) -> None:
-        self.cache, self.digest = Cache(where, width), Digest(width)
-        self.moments, self.positives = Moments(width), 0.0
+    def __init__(self, where: Path, width: int, count: int, group: Group) -> None:
+        step = part_rows(width)
+        mine = group.share(-(-count // step))
+        self.count, self.mine = count, range(mine.start * step, min(count, mine.stop * step))
+        self.cache = Cache(where, width)
         self._positions = sample_positions(count, width)
         self._sample: list[Float32] = []
+        self._digests, self._moments = Digest(), list[Moments]()
+        self._positives, self._seen, self._step = 0.0, 0, step
 
     def add(self, features: Float32, labels: Float32) -> None:
-        self.cache.append(features, labels, self._see)
+        """Take in the next of all `count` rows, and keep those of this process."""
+        first, self._seen = self._seen, self._seen + len(labels)
+        here = slice(max(0, self.mine.start - first), max(0, self.mine.stop - first))
+        if len(labels[here]):
+            self.cache.append(features[:, here], labels[here], self._see)
 
-    def finish(self) -> None:
+    def skip(self, rows: int) -> None:
+        """The next `rows` rows are none of this process."""
+        self._seen += rows
+
+    def finish(self, group: Group) -> None:
+        """Make known to each process what all have found."""
         self.cache.finish(self._see)
-
-    def sample(self) -> Float32:
-        return np.concatenate(self._sample)
+        found = group.gather((self._sample, self._digests.parts, self._moments, self._positives))
+        samples, digests, moments, positives = zip(*found, strict=True)
+        self.sample = np.concatenate([rows for part in samples for rows in part])
+        self.digest = Digest()
+        self.digest.parts = [part for parts in digests for part in parts]
+        self.moments = reduce(operator.add, (part for parts in moments for part in parts))
+        self.positives = sum(positives)
 
     def _see(self, features: Float32, labels: Float32) -> None:
-        first = self.cache.count
+        first = self.mine.start + self.cache.count
         here = self._positions[(first <= self._positions) & (self._positions < first + len(labels))]
         self._sample.append(features[:, here - first].T.copy())
-        self.digest.add(features, labels)
-        self.moments.add(features)
-        self.positives += float(labels.sum(dtype=np.float64))
+        self._positives += float(labels.sum(dtype=np.float64))
+        for start in range(0, len(labels), self._step):
+            part = slice(start, start + self._step)
+            self._digests.add(features[:, part], labels[part])
+            self._moments.append(Moments.of(features[:, part]))
 
 
 class OnDisk:
     """See train.prepare.Prepared. Takes no more than about `allowed` bytes of memory.
 
-    Raises TrainError where that is too little, InputError or DataError where rows cannot be
-    trained on or kept.
+    Of several processes each reads and keeps its share of the rows. Raises TrainError where
+    `allowed` is too little, InputError or DataError where rows cannot be trained on or kept.
     """
 
     on_disk = True
@@ -77,8 +100,9 @@ class OnDisk:
         where: Path,
         allowed: int,
         say: Callable[[str], None],
+        group: Group = ALONE,
     ) -> None:
-        self.names, self._loss = files.names, recipe.optimizer.loss
+        self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
         width = len(files.names)
         block = 4 * (width + 1) * rows_in_block(width)
         self._spare = allowed - memory.peak() - _READING - 4 * block
@@ -92,13 +116,15 @@ class OnDisk:
         self._training, self._holdout = self._read(recipe, files)
         parts = {"training": self._training, "hold-out": self._holdout}
         there = {name: part for name, part in parts.items() if part}
+        for part in there.values():
+            part.finish(group)
         self.digests = {
             f"{name} rows": part.digest.hexdigest(self.names, self.classes.labels)
             for name, part in there.items()
         }
         self.moments = self._training.moments
-        self.rows = self._training.cache.count
-        self.holdout_rows = self._holdout.cache.count if self._holdout else 0
+        self.rows = self._training.count
+        self.holdout_rows = self._holdout.count if self._holdout else 0
         self.positives = self._training.positives / self.rows
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
@@ -106,20 +132,24 @@ class OnDisk:
         self._largest = torch.zeros(width + 1)
         self._largest[-1] = 1
         for name, part in there.items():
-            self._standardise(part.cache, name)
+            self._standardise(part, name)
+        group.maximum(self._largest)
 
     def design(self, *, batches: bool) -> Design:
         """See Prepared."""
-        return Streamed(self._training.cache, self._largest, self._spare if batches else 0)
+        return self._streamed(self._training, self._spare if batches else 0)
 
     def holdout(self) -> Design | None:
         """See Prepared."""
-        return Streamed(self._holdout.cache, self._largest, 0) if self._holdout else None
+        return self._streamed(self._holdout, 0) if self._holdout else None
+
+    def _streamed(self, part: _Part, pool: int) -> Streamed:
+        return Streamed(part.cache, part.count, self._largest, pool, self._group)
 
     def sample(self) -> Float32:
         """See Prepared."""
         parts = [self._training, *([self._holdout] if self._holdout else [])]
-        return np.concatenate([part.sample() for part in parts])
+        return np.concatenate([part.sample for part in parts])
 
     def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
         """See Prepared; of the model as trained, on standardised rows."""
@@ -155,43 +185,52 @@ class OnDisk:
     ) -> tuple[_Part, _Part | None]:
         """The rows of `files`, those apart that are `out`."""
         width, held = len(self.names), int(out.sum())
-        kept = _Part(self._where, width, len(labels) - held)
-        apart = _Part(self._where, width, held) if held else None
-        start = 0
-        reading = tqdm(total=len(labels), unit=" rows", desc="reading", disable=None, leave=False)
-        for features in files.batches():
+        kept = _Part(self._where, width, len(labels) - held, self._group)
+        apart = _Part(self._where, width, held, self._group) if held else None
+        parts = [(kept, ~out), *([(apart, out)] if apart else [])]
+        wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
+        for part, mask in parts:
+            part.skip(int(mask[: wanted.start].sum()))
+        start = wanted.start
+        reading = tqdm(total=len(wanted), unit=" rows", desc="reading", disable=None, leave=False)
+        for features in files.batches(rows=wanted):
             reading.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop
             if start > len(labels):
                 break
-            if apart is None:
-                kept.add(features, labels[here])
-                continue
-            for part, chosen in ((kept, ~out[here]), (apart, out[here])):
-                part.add(features[:, chosen], labels[here][chosen])
+            for part, mask in parts:
+                if mask[here].all():
+                    part.add(features, labels[here])
+                else:
+                    part.add(features[:, mask[here]], labels[here][mask[here]])
         reading.close()
-        if start != len(labels):
+        if start != wanted.stop:
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
-        for part in (kept, apart):
-            if part:
-                part.finish()
         return kept, apart
 
-    def _standardise(self, cache: Cache, part: str) -> None:
-        first = 0
+    def _standardise(self, rows: _Part, name: str) -> None:
+        first = rows.mine.start
 
         def apply(features: Float32) -> Float32:
             nonlocal first
             result = self.scaling.apply(features)
-            check_standardised(result, self.names, part, first)
+            check_standardised(result, self.names, name, first)
             first += result.shape[1]
-            if cache is self._training.cache:
+            if rows is self._training:
                 reach = torch.from_numpy(np.maximum(result.max(1), -result.min(1)))
                 self._largest[:-1] = torch.maximum(self._largest[:-1], reach)
             return result
 
-        cache.change(apply)
+        rows.cache.change(apply)
+
+
+def _range(indices: Sequence[npt.NDArray[np.intp]]) -> range:
+    """From the first to the last of all `indices`, each sorted."""
+    there = [index for index in indices if len(index)]
+    if not there:
+        return range(0)
+    return range(min(int(i[0]) for i in there), max(int(i[-1]) for i in there) + 1)
 
 
 def _stamps(paths: Sequence[str]) -> list[tuple[int, int]]:
@@ -222,7 +261,9 @@ def _evaluated(data: Design, theta: Tensor, loss: str) -> Metrics:
         place = (logit.clamp(-_REACH, _REACH) + _REACH) * ((_BINS - 1) / (2 * _REACH))
         for label, count in enumerate(counts):
             count += torch.bincount(place[rows.labels == label].long(), minlength=_BINS)
-    negatives, positives = counts.double()
+    sums = torch.tensor([cost, log_loss, right], dtype=torch.float64)
+    cost, log_loss, right = data.group.sum(sums).tolist()
+    negatives, positives = data.group.sum(counts).double()
     below = negatives.cumsum(0) - negatives / 2  # a tie counts half
     pairs = float(negatives.sum() * positives.sum())
     return {

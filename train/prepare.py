@@ -5,18 +5,32 @@ from pathlib import Path
 import torch
 
 from train import memory
+from train.errors import TrainError
 from train.files import Files, find
 from train.in_memory import InMemory
 from train.on_disk import OnDisk
 from train.prepared import Prepared, Say
+from train.ranks import ALONE, Group
 from train.recipe import Data, Recipe
 
 
-def prepare(recipe: Recipe, device: torch.device, where: Path, say: Say) -> Prepared:
-    """The rows of `recipe`; those that do not fit into memory are kept in the folder `where`."""
+def prepare(
+    recipe: Recipe, device: torch.device, where: Path, say: Say, group: Group = ALONE
+) -> Prepared:
+    """The rows of `recipe`; those that do not fit into memory are kept in the folder `where`.
+
+    So are those of several processes, which share the rows, and the memory.
+    """
+    if group.size > 1 and (recipe.data.file is None or device.type != "cpu"):
+        raise TrainError(
+            "several processes train on files, and on CPUs: give DATA and --device cpu, or start "
+            "one process"
+        )
     if recipe.data.file is not None:
         files = find(recipe.data, recipe.data.file)
-        allowed = _allowed(recipe.data)
+        allowed = _allowed(recipe.data) // group.size
+        if group.size > 1:
+            return OnDisk(recipe, files, where, allowed, say, group)
         if device.type == "cpu" and (needed := _needed(files)) > allowed:
             say(
                 f"about {memory.show(needed)} would be needed to train in memory, and "

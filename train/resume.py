@@ -15,7 +15,8 @@ import torch
 
 from serve_runtime.atomic import new_file
 from serve_runtime.errors import OutputError
-from train.errors import RunError, StoppedError
+from train.errors import LostProcessError, RunError, StoppedError
+from train.ranks import ALONE, Group
 from train.recipe import Recipe
 from train.sgd import Fit
 
@@ -27,14 +28,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Checkpoints:
     """The checkpoint of the training that is to leave the run folder `out`: a file beside it.
 
-    It is replaced whole, every `recipe.log.checkpoint_every` updates and when a signal ends the
-    training, and removed when the run folder is there. `say` takes what a person should know.
+    The first process of `group` writes it, whole, every `recipe.log.checkpoint_every` updates and
+    when a signal ends the training, and removes it when the run folder is there. `say` takes what
+    a person should know.
     """
 
     def __init__(
-        self, recipe: Recipe, out: Path, digests: Mapping[str, str], say: Callable[[str], None]
+        self,
+        recipe: Recipe,
+        out: Path,
+        digests: Mapping[str, str],
+        say: Callable[[str], None],
+        group: Group = ALONE,
     ) -> None:
-        self.path = path_of(out)
+        self.path, self._group = path_of(out), group
         self._every, self._say = recipe.log.checkpoint_every, say
         self._made_for = {**_flat(recipe), **digests}
         self._versions = {
@@ -42,6 +49,7 @@ class Checkpoints:
             "numpy": np.__version__,
             "python": platform.python_version(),
             "threads": str(torch.get_num_threads()),
+            "processes": str(group.size),
         }
         self._signal: int | None = None
 
@@ -51,12 +59,9 @@ class Checkpoints:
         Raises RunError where it is damaged, and where it was made by another recipe or from other
         rows, saying what differs.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
+        content = self._group.gather(self._read() if self._group.first else None)[0]
+        if content is None:
             return False
-        except OSError as reason:
-            raise RunError(f"cannot read {self.path}: {reason.strerror}") from None
         try:
             saved = torch.load(io.BytesIO(content), weights_only=True)
             if saved["format_version"] != _FORMAT_VERSION:
@@ -77,6 +82,14 @@ class Checkpoints:
             self._say(f"warning: the checkpoint was made with {', '.join(other)}: bits may differ")
         return True
 
+    def _read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as reason:
+            raise RunError(f"cannot read {self.path}: {reason.strerror}") from None
+
     def _check(self, made_for: Mapping[str, str]) -> None:
         keys = sorted({*made_for, *self._made_for})
         differ = [
@@ -95,20 +108,28 @@ class Checkpoints:
         """Keep checkpoints while the block trains with `fit`.
 
         The first SIGINT or SIGTERM raises StoppedError after the update that is under way,
-        when its checkpoint is written; a second one ends at once.
+        when its checkpoint is written; a second one ends at once. Where another process is lost,
+        LostProcessError says that the checkpoint of the last update is there.
         """
         ours = threading.current_thread() is threading.main_thread()
         before = {number: signal.signal(number, self._note) for number in _SIGNALS if ours}
         fit.updated = lambda: self._look(fit)
         try:
             yield
+        except LostProcessError as reason:
+            self._write(fit)
+            raise LostProcessError(
+                f"{reason}: training ended after update {fit.progress.updates:,}; {self.path} has "
+                "all of it, go on with the same command and --resume"
+            ) from None
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def remove(self) -> None:
         """The run folder is there, or this training can come to nothing."""
-        self.path.unlink(missing_ok=True)
+        if self._group.first:
+            self.path.unlink(missing_ok=True)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if self._signal is not None:
@@ -134,6 +155,8 @@ class Checkpoints:
                 )
 
     def _write(self, fit: Fit) -> None:
+        if not self._group.first:
+            return
         document = {
             "format_version": _FORMAT_VERSION,
             "made_for": self._made_for,

@@ -3,7 +3,8 @@
 import csv
 import math
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from train.metrics import Metrics
 from train.model import build, parameters, set_parameters
 from train.prepare import prepare
 from train.prepared import Prepared
+from train.ranks import ALONE, Group
 from train.recipe import Recipe
 from train.resume import Checkpoints, path_of
 from train.scaling import Scaling
@@ -51,6 +53,7 @@ def train(
     *,
     force: bool = False,
     resume: bool = False,
+    group: Group = ALONE,
     watch: Watch = lambda fit: fit,
     say: Callable[[str], None] = lambda text: None,
 ) -> Result:
@@ -58,16 +61,17 @@ def train(
 
     What appears beside it is the checkpoint of a training that was ended by a signal, or killed,
     from which another call with `resume` goes on. `watch` passes on what a `Fit` gives, and may
-    show it; `say` takes what a person should know. Raises ServeError's subclasses.
+    show it; `say` takes what a person should know. All processes of `group` call this alike; the
+    first one writes. Raises ServeError's subclasses.
     """
     device = pick_device(recipe.optimizer.device)
-    if not (resume or force) and (there := path_of(out)).exists():
+    if not (resume or force) and group.first and (there := path_of(out)).exists():
         raise OutputError(
             f"{there} is the checkpoint of a training that was interrupted: go on with --resume, "
             "or start anew with --force"
         )
-    with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
-        data = prepare(recipe, device, folder, say)
+    with _folder(out, force, group) as folder:
+        data = prepare(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{data.classes.labels[1]!r}, on {device}")  # fmt: skip
 
@@ -85,7 +89,7 @@ def train(
             validation=data.holdout(),
             metric=metric,
         )
-        checkpoints = Checkpoints(recipe, out, data.digests, say)
+        checkpoints = Checkpoints(recipe, out, data.digests, say, group)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.progress.updates:,}")
         elif resume:
@@ -97,7 +101,6 @@ def train(
         except TrainError:  # it would fail again
             checkpoints.remove()
             raise
-        _write_history(folder / checkpoint.HISTORY, fit.records, data.holdout_rows > 0)
 
         _judge(fit, rows, say)
         trained = _trained(model.cpu(), data.scaling)
@@ -105,20 +108,34 @@ def train(
         metrics = data.evaluate(served, trained)
         _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
         card = _card(recipe, data, trained, metrics)
-        checkpoint.write(
-            folder,
-            model=served,
-            trained=trained,
-            sample=data.sample(),
-            card=card,
-            metrics=metrics,
-            training=_on_cpu(fit.state_dict()),
-        )
-        (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+        if group.first:
+            _write_history(folder / checkpoint.HISTORY, fit.records, data.holdout_rows > 0)
+            checkpoint.write(
+                folder,
+                model=served,
+                trained=trained,
+                sample=data.sample(),
+                card=card,
+                metrics=metrics,
+                training=_on_cpu(fit.state_dict()),
+            )
+            (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
         if data.on_disk:
             say(f"at most {memory.show(memory.peak())} of memory were resident")
     checkpoints.remove()
     return Result(metrics, card)
+
+
+@contextmanager
+def _folder(out: Path, force: bool, group: Group) -> Iterator[Path]:
+    """The folder that becomes `out`, or the one above where that is another process's work."""
+    if group.first:
+        with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
+            group.gather(None)
+            yield folder
+    else:
+        group.gather(None)  # the first makes the folders above, or says why it cannot
+        yield out.parent
 
 
 def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:

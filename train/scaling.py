@@ -43,28 +43,36 @@ class Scaling:
         return result
 
 
+@dataclass(frozen=True)
 class Moments:
-    """Count, mean, sum of squared deviations and range of each feature, block by block.
+    """Count, mean, sum of squared deviations and range of each feature of some rows."""
 
-    Each block is taken by two passes in float64, and merged as in Chan, Golub and LeVeque 1983,
-    Algorithms for computing the sample variance: as stable as two passes over all rows.
-    """
+    count: int
+    mean: Float64
+    squares: Float64
+    low: Float64
+    high: Float64
 
-    def __init__(self, width: int) -> None:
-        self.count = 0
-        self.mean, self.squares = np.zeros(width), np.zeros(width)
-        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-
-    def add(self, features: npt.NDArray[np.float32]) -> None:
-        """Take in a block (d, m), m >= 1."""
-        count = features.shape[1]
-        total = self.count + count
+    @classmethod
+    def of(cls, features: npt.NDArray[np.float32]) -> "Moments":
+        """Of the rows of `features` (d, m), m >= 1, by two passes in float64."""
+        mean, squares = np.empty(len(features)), np.empty(len(features))
         for i, values in enumerate(features):
             wide = values.astype(np.float64)
-            mean = wide.mean()
-            apart = mean - self.mean[i]
-            self.squares[i] += np.square(wide - mean).sum() + apart**2 * self.count * count / total
-            self.mean[i] += apart * count / total
-            self.low[i] = min(self.low[i], wide.min())
-            self.high[i] = max(self.high[i], wide.max())
-        self.count = total
+            mean[i] = wide.mean()
+            squares[i] = np.square(wide - mean[i]).sum()
+        low, high = (found.astype(np.float64) for found in (features.min(1), features.max(1)))
+        return cls(features.shape[1], mean, squares, low, high)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Of the rows of both, as in Chan, Golub and LeVeque 1983, Algorithms for computing the
+        sample variance: as stable as two passes over all of them."""
+        count = self.count + other.count
+        apart = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + apart * (other.count / count),
+            self.squares + other.squares + apart**2 * (self.count * other.count / count),
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )

@@ -122,13 +122,15 @@ class Fit:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on as if it had never stopped."""
+        now = self.progress
+        past = [record for record in self.records if record.epoch < now.epoch or now.batch]
         return {
             "theta": self.theta.clone(),
             "best": self._best.clone(),
             "progress": asdict(self.progress),
             "updates": self.updates.state_dict(),
             "order": self._epoch_order,
-            "records": [asdict(record) for record in self.records],
+            "records": [asdict(record) for record in past],  # an epoch is entered again
         }
 
     @torch.no_grad()

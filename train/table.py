@@ -1,5 +1,6 @@
 """From a recipe's data to features and labels: float32, feature-major, checked."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from serve_runtime.card import Label
 from train.digest import Digest
 from train.errors import DataError
 from train.files import check_finite, chosen, find
+from train.kernels import part_rows
 from train.labels import Classes, LabelColumn
 from train.recipe import Data
 
@@ -44,10 +46,17 @@ class Table:
             self.classes,
         )
 
+    def parts(self) -> Iterator[tuple[Float32, Float32]]:
+        """All rows, some at a time: features (d, m) and labels (m,)."""
+        step = part_rows(len(self.features))
+        for start in range(0, self.rows, step):
+            yield self.features[:, start : start + step], self.labels[start : start + step]
+
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        digest = Digest(len(self.features))
-        digest.add(self.features, self.labels)
+        digest = Digest()
+        for features, labels in self.parts():
+            digest.add(features, labels)
         return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
@@ -106,7 +115,8 @@ def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool
 
 def _from_files(data: Data, source: str, like: Table | None = None) -> Table:
     files, labels = find(data, source, like.feature_names if like else None), LabelColumn()
-    features = np.concatenate(list(files.batches(labels)), axis=1)
+    none = np.empty((len(files.names), 0), np.float32)
+    features = np.concatenate([none, *files.batches(labels)], axis=1)
     return _table(source, features, labels, files.names, data, like)
 
 

@@ -127,7 +127,7 @@ def test_mini_batches_on_disk_take_every_row_once(frame, tmp_path):
     rows = cache.Cache(tmp_path, 1)
     rows.append(x[None].numpy(), (x % 2).numpy(), lambda *_: None)
     rows.finish(lambda *_: None)
-    data = Streamed(rows, torch.tensor([3000.0, 1.0]), pool=2 * 4 * 2 * 1024)
+    data = Streamed(rows, 3000, torch.tensor([3000.0, 1.0]), pool=2 * 4 * 2 * 1024)
     shuffle, seen, sizes = torch.Generator().manual_seed(0), [], []
     gradient = torch.empty(2)
     for index in data.batches(700, shuffle):
@@ -272,7 +272,7 @@ def test_streamed_gradients_are_those_of_memory_bit_by_bit(tmp_path):
         rows.append(x[:, part].numpy(), y[part].numpy(), lambda *_: None)
     rows.finish(lambda *_: None)
     assert list(tmp_path.iterdir()) == [], "the file has no name"
-    streamed = Streamed(rows, torch.ones(6), 0)
+    streamed = Streamed(rows, 10_000, torch.ones(6), 0)
     whole = Compiled(Rows(x, y), batches=False)
     theta = torch.randn(6, generator=generator)
     for loss in ("bce", "mse", "linear"):
