@@ -8,7 +8,7 @@ for while one is worked on.
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ class Cache:
 
     def change(self, apply: Callable[[Float32], Float32]) -> None:
         """Replace the features of each block by what `apply` makes of them."""
-        for block in self._arrays():
+        for block in self._arrays(range(len(self))):
             block[:-1] = apply(block[:-1])
 
     def rows_of(self, number: int) -> int:
@@ -78,16 +78,13 @@ class Cache:
     def __len__(self) -> int:
         return -(-self.count // self.step)
 
-    def __getitem__(self, number: int) -> Rows:
-        """The block `number`, mapped."""
-        return _rows(self._array(number))
+    def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Rows]:
+        """All blocks in order, or `numbers`; each is dropped from memory when the next is asked
+        for."""
+        return map(_rows, self._arrays(range(len(self)) if numbers is None else numbers))
 
-    def blocks(self) -> Iterator[Rows]:
-        """All blocks in order, each dropped from memory when the next is asked for."""
-        return map(_rows, self._arrays())
-
-    def _arrays(self) -> Iterator[Float32]:
-        for number in range(len(self)):
+    def _arrays(self, numbers: Iterable[int]) -> Iterator[Float32]:
+        for number in numbers:
             self._advise(number + 1, "MADV_WILLNEED")
             yield self._array(number)
             self._advise(number, "MADV_DONTNEED")
@@ -105,7 +102,8 @@ class Cache:
 
     def _advise(self, number: int, advice: str) -> None:
         start = number * self._bytes
-        if hasattr(mmap, advice) and self._map is not None and start < len(self._map):
+        whole = start % mmap.PAGESIZE == 0  # pages may be larger than 4096 bytes
+        if whole and hasattr(mmap, advice) and self._map is not None and start < len(self._map):
             size = min(self._bytes, len(self._map) - start)
             self._map.madvise(getattr(mmap, advice), start, size)
 

@@ -12,8 +12,8 @@ from train.gradients import logits
 
 _MOST_VALUES = 1 << 20
 """Features times rows, for a linear programme."""
-_FLAT = 1e-6
-"""Curvature that float32 cannot tell from none, as a share of the largest."""
+_FLAT = 1e-13
+"""Curvature that float64 cannot tell from none, as a share of the largest."""
 _CONVERGED = 5e-5
 """A change that leaves four significant digits."""
 _SMALL = 1e-3
@@ -22,7 +22,7 @@ _SMALL = 1e-3
 
 @dataclass(frozen=True)
 class Distance:
-    """From the minimum of the mean cross-entropy plus penalty, by Newton's step."""
+    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
 
     gradient: float
     """The largest component of the gradient."""
@@ -47,24 +47,28 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
     """
     if len(theta) > MOST_FEATURES + 1:
         return None
-    theta = theta.to(data.largest.dtype)
-    slope = torch.empty_like(theta)
-    data.gradient("bce", theta, None, slope)
-    penalties = penalty(theta, weight_decay).double()
-    gradient = slope.double() + penalties * theta
+    theta = theta.double()
+    penalties = penalty(theta, weight_decay)
+    sums = torch.zeros_like(theta)
 
     def weigh(rows: Rows) -> Tensor:
         p = logits(rows.features, theta).sigmoid()
+        residual = p - rows.labels
+        sums[:-1] += rows.features @ residual
+        sums[-1] += residual.sum()
         return p * (1 - p)
 
-    hessian = second_moments(data, weigh) + torch.diag(penalties)
+    # In float64: directions that float32 cannot tell from flat ones are still ways to go.
+    hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
+    gradient = data.group.sum(sums) / data.count + penalties * theta
     curvature, directions = torch.linalg.eigh(hessian)
     inverse = torch.where(curvature > _FLAT * curvature[-1], 1 / curvature, 0)
     step = directions @ (inverse * (directions.T @ gradient))
+    smallest = max(_SMALL * float(theta.abs().amax()), torch.finfo(torch.float64).tiny)
     return Distance(
         float(gradient.abs().amax()),
         float(torch.dot(gradient, step)) / 2,
-        float((step.abs() / theta.abs().clamp_min(_SMALL * float(theta.abs().amax()))).amax()),
+        float((step.abs() / theta.abs().clamp_min(smallest)).amax()),
     )
 
 

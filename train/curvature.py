@@ -52,15 +52,18 @@ def penalty(like: Tensor, weight_decay: float) -> Tensor:
 
 
 def second_moments(
-    data: Design, weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels)
+    data: Design,
+    weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels),
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """XᵀDX/n (d + 1, d + 1), float64, X with a column of ones, D what `weigh` gives each row.
 
-    Products in the data's own dtype, sums of blocks in float64.
+    Products in `dtype`, in which `weigh` gets the rows, and sums of blocks in float64.
     """
     width = len(data.largest) - 1
     sums = data.largest.new_zeros(width + 1, width + 1, dtype=torch.float64)
-    for rows in data.blocks():
+    for some in data.blocks():
+        rows = Rows(some.features.to(dtype), some.labels.to(dtype))
         weight = weigh(rows)
         weighted = rows.features * weight
         sums[:width, :width] += weighted @ rows.features.t()

@@ -57,10 +57,16 @@ def design(rows: Rows, *, batches: bool = False) -> Design:
     return Eager(rows)
 
 
-def parts(rows: Rows) -> Iterator[Rows]:
-    """`rows` in parts of some 2 MiB: what is computed from those finds room that was used before,
-    and fresh memory costs more than the computation."""
-    step = kernels.part_rows(len(rows.features))
+def largest(rows: Rows) -> Tensor:
+    """What Design calls so."""
+    ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
+    return torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
+
+
+def parts(rows: Rows, several: int = 1) -> Iterator[Rows]:
+    """`rows` in parts of some 2 MiB, or `several` times that: what is computed from those finds
+    room that was used before, and fresh memory costs more than the computation."""
+    step = several * kernels.part_rows(len(rows.features))
     for start in range(0, len(rows.labels), step):
         part = slice(start, start + step)
         yield Rows(rows.features[:, part], rows.labels[part])
@@ -94,8 +100,7 @@ class _Resident:
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.count, self.group = rows, len(rows.labels), ALONE
-        ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
-        self.largest = torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
+        self.largest = largest(rows)
 
     def blocks(self) -> Iterator[Rows]:
         """See Design."""
@@ -107,7 +112,7 @@ class _Resident:
 
 
 class Eager(_Resident):
-    """With torch's own operations, on any device and in any dtype: the reference."""
+    """With torch's own operations, in any dtype: the reference."""
 
     def __init__(self, rows: Rows) -> None:
         super().__init__(rows)
@@ -115,16 +120,20 @@ class Eager(_Resident):
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
         """See Design."""
-        features, labels, residual = self.rows.features, self.rows.labels, self._room
+        rows, room = self.rows, self._room
         if index is not None:
-            index = index.to(labels.device)
-            features, labels = features.index_select(1, index), labels[index]
-            residual = residual[: len(index)]
-        logits(features, theta, out=residual)
-        LOSSES[loss].residual_(residual, labels)
-        torch.mv(features, residual, out=out[:-1])
-        torch.sum(residual, 0, keepdim=True, out=out[-1:])
-        out.div_(len(residual))
+            rows = Rows(rows.features.index_select(1, index), rows.labels[index])
+            room = room[: len(index)]
+        eager_gradient(loss, rows, theta, room, out)
+
+
+def eager_gradient(loss: str, rows: Rows, theta: Tensor, room: Tensor, out: Tensor) -> None:
+    """Put the mean gradient over `rows` into `out` (d + 1,); `room` is for their residuals."""
+    logits(rows.features, theta, out=room)
+    LOSSES[loss].residual_(room, rows.labels)
+    torch.mv(rows.features, room, out=out[:-1])
+    torch.sum(room, 0, keepdim=True, out=out[-1:])
+    out.div_(len(room))
 
 
 class Workers:

@@ -10,18 +10,23 @@ from torch import nn
 
 from train.affine import Trained
 from train.checkpoint import sample_rows
-from train.design import Design, Rows, design
+from train.design import Design, Rows, design, largest, parts
 from train.metrics import Metrics, evaluate
+from train.on_gpu import OnGpu, fits
 from train.prepared import Say, check_standardised, scaling
 from train.recipe import Recipe
 from train.scaling import Moments
 from train.table import Table, load, load_holdout, split
+
+_ROWS_TO_COPY = 64
+"""Parts of rows that are copied to a GPU at once, where not all fit into its memory."""
 
 
 class InMemory:
     """See train.prepared.Prepared. Raises InputError or DataError."""
 
     on_disk = False
+    picking = "from all rows"
 
     def __init__(self, recipe: Recipe, device: torch.device, say: Say) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
@@ -40,11 +45,13 @@ class InMemory:
 
     def design(self, *, batches: bool) -> Design:
         """See Prepared."""
-        return design(self._rows(self._table, "training"), batches=batches)
+        return self._design(self._rows(self._table, "training"), batches=batches)
 
     def holdout(self) -> Design | None:
         """See Prepared."""
-        return design(self._rows(self._holdout, "hold-out")) if self._holdout else None
+        if self._holdout is None:
+            return None
+        return self._design(self._rows(self._holdout, "hold-out"), batches=False)
 
     def sample(self) -> npt.NDArray[np.float32]:
         """See Prepared."""
@@ -60,9 +67,18 @@ class InMemory:
     def _rows(self, table: Table, part: str) -> Rows:
         features = self.scaling.apply(table.features)
         check_standardised(features, self.names, part)
-        return Rows(
-            torch.from_numpy(features).to(self._device),
-            torch.from_numpy(table.labels).to(self._device),
+        return Rows(torch.from_numpy(features), torch.from_numpy(table.labels))
+
+    def _design(self, rows: Rows, *, batches: bool) -> Design:
+        if self._device.type == "cpu":
+            return design(rows, batches=batches)
+        resident = fits(rows.features.numel() + rows.labels.numel(), self._device)
+        return OnGpu(
+            lambda: iter([rows]) if resident else parts(rows, _ROWS_TO_COPY),
+            len(rows.labels),
+            largest(rows),
+            self._device,
+            resident=resident,
         )
 
 

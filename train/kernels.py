@@ -23,10 +23,17 @@ _BLOCK_VALUES, _LEAST_ROWS, _MOST_ROWS = 1 << 17, 256, 4096
 PICKED_ROWS = 256
 """Rows in a block of `picked_gradient_sums`: they are read twice."""
 
-# Sums may be reordered, so that they use whole vectors; nothing is assumed about infinities.
-_compiled = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
-)
+
+def _compiled(function: Any) -> Any:
+    # Sums may be reordered, so that they use whole vectors; nothing is assumed about infinities.
+    options: dict[str, Any] = {
+        "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}
+    }  # fmt: skip
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # there is nowhere to keep what is compiled
+        return njit(**options)(function)
+
 
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 _LOG2_E = np.float32(1.44269504)

@@ -58,6 +58,8 @@ class LabelColumn:
 
         Raises DataError naming the first row whose label is missing or no scalar.
         """
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
         if pa.types.is_nested(values.type):
             self._add_values(values.to_pylist(), source, first)
             return

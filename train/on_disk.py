@@ -23,6 +23,7 @@ from train.files import Files, find
 from train.gradients import LOSSES, logits
 from train.kernels import part_rows
 from train.metrics import Metrics
+from train.on_gpu import OnGpu, fits
 from train.prepared import check_standardised, scaling
 from train.ranks import ALONE, Group
 from train.recipe import Recipe
@@ -34,8 +35,8 @@ Float32 = npt.NDArray[np.float32]
 
 _READING = 1 << 28
 """Bytes that Arrow's reader and what it reads ahead may take."""
-_BINS, _REACH = 1 << 17, 64.0
-"""Of logits from -64 to 64, for the area under the curve."""
+_SAMPLE = 1 << 17
+"""Logits by which all are sorted into bins, for the area under the curve."""
 
 
 class _Part:
@@ -100,18 +101,23 @@ class OnDisk:
         where: Path,
         allowed: int,
         say: Callable[[str], None],
+        device: torch.device,
         group: Group = ALONE,
     ) -> None:
+        self._device = device
         self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
         width = len(files.names)
         block = 4 * (width + 1) * rows_in_block(width)
-        self._spare = allowed - memory.peak() - _READING - 4 * block
-        if self._spare < 0:
-            least = allowed - self._spare
+        # By what is allowed alone, so that batches are the same when training is resumed.
+        self._pool = max(1, allowed // 8 // block)
+        least = memory.peak() + _READING + (2 + self._pool) * block
+        if least > allowed:
             raise TrainError(
-                f"data.memory = {recipe.data.memory!r} is too little: this process, Arrow's reader "
-                f"and blocks of {memory.show(block)} need {memory.show(least)}"
+                f"{memory.show(allowed)} of memory (data.memory = {recipe.data.memory!r}) are too "
+                f"little: this process, Arrow's reader and blocks of {memory.show(block)} need "
+                f"{memory.show(least)}"
             )
+        self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
         self._where = where
         self._training, self._holdout = self._read(recipe, files)
         parts = {"training": self._training, "hold-out": self._holdout}
@@ -137,14 +143,24 @@ class OnDisk:
 
     def design(self, *, batches: bool) -> Design:
         """See Prepared."""
-        return self._streamed(self._training, self._spare if batches else 0)
+        return self._streamed(self._training)
 
     def holdout(self) -> Design | None:
         """See Prepared."""
-        return self._streamed(self._holdout, 0) if self._holdout else None
+        return self._streamed(self._holdout) if self._holdout else None
 
-    def _streamed(self, part: _Part, pool: int) -> Streamed:
-        return Streamed(part.cache, part.count, self._largest, pool, self._group)
+    def _streamed(self, part: _Part) -> Design:
+        if self._device.type == "cpu":
+            return Streamed(part.cache, part.count, self._largest, self._pool, self._group)
+        resident = fits(part.cache.count * (part.cache.width + 1), self._device)
+        return OnGpu(
+            part.cache.blocks,
+            part.count,
+            self._largest,
+            self._device,
+            resident=resident,
+            group=self._group,
+        )
 
     def sample(self) -> Float32:
         """See Prepared."""
@@ -153,7 +169,7 @@ class OnDisk:
 
     def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
         """See Prepared; of the model as trained, on standardised rows."""
-        theta = torch.tensor([*trained.weight.tolist(), trained.bias])
+        theta = torch.tensor([*trained.weight.tolist(), trained.bias]).to(self._device)
         parts = {"training": self.design(batches=False), "holdout": self.holdout()}
         return {name: _evaluated(data, theta, self._loss) for name, data in parts.items() if data}
 
@@ -166,15 +182,17 @@ class OnDisk:
         self.classes = column.classes(recipe.data.positive, source)
         labels = column.encode(self.classes, source)
         del column
+        _check_room(self._where, 4 * (len(self.names) + 1) * len(labels))
         if isinstance(part, str):
             others = find(recipe.data, part, self.names)
-            theirs = others.labels().encode(self.classes, part)
+            if not len(held := others.labels()):
+                raise DataError(f"{part} has no rows below its header")
+            theirs = held.encode(self.classes, part)
             holdout, _ = self._split(others, theirs, np.zeros(len(theirs), bool))
             out = np.zeros(len(labels), bool)
         else:
             holdout = None
             out = held_out(labels, part, recipe.model.seed) if part else np.zeros(len(labels), bool)
-        _check_room(self._where, 4 * (len(self.names) + 1) * len(labels))
         training, split = self._split(files, labels, out)
         if _stamps(files.paths) != before:
             raise DataError(f"{source} changed while it was read: train on what stays as it is")
@@ -249,21 +267,27 @@ def _check_room(where: Path, needed: int) -> None:
 
 @torch.no_grad()
 def _evaluated(data: Design, theta: Tensor, loss: str) -> Metrics:
-    """As train.metrics.evaluate, in one pass; logits are rounded to a thousandth for the AUC."""
+    """As train.metrics.evaluate, in bounded memory: of more than 2¹⁷ rows, those whose logits lie
+    between the same two of 2¹⁷ of them count as ties in the AUC."""
+    step = -(-data.count // _SAMPLE)
+    some = [logits(rows.features[:, ::step], theta).cpu() for rows in data.blocks()]
+    none = torch.empty(0)
+    everywhere = torch.cat(data.group.gather(torch.cat([none, *some])))
+    edges = torch.unique(everywhere).to(theta.device)
     cost = log_loss = right = 0.0
-    counts = torch.zeros(2, _BINS, dtype=torch.int64)
+    counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64, device=theta.device)
     for rows in data.blocks():
         logit = logits(rows.features, theta)
         wide, labels = logit.double(), rows.labels.double()
         cost += float(LOSSES[loss].cost(wide, labels)) * len(labels)
         log_loss += float(LOSSES["bce"].cost(wide, labels)) * len(labels)
         right += float(((logit.sigmoid() >= 0.5) == (rows.labels == 1)).sum())
-        place = (logit.clamp(-_REACH, _REACH) + _REACH) * ((_BINS - 1) / (2 * _REACH))
+        place = torch.bucketize(logit, edges)
         for label, count in enumerate(counts):
-            count += torch.bincount(place[rows.labels == label].long(), minlength=_BINS)
+            count += torch.bincount(place[rows.labels == label], minlength=len(count))
     sums = torch.tensor([cost, log_loss, right], dtype=torch.float64)
     cost, log_loss, right = data.group.sum(sums).tolist()
-    negatives, positives = data.group.sum(counts).double()
+    negatives, positives = data.group.sum(counts).double().cpu()
     below = negatives.cumsum(0) - negatives / 2  # a tie counts half
     pairs = float(negatives.sum() * positives.sum())
     return {

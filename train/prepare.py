@@ -1,5 +1,7 @@
 """From a recipe's data to what is trained on: in memory where it fits, else on disk."""
 
+import gzip
+import zlib
 from pathlib import Path
 
 import torch
@@ -21,22 +23,18 @@ def prepare(
 
     So are those of several processes, which share the rows, and the memory.
     """
-    if group.size > 1 and (recipe.data.file is None or device.type != "cpu"):
-        raise TrainError(
-            "several processes train on files, and on CPUs: give DATA and --device cpu, or start "
-            "one process"
-        )
+    if group.size > 1 and recipe.data.file is None:
+        raise TrainError("several processes share files: give DATA, or start one process")
     if recipe.data.file is not None:
         files = find(recipe.data, recipe.data.file)
-        allowed = _allowed(recipe.data) // group.size
-        if group.size > 1:
-            return OnDisk(recipe, files, where, allowed, say, group)
-        if device.type == "cpu" and (needed := _needed(files)) > allowed:
+        needed, allowed = _needed(files), _allowed(recipe.data) // group.size
+        if needed > allowed:
             say(
                 f"about {memory.show(needed)} would be needed to train in memory, and "
                 f"{memory.show(allowed)} are allowed: rows are kept on disk, in {where}"
             )
-            return OnDisk(recipe, files, where, allowed, say)
+        if needed > allowed or group.size > 1:
+            return OnDisk(recipe, files, where, allowed, say, device, group)
     return InMemory(recipe, device, say)
 
 
@@ -67,7 +65,15 @@ def _lines(path: str) -> int:
     """Lines of a CSV file, by the length of the first ones."""
     size = Path(path).stat().st_size
     if path.lower().endswith(".gz"):
-        return size * _GZIP // 64  # short lines: rather on disk than out of memory
-    with Path(path).open("rb") as file:
-        head = file.read(_HEAD)
+        size *= _GZIP
+        try:
+            with gzip.open(path) as stream:
+                head = stream.read(_HEAD)
+        except (OSError, EOFError, zlib.error):  # whoever reads it says so
+            return 0
+    else:
+        with Path(path).open("rb") as file:
+            head = file.read(_HEAD)
+    if len(head) < _HEAD:
+        return head.count(b"\n")
     return size * max(1, head.count(b"\n")) // max(1, len(head))

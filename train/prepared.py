@@ -32,6 +32,8 @@ class Prepared(Protocol):
     scaling: Scaling
     on_disk: bool
     """Whether the rows did not fit into memory."""
+    picking: str
+    """From how many rows at a time mini-batches are picked, which decides what they are."""
     digests: dict[str, str]
     """By part: "training rows" and "hold-out rows"."""
 

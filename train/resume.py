@@ -28,22 +28,22 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Checkpoints:
     """The checkpoint of the training that is to leave the run folder `out`: a file beside it.
 
-    The first process of `group` writes it, whole, every `recipe.log.checkpoint_every` updates and
-    when a signal ends the training, and removes it when the run folder is there. `say` takes what
-    a person should know.
+    `made_of` is what it hangs on besides the recipe, by name. The first process of `group` writes
+    it, whole, every `recipe.log.checkpoint_every` updates and when a signal ends the training, and
+    removes it when the run folder is there. `say` takes what a person should know.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         out: Path,
-        digests: Mapping[str, str],
+        made_of: Mapping[str, str],
         say: Callable[[str], None],
         group: Group = ALONE,
     ) -> None:
         self.path, self._group = path_of(out), group
         self._every, self._say = recipe.log.checkpoint_every, say
-        self._made_for = {**_flat(recipe), **digests}
+        self._made_for = {**_flat(recipe), **made_of}
         self._versions = {
             "torch": str(torch.__version__),
             "numpy": np.__version__,

@@ -89,7 +89,10 @@ def train(
             validation=data.holdout(),
             metric=metric,
         )
-        checkpoints = Checkpoints(recipe, out, data.digests, say, group)
+        made_of = dict(data.digests)
+        if recipe.optimizer.in_batches(data.rows):
+            made_of["picking of mini-batches"] = data.picking
+        checkpoints = Checkpoints(recipe, out, made_of, say, group)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.progress.updates:,}")
         elif resume:
@@ -117,7 +120,7 @@ def train(
                 sample=data.sample(),
                 card=card,
                 metrics=metrics,
-                training=_on_cpu(fit.state_dict()),
+                training=fit.state_dict(),
             )
             (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
         if data.on_disk:
@@ -149,15 +152,6 @@ def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
         told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates)
         if told:
             say(told)
-
-
-def _on_cpu(state: Any) -> Any:
-    """The same nested state with every tensor on the CPU, so that any machine can load it."""
-    if isinstance(state, torch.Tensor):
-        return state.cpu()
-    if isinstance(state, dict):
-        return {key: _on_cpu(value) for key, value in state.items()}
-    return state
 
 
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:

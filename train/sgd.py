@@ -20,6 +20,8 @@ from train.updates import Updates, learning_rates
 
 _FLAT_WIDE = 1e-6
 """A gradient at which models too wide for Newton's step are taken to have converged."""
+_UNCHECKED_ON_GPU = 64
+"""Updates: to look at the weights after each would stop the GPU each time."""
 _FLOAT32_MAX = float(torch.finfo(torch.float32).max)
 
 
@@ -119,14 +121,15 @@ class Fit:
                 self._look_for_best()
             self.theta.copy_(self._best)
         now.done = True
+        self._check_finite()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on as if it had never stopped."""
         now = self.progress
         past = [record for record in self.records if record.epoch < now.epoch or now.batch]
         return {
-            "theta": self.theta.clone(),
-            "best": self._best.clone(),
+            "theta": self.theta.cpu().clone(),
+            "best": self._best.cpu().clone(),
             "progress": asdict(self.progress),
             "updates": self.updates.state_dict(),
             "order": self._epoch_order,
@@ -190,13 +193,17 @@ class Fit:
         self.updates.step()
         now.updates += 1
         now.batch += 1
+        if not self.theta.is_cuda or now.updates % _UNCHECKED_ON_GPU == 0:
+            self._check_finite()
+        self.updated()
+
+    def _check_finite(self) -> None:
         # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
         reach = float(torch.dot(self.theta.abs(), self._design.largest))
         if not reach * self._design.count < _FLOAT32_MAX:
-            cost, _ = measure(self._design, spec.loss, self.theta)
+            cost, _ = measure(self._design, self.spec.loss, self.theta)
             if not (math.isfinite(cost) and self.theta.isfinite().all()):
                 raise self._diverged()
-        self.updated()
 
     def _is_flat(self) -> bool:
         """Whether the full gradient is as small as the recipe asks for."""

@@ -16,8 +16,8 @@ class Streamed:
     """Rows on disk, by train.kernels: over all rows the bits of `Compiled`.
 
     The processes of `group` have some of the rows each; `count` and `largest` are of all. A
-    mini-batch is picked from a pool of as many blocks, picked at random, as `pool` bytes hold;
-    each process picks its share of one.
+    mini-batch is picked from a pool of `pool` blocks, picked at random; each process picks its
+    share of one.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Streamed:
         self._workers, self._pickers = Workers(step), Workers(kernels.PICKED_ROWS)
         self._sums = np.empty((-(-cache.count // step), cache.width + 1), np.float32)
         self._picked_sums = np.empty((0, cache.width + 1), np.float32)
-        self._blocks_in_pool = max(1, pool // (4 * (cache.width + 1) * cache.step))
+        self._blocks_in_pool = pool
         self._pool = np.empty((0, cache.width), np.float32), np.empty(0, np.float32)
         self._total = np.empty(cache.width + 2)
 
@@ -69,14 +69,14 @@ class Streamed:
 
     def _fill(self, numbers: Sequence[int]) -> None:
         """Put the blocks `numbers` into the pool, row by row."""
-        chosen = [self._cache[number] for number in numbers]
-        labels = np.concatenate([rows.labels.numpy() for rows in chosen])
-        by_rows = np.empty((len(labels), self._width), np.float32)
+        self._pool = np.empty((0, self._width), np.float32), np.empty(0, np.float32)
+        count = sum(map(self._cache.rows_of, numbers))
+        by_rows, labels = np.empty((count, self._width), np.float32), np.empty(count, np.float32)
         start = 0
-        for rows in chosen:
-            end = start + len(rows.labels)
-            by_rows[start:end] = rows.features.numpy().T
-            start = end
+        for rows in self._cache.blocks(numbers):
+            place = slice(start, start + len(rows.labels))
+            by_rows[place], labels[place] = rows.features.numpy().T, rows.labels.numpy()
+            start = place.stop
         self._pool = by_rows, labels
 
     def _all_sums(self, kind: int, theta: Float32) -> Float32:

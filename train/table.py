@@ -17,7 +17,7 @@ from train.recipe import Data
 
 Float32 = npt.NDArray[np.float32]
 
-_MOST_SPLIT_AT_ONCE = 1 << 25
+_MOST_SPLIT_AT_ONCE = 1 << 20
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 
 
@@ -91,12 +91,19 @@ def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
 def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which rows to hold out: a seeded random split that keeps the classes' proportions.
 
-    Of more than 2²⁵ rows each is drawn by itself, which keeps them as well, and less in memory.
+    Of more than 2²⁰ rows each is drawn by itself, which keeps them as well, in little memory.
+    Raises DataError where a class would be missing.
     """
     if len(labels) > _MOST_SPLIT_AT_ONCE:
         rng = np.random.default_rng(seed)
         parts = np.array_split(np.empty(len(labels), bool), -(-len(labels) >> 20))
-        return np.concatenate([rng.random(len(part), np.float32) < fraction for part in parts])
+        out = np.concatenate([rng.random(len(part), np.float32) < fraction for part in parts])
+        if not out.any() or len(np.unique(labels[~out])) < len(np.unique(labels)):
+            raise DataError(
+                f"cannot hold out {fraction:g} of {len(labels)} rows: no row, or all of a class, "
+                "would be held out: give another seed or fraction, or data.holdout = 0"
+            )
+        return out
     from sklearn.model_selection import train_test_split
 
     try:

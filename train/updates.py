@@ -57,7 +57,7 @@ class Updates:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next updates hang on, besides theta and the learning rate."""
-        return {"momentum_buffer": self._buffer.clone(), "since_restart": self._since_restart}
+        return {"momentum_buffer": self._buffer.cpu().clone(), "since_restart": self._since_restart}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
@@ -81,5 +81,5 @@ def learning_rates(lr: float, schedule: Mapping[str, Any] | None) -> Iterator[fl
             yield float(optimizer.param_groups[0]["lr"])
             optimizer.step()
             scheduler.step()
-    except (TypeError, ValueError, ArithmeticError) as reason:
+    except (TypeError, ValueError, ArithmeticError, LookupError) as reason:
         raise RecipeError(f"optimizer.schedule: {reason}") from None

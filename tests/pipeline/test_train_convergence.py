@@ -257,3 +257,25 @@ def test_updates_are_those_of_torch_bit_by_bit(settings, dtype):
         ours.step()
         peer.step()
         assert torch.equal(theta, torch.cat([weight, bias]).detach())
+
+
+def test_nearly_repeated_features_are_not_said_to_have_converged_before_they_have():
+    rng = np.random.default_rng(0)
+    x, e = rng.normal(size=(2, 20_000))
+    raw = np.stack([x, x + 5e-4 * e])
+    features = ((raw - raw.mean(1, keepdims=True)) / raw.std(1, keepdims=True)).astype(np.float32)
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-e))
+    rows = Rows(torch.from_numpy(features), torch.from_numpy(labels.astype(np.float32)))
+    fit = trained(rows, epochs=300)
+    wide = features.T.astype(np.float64)
+    peer = LogisticRegression(C=np.inf, tol=1e-12, solver="newton-cholesky").fit(wide, labels)
+    apart = np.abs(fit.theta[:2].numpy() / peer.coef_[0] - 1).max()
+    said = verdict(design(rows), fit.theta, 0, 300)
+    assert said.startswith("converged") == (apart < 1e-3), (apart, said)
+
+
+def test_a_minimum_at_zero_is_one():
+    rows = Rows(torch.tensor([[-1.0, 1.0, -1.0, 1.0]]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    fit = trained(rows)
+    assert fit.progress.updates == 0
+    assert verdict(design(rows), fit.theta, 0, 0).startswith("converged after 0 updates")

@@ -188,3 +188,11 @@ def test_encoding_names_the_row_of_a_missing_label(missing):
 
 def test_encoding_accepts_one_class_alone():
     assert encode(Classes((0, 1)), ["1", "1.0"], "h.csv").tolist() == [1, 1]
+
+
+def test_dictionary_encoded_labels(tmp_path):
+    column = pa.array(["no", "yes", "yes", "no"]).dictionary_encode()
+    pq.write_table(pa.table({"a": [1.0, 2.0, 3.0, 4.0], "y": column}), tmp_path / "t.parquet")
+    found = load(Data(file=str(tmp_path / "t.parquet")), 0)
+    assert found.classes == Classes(("no", "yes"))
+    assert found.labels.tolist() == [0, 1, 1, 0]

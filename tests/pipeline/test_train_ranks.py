@@ -152,7 +152,7 @@ def test_several_processes_need_a_file(tmp_path):
         def gather(self, value):
             return [value, value]
 
-    with pytest.raises(TrainError, match="several processes train on files, and on CPUs: give"):
+    with pytest.raises(TrainError, match="several processes share files: give DATA"):
         train(recipe, tmp_path / "run", group=Two(0, 2))
 
 
