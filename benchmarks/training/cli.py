@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.asking import Question, Questions
-from benchmarks.training import batches, epochs, minimum, stream
+from benchmarks.training import batches, epochs, gpu, minimum, stream
 
 _INTRODUCTION = """\
 # Benchmarks of training
@@ -21,6 +21,7 @@ _QUESTIONS = {
     "epochs": Question("What does an epoch cost?", epochs.answer),
     "batches": Question("And in mini-batches?", batches.answer),
     "stream": Question("And when the rows do not fit into memory?", stream.answer),
+    "gpu": Question("And on a GPU?", gpu.answer),
     "minimum": Question("How long is the way to the minimum?", minimum.answer),
 }
 

@@ -46,7 +46,7 @@ def problem(count: int, width: int, *, factors: int = 0) -> Problem:
 
 def train(data: Design, spec: Optimizer, metric: torch.Tensor | None = None) -> torch.Tensor:
     """Train from zeros; weights and bias (d + 1,)."""
-    model = build(len(data.largest) - 1, "zeros", 0)
+    model = build(len(data.largest) - 1, "zeros", 0).to(data.largest.device)
     shuffle = torch.Generator().manual_seed(0)
     fit = Fit(model, spec, data, every=10**9, shuffle=shuffle, metric=metric)
     for _ in fit:

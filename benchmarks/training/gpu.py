@@ -1,0 +1,82 @@
+"""An epoch on a GPU: beside its memory's bandwidth, and beside the plain loop."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.answers import Answer, Target, at_least, digits
+from benchmarks.training.problems import problem, train
+from benchmarks.workshop import WIDTH, Workshop
+from export.report import Table
+from train.design import Rows, largest
+from train.on_gpu import OnGpu
+from train.recipe import Optimizer
+
+_LARGE = 10
+"""Times the rows of the large batch."""
+
+
+def answer(shop: Workshop) -> Answer:
+    """Rows resident on the GPU: many rows, and six."""
+    if not torch.cuda.is_available():
+        return Answer(["torch finds no CUDA device here: nothing was measured."])
+    device = torch.device("cuda")
+    large = problem(shop.scale.rows, WIDTH).rows()
+    large = Rows(large.features.repeat(1, _LARGE), large.labels.repeat(_LARGE))
+    data = _resident(large, device)
+    theta, out = torch.zeros(WIDTH + 1, device=device), torch.empty(WIDTH + 1, device=device)
+    epoch = _seconds(lambda: data.gradient("bce", theta, None, out))
+    source = large.features.to(device)
+    copy = torch.empty_like(source)
+    read = 4 * large.features.numel()
+    bandwidth = 2 * read / _seconds(lambda: copy.copy_(source))
+    small, epochs = problem(6, 2).rows(), 2000
+    ours = _seconds(lambda: train(_resident(small, device), Optimizer(lr=0.1, epochs=epochs)))
+    loop = _seconds(lambda: _loop(small, device, epochs))
+    rows = len(large.labels)
+    targets: list[Target] = [
+        at_least(f"{rows:,} × {WIDTH}: bytes of the features a second, to those of a copy",
+                 read / epoch / bandwidth, 0.8),
+        at_least("6 × 2: autograd and torch.optim.SGD to train", loop / ours, 5),
+    ]  # fmt: skip
+    table = Table(
+        (torch.cuda.get_device_name(device), "ms an epoch", "GB/s"),
+        [
+            (f"train, {rows:,} × {WIDTH}", digits(epoch * 1e3), digits(read / epoch / 1e9)),
+            ("a copy of the features, read and written", "", digits(bandwidth / 1e9)),
+            ("train, 6 × 2", digits(ours / epochs * 1e3), ""),
+            ("autograd and torch.optim.SGD, 6 × 2", digits(loop / epochs * 1e3), ""),
+        ],
+    )
+    return Answer(["Full batches of rows that are resident on the GPU.", table], targets)
+
+
+def _resident(rows: Rows, device: torch.device) -> OnGpu:
+    return OnGpu(lambda: iter([rows]), len(rows.labels), largest(rows), device, resident=True)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    call()
+    found = []
+    for _ in range(9):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        found.append(time.perf_counter() - start)
+    return float(np.median(found))
+
+
+def _loop(rows: Rows, device: torch.device, epochs: int) -> None:
+    x, y = rows.features.t().to(device), rows.labels[:, None].to(device)
+    model = nn.Sequential(nn.Linear(x.shape[1], 1), nn.Sigmoid()).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(epochs):
+        loss = functional.binary_cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
