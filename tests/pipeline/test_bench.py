@@ -14,6 +14,7 @@ from benchmarks.answers import Answer, Target, at_least, at_most, targets_on, ti
 from benchmarks.cli import SERVING, main
 from benchmarks.processes import python
 from benchmarks.timing import Times, race
+from benchmarks.training.cli import TRAINING
 from benchmarks.workshop import Scale
 from export.report import Table
 
@@ -186,3 +187,16 @@ def _cells(section: str, label: str) -> list[str]:
     """The cells of the first line of a table that begins with `label`."""
     line = next(line for line in section.splitlines() if line.startswith(f"| {label} |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_every_question_about_training_is_answered(tmp_path: Path) -> None:
+    path = tmp_path / "training.md"
+    TRAINING.ask(tuple(TRAINING.by_name), SCALE, path)
+    text = path.read_text(encoding="utf-8")
+    for name, question in TRAINING.by_name.items():
+        section = re.search(rf"<!-- figures: {name} -->\n(.+?)\n<!-- end -->", text, re.DOTALL)
+        assert section, question.title
+        assert re.search(r"Asked on \d{4}-\d\d-\d\d, for \d+ s\.$", section[1])
+    assert "| one read (torch.sum) |" in text
+    assert "train to two reads ≤ 1.25×" in text.split("## The machine")[0]
+    assert len(list(tmp_path.iterdir())) == 1
