@@ -41,7 +41,9 @@ def automatic(data: Design, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
     bound += torch.diag(penalty(data.largest, spec.weight_decay).double())
     curvature, directions = torch.linalg.eigh(bound)
     inverse = (directions / curvature.clamp_min(_NOISE * curvature[-1])) @ directions.T
-    return spec.resolved(1.0), inverse.to(data.largest.dtype)
+    # Processes on unlike machines may round it differently; that of the first counts.
+    inverse = data.group.gather(inverse.to(data.largest.dtype).cpu())[0]
+    return spec.resolved(1.0), inverse.to(data.largest.device)
 
 
 def penalty(like: Tensor, weight_decay: float) -> Tensor:

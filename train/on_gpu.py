@@ -145,6 +145,11 @@ def _sums_of(width: int, device: torch.device) -> Sums:
     if width > gpu_kernels.MOST_FEATURES or device.type != "cuda":
         return _eager_sums
     room = torch.empty(gpu_kernels.programs(device), width + 1, device=device)
+    none = torch.zeros(width + 1, 16, device=device)
+    try:
+        gpu_kernels.gradient_sums("bce", none[:-1], none[-1], none[:, 0].contiguous(), room)
+    except Exception:  # no C compiler, or a GPU that Triton does not know: it raises what it likes
+        return _eager_sums
 
     def sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
         return gpu_kernels.gradient_sums(loss, x, y, theta, room)

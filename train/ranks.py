@@ -51,8 +51,11 @@ class Group:
 
     def _reduce(self, values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
         if self.size > 1:
+            # By way of the CPU: NCCL would not tell of a lost process, and there are few values.
+            host = values.cpu()
             with _told():
-                dist.all_reduce(values, operation)
+                dist.all_reduce(host, operation)
+            values.copy_(host)
         return values
 
 
@@ -67,9 +70,9 @@ def started() -> Iterator[Group]:
         yield ALONE
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    with _told():  # gloo for tensors on the CPU, NCCL for those on a GPU
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    with _told():
+        dist.init_process_group("gloo")
     try:
         yield Group(dist.get_rank(), size)
     finally:

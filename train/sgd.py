@@ -115,13 +115,14 @@ class Fit:
             for index in self._batches():
                 self._update(index)
             now.epoch, now.batch = now.epoch + 1, 0
+            self._epoch_order = self._shuffle.get_state()
             self.updates.lr = next(rates)
+        self._check_finite()
         if self.spec.patience and self._validation:
             if not now.done:
                 self._look_for_best()
             self.theta.copy_(self._best)
         now.done = True
-        self._check_finite()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on as if it had never stopped."""
@@ -211,11 +212,13 @@ class Fit:
         gradient = float((self._gradient + self._penalty * self.theta).abs().amax())
         if tolerance != "auto":
             return gradient <= float(tolerance or 0)
-        if gradient > now.flat:
+        if not gradient <= now.flat:  # as it is where it is not a number
             return False
         found = distance(self._design, self.theta, self.spec.weight_decay)
         now.flat /= 10
-        return found.converged if found else gradient <= _FLAT_WIDE
+        # Processes on unlike machines may see it differently; the first decides.
+        flat = found.converged if found else gradient <= _FLAT_WIDE
+        return self._design.group.gather(flat)[0]
 
     def _diverged(self) -> TrainError:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at

@@ -14,8 +14,10 @@ import torch
 
 from serve_runtime.errors import OutputError
 from train import checkpoint, resume
+from train.design import Rows, design
 from train.errors import RunError, StoppedError, TrainError
-from train.recipe import Recipe
+from train.model import build
+from train.recipe import Optimizer, Recipe
 from train.run import train
 from train.sgd import Fit
 
@@ -241,3 +243,24 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path):
     subprocess.run([*command, "--out", str(out), "--resume"], check=True, capture_output=True)
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_state_taken_between_two_epochs_keeps_the_order_of_the_rows():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(3, 50, generator=generator)
+    rows = Rows(x, (x[0] > 0).float())
+    spec = Optimizer(lr=0.2, epochs=6, batch_size=8, momentum=0.5)
+
+    def fit() -> Fit:
+        shuffle = torch.Generator().manual_seed(1)
+        return Fit(build(3, "zeros", 0), spec, design(rows, batches=True), every=1, shuffle=shuffle)
+
+    whole, first, second = fit(), fit(), fit()
+    list(whole)
+    for _ in first:
+        if first.progress.epoch == 3:
+            second.load_state_dict(first.state_dict())
+            break
+    list(second)
+    assert torch.equal(second.theta, whole.theta)
+    assert second.records == whole.records
