@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,8 +23,8 @@ def ahead(
     An error of `items` is raised in its place among them. On leaving, early or not, `cancel` is
     called, which should end a read that waits; then the thread is over and `items` is closed.
     """
-    with closing(items), ThreadPoolExecutor(1) as pool:
-        pending = deque(pool.submit(next, items, _END) for _ in range(_DEPTH))
+    with _closing(items), ThreadPoolExecutor(1) as pool:
+        pending: deque[Future[Any]] = deque()
 
         def taken() -> Iterator[T]:
             while (item := pending.popleft().result()) is not _END:
@@ -32,10 +32,22 @@ def ahead(
                 yield item
 
         try:
+            for _ in range(_DEPTH):
+                pending.append(pool.submit(next, items, _END))
             yield taken()
         finally:
             _drop(pending)
             cancel()
+
+
+@contextmanager
+def _closing(items: Generator[Any, None, None]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # Whoever interrupts the start of a thread leaves one that nobody waits for.
+        with suppress(ValueError):
+            items.close()
 
 
 @contextmanager
