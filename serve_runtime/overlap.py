@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -41,12 +41,12 @@ def ahead(
 
 
 @contextmanager
-def _closing(items: Generator[Any, None, None]) -> Iterator[None]:
+def _closing(items: Any) -> Iterator[None]:
     try:
         yield
     finally:
         # Whoever interrupts the start of a thread leaves one that nobody waits for.
-        with suppress(ValueError):
+        if not items.gi_running:
             items.close()
 
 

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from serve_runtime.budgets import Float32
 from train.design import Rows
 from train.errors import DataError
 from train.kernels import part_rows
-
-Float32 = npt.NDArray[np.float32]
 
 _BLOCK_VALUES = 1 << 22
 """16 MiB: a millisecond or more of work, and little beside any memory that was asked for."""

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ HISTORY: Final = "history.csv"
 RECIPE: Final = "recipe.toml"
 FORMAT_VERSION: Final = 1
 
-_NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
+NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
 """What torch.load and a foreign document raise."""
 _SAMPLE_ROWS = 256
 _SAMPLE_VALUES = 1 << 16
@@ -45,6 +46,15 @@ class Run:
     """The card before export: neither graphs nor golden rows yet."""
     trained: Trained
     """The weights on standardised features, which `state_dict` holds folded."""
+
+
+def versions() -> dict[str, str]:
+    """Of what the bits of a training hang on."""
+    return {
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
 
 
 def sample_positions(rows: int, width: int) -> npt.NDArray[np.intp]:
@@ -154,7 +164,7 @@ def read(folder: Path) -> Run:
             raise RunError(f"{path} holds no sample of rows: train again")
     except RunError:
         raise
-    except _NOT_OURS as reason:
+    except NOT_OURS as reason:
         raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
     except AttributeError:
         raise RunError(f"{path} is no checkpoint of this project: a tensor is missing") from None

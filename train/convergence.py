@@ -84,16 +84,16 @@ def separates(data: Design, theta: Tensor) -> bool:
 
 def separable(data: Design) -> bool | None:
     """Whether some weights are right, or undecided, for all rows, and right for some: then the
-    cost falls for ever as they grow. None where there are too
-    many rows to tell, and where processes share them.
+    cost falls for ever as they grow. None where there are too many rows to tell, and where
+    processes share them.
 
     The linear programme of Konis 2007, Linear programming algorithms for detecting separated data
     in binary logistic regression models: maximise Σ sᵢxᵢ·v with all sᵢxᵢ·v >= 0 and |vⱼ| <= 1.
     """
-    from scipy.optimize import linprog
-
     if data.count * len(data.largest) > _MOST_VALUES or data.group.size > 1:
         return None
+    from scipy.optimize import linprog
+
     parts = [
         (torch.cat([rows.features, rows.labels.new_ones(1, len(rows.labels))]) * sign).double()
         for rows in data.blocks()
@@ -110,11 +110,14 @@ def separable(data: Design) -> bool | None:
     return bool((margins >= -tolerance).all() and (margins > 1e3 * tolerance).any())
 
 
-def verdict(data: Design, theta: Tensor, weight_decay: float, updates: int) -> str:
-    """What to tell about a training of `updates`, of the cross-entropy, that was to converge."""
+def verdict(
+    data: Design, theta: Tensor, weight_decay: float, updates: int, found: Distance | None = None
+) -> str:
+    """What to tell about a training of `updates`, of the cross-entropy, that was to converge;
+    `found` is its distance, where that is known."""
     if not weight_decay and separates(data, theta):
         return _SEPARABLE.format(updates)
-    found = distance(data, theta, weight_decay)
+    found = found or distance(data, theta, weight_decay)
     if found is None:
         return ""
     if found.converged:

@@ -7,15 +7,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from serve_runtime.budgets import Float32
 from train import kernels
 from train.gradients import LOSSES, logits
 from train.ranks import ALONE, Group
-
-Float32 = npt.NDArray[np.float32]
 
 _BLOCKS_A_THREAD = 4
 """Fewer are done before a helper has begun."""
@@ -66,9 +64,7 @@ def largest(rows: Rows) -> Tensor:
 def parts(rows: Rows, several: int = 1) -> Iterator[Rows]:
     """`rows` in parts of some 2 MiB, or `several` times that: what is computed from those finds
     room that was used before, and fresh memory costs more than the computation."""
-    step = several * kernels.part_rows(len(rows.features))
-    for start in range(0, len(rows.labels), step):
-        part = slice(start, start + step)
+    for part in kernels.part_slices(len(rows.features), len(rows.labels), several):
         yield Rows(rows.features[:, part], rows.labels[part])
 
 
@@ -86,13 +82,11 @@ def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
 
 def squared_norms(data: Design) -> tuple[float, float]:
     """Mean and maximum of |x|² over the rows."""
-    total = largest = 0.0
+    total, most = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for rows in data.blocks():
-        squares = rows.features.double().square().sum(0)
-        total, largest = total + float(squares.sum()), max(largest, float(squares.amax()))
-    total = float(data.group.sum(torch.tensor(total, dtype=torch.float64)))
-    largest = float(data.group.maximum(torch.tensor(largest, dtype=torch.float64)))
-    return total / data.count, largest
+        squares = rows.features.double().square().sum(0).cpu()
+        total, most = total + squares.sum(), torch.maximum(most, squares.amax())
+    return float(data.group.sum(total)) / data.count, float(data.group.maximum(most))
 
 
 class _Resident:
@@ -150,10 +144,10 @@ class Workers:
         threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
         cuts = [blocks * i // threads for i in range(threads + 1)]
         pending = [
-            self._helpers.submit(work, cuts[i], cuts[i + 1], sums, *self._scratch[i])
+            self._helpers.submit(work, cuts[i], cuts[i + 1], sums, self._scratch[i])
             for i in range(1, threads)
         ]
-        work(0, cuts[1], sums, *self._scratch[0])
+        work(0, cuts[1], sums, self._scratch[0])
         for part in pending:
             part.result()
         return sums[:blocks]

@@ -137,13 +137,21 @@ def chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def first_not_finite(features: npt.NDArray[np.float32]) -> tuple[int, int] | None:
+    """Row and feature of the first value of `features` (d, m) that is not finite."""
+    if np.isfinite(features).all():
+        return None
+    row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
+    return row, feature
+
+
 def check_finite(
     features: npt.NDArray[np.float32], names: Sequence[str], source: str, first: int = 0
 ) -> None:
     """Raise DataError unless all `features` (d, m) are finite; `first` is their first data row."""
-    if np.isfinite(features).all():
+    if (odd := first_not_finite(features)) is None:
         return
-    row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
+    row, feature = odd
     value = float(features[feature, row])
     found = "missing" if np.isnan(value) else f"{value} as float32"
     raise DataError(

@@ -11,6 +11,7 @@ from torch import nn
 from train.affine import Trained
 from train.checkpoint import sample_rows
 from train.design import Design, Rows, design, largest, parts
+from train.files import Files
 from train.metrics import Metrics, evaluate
 from train.on_gpu import OnGpu, fits
 from train.prepared import Say, check_standardised, scaling
@@ -28,9 +29,9 @@ class InMemory:
     on_disk = False
     picking = "from all rows"
 
-    def __init__(self, recipe: Recipe, device: torch.device, say: Say) -> None:
+    def __init__(self, recipe: Recipe, files: Files | None, device: torch.device, say: Say) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
-        self._table, self._holdout = _tables(recipe)
+        self._table, self._holdout = _tables(recipe, files)
         table = self._table
         self.names, self.classes = table.feature_names, table.classes
         self.rows = table.rows
@@ -82,8 +83,8 @@ class InMemory:
         )
 
 
-def _tables(recipe: Recipe) -> tuple[Table, Table | None]:
-    table, part = load(recipe.data, recipe.model.seed), recipe.data.holdout
+def _tables(recipe: Recipe, files: Files | None) -> tuple[Table, Table | None]:
+    table, part = load(recipe.data, recipe.model.seed, files), recipe.data.holdout
     if isinstance(part, str):
         return table, load_holdout(recipe.data, part, table)
     return split(table, part, recipe.model.seed) if part else (table, None)

@@ -6,13 +6,14 @@ Blocks do not depend on how many threads there are, and their sums are added in 
 bits from any number of threads. train.gradients has the same formulas in torch.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Float32 = npt.NDArray[np.float32]
+from serve_runtime.budgets import Float32
 
 _BCE, _MSE, _LINEAR = 0, 1, 2
 KINDS = {"bce": _BCE, "mse": _MSE, "linear": _LINEAR}
@@ -55,6 +56,12 @@ def part_rows(width: int) -> int:
     """Rows in a part that other things than gradients are computed from, and of which blocks on
     disk are made: whole blocks of `gradient_sums`, and whole pages of 4096 bytes a feature."""
     return 4 * block_rows(width)
+
+
+def part_slices(width: int, rows: int, several: int = 1) -> Iterator[slice]:
+    """The parts of `rows` rows, or `several` of them at a time."""
+    step = several * part_rows(width)
+    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def scratch(rows: int) -> tuple[Any, ...]:
@@ -147,15 +154,13 @@ def gradient_sums(
     first: int,
     last: int,
     out: Float32,
-    z: Float32,
-    power: Float32,
-    bits: Any,
-    label: Float32,
+    room: Any,
 ) -> None:
     """Sums of residual·(x, 1) over blocks `first` to `last` of `step` rows into `out` (k, d + 1).
 
-    `x` (d, n) is feature-major, `theta` (d + 1,) the weights and the bias; the rest is `scratch`.
+    `x` (d, n) is feature-major, `theta` (d + 1,) the weights and the bias, `room` is `scratch`.
     """
+    z, power, bits, _ = room
     width, rows = x.shape
     for k in range(first, last):
         start = k * step
@@ -176,13 +181,11 @@ def picked_gradient_sums(
     first: int,
     last: int,
     out: Float32,
-    z: Float32,
-    power: Float32,
-    bits: Any,
-    label: Float32,
+    room: Any,
 ) -> None:
     """The same over the rows `index` of `x` (n, d), row-major: a row's values lie together, so that
     a row picked at random costs two or three lines of cache instead of one for each feature."""
+    z, power, bits, label = room
     width, rows = x.shape[1], len(index)
     for k in range(first, last):
         start, sums = k * step, out[k]

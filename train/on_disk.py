@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from serve_runtime.budgets import Float32
 from train import memory
 from train.affine import Trained
 from train.cache import Cache, rows_in_block
@@ -21,7 +22,7 @@ from train.digest import Digest
 from train.errors import DataError, TrainError
 from train.files import Files, find
 from train.gradients import LOSSES, logits
-from train.kernels import part_rows
+from train.kernels import part_rows, part_slices
 from train.metrics import Metrics
 from train.on_gpu import OnGpu, fits
 from train.prepared import check_standardised, scaling
@@ -30,8 +31,6 @@ from train.recipe import Recipe
 from train.scaling import Moments
 from train.streamed import Streamed
 from train.table import held_out
-
-Float32 = npt.NDArray[np.float32]
 
 _READING = 1 << 28
 """Bytes that Arrow's reader and what it reads ahead may take."""
@@ -50,7 +49,7 @@ class _Part:
         self._positions = sample_positions(count, width)
         self._sample: list[Float32] = []
         self._digests, self._moments = Digest(), list[Moments]()
-        self._positives, self._seen, self._step = 0.0, 0, step
+        self._positives, self._seen = 0.0, 0
 
     def add(self, features: Float32, labels: Float32) -> None:
         """Take in the next of all `count` rows, and keep those of this process."""
@@ -79,8 +78,7 @@ class _Part:
         here = self._positions[(first <= self._positions) & (self._positions < first + len(labels))]
         self._sample.append(features[:, here - first].T.copy())
         self._positives += float(labels.sum(dtype=np.float64))
-        for start in range(0, len(labels), self._step):
-            part = slice(start, start + self._step)
+        for part in part_slices(*features.shape):
             self._digests.add(features[:, part], labels[part])
             self._moments.append(Moments.of(features[:, part]))
 

@@ -35,7 +35,8 @@ def prepare(
             )
         if needed > allowed or group.size > 1:
             return OnDisk(recipe, files, where, allowed, say, device, group)
-    return InMemory(recipe, device, say)
+        return InMemory(recipe, files, device, say)
+    return InMemory(recipe, None, device, say)
 
 
 def _allowed(data: Data) -> int:

@@ -10,6 +10,7 @@ from torch import nn
 from train.affine import Trained
 from train.design import Design
 from train.errors import DataError
+from train.files import first_not_finite
 from train.labels import Classes
 from train.metrics import Metrics
 from train.scaling import Moments, Scaling
@@ -62,8 +63,8 @@ def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say:
 def check_standardised(features: npt.NDArray[np.float32], names: tuple[str, ...], part: str,
                        first: int = 0) -> None:  # fmt: skip
     """Raise DataError unless all `features` (d, m) are finite; `first` is their first row."""
-    if not np.isfinite(features).all():
-        row, column = map(int, np.argwhere(~np.isfinite(features.T))[0])
+    if odd := first_not_finite(features):
+        row, column = odd
         raise DataError(
             f"{part} row {first + row + 1}, feature {names[column]!r} is too far from the "
             "training rows to be standardised in float32: check its unit"

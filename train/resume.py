@@ -1,8 +1,6 @@
 """Checkpoints along the way: a training that was killed goes on as if it had not been."""
 
 import io
-import pickle
-import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,18 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
 from serve_runtime.atomic import new_file
 from serve_runtime.errors import OutputError
+from train.checkpoint import NOT_OURS, versions
 from train.errors import LostProcessError, RunError, StoppedError
 from train.ranks import ALONE, Group
 from train.recipe import Recipe
 from train.sgd import Fit
 
 _FORMAT_VERSION = 1
-_NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -45,9 +42,7 @@ class Checkpoints:
         self._every, self._say = recipe.log.checkpoint_every, say
         self._made_for = {**_flat(recipe), **made_of}
         self._versions = {
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
+            **versions(),
             "threads": str(torch.get_num_threads()),
             "processes": str(group.size),
         }
@@ -69,7 +64,7 @@ class Checkpoints:
             made_for, versions = saved["made_for"], saved["versions"]
             self._check(made_for)
             fit.load_state_dict(saved["fit"])
-        except _NOT_OURS as reason:
+        except NOT_OURS as reason:
             if isinstance(reason, RunError):
                 raise
             raise RunError(

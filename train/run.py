@@ -2,7 +2,6 @@
 
 import csv
 import math
-import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
             f"{fit.progress.best_cost:.6f}, is the lowest up to epoch {fit.progress.epoch}"
         )
     elif fit.spec.loss == "bce" and fit.spec.tolerance:
-        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates)
+        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates, fit.distance)
         if told:
             say(told)
 
@@ -203,11 +202,7 @@ def _card(
         "rows": data.rows,
         "holdout_rows": data.holdout_rows,
         "metrics": metrics,
-        "versions": {
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-        },
+        "versions": checkpoint.versions(),
     }
     return ModelCard(
         feature_names=data.names,

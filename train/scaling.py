@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
+from serve_runtime.budgets import Float64
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from train.convergence import distance
+from train.convergence import Distance, distance
 from train.curvature import penalty
 from train.design import Design, measure, squared_norms
 from train.errors import TrainError
@@ -84,7 +84,7 @@ class Fit:
         validation: Design | None = None,
         metric: Tensor | None = None,
     ) -> None:
-        self.model, self.spec, self.progress = model, spec, Progress()
+        self.spec, self.progress = spec, Progress()
         self._design, self._every, self._shuffle = design, every, shuffle
         self._validation = validation
         self.updated: Callable[[], object] = lambda: None
@@ -95,7 +95,9 @@ class Fit:
         self.updates = Updates(self.theta, self._gradient, spec, metric)
         self._best = self.theta.clone()
         self._epoch_order = shuffle.get_state()
-        """What `shuffle` was before it ordered the rows of this epoch."""
+        """What `shuffle` was before it ordered the rows of this epoch, or of the next one."""
+        self.distance: Distance | None = None
+        """At the end, where training ended because the weights were found to be right."""
         self._penalty = penalty(self.theta, spec.weight_decay)
 
     @torch.no_grad()
@@ -115,7 +117,6 @@ class Fit:
             for index in self._batches():
                 self._update(index)
             now.epoch, now.batch = now.epoch + 1, 0
-            self._epoch_order = self._shuffle.get_state()
             self.updates.lr = next(rates)
         self._check_finite()
         if self.spec.patience and self._validation:
@@ -181,9 +182,9 @@ class Fit:
             if self.progress.batch == 0:
                 yield None
             return
-        self._epoch_order = self._shuffle.get_state()
         batches = self._design.batches(self.spec.batch_size, self._shuffle)
         yield from islice(batches, self.progress.batch, None)
+        self._epoch_order = self._shuffle.get_state()
 
     def _update(self, index: Tensor | None) -> None:
         now, spec = self.progress, self.spec
@@ -217,8 +218,9 @@ class Fit:
         found = distance(self._design, self.theta, self.spec.weight_decay)
         now.flat /= 10
         # Processes on unlike machines may see it differently; the first decides.
-        flat = found.converged if found else gradient <= _FLAT_WIDE
-        return self._design.group.gather(flat)[0]
+        flat = self._design.group.gather(found.converged if found else gradient <= _FLAT_WIDE)[0]
+        self.distance = found if flat else None
+        return flat
 
     def _diverged(self) -> TrainError:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from serve_runtime.budgets import Float32
 from train import kernels
 from train.cache import Cache
-from train.design import Float32, Rows, Workers, parts
+from train.design import Rows, Workers, parts
 from train.ranks import ALONE, Group
 
 

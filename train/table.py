@@ -6,16 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.budgets import sigmoid
+from serve_runtime.budgets import Float32, sigmoid
 from serve_runtime.card import Label
 from train.digest import Digest
 from train.errors import DataError
-from train.files import check_finite, chosen, find
-from train.kernels import part_rows
+from train.files import Files, check_finite, chosen, find
+from train.kernels import part_slices
 from train.labels import Classes, LabelColumn
 from train.recipe import Data
-
-Float32 = npt.NDArray[np.float32]
 
 _MOST_SPLIT_AT_ONCE = 1 << 20
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
@@ -48,9 +46,8 @@ class Table:
 
     def parts(self) -> Iterator[tuple[Float32, Float32]]:
         """All rows, some at a time: features (d, m) and labels (m,)."""
-        step = part_rows(len(self.features))
-        for start in range(0, self.rows, step):
-            yield self.features[:, start : start + step], self.labels[start : start + step]
+        for part in part_slices(*self.features.shape):
+            yield self.features[:, part], self.labels[part]
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
@@ -60,14 +57,14 @@ class Table:
         return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
-def load(data: Data, seed: int) -> Table:
-    """The table that `data` describes; `seed` is that of a simulation.
+def load(data: Data, seed: int, files: Files | None = None) -> Table:
+    """The table that `data` describes; `seed` is that of a simulation; `files` its own, if found.
 
     Raises DataError or InputError: no such file or target, a feature that is no number or not
     finite, labels that are not two classes.
     """
     if data.file is not None:
-        return _from_files(data, data.file)
+        return _from_files(data, data.file, files or find(data, data.file))
     if data.points is not None:
         return _from_points(data)
     if data.simulate is not None:
@@ -79,7 +76,7 @@ def load(data: Data, seed: int) -> Table:
 
 def load_holdout(data: Data, path: str, like: Table) -> Table:
     """The hold-out file of a recipe, read with the training table's features and classes."""
-    return _from_files(data, path, like)
+    return _from_files(data, path, find(data, path, like.feature_names), like)
 
 
 def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
@@ -120,8 +117,8 @@ def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool
     return out
 
 
-def _from_files(data: Data, source: str, like: Table | None = None) -> Table:
-    files, labels = find(data, source, like.feature_names if like else None), LabelColumn()
+def _from_files(data: Data, source: str, files: Files, like: Table | None = None) -> Table:
+    labels = LabelColumn()
     none = np.empty((len(files.names), 0), np.float32)
     features = np.concatenate([none, *files.batches(labels)], axis=1)
     return _table(source, features, labels, files.names, data, like)
