@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from benchmarks import peers
-from export.tensors import tensors
-from train.affine import Affine
+from export.formats.torch_values import tensors
+from serve_runtime.bundle.affine import Affine
 
 Scorer = Callable[[Any], Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import Call
-from serve_runtime.budgets import Float32
+from serve_runtime.arrays import Float32
 
 _FEW = 1_000_000
 """Values below which starting another thread takes longer than reading them."""

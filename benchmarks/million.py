@@ -14,8 +14,8 @@ from benchmarks.contenders import SKL2ONNX, TORCH_GRAPH, contenders
 from benchmarks.floor import dot, total
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.workshop import WIDTH, Model, Workshop, data
-from export.report import Table
-from serve_runtime.budgets import Float32
+from export.text_table import Table
+from serve_runtime.arrays import Float32
 
 THREADS = 2
 ROWS, VIEW, COLUMNS = "rows", "(d, n).T view", "dict of columns"

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from serve_runtime.card import ModelCard
-from train import checkpoint
-from train.affine import Trained
+from serve_runtime.bundle.card import ModelCard
+from train import run_folder
 from train.model import build, set_parameters
-from train.scaling import Moments, Scaling
+from train.standardize import Moments, Scaling
+from train.trained import Trained
 
 
 def random_run(
@@ -50,11 +50,11 @@ def random_run(
         training={"versions": {}},
     )
     folder.mkdir(parents=True)
-    checkpoint.write(
+    run_folder.write(
         folder,
         model=model,
         trained=trained,
-        sample=checkpoint.sample_rows(features),
+        sample=run_folder.sample_rows(features),
         card=card,
         metrics={},
         training={},

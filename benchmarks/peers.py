@@ -9,12 +9,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from export.artifact import Score, Scores
-from export.parity import Subject
-from export.runtime import session
-from export.tensors import tensors
-from serve_runtime.budgets import Float32
-from train.affine import Affine
+from export.formats.artifact import Score, Scores
+from export.formats.onnxruntime_scorer import session
+from export.formats.torch_values import tensors
+from export.parity.measure import Subject
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
 
 
 def torch_onnx(affine: Affine) -> Score:

@@ -11,8 +11,8 @@ from threading import Event
 from benchmarks.answers import Answer, Target, milli
 from benchmarks.models import random_run
 from benchmarks.workshop import WIDTH, Workshop, data
-from export.bundle import export_bundle
-from export.report import Table
+from export.publish import export_bundle
+from export.text_table import Table
 from serve_runtime import Predictor, ServeError
 
 CALLERS = 4

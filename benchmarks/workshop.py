@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.models import random_run
-from export.bundle import export_bundle
+from export.publish import export_bundle
 from serve_runtime import Predictor
-from serve_runtime.budgets import Float32
-from train.affine import Affine
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
 
 WIDTH = 30
 """Features, where a question does not vary them."""

@@ -19,13 +19,19 @@ from tqdm import tqdm
 from benchmarks import peers
 from benchmarks.models import random_run
 from benchmarks.page import replace
-from export import report, runtimes, sigmoid
-from export.bundle import Proof, export_bundle, verify_bundle
-from export.parity import measure
-from export.report import Table, of_budget, ulp
-from export.sigmoid import Proof as SigmoidProof
-from export.sigmoid_kernels import KERNELS
-from train.recipe import Recipe, read_toml
+from export.parity import tables
+from export.parity.measure import measure
+from export.parity.tables import of_budget, ulp
+from export.proof import Proof
+from export.publish import export_bundle
+from export.runtimes import matrix
+from export.sigmoid import every_float32
+from export.sigmoid.every_float32 import Proof as SigmoidProof
+from export.sigmoid.kernels import KERNELS
+from export.text_table import Table
+from export.verify import verify_bundle
+from train.recipe.recipe import Recipe
+from train.recipe.toml_file import read_toml
 from train.run import train
 
 DOCS = Path(__file__).parent
@@ -69,7 +75,9 @@ class Studio:
     @cached_property
     def sigmoids(self) -> Mapping[str, SigmoidProof]:
         """Every kernel on every float32."""
-        return {name: sigmoid.prove(name, make(), progress=True) for name, make in KERNELS.items()}
+        return {
+            name: every_float32.prove(name, make(), progress=True) for name, make in KERNELS.items()
+        }
 
 
 def machine(_: Studio) -> str:
@@ -94,13 +102,13 @@ def bundle(studio: Studio) -> str:
     served = [name for name in proof.parity.subjects if name.startswith(("onnxr", "Pred"))]
     return "\n\n".join(
         [
-            report.overview(proof.parity).markdown(),
+            tables.overview(proof.parity).markdown(),
             "The onnxruntime and Predictor lines together, by range of the exact logit:",
-            report.by_logit(proof.parity, served).markdown(),
+            tables.by_logit(proof.parity, served).markdown(),
             "All against all: below the diagonal the largest difference of two logits as a share "
             "of both budgets, above it the largest difference of two probabilities in float32 "
             'steps, from -87 up; "=" where no row differs.',
-            report.between(proof.parity).markdown(),
+            tables.between(proof.parity).markdown(),
         ]
     )
 
@@ -152,7 +160,7 @@ def kernels(studio: Studio) -> str:
     """The sigmoid on all floats: the output of prove-sigmoid, and all kernels side by side."""
     proofs = studio.sigmoids
     rows = []
-    for i, (low, high) in enumerate(pairwise(sigmoid.EDGES)):
+    for i, (low, high) in enumerate(pairwise(every_float32.EDGES)):
         cells = [f"[{low:g}, {high:g})"]
         for name in _TITLES:
             found = proofs[name].ranges[i]
@@ -163,7 +171,7 @@ def kernels(studio: Studio) -> str:
     whole += [f"{proofs[name].whole.outside.times:,}" for name in _TITLES]
     table = Table(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
     _draw(PICTURE)
-    text = sigmoid.report(proofs["exported"])
+    text = every_float32.report(proofs["exported"])
     return f"```text\n{text}\n```\n\n{table.markdown()}\n\n![ULP by logit]({PICTURE.name})"
 
 
@@ -192,25 +200,25 @@ def many_rows(studio: Studio) -> str:
     assert studio.breast_cancer
     bar = lambda blocks: tqdm(blocks, "many rows", leave=False, disable=None)  # noqa: E731
     proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, watch=bar)
-    return report.overview(proof.parity).markdown()
+    return tables.overview(proof.parity).markdown()
 
 
-def matrix(studio: Studio) -> str:
+def runtimes(studio: Studio) -> str:
     """Every onnxruntime minor release, and the torch of each Python given."""
     assert studio.breast_cancer
     assert studio.calendar_years
     bundles = [studio.folder / name for name in ("breast-cancer", "calendar-years")]
     outcomes = list(
         tqdm(
-            runtimes.prove(bundles, runtimes.MINORS, studio.torches, studio.environments),
+            matrix.prove(bundles, matrix.MINORS, studio.torches, studio.environments),
             "runtimes",
             leave=False,
             disable=None,
         )
     )
-    runtimes.require(outcomes)
+    matrix.require(outcomes)
     versions: dict[tuple[str, ...], list[str]] = {}
-    for runtime, _, _, *figures in runtimes.table(outcomes).rows:
+    for runtime, _, _, *figures in matrix.table(outcomes).rows:
         library, version = runtime.split()
         versions.setdefault((library, *figures), []).append(version)
     rows = [(f"{library} {', '.join(found)}", *figures)
@@ -227,7 +235,7 @@ SECTIONS: Mapping[str, Callable[[Studio], str]] = {
     "sigmoid": kernels,
     "peers": side_by_side,
     "rows": many_rows,
-    "runtimes": matrix,
+    "runtimes": runtimes,
 }
 
 
@@ -244,9 +252,9 @@ def _draw(path: Path) -> None:
     for name, title in _TITLES.items():
         if name in ("torchscript", "plain-negation"):  # hidden by the lines of others
             continue
-        proof = sigmoid.prove(name, KERNELS[name](), edges=edges.tolist(), sample=6_000_000)
+        proof = every_float32.prove(name, KERNELS[name](), edges=edges.tolist(), sample=6_000_000)
         axes.step(edges[:-1], [span.ulp for span in proof.ranges], where="post", label=title)
-    axes.axhline(sigmoid.PROVEN_ULP, color="grey", linestyle=":", label="what is proven")
+    axes.axhline(every_float32.PROVEN_ULP, color="grey", linestyle=":", label="what is proven")
     axes.set(yscale="symlog", ylim=(0, 1e9), xlabel="logit",
              ylabel="largest error of the probability, ULP")  # fmt: skip
     axes.legend()

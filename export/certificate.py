@@ -9,15 +9,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from export.corpus import CORPUS_VERSION, Case, digest
 from export.errors import BundleError
 from export.folding import FOLDED, SUBTRACT_FIRST, Folding, Form
-from export.parity import Figures, Measured, Parity
-from serve_runtime.artifact import read_bytes
-from serve_runtime.budgets import Float32
-from serve_runtime.sealed import seal, unseal
-from train.affine import Trained
-from train.scaling import Scaling
+from export.parity.figures import Figures, Measured, Parity
+from export.parity.proof_rows import CORPUS_VERSION, Case, digest
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.manifest import read_bytes
+from serve_runtime.bundle.sealed_json import seal, unseal
+from train.standardize import Scaling
+from train.trained import Trained
 
 CERTIFICATE: Final = "parity.json"
 TORCHSCRIPT: Final = "model.torchscript.pt"

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from serve_runtime.cli import command_errors
+from serve_runtime.commands.errors import command_errors
 
 if TYPE_CHECKING:
-    from export.bundle import Proof
+    from export.proof import Proof
 
-# Of export.sigmoid_kernels, which is too slow to import for a --help.
+# Of export.sigmoid.kernels, which is too slow to import for a --help.
 _KERNELS = ("exported", "exported-rows", "torchscript", "torch", "plain-negation", "onnx-sigmoid")
 
 # Moving a logit by this much moves a probability by at most a quarter of it.
@@ -39,7 +39,7 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
       python -m export bundle runs/churn bundles/churn
     """
     with command_errors():
-        from export.bundle import export_bundle
+        from export.publish import export_bundle
 
         proof = export_bundle(run, bundle, force=force, keep_sample=sample)
         _show(proof)
@@ -69,17 +69,17 @@ def verify(bundle: Path, rows: int, by_logit: bool) -> None:
     with command_errors():
         from tqdm import tqdm
 
-        from export import report
-        from export.bundle import verify_bundle
         from export.certificate import VERDICT
+        from export.parity import tables
+        from export.verify import verify_bundle
 
         proof = verify_bundle(
             bundle, rows=rows, watch=lambda blocks: tqdm(blocks, unit=" blocks", disable=None)
         )
         _show(proof)
         if by_logit:
-            click.echo(f"\n{report.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
-            click.echo(f"\n{report.between(proof.parity).text()}")
+            click.echo(f"\n{tables.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
+            click.echo(f"\n{tables.between(proof.parity).text()}")
         click.echo(f"\n{bundle}: every file is the one exported, {VERDICT}")
 
 
@@ -117,8 +117,8 @@ def runtimes(
       python -m export runtimes bundles/churn --only 1.15 --only 1.31
     """
     with command_errors():
-        from export.runtimes import MINORS, prove, require, table
-        from serve_runtime.artifact import Manifest
+        from export.runtimes.matrix import MINORS, prove, require, table
+        from serve_runtime.bundle.manifest import Manifest
 
         if unknown := set(only) - set(MINORS):
             raise click.BadParameter(
@@ -137,7 +137,7 @@ def runtimes(
 
 
 def _show(proof: "Proof") -> None:
-    from export.report import overview
+    from export.parity.tables import overview
 
     click.echo(overview(proof.parity).text())
     selftest, folding = proof.selftest, proof.folding
@@ -196,8 +196,8 @@ def prove_sigmoid(kernel: str, sample: int | None) -> None:
       python -m export sigmoid --sample 1000000
     """
     with command_errors():
-        from export.sigmoid import prove, report, require
-        from export.sigmoid_kernels import KERNELS, REQUIRED
+        from export.sigmoid.every_float32 import prove, report, require
+        from export.sigmoid.kernels import KERNELS, REQUIRED
 
         proofs = {}
         for name in KERNELS if kernel == "all" else [kernel]:

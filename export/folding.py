@@ -14,9 +14,11 @@ from typing import Final, Literal
 
 import numpy as np
 
-from serve_runtime.budgets import Float64, logit_bound
-from serve_runtime.card import ModelCard
-from train.affine import Affine, Trained
+from serve_runtime.arrays import Float64
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.error_budgets import logit_bound
+from train.trained import Trained
 
 Form = Literal["folded", "subtract-first"]
 FOLDED: Final[Form] = "folded"

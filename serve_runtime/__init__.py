@@ -10,8 +10,7 @@ TYPE_CHECKING = False  # typing's constant costs the import of typing
 if TYPE_CHECKING:
     from typing import Any
 
-    from serve_runtime.batches import score_batches
-    from serve_runtime.card import GoldenRow, ModelCard
+    from serve_runtime.bundle.card import GoldenRow, ModelCard
     from serve_runtime.errors import (
         ArtifactError,
         CardError,
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
         SelfTestError,
         ServeError,
     )
-    from serve_runtime.files import score_file
     from serve_runtime.predictor import Predictor, SelfTest
+    from serve_runtime.scoring.batches import score_batches
+    from serve_runtime.scoring.score_file import score_file
 
 __all__ = [
     "ArtifactError",
@@ -45,12 +45,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "GoldenRow": "card",
-    "ModelCard": "card",
+    "GoldenRow": "bundle.card",
+    "ModelCard": "bundle.card",
     "Predictor": "predictor",
-    "SelfTest": "predictor",
-    "score_batches": "batches",
-    "score_file": "files",
+    "SelfTest": "selftest",
+    "score_batches": "scoring.batches",
+    "score_file": "scoring.score_file",
 }
 """The module of each public name that is not in errors."""
 

@@ -7,16 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from serve_runtime.errors import ServeError
-
 if TYPE_CHECKING:
-    from serve_runtime.card import ModelCard
-    from serve_runtime.files import Progress
+    from serve_runtime.bundle.card import ModelCard
+    from serve_runtime.scoring.score_file import Progress
+from serve_runtime.commands.errors import command_errors
+from serve_runtime.version import installed_version
 
 _LINE_SECONDS = 0.1
 
@@ -24,44 +23,6 @@ _BITS = {
     True: "; every bit is that of the export",
     False: "; some bits differ from the export's, as they may on another processor",
 }
-
-
-@contextmanager
-def command_errors() -> Iterator[None]:
-    """Turn what the library raises into a message and exit code 1; a closed pipe ends quietly."""
-    try:
-        yield
-    except BrokenPipeError:
-        _give_up_stdout()
-        raise SystemExit(1) from None
-    except ServeError as reason:
-        _give_up_stdout()
-        raise click.ClickException(
-            "\n".join([str(reason), *getattr(reason, "__notes__", ())])
-        ) from None
-    except OSError as reason:  # standard output is full, say
-        _give_up_stdout()
-        raise click.ClickException(f"cannot write the output: {reason}") from None
-
-
-def _give_up_stdout() -> None:
-    """If standard output takes no more, send the rest nowhere.
-
-    The interpreter flushes it once more at exit, and would fail again with a code of its own.
-    """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def installed_version() -> str:
-    """The version of this package."""
-    try:
-        return version("serve-runtime")
-    except PackageNotFoundError:  # run from a checkout
-        return "(checkout)"
 
 
 def _threads(value: str) -> "int | Literal['auto']":
@@ -149,8 +110,8 @@ def score(
       cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
     """
     with command_errors():
-        from serve_runtime.files import score_file
         from serve_runtime.predictor import Predictor
+        from serve_runtime.scoring.score_file import score_file
 
         predictor = Predictor(bundle, threads=threads)
         with _unwinding(), _progress_line() as progress:
@@ -218,7 +179,7 @@ def inspect(bundle: str, as_json: bool) -> None:
       serve-runtime inspect bundles/churn
     """
     with command_errors():
-        from serve_runtime.artifact import read_models
+        from serve_runtime.bundle.model_file import read_models
 
         models = read_models(bundle)
         card = models[0].card

@@ -7,17 +7,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from serve_runtime.artifact import ModelFile, parse_model, read_models
-from serve_runtime.budgets import Float32
-from serve_runtime.card import ModelCard
-from serve_runtime.cores import available
-from serve_runtime.engine import Engine
+from serve_runtime.arrays import Array, Float32
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.model_file import ModelFile, parse_model, read_models
+from serve_runtime.container_limits import available
 from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
-from serve_runtime.inputs import to_sources
-from serve_runtime.lane import LOGIT, PROBA, PROBABILITY, Outputs
+from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
+from serve_runtime.inference.engine import Engine
+from serve_runtime.inputs.recognise import to_sources
 from serve_runtime.selftest import SelfTest as SelfTest
 from serve_runtime.selftest import run_selftest
-from serve_runtime.sources import Array
 
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serve_runtime.budgets import PROBABILITY_ULP, probability_error
-from serve_runtime.card import ModelCard
-from serve_runtime.engine import Engine
+from serve_runtime.arrays import ROWS
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.error_budgets import PROBABILITY_ULP, probability_error
 from serve_runtime.errors import SelfTestError
-from serve_runtime.graph import ROWS
-from serve_runtime.lane import Outputs
-from serve_runtime.sources import Columns, Rows
+from serve_runtime.inference.block_scorer import Outputs
+from serve_runtime.inference.engine import Engine
+from serve_runtime.inputs.blocks import Columns, Rows
 
 
 @dataclass(frozen=True)

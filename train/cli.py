@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from serve_runtime.errors import ServeError
 from train.errors import LostProcessError
-from train.recipe import SOURCES, Recipe, override, put, read_toml
+from train.recipe.recipe import SOURCES, Recipe
+from train.recipe.toml_file import override, put, read_toml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -115,8 +116,8 @@ def main(
     try:
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
-        from train.metrics import report
-        from train.ranks import started
+        from train.evaluate.metrics import report
+        from train.gradients.processes import started
         from train.run import train
 
         with started() as group:

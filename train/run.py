@@ -13,23 +13,23 @@ import torch
 from torch import nn
 
 from serve_runtime.atomic import new_folder
-from serve_runtime.card import ModelCard
+from serve_runtime.bundle.card import ModelCard
 from serve_runtime.errors import OutputError
-from train import checkpoint, memory
-from train.affine import Trained
-from train.convergence import verdict
-from train.curvature import automatic
-from train.design import Design
+from train import memory_budget, run_folder
+from train.checkpoints import Checkpoints, path_of
+from train.dataset.choose import prepare
+from train.dataset.dataset import Prepared
 from train.errors import TrainError
-from train.metrics import Metrics
+from train.evaluate.metrics import Metrics
+from train.gradients.processes import ALONE, Group
+from train.gradients.source import Design
 from train.model import build, parameters, set_parameters
-from train.prepare import prepare
-from train.prepared import Prepared
-from train.ranks import ALONE, Group
-from train.recipe import Recipe
-from train.resume import Checkpoints, path_of
-from train.scaling import Scaling
-from train.sgd import Fit, Record, pick_device
+from train.optimize.convergence import verdict
+from train.optimize.curvature import automatic
+from train.optimize.fit import Fit, Record, pick_device
+from train.recipe.recipe import Recipe
+from train.standardize import Scaling
+from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
 VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
@@ -111,8 +111,8 @@ def train(
         _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
         card = _card(recipe, data, trained, metrics)
         if group.first:
-            _write_history(folder / checkpoint.HISTORY, fit.records, data.holdout_rows > 0)
-            checkpoint.write(
+            _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
+            run_folder.write(
                 folder,
                 model=served,
                 trained=trained,
@@ -121,9 +121,9 @@ def train(
                 metrics=metrics,
                 training=fit.state_dict(),
             )
-            (folder / checkpoint.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+            (folder / run_folder.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
         if data.on_disk:
-            say(f"at most {memory.show(memory.peak())} of memory were resident")
+            say(f"at most {memory_budget.show(memory_budget.peak())} of memory were resident")
     checkpoints.remove()
     return Result(metrics, card)
 
@@ -132,7 +132,7 @@ def train(
 def _folder(out: Path, force: bool, group: Group) -> Iterator[Path]:
     """The folder that becomes `out`, or the one above where that is another process's work."""
     if group.first:
-        with new_folder(out, marker=checkpoint.CHECKPOINT, force=force) as folder:
+        with new_folder(out, marker=run_folder.CHECKPOINT, force=force) as folder:
             group.gather(None)
             yield folder
     else:
@@ -202,7 +202,7 @@ def _card(
         "rows": data.rows,
         "holdout_rows": data.holdout_rows,
         "metrics": metrics,
-        "versions": checkpoint.versions(),
+        "versions": run_folder.versions(),
     }
     return ModelCard(
         feature_names=data.names,

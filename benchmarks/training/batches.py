@@ -11,8 +11,8 @@ from benchmarks.answers import Answer, digits, many, times
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.report import Table
-from train.recipe import Optimizer
+from export.text_table import Table
+from train.recipe.recipe import Optimizer
 
 
 def answer(shop: Workshop) -> Answer:

@@ -8,9 +8,9 @@ from benchmarks.answers import Answer, Target, at_least, at_most, digits, many, 
 from benchmarks.timing import Call, Times, race, threads_of_peers
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
 from benchmarks.workshop import Workshop
-from export.report import Table
-from train.design import Eager
-from train.recipe import Optimizer
+from export.text_table import Table
+from train.gradients.cpu import Eager
+from train.recipe.recipe import Optimizer
 
 OURS, LOOP, PRODUCTS, READ = (
     "train",

@@ -11,10 +11,10 @@ from torch.nn import functional
 from benchmarks.answers import Answer, Target, at_least, digits
 from benchmarks.training.problems import problem, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.report import Table
-from train.design import Rows, largest
-from train.on_gpu import OnGpu
-from train.recipe import Optimizer
+from export.text_table import Table
+from train.gradients.gpu import OnGpu
+from train.gradients.source import Rows, largest
+from train.recipe.recipe import Optimizer
 
 _LARGE = 10
 """Times the rows of the large batch."""

@@ -11,13 +11,13 @@ from benchmarks.answers import Answer, Target, at_most, digits, many, times
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.training.problems import THREADS, Problem, problem, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.report import Table
-from serve_runtime.budgets import Float64
-from train.curvature import automatic
-from train.design import design
+from export.text_table import Table
+from serve_runtime.arrays import Float64
+from train.gradients.cpu import design
 from train.model import build
-from train.recipe import Optimizer
-from train.sgd import Fit
+from train.optimize.curvature import automatic
+from train.optimize.fit import Fit
+from train.recipe.recipe import Optimizer
 
 GAP = 1e-6
 OURS = f"train, lr = auto, until {GAP:g}"

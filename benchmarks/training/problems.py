@@ -7,11 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from serve_runtime.budgets import Float32
-from train.design import Design, Rows, design
+from serve_runtime.arrays import Float32
+from train.gradients.cpu import design
+from train.gradients.source import Design, Rows
 from train.model import build
-from train.recipe import Optimizer
-from train.sgd import Fit
+from train.optimize.fit import Fit
+from train.recipe.recipe import Optimizer
 
 THREADS = 2
 

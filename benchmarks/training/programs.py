@@ -12,16 +12,17 @@ import torch
 
 def main(source: str, allowed: str) -> dict[str, float]:
     """Seconds to prepare the rows, seconds of an epoch, and the peak of memory in bytes."""
-    from train import memory, prepare
-    from train.recipe import Recipe
+    from train import memory_budget
+    from train.dataset import choose
+    from train.recipe.recipe import Recipe
 
     recipe = Recipe.from_dict({"data": {"file": source, "memory": allowed, "holdout": 0}})
     with (
         tempfile.TemporaryDirectory(dir=Path(source).parent) as folder,
-        patch.object(prepare, "_needed", lambda files: 1 << 60),
+        patch.object(choose, "_needed", lambda files: 1 << 60),
     ):
         start = time.perf_counter()
-        rows = prepare.prepare(recipe, torch.device("cpu"), Path(folder), lambda text: None)
+        rows = choose.prepare(recipe, torch.device("cpu"), Path(folder), lambda text: None)
         ready = time.perf_counter()
         data, theta = rows.design(batches=False), torch.zeros(len(rows.names) + 1)
         gradient = torch.empty_like(theta)
@@ -34,7 +35,7 @@ def main(source: str, allowed: str) -> dict[str, float]:
             "rows": rows.rows,
             "prepare": ready - start,
             "epoch": (now - first) / epochs,
-            "peak": memory.peak(),
+            "peak": memory_budget.peak(),
         }
 
 

@@ -13,8 +13,8 @@ from benchmarks.answers import Answer, at_most, digits, milli
 from benchmarks.processes import python
 from benchmarks.training.problems import Problem, problem, resident
 from benchmarks.workshop import WIDTH, Workshop
-from export.report import Table
-from train.recipe import Optimizer
+from export.text_table import Table
+from train.recipe.recipe import Optimizer
 
 _MEMORY = "1200MB"
 _SIZES = (10**5, 10**6, 10**7, 10**8)

@@ -3,9 +3,10 @@ import shutil
 import pytest
 from hypothesis import settings
 
-from serve_runtime import Predictor, columnar, engine, lane, sources
-
-from .helpers import TINY, tiny_card
+from light.helpers import TINY, tiny_card
+from serve_runtime import Predictor
+from serve_runtime.inference import block_scorer, engine
+from serve_runtime.inputs import blocks, named_columns
 
 # The same examples on every run: a failure is a change, never luck.
 settings.register_profile("light", deadline=None, derandomize=True, database=None)
@@ -27,14 +28,14 @@ def cut_blocks(monkeypatch):
     """A function that makes blocks short, so that few rows make many, and occupy many threads."""
 
     def cut(rows, values, small=8):
-        for module in (engine, lane):
+        for module in (engine, block_scorer):
             monkeypatch.setattr(module, "BLOCK_ROWS", rows)
         monkeypatch.setattr(engine, "COPIED_VALUES", values)
         monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-        for module in (columnar, sources):
+        for module in (named_columns, blocks):
             monkeypatch.setattr(module, "AT_ONCE", 2 * values)
-        monkeypatch.setattr(sources, "_LONG", 2)
-        monkeypatch.setattr(lane, "_SMALL_ROWS", small)
+        monkeypatch.setattr(blocks, "_LONG", 2)
+        monkeypatch.setattr(block_scorer, "_SMALL_ROWS", small)
 
     return cut
 

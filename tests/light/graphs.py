@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from serve_runtime.graph import COLUMNS, ROWS, Graph, write_model
+from serve_runtime.arrays import COLUMNS, ROWS
+from serve_runtime.bundle.onnx_graph import Graph, write_model
 
 
 def random_graph(width=3, layout=ROWS, *, centered=False, seed=0):

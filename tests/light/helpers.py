@@ -11,9 +11,10 @@ import numpy as np
 import onnxruntime as ort
 
 from serve_runtime import ModelCard
-from serve_runtime.artifact import MODEL_FILES, FileEntry, Manifest
-from serve_runtime.budgets import sigmoid
-from serve_runtime.card import CARD_KEY
+from serve_runtime.bundle.card import CARD_KEY
+from serve_runtime.bundle.manifest import FileEntry, Manifest
+from serve_runtime.bundle.model_file import MODEL_FILES
+from serve_runtime.error_budgets import sigmoid
 
 TINY = Path(__file__).parent / "tiny"
 NAMES = ("x1", "x2")

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from light.wide import write_bundle
 from serve_runtime import GoldenRow, Predictor
-
-from .wide import write_bundle
 
 ROWS = np.random.default_rng(4).normal(0, 3, (1003, 4)).astype(np.float32)
 WEIGHTS = ([1, 2, -3, 0.5], [-1, 2, 0.25, 4])

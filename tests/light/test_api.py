@@ -3,9 +3,8 @@ import pickle
 import pytest
 
 import serve_runtime
+from light.helpers import TINY, run_python
 from serve_runtime import ServeError
-
-from .helpers import TINY, run_python
 
 ALL = [
     "ArtifactError",

@@ -4,9 +4,8 @@ import sys
 
 import pytest
 
+from light.helpers import TINY, run_python
 from serve_runtime import __all__ as public
-
-from .helpers import TINY, run_python
 
 PREDICT = """
 from serve_runtime import Predictor

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from serve_runtime.artifact import MODEL_FILES, parse_model
-from serve_runtime.graph import Graph, write_model
-
-from .helpers import TINY, card_field, reseal, tiny_card
+from light.helpers import TINY, card_field, reseal, tiny_card
+from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
+from serve_runtime.bundle.onnx_graph import Graph, write_model
 
 
 def write_bundle(folder, weight, bias=None, golden=(), **card):

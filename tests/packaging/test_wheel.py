@@ -66,7 +66,11 @@ def test_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"serve_runtime"}
-    sources = {f"serve_runtime/{path.name}" for path in (ROOT / "serve_runtime").glob("*.*")}
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "serve_runtime").rglob("*.*")
+        if path.suffix != ".pyc"
+    }
     assert {name for name in names if ".dist-info/" not in name} == sources
     assert "serve_runtime/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)

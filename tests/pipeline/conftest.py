@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import published
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -15,13 +14,16 @@ from hypothesis import settings
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train import checkpoint
+from pipeline import published
+from train import run_folder
 from train.cli import main
-from train.design import Rows, design
+from train.gradients.cpu import design
+from train.gradients.source import Rows
 from train.model import parameters
-from train.recipe import Optimizer, Recipe, override, read_toml
+from train.optimize.fit import Fit, Record
+from train.recipe.recipe import Optimizer, Recipe
+from train.recipe.toml_file import override, read_toml
 from train.run import train
-from train.sgd import Fit, Record
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,12 +42,12 @@ class Trained:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        with (self.folder / checkpoint.HISTORY).open(newline="") as file:
+        with (self.folder / run_folder.HISTORY).open(newline="") as file:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
     @property
     def model(self) -> nn.Sequential:
-        run = checkpoint.read(self.folder)
+        run = run_folder.read(self.folder)
         model = nn.Sequential(nn.Linear(len(run.trained.weight), 1), nn.Sigmoid())
         model.load_state_dict(run.state_dict)
         return model.requires_grad_(False)
@@ -150,7 +152,7 @@ def random_rows() -> Callable[..., Rows]:
 
 @pytest.fixture(scope="session")
 def run_fit() -> Callable[..., list[Record]]:
-    """Train a model in place with train.sgd.fit; the records it gave."""
+    """Train a model in place with train.optimize.fit.fit; the records it gave."""
 
     def run(
         model: nn.Sequential, spec: Optimizer, rows: Rows, *, every: int = 1, seed: int = 0

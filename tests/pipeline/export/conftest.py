@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import Model, make_model
 
 from benchmarks.models import random_run
-from export.bundle import export_bundle
+from export.publish import export_bundle
+from pipeline.export.making import Model, make_model
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,18 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export import certificate, folding, onnx_graph, program, torchscript
+from export import certificate, folding
 from export.certificate import CERTIFICATE, PROGRAM, TORCHSCRIPT, Corpus
-from export.corpus import Case, corpus
-from export.parity import Parity
+from export.formats import onnx_model, torch_export, torchscript
+from export.parity.figures import Parity
+from export.parity.proof_rows import Case, corpus
 from serve_runtime import Predictor
-from serve_runtime.artifact import (
-    MANIFEST,
-    MODEL_FILES,
-    FileEntry,
-    Manifest,
-    parse_model,
-    read_bytes,
-)
-from serve_runtime.card import ModelCard
-from serve_runtime.sealed import seal
-from train.affine import Affine, Trained
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest, read_bytes
+from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
+from serve_runtime.bundle.sealed_json import seal
+from train.trained import Trained
 
 MODELS = (*MODEL_FILES.values(), TORCHSCRIPT, PROGRAM)
 FILES = (MANIFEST, *MODELS, CERTIFICATE)
@@ -55,7 +51,7 @@ def make_model(folder: Path, width: int, centered: bool) -> Model:
 
 def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray) -> Model:
     """Both ONNX files of `affine`, for features of these ranges."""
-    graphs = {layout: onnx_graph.build(affine, layout) for layout in MODEL_FILES}
+    graphs = {layout: onnx_model.build(affine, layout) for layout in MODEL_FILES}
     card = ModelCard(
         feature_names=tuple(f"c{i}" for i in range(len(low))),
         classes=("no", "yes"),
@@ -65,7 +61,7 @@ def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray
         graph_sha256={layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()},
     )
     for layout, name in MODEL_FILES.items():
-        (folder / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
+        (folder / name).write_bytes(onnx_model.add_card(graphs[layout], card))
     cases = corpus(card, affine, np.empty((0, len(low)), np.float32))
     return Model(folder, {case.name: case for case in cases}, affine)
 
@@ -84,7 +80,7 @@ def card_of(bundle: Path) -> ModelCard:
 
 
 def affine_of(bundle: Path) -> Affine:
-    return onnx_graph.load(bundle / MODEL_FILES["rows"]).affine
+    return onnx_model.load(bundle / MODEL_FILES["rows"]).affine
 
 
 def weights_of(bundle: Path) -> tuple[np.ndarray, float]:
@@ -108,7 +104,7 @@ def write_models(
     affine, card = affine or affine_of(bundle), card or card_of(bundle)
     graphs = {}
     for layout in MODEL_FILES:
-        model = onnx.load_from_string(onnx_graph.build(affine, layout))
+        model = onnx.load_from_string(onnx_model.build(affine, layout))
         if edit:
             edit(model, layout)
         graphs[layout] = model.SerializeToString(deterministic=True)
@@ -118,7 +114,7 @@ def write_models(
         card = dataclasses.replace(card, weights_sha256=affine.sha256())
         rows = np.array([row.features for row in card.golden], np.float32)
         path = bundle / MODEL_FILES["rows"]
-        path.write_bytes(onnx_graph.add_card(graphs["rows"], card))
+        path.write_bytes(onnx_model.add_card(graphs["rows"], card))
         logit, probability = Predictor(path).scores(rows)
         figures = zip(logit.tolist(), probability.tolist(), affine.reference(rows)[1].tolist(),
                       strict=True)  # fmt: skip
@@ -127,7 +123,7 @@ def write_models(
             for row, (z, p, bound) in zip(card.golden, figures, strict=True)
         ))  # fmt: skip
     for layout, name in MODEL_FILES.items():
-        (bundle / name).write_bytes(onnx_graph.add_card(graphs[layout], card))
+        (bundle / name).write_bytes(onnx_model.add_card(graphs[layout], card))
     for name in (TORCHSCRIPT, PROGRAM):
         write_torch(bundle, name, affine, card)
 
@@ -136,7 +132,7 @@ def write_torch(
     bundle: Path, name: str, affine: Affine | None = None, card: ModelCard | None = None
 ) -> None:
     """Write one torch artifact with these values and this card, or with the bundle's own."""
-    build = {TORCHSCRIPT: torchscript.build, PROGRAM: program.build}[name]
+    build = {TORCHSCRIPT: torchscript.build, PROGRAM: torch_export.build}[name]
     (bundle / name).write_bytes(build(affine or affine_of(bundle), card or card_of(bundle)))
     reseal(bundle)
 
@@ -147,8 +143,8 @@ def write_card(bundle: Path, name: str, card: ModelCard) -> None:
     if name not in layouts:
         write_torch(bundle, name, card=card)
         return
-    graph = onnx_graph.build(affine_of(bundle), layouts[name])
-    (bundle / name).write_bytes(onnx_graph.add_card(graph, card))
+    graph = onnx_model.build(affine_of(bundle), layouts[name])
+    (bundle / name).write_bytes(onnx_model.add_card(graph, card))
     reseal(bundle)
 
 

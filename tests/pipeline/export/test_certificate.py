@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import (
+
+from benchmarks.models import random_run
+from export import certificate, folding
+from export.certificate import CERTIFICATE, Corpus
+from export.errors import BundleError
+from export.publish import export_bundle
+from export.verify import verify_bundle
+from pipeline.export.making import (
     MODELS,
     affine_of,
     card_of,
@@ -24,14 +31,8 @@ from making import (
     up,
     write_models,
 )
-
-from benchmarks.models import random_run
-from export import certificate, folding
-from export.bundle import export_bundle, verify_bundle
-from export.certificate import CERTIFICATE, Corpus
-from export.errors import BundleError
-from serve_runtime.artifact import FileEntry
-from train.affine import Trained
+from serve_runtime.bundle.manifest import FileEntry
+from train.trained import Trained
 
 NO_DIGEST = "0" * 64
 

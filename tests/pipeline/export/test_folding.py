@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import folding, onnx_graph
+from export import folding
 from export.folding import FOLDED, LIMIT, SUBTRACT_FIRST, Folding, Total
-from export.runtime import scorer
-from serve_runtime.card import ModelCard
-from train.affine import Affine, Trained
-from train.scaling import Scaling
+from export.formats import onnx_model
+from export.formats.onnxruntime_scorer import scorer
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
+from train.standardize import Scaling
+from train.trained import Trained
 
 WIDTH = 4
 
@@ -137,7 +139,7 @@ def test_the_total_bounds_what_a_shipped_score_is_off_the_trained_model(
         "up to what float64 rounds of the figure itself"
     )
     for layout in ("rows", "columns"):
-        logit, _ = scorer(onnx_graph.build(affine, layout), layout)(rows)
+        logit, _ = scorer(onnx_model.build(affine, layout), layout)(rows)
         off = [abs(Fraction(float(z)) - e) for z, e in zip(logit, exact, strict=True)]
         assert max(off) <= Fraction(total.total)
 

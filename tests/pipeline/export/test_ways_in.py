@@ -8,11 +8,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from making import Model
 
-from export.oracles import THREADS
+from export.parity.scorers import THREADS
+from pipeline.export.making import Model
 from serve_runtime import Predictor
-from serve_runtime.artifact import MODEL_FILES
+from serve_runtime.bundle.model_file import MODEL_FILES
 
 ROWS: dict[str, Callable[[np.ndarray, list[str]], Any]] = {
     "an array": lambda rows, names: rows,

@@ -1,0 +1,99 @@
+"""The torch.export artifact (.pt2): features (n, d) -> logit, probability, both (n, 1)."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from export.formats.artifact import Artifact
+from export.formats.torch_values import affine_of, tensors, torch_score
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import CARD_KEY, ModelCard
+from serve_runtime.bundle.manifest import read_bytes
+from serve_runtime.errors import ArtifactError
+
+_SUBTRACTION = ("aten.sub.Tensor(features, p_center)",)
+_CALLS = (
+    "aten.linear.default({}, p_weight, p_bias)",
+    "aten.sigmoid.default(linear,)",
+    "output((linear, sigmoid),)",
+)
+
+# Where a node came from: paths of this machine, which an artifact must not carry.
+_PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+
+
+class _Scorer(nn.Module):
+    weight: torch.Tensor
+    bias: torch.Tensor
+    center: torch.Tensor
+
+    def __init__(self, values: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        for name, value in values.items():
+            setattr(self, name, nn.Parameter(value, requires_grad=False))
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if hasattr(self, "center"):
+            features = features - self.center
+        logit = nn.functional.linear(features, self.weight, self.bias)
+        return logit, torch.sigmoid(logit)
+
+
+def build(affine: Affine, card: ModelCard) -> bytes:
+    """The archive for `affine`, with the card as an extra file."""
+    # Two example rows: with one, torch.export takes the batch for a constant.
+    example = torch.zeros(2, len(affine.weight))
+    program = torch.export.export(
+        _Scorer(tensors(affine)).eval(),
+        (example,),
+        dynamic_shapes={"features": {0: torch.export.Dim.DYNAMIC}},
+    )
+    for node in program.graph.nodes:
+        for key in _PROVENANCE:
+            node.meta.pop(key, None)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={CARD_KEY: card.to_json()})
+    return buffer.getvalue()
+
+
+def load(path: Path) -> Artifact:
+    """Open a .pt2 file of ours. Raises ArtifactError where torch cannot read it."""
+    program, card = _read(path)
+    try:
+        affine = affine_of(program.state_dict)
+        module = program.module()
+    except (RuntimeError, ValueError, LookupError, AssertionError) as reason:
+        raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
+    return Artifact(path.name, card, affine, torch_score(module))
+
+
+def check_graph(path: Path, affine: Affine) -> None:
+    """Raise ArtifactError unless the file's graph is, call by call, the one `build` writes."""
+    program, _ = _read(path)
+    centered = affine.center is not None
+    made = [*(_SUBTRACTION if centered else ()), *_CALLS]
+    made = [call.format("sub" if centered else "features") for call in made]
+    found = [
+        f"{node.target}{node.args}{node.kwargs or ''}"
+        for node in program.graph.nodes
+        if node.op != "placeholder"
+    ]
+    inputs = program.graph_signature.inputs_to_parameters
+    if found != made or inputs != {f"p_{name}": name for name in tensors(affine)}:
+        raise ArtifactError(
+            f"{path} holds another graph than export writes: {'; '.join(found)} with {inputs}, not "
+            f"{'; '.join(made)}"
+        )
+
+
+def _read(path: Path) -> tuple[torch.export.ExportedProgram, str]:
+    """The program and the text of its card."""
+    content, extra = read_bytes(path), {CARD_KEY: ""}
+    try:
+        program = torch.export.load(io.BytesIO(content), extra_files=extra)
+    except (RuntimeError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as reason:
+        raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
+    return program, extra[CARD_KEY]

@@ -1,0 +1,219 @@
+"""What holds between scores, whatever their values: promises that no tolerance can express.
+
+A row has the same bits alone and in any batch, from any array, at any number of threads; a
+probability is in [0, 1], and never falls while the logit rises; a logit never moves against the
+sign of a feature's weight; and a neighbour's NaN changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from export.errors import ParityError
+from export.formats.artifact import Scores
+from export.formats.onnxruntime_scorer import scorer
+from export.parity.proof_rows import Case
+from export.parity.scorers import THREADS
+from serve_runtime.arrays import ROWS, Float32
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.manifest import read_bytes
+from serve_runtime.bundle.model_file import MODEL_FILES
+from serve_runtime.predictor import Predictor
+
+_LONGEST = 33
+_FEATURES = 64
+"""Most features whose monotony is tried; of wide models, evenly spaced ones."""
+_STEPS = 33
+_VALUES = 1 << 22
+"""Most values in the large batch."""
+
+
+def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, int]:
+    """Hold both graphs in `folder` to every contract; returns how many rows showed each.
+
+    Raises ParityError naming the contract, the file and the row.
+    """
+    shown: dict[str, int] = {}
+    random, sweep = (_safe(cases[name].rows, affine) for name in ("random rows", "logit sweep"))
+    if not len(random):
+        raise ParityError(
+            f"{folder}: every row within the training ranges overflows float32: check the units of "
+            "the features"
+        )
+    for layout, name in MODEL_FILES.items():
+        path = folder / name
+        one, several = (_Asked(layout, Predictor(path, threads=t)) for t in (1, THREADS))
+        content = read_bytes(path)
+        for contract, rows in (
+            ("same bits alone, in any batch, from any array, at any threads, by every method",
+             _same_bits(name, one, several, random)),
+            ("probability in [0, 1] and rising with the logit",
+             _monotone_in_logit(name, one, sweep)),
+            ("logit monotone in each feature by the sign of its weight",
+             _monotone_in_features(name, one, affine, random)),
+            ("a neighbour's NaN changes nothing",
+             _neighbours(name, content, layout, random)),
+            ("same bits as the file in onnxruntime itself",
+             _same_as_file(name, several, content, random, sweep)),
+        ):  # fmt: skip
+            shown[contract] = shown.get(contract, 0) + rows
+    return shown
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A Predictor asked for rows in one layout."""
+
+    layout: str
+    predictor: Predictor
+
+    def laid(self, rows: Float32) -> Any:
+        """The rows as named columns, or as they are."""
+        if self.layout == ROWS:
+            return rows
+        return dict(zip(self.predictor.card.feature_names, rows.T, strict=True))
+
+    def scores(self, rows: Float32) -> Scores:
+        """Logit and probability of the rows (n, d), asked for in the layout."""
+        return self.predictor.scores(self.laid(rows))
+
+    def single(self, rows: Float32) -> Scores:
+        """The same by the methods that answer one of the two."""
+        x = self.laid(rows)
+        return self.predictor.decision_function(x), self.predictor.probability(x)
+
+    def written(self, rows: Float32) -> Scores:
+        """The same, written into memory of the caller's, and from both columns of one answer."""
+        x, logit = self.laid(rows), np.empty(len(rows), np.float32)
+        self.predictor.decision_function(x, out=logit)
+        return logit, self.predictor.predict_proba(x)[:, 1].copy()
+
+    def arrays(self, rows: Float32) -> dict[str, Any]:
+        """The rows as arrays that lie in the layout, each with what is odd about it."""
+        order: Literal["C", "F"] = "C" if self.layout == ROWS else "F"
+        laid, twice = np.array(rows, order=order), np.repeat(rows, 2, axis=0)
+        read_only = laid.copy(order)
+        read_only.flags.writeable = False
+        return {
+            f"of a {order}-ordered array": laid,
+            "of a negatively strided array": np.array(rows[::-1, ::-1], order=order)[::-1, ::-1],
+            "of every other row of an array": np.array(twice, order=order)[::2],
+            "of a read-only array": read_only,
+            "of a float64 array": rows.astype(np.float64, order=order),
+        }
+
+
+def _safe(rows: Float32, affine: Affine) -> Float32:
+    """The rows whose terms cannot overflow: a Predictor refuses the others."""
+    return rows[np.isfinite(affine.reference(rows)[1])]
+
+
+def _same_bits(name: str, one: _Asked, several: _Asked, rows: Float32) -> int:
+    rows = rows[: 3 * _LONGEST]
+    alone = [one.scores(row[None]) for row in rows]
+    expected: Float32 = np.concatenate(alone, axis=1)
+    shown = 0
+    for how, part, scores in _askings(one, several, rows):
+        if not _equal(np.stack(scores), expected[:, part]):
+            raise ParityError(f"{name}: rows {part.start} to {part.stop - 1} have other bits {how} "
+                              "than each alone")  # fmt: skip
+        shown += part.stop - part.start
+    return shown
+
+
+def _askings(one: _Asked, several: _Asked, rows: Float32) -> Iterator[tuple[str, slice, Scores]]:
+    """The same rows in every batch and array: how, which, and their scores."""
+    for size in range(min(_LONGEST, len(rows)) + 1):
+        for start in {0, min(size % 5, len(rows) - size)}:
+            part = slice(start, start + size)
+            yield f"in a batch of {size}", part, one.scores(rows[part])
+            yield f"in a batch of {size} at {THREADS} threads", part, several.scores(rows[part])
+            yield f"in a batch of {size}, logit and probability alone", part, one.single(rows[part])
+            yield f"in a batch of {size}, written into an array", part, one.written(rows[part])
+    times = max(2, min(101, _VALUES // rows.size))
+    whole, tiled = slice(0, len(rows)), np.tile(rows, (times, 1))
+    for how, (logit, probability) in (
+        ("a large batch", several.scores(tiled)),
+        ("a large batch written into an array", several.written(tiled)),
+    ):
+        for start in range(0, len(tiled), 10 * len(rows)):
+            part = slice(start, start + len(rows))
+            yield f"at {start} of {how}", whole, (logit[part], probability[part])
+    for how, array in one.arrays(rows).items():
+        yield how, whole, one.predictor.scores(array)
+
+
+def _same_as_file(name: str, asked: _Asked, content: bytes, random: Float32, sweep: Float32) -> int:
+    """The file's graph is not the one that a Predictor runs (it writes its own), the bits are."""
+    score, shown = scorer(content, asked.layout), 0
+    for rows in (random, sweep):
+        rows = rows[: len(rows) - len(rows) % 4]  # the file itself fills nothing up
+        if not _equal(np.stack(asked.scores(rows)), np.stack(score(rows))):
+            raise ParityError(f"{name}: a Predictor has other bits than the file in onnxruntime")
+        shown += len(rows)
+    return shown
+
+
+def _equal(scores: Float32, expected: Float32) -> bool:
+    return np.array_equal(scores.view(np.uint32), expected.view(np.uint32))
+
+
+def _monotone_in_logit(name: str, asked: _Asked, rows: Float32) -> int:
+    logit, probability = asked.scores(rows)
+    order = np.argsort(logit, kind="stable")
+    logit, probability = logit[order], probability[order]
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ParityError(f"{name}: a probability is outside [0, 1]")
+    # Over equal logits this compares in arbitrary order, so these must have equal bits.
+    fallen = np.flatnonzero(np.diff(probability) < 0)
+    if len(fallen):
+        i = int(fallen[0])
+        raise ParityError(
+            f"{name}: the probability falls from {probability[i]!s} at logit {logit[i]!s} to "
+            f"{probability[i + 1]!s} at {logit[i + 1]!s}"
+        )
+    return len(rows)
+
+
+def _monotone_in_features(name: str, asked: _Asked, affine: Affine, rows: Float32) -> int:
+    shown, width = 0, len(affine.weight)
+    for feature in np.unique(np.linspace(0, width - 1, min(width, _FEATURES)).astype(int)):
+        values = _rising(rows[:, feature])
+        for base in rows[:3]:
+            stepped = np.repeat(base[None], len(values), axis=0)
+            stepped[:, feature] = values
+            stepped = _safe(stepped, affine)
+            moved = np.diff(asked.scores(stepped)[0])
+            sign = np.sign(affine.weight[feature])
+            if (moved * sign < 0).any() or (sign == 0 and moved.any()):
+                raise ParityError(
+                    f"{name}: the logit moves against the sign of the weight of feature {feature} "
+                    f"as it rises from {values[0]!s} to {values[-1]!s}"
+                )
+            shown += len(stepped)
+    return shown
+
+
+def _rising(values: Float32) -> Float32:
+    """Sorted finite values: neighbouring float32 values, and the range of what was seen."""
+    start = np.full(_STEPS, values[0], np.float32).view(np.int32)
+    close = (start + np.arange(_STEPS, dtype=np.int32)).view(np.float32)
+    spread = np.linspace(float(values.min()), float(values.max()), _STEPS).astype(np.float32)
+    both = np.concatenate((close, spread))
+    return np.sort(both[np.isfinite(both)])
+
+
+def _neighbours(name: str, content: bytes, layout: str, rows: Float32) -> int:
+    """Of a whole batch, so that padding plays no part; asked of the graph, which takes NaN."""
+    rows = rows[: min(32, len(rows) - len(rows) % 4)].copy()
+    score = scorer(content, layout)
+    before = np.stack(score(rows))
+    rows[::2, :: max(1, rows.shape[1] // 8)] = np.nan
+    rows[2::4, 0] = np.inf
+    after = np.stack(score(rows))
+    if not np.array_equal(before[:, 1::2].view(np.uint32), after[:, 1::2].view(np.uint32)):
+        raise ParityError(f"{name}: NaN or infinity in a row changes the scores of its neighbours")
+    return len(rows) // 2

@@ -1,0 +1,50 @@
+"""A row that failed, as a test that can be pasted into a file and run."""
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
+
+_WIDEST = 64
+"""Features up to which a row is printed."""
+
+
+def as_test(scored_by: str, row: Float32, exact: np.float32 | None, affine: Affine) -> str:
+    """A test of `row` (d,) for what is called `scored_by`, or a remark where it is too wide.
+
+    `exact` is the logit that allows no error, where there is one.
+    """
+    if len(row) > _WIDEST:
+        return f"\n({len(row)} features are too many to print as a test)"
+    center = "None" if affine.center is None else _values(affine.center)
+    logit = "None" if exact is None else _values(np.array([exact]))
+    return f"""
+
+As a test, for a checkout; it holds a row, which may be somebody's. Save it as row.py, and run
+python row.py BUNDLE, or call test_row with the bundle's path:
+
+import sys
+from pathlib import Path
+import numpy as np
+from export.bundle import subjects
+from export.corpus import Case
+from export.parity import measure
+from train.affine import Affine
+
+def test_row(bundle):
+    row = {_values(row)}[None]
+    weight, bias = {_values(affine.weight)}, {affine.bias!r}
+    center, exact = {center}, {logit}
+    affine = Affine(weight, bias, center)
+    chosen = [s for s in subjects(bundle, affine) if s.name == {scored_by!r}]
+    assert chosen
+    measure(chosen, [Case("the row", row, exact)], affine).require()
+
+if __name__ == "__main__":
+    test_row(Path(sys.argv[1]))
+"""
+
+
+def _values(values: npt.NDArray[np.float32]) -> str:
+    return f'np.frombuffer(bytes.fromhex("{values.astype("<f4").tobytes().hex()}"), "<f4")'

@@ -1,0 +1,228 @@
+"""The rows on which artifacts are proven: built from a card and weights alone, so anyone can.
+
+Nothing here depends on the machine: uniform draws from a seeded generator, elementwise float64
+arithmetic, and exact sums (a logarithm for the threshold apart). The same model gives the same
+corpus, bit for bit, everywhere.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from serve_runtime.arrays import Float32, Float64
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.error_budgets import LARGEST, SMALLEST
+
+CORPUS_VERSION: Final = 2
+"""To be raised with every change of the rows below, or of how many rows show a contract:
+certificates name it beside both."""
+
+BATCHES: Final = (*range(34), 1024)
+LOGITS: Final = (0.0, 8.0, 16.0, 17.3, 18.0, 18.25, 20.0, 87.0, 88.7, 104.0, 200.0)
+"""Logits, of both signs, around which rows lie one float32 apart."""
+SWEEP: Final = (-110.0, 110.0)
+"""Beyond ±104 float32's exp is 0 or infinite."""
+PROBES: Final = "probes"
+"""The case whose logits must be exact."""
+
+_ROWS = 4096
+_VALUES = 1 << 20
+"""Most values in one case; wide models get fewer rows."""
+_PROBE_VALUES = 1 << 22
+_STREAM_ROWS, _STREAM_VALUES = 1 << 16, 1 << 21
+_NON_FINITE_FEATURES = 16
+_NEIGHBOURS = np.arange(-8, 9)
+_FAR = 21
+"""Powers of two, less one, by which rows may leave the training ranges."""
+_GOLDEN_LOGITS = (-20.0, 0.5, -85.0, 8.0, -50.0, -2.0, 2.0, 20.0)
+_GOLDEN_VALUES = 1 << 13
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows that are scored in one call."""
+
+    name: str
+    rows: Float32
+    """(n, d)"""
+    exact: Float32 | None = None
+    """Logits (n,) that every order of summation must give exactly, where there are such."""
+
+
+def corpus(card: ModelCard, affine: Affine, sample: Float32) -> list[Case]:
+    """The cases for a model; `sample` (k, d) are rows of the run's data. Seeded."""
+    rng = np.random.default_rng(0)
+    count = max(len(_NEIGHBOURS), min(_ROWS, _VALUES // len(affine.weight)))
+    inside = random_rows(card, max(count, 33), rng)
+    threshold = _logit_of(card.threshold)
+    return [
+        Case("sampled rows", sample),
+        Case("random rows", inside),
+        Case("random rows far outside", far_rows(card, count, rng)),
+        *(Case(f"batch of {n}", np.ascontiguousarray(inside[:n])) for n in BATCHES),
+        Case("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
+        Case("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
+        Case("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
+        Case("zeros and subnormals", _tiny(len(affine.weight))),
+        Case("largest values", _largest(affine)),
+        Case("cancellation", _cancelling(affine, inside, rng)),
+        _probes(affine),
+        Case("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
+    ]
+
+
+def digest(cases: Sequence[Case]) -> str:
+    """SHA-256 over the names, shapes and float32 values of `cases`."""
+    total = hashlib.sha256()
+    for case in cases:
+        total.update(f"{case.name}\0{case.rows.shape}\0".encode())
+        total.update(case.rows.astype("<f4").tobytes())
+    return total.hexdigest()
+
+
+def stream(card: ModelCard, affine: Affine, rows: int) -> Iterator[Case]:
+    """`rows` more rows in blocks: inside the training ranges, far outside, and of any logit."""
+    block = max(1, min(_STREAM_ROWS, _STREAM_VALUES // len(affine.weight)))
+    for number, start in enumerate(range(0, rows, block)):
+        rng, count = np.random.default_rng((1, number)), min(block, rows - start)
+        if number % 3 == 0:
+            yield Case(f"streamed rows {start}", random_rows(card, count, rng))
+        elif number % 3 == 1:
+            yield Case(f"streamed rows {start}, far outside", far_rows(card, count, rng))
+        else:
+            low, high = SWEEP
+            logits = low + (high - low) * rng.random(count)
+            base = random_rows(card, count, rng)
+            yield Case(f"streamed rows {start}, any logit", along(affine, logits, base))
+
+
+def random_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
+    """Rows (count, d), uniform over the ranges of the training features."""
+    low, high = np.array(card.feature_min), np.array(card.feature_max)
+    rows: Float64 = low + (high - low) * rng.random((count, len(low)))
+    return rows.astype(np.float32)
+
+
+def far_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
+    """Rows (count, d) up to a million times as far out as the training ranges, all finite."""
+    low, high = np.array(card.feature_min), np.array(card.feature_max)
+    middle, spread = low / 2 + high / 2, np.maximum(high - low, np.abs(high) * 2.0**-20)
+    times = np.ldexp(1.0, (_FAR * rng.random((count, 1))).astype(np.intc))
+    rows = middle + spread * (rng.random((count, len(low))) - 0.5) * times
+    result: Float32 = np.clip(rows, -LARGEST, LARGEST).astype(np.float32)
+    return result
+
+
+def along(affine: Affine, logits: Float64, base: Float32) -> Float32:
+    """`base` (n, d) or (1, d), moved along the weights to `logits` (n,); only rows that get there.
+
+    Where the weights are so small that no float32 row reaches a logit, its row is left out.
+    """
+    direction = affine.weight.astype(np.float64)
+    length = math.fsum((direction * direction).tolist())
+    with np.errstate(all="ignore"):
+        steps = (logits - affine.reference(base)[0]) / length
+        rows = (base + steps[:, None] * direction).astype(np.float32)
+    return rows[np.isfinite(rows).all(1)]
+
+
+def golden_rows(card: ModelCard, affine: Affine) -> Float32:
+    """The rows that the card will carry, with logits near _GOLDEN_LOGITS.
+
+    Drawn from the ranges of the features and shifted along the weights; nobody's data.
+    """
+    count = max(2, min(len(_GOLDEN_LOGITS), _GOLDEN_VALUES // len(affine.weight)))
+    rows = random_rows(card, count, np.random.default_rng(1))
+    shifted = along(affine, np.array(_GOLDEN_LOGITS[:count]), rows)
+    return shifted if len(shifted) == count else rows
+
+
+def _logit_of(threshold: float) -> float | None:
+    return math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else None
+
+
+def _near(affine: Affine, logits: Sequence[float], base: Float32) -> Float32:
+    """Rows at each logit and at its nearest float32 neighbours, as far as rows can tell them."""
+    centres = np.array(logits, np.float32)
+    steps = np.spacing(np.abs(centres)).astype(np.float64)
+    wanted = (centres.astype(np.float64)[:, None] + steps[:, None] * _NEIGHBOURS).ravel()
+    start = np.resize(np.arange(len(base)), len(wanted))
+    return along(affine, wanted, base[start])
+
+
+def _tiny(width: int) -> Float32:
+    """Rows of ±0 and of subnormals, whole and among ones."""
+    values = np.array([0.0, -0.0, SMALLEST, -SMALLEST, 3 * SMALLEST, 2.0**-126, 2.0**-127])
+    rows = np.tile(values.astype(np.float32)[:, None], (2, width))
+    rows[len(values) :, :: max(2, width // 8)] = 1
+    return rows
+
+
+def _largest(affine: Affine) -> Float32:
+    """FLT_MAX in one feature or all, and rows whose terms just stay inside float32."""
+    width = len(affine.weight)
+    some = np.unique(np.linspace(0, width - 1, min(width, 8)).astype(int))
+    alone = np.zeros((2 * len(some), width), np.float32)
+    alone[np.arange(len(some)), some] = LARGEST
+    alone[len(some) + np.arange(len(some)), some] = -LARGEST
+    fill = np.array([[LARGEST], [-LARGEST]], np.float32)
+    room = LARGEST / (4 * width * np.maximum(np.abs(affine.weight.astype(np.float64)), 1))
+    inside = np.stack([room, -room, room * (-1.0) ** np.arange(width)]).astype(np.float32)
+    return np.concatenate((alone, np.tile(fill, (1, width)), inside))
+
+
+def _cancelling(affine: Affine, base: Float32, rng: np.random.Generator) -> Float32:
+    """Rows with two large terms of opposite sign, of sizes 1 to 2¹⁰⁰."""
+    weighted = np.flatnonzero(affine.weight)
+    if len(weighted) < 2:
+        return base[:0]
+    rows = base.copy()
+    direction = affine.weight.astype(np.float64)
+    pairs = weighted[(rng.random((len(rows), 2)) * len(weighted)).astype(np.intp)]
+    sizes = np.ldexp(1 + rng.random(len(rows)), (100 * rng.random(len(rows))).astype(np.intc))
+    with np.errstate(all="ignore"):
+        for column, sign in ((0, 1), (1, -1)):
+            chosen = pairs[:, column]
+            rows[np.arange(len(rows)), chosen] = sign * sizes / direction[chosen]
+    return rows[np.isfinite(rows).all(1)]
+
+
+def _probes(affine: Affine) -> Case:
+    """Rows that read the values off the scores: the bias, and each weight times a power of two.
+
+    All terms but one are 0 there, and the power is so large that bias and centre are less than
+    half a unit in the last place of what they are added to. Both products and sums are exact, in
+    any order: the logit must have the very bits of the weight. A weight that is 0 or leaves no
+    room for such a power is not probed; of very many weights, evenly spaced ones are.
+    """
+    width = len(affine.weight)
+    center = np.zeros(width, np.float32) if affine.center is None else affine.center
+    of_weight, of_bias, of_center = (
+        np.frexp(np.abs(values))[1] for values in (affine.weight, np.float32(affine.bias), center)
+    )
+    power = np.maximum(np.maximum(of_bias - of_weight, of_center) + 26, 0)
+    room = (affine.weight != 0) & (of_weight > -125) & (power < 127) & (of_weight + power < 127)
+    probed = np.flatnonzero(room)
+    most = max(1, _PROBE_VALUES // width)
+    if len(probed) > most:
+        probed = probed[np.linspace(0, len(probed) - 1, most).astype(np.intp)]
+    rows = np.tile(center, (1 + len(probed), 1))
+    powers = np.ldexp(1.0, power[probed])
+    rows[1 + np.arange(len(probed)), probed] = powers
+    exact = np.append([affine.bias], affine.weight[probed] * powers).astype(np.float32)
+    return Case(PROBES, rows, exact)
+
+
+def _non_finite(rows: Float32) -> Float32:
+    """`rows` with a NaN or infinity in every other one; the rows between must not notice."""
+    rows = rows.copy()
+    width = rows.shape[1]
+    bad: Sequence[float] = (np.nan, np.inf, -np.inf)
+    for i, row in enumerate(rows[::2]):
+        row[(i // len(bad)) % width] = bad[i % len(bad)]
+    return rows

@@ -1,0 +1,136 @@
+"""The model card: all that is needed to use the model correctly, in one JSON string.
+
+It travels inside every artifact: under one key in an ONNX file's metadata, as an extra file in
+the TorchScript and torch.export archives, and inside the training checkpoint. Standard library
+only, so that anything can read it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from serve_runtime.bundle.sealed_json import seal, unseal
+from serve_runtime.errors import CardError
+
+CARD_KEY = "serve_runtime.card"
+"""The metadata key of an ONNX file, and the extra file's name in torch archives."""
+
+FORMAT_VERSION = 1
+
+Label = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class GoldenRow:
+    """A row with the scores that export measured for it; synthetic, so it discloses nobody."""
+
+    features: tuple[float, ...]
+    """Raw features; each value is exactly a float32."""
+    logit: float
+    """The float32 logit that the row-major graph gave where the model was exported."""
+    probability: float
+    """The float32 probability P(positive) that it gave."""
+    logit_bound: float
+    """A-priori bound on |float32 logit - exact logit| for this row, whatever the machine."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model expects, what it answers, and where it comes from."""
+
+    feature_names: tuple[str, ...]
+    """Names of the features, in the order of the columns that the model takes."""
+    classes: tuple[Label, Label]
+    """The two labels: first the negative one, second the positive one."""
+    feature_min: tuple[float, ...]
+    """Smallest value of each feature in the training rows."""
+    feature_max: tuple[float, ...]
+    """Largest value of each feature in the training rows."""
+    weights_sha256: str
+    """SHA-256 of the float32 weights and then the bias, little-endian."""
+    threshold: float = 0.5
+    """The label is the positive one where probability >= threshold."""
+    missing: str = "error"
+    """What happens to a missing or non-finite value; "error": it is refused."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """How the model was trained: recipe, data_sha256, rows, holdout_rows, metrics, versions."""
+    graph_sha256: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each ONNX graph without its card, by layout; empty before export."""
+    golden: tuple[GoldenRow, ...] = ()
+    """Rows on which any machine can test itself; empty before export."""
+    format_version: int = FORMAT_VERSION
+    """Version of this format."""
+
+    def __post_init__(self) -> None:
+        names, width = self.feature_names, len(self.feature_names)
+        _require(width > 0, "feature_names is empty")
+        _require(all(isinstance(n, str) and n for n in names), "a feature name is not a text")
+        _require(len(set(names)) == width, "feature_names has duplicates")
+        _require(len(self.classes) == 2, f"classes has {len(self.classes)} labels, not 2")
+        _require(all(isinstance(c, Label) for c in self.classes), "a class label is no scalar")
+        _require(self.classes[0] != self.classes[1], "the two class labels are the same")
+        _require(len({_kind(c) for c in self.classes}) == 1, "the class labels differ in kind")
+        _require(all(isinstance(c, str) or _number(c) for c in self.classes),
+                 "a class label is not finite")  # fmt: skip
+        _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
+        _require(self.missing == "error", f"missing is {self.missing!r}, known is 'error'")
+        for low_high in (self.feature_min, self.feature_max):
+            _require(len(low_high) == width, "the feature ranges do not match feature_names")
+            _require(all(map(_number, low_high)), "a feature range is not a finite number")
+        for row in self.golden:
+            _require(len(row.features) == width, "a golden row does not match feature_names")
+            scores = (row.logit, row.probability, row.logit_bound)
+            _require(all(map(_number, (*row.features, *scores))), "a golden row is not finite")
+            _require(0 <= row.probability <= 1, "a golden row has a probability outside [0, 1]")
+            _require(row.logit_bound > 0, "a golden row has a bound that allows nothing")
+        for name in ("training", "graph_sha256"):
+            _require(isinstance(getattr(self, name), Mapping), f"{name} is no mapping")
+        _require(self.format_version == FORMAT_VERSION, f"format_version is {self.format_version}")
+
+    def to_json(self) -> str:
+        """The card as sealed JSON: the same card always gives the same text."""
+        document = {f.name: getattr(self, f.name) for f in fields(self)}
+        document["golden"] = [vars(row) for row in self.golden]
+        return seal(document)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "the model card") -> "ModelCard":
+        """The card in `text`; `where` names its file in messages.
+
+        Raises CardError when the text is not what `to_json` wrote: truncated, altered, of an
+        unknown version, or contradicting itself.
+        """
+        document = unseal(text, what=where, version=FORMAT_VERSION, error=CardError)
+        known = {f.name for f in fields(cls)}
+        if document.keys() != known:
+            odd = ", ".join(sorted(document.keys() ^ known))
+            raise CardError(f"{where} lacks or adds fields: {odd}; export again")
+        try:
+            for name in ("feature_names", "classes", "feature_min", "feature_max"):
+                if not isinstance(document[name], list):
+                    raise CardError(f"{name} is no list")
+                document[name] = tuple(document[name])
+            document["golden"] = tuple(
+                GoldenRow(**{**row, "features": tuple(row["features"])})
+                for row in document["golden"]
+            )
+            return cls(**document)
+        except (TypeError, KeyError, CardError) as reason:
+            raise CardError(f"{where} is not usable: {reason}; export again") from None
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise CardError(f"model card: {problem}")
+
+
+def _kind(label: Label) -> type:
+    return float if isinstance(label, int) and not isinstance(label, bool) else type(label)
+
+
+def _number(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # an int beyond any float
+        return False

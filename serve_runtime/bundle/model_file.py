@@ -1,0 +1,152 @@
+"""Model files and bundles as they lie on disk: read once, proven unaltered, then used.
+
+The bytes that are hashed are the bytes that are returned; nothing is read a second time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from serve_runtime.arrays import COLUMNS as COLUMNS
+from serve_runtime.arrays import ROWS as ROWS
+from serve_runtime.bundle.card import CARD_KEY, ModelCard
+from serve_runtime.bundle.manifest import MANIFEST, Manifest, StrPath, read_bytes
+from serve_runtime.bundle.onnx_graph import Graph, read_graph
+from serve_runtime.bundle.protobuf_wire import field, fields, messages
+from serve_runtime.bundle.sealed_json import sha256
+from serve_runtime.errors import ArtifactError
+
+MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
+"""The ONNX file of each layout in a bundle."""
+
+MODEL_BYTES: Final = 1 << 28
+"""Most that a model file may have. With 1,000,000 features, each takes 8 bytes in the graph and,
+in the card, 100 for its range and two golden rows and twice its name: 160 bytes for one of 24."""
+
+# Field numbers of onnx.ModelProto and onnx.StringStringEntryProto (onnx/onnx.proto).
+_METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One ONNX file of ours, read once: all else was read out of `content`."""
+
+    path: str
+    content: bytes
+    card: ModelCard
+    graph: Graph
+
+    @property
+    def layout(self) -> str:
+        """ROWS or COLUMNS."""
+        return self.graph.layout
+
+
+def read_models(location: StrPath) -> list[ModelFile]:
+    """The ONNX files at `location`: both layouts of a bundle, or the one file that it names.
+
+    Raises ArtifactError (a file is missing, truncated, altered, or not ours) or CardError.
+    """
+    try:
+        mode = os.stat(location).st_mode
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{location} does not exist: give a bundle folder or a model.onnx"
+        ) from None
+    except (OSError, ValueError) as reason:  # a name too long, or with a NUL
+        raise ArtifactError(f"cannot read {location}: {reason}") from None
+    if not stat.S_ISDIR(mode):
+        return [parse_model(location, read_bytes(location, MODEL_BYTES))]
+    if not os.path.exists(os.path.join(location, MANIFEST)):
+        remedy = f"to serve a model without its bundle, name the {MODEL_FILES[ROWS]} itself"
+        if os.path.exists(os.path.join(location, "checkpoint.pt")):
+            remedy = "this is a run: make a bundle of it with python -m export bundle RUN BUNDLE"
+        raise ArtifactError(f"{location} is no bundle, it has no {MANIFEST}: {remedy}")
+    manifest = Manifest.read(location)
+    models = [
+        parse_model(os.path.join(location, name), manifest.read_file(location, name, MODEL_BYTES))
+        for name in MODEL_FILES.values()
+    ]
+    for layout, model in zip(MODEL_FILES, models, strict=True):
+        if model.layout != layout:
+            raise ArtifactError(
+                f"{model.path} holds the {model.layout} graph, not the {layout} one"
+            )
+    if models[0].card != models[1].card:
+        raise ArtifactError(f"{models[0].path} and {models[1].path} carry different cards")
+    return models
+
+
+def parse_model(path: StrPath, content: bytes) -> ModelFile:
+    """An ONNX file with its card, proven to be of one piece and what export writes.
+
+    Raises CardError, or ArtifactError: the file was truncated or altered, holds anything that
+    export does not write, or does not belong to its card.
+    """
+    model, text = _split(path, content)
+    card = ModelCard.from_json(text, where=f"the card in {path}")
+    digest, known = sha256(model).hexdigest(), card.graph_sha256
+    if digest not in known.values():
+        shown = ", ".join(f"{d!s:.12}…" for d in list(known.values())[:2])
+        raise ArtifactError(
+            f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
+            f"card knows {shown or 'none'}; export again"
+        )
+    graph = read_graph(model, str(path))
+    layouts = [layout for layout in known if known[layout] == digest]
+    if layouts != [graph.layout]:
+        raise ArtifactError(
+            f"{path} holds the {graph.layout} graph, its card calls it {', '.join(layouts):.40}: "
+            "export again"
+        )
+    if len(graph.weight) != len(card.feature_names):
+        raise ArtifactError(
+            f"{path} takes {len(graph.weight)} features, its card names "
+            f"{len(card.feature_names)}: export again"
+        )
+    if (weights := graph.weights_sha256()) != card.weights_sha256:
+        raise ArtifactError(
+            f"{path} holds the weights {weights[:12]}…, its card was made for "
+            f"{card.weights_sha256!s:.12}…: export again"
+        )
+    return ModelFile(str(path), content, card, graph)
+
+
+def card_field(text: str | bytes) -> bytes:
+    """The field of an ONNX file, its last, that holds the text of a card."""
+    return field(_METADATA_PROPS, field(_ENTRY_KEY, CARD_KEY) + field(_ENTRY_VALUE, text))
+
+
+def _split(path: StrPath, content: bytes) -> tuple[bytes, str]:
+    """The bytes of the model and the text of its card."""
+    end, metadata = 0, dict[bytes, bytes]()
+    try:
+        for number, value, stop in fields(content):
+            if number != _METADATA_PROPS:
+                end = stop
+            elif isinstance(value, bytes):
+                for key in messages(value, _ENTRY_KEY):
+                    metadata[key] = b"".join(messages(value, _ENTRY_VALUE))
+        key = CARD_KEY.encode()
+        text = metadata[key].decode() if key in metadata else None
+    except ValueError as reason:
+        raise ArtifactError(
+            f"{path} is not a whole ONNX file: it was truncated or altered, or is something else "
+            f"({reason})"
+        ) from None
+    if text is None:
+        raise ArtifactError(
+            f"{path} carries no model card under {CARD_KEY!r}: it was not written by "
+            "`python -m export bundle`"
+        )
+    if content[end:] != card_field(text):
+        names = ", ".join(repr(name.decode(errors="replace")) for name in metadata)
+        raise ArtifactError(
+            f"{path} must end with its card, and hold no metadata besides; it holds {names:.80}: "
+            "export again"
+        )
+    return content[:end], text

@@ -1,0 +1,161 @@
+"""Error budgets: how far a float32 score may be from the exact one, and why.
+
+Logit. A dot product of width d plus a bias, summed in float32 in any order, obeys
+|computed - exact| <= γ(d + 2)·(Σ|wᵢxᵢ| + |b|) with γ(k) = k·u / (1 - k·u) and u = 2⁻²⁴
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). No tolerance is
+chosen: the bound follows from the number format. A product that underflows adds at most 2⁻¹⁴⁹.
+A graph that subtracts a centre first has one rounding more, and Σ|wᵢ(xᵢ - cᵢ)| in place of Σ|wᵢxᵢ|.
+
+Probability. It is a function of one float32, the logit, so it is held against the exact sigmoid
+of that very logit, in units in the last place (ULP).
+"""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.arrays import Float32, Float64
+
+_Real = np.ndarray[Any, np.dtype[Any]]
+
+UNIT_ROUNDOFF: Final = 2.0**-24
+"""Half the distance from 1 to the next larger float32."""
+
+SMALLEST: Final = 2.0**-149
+"""The smallest positive float32."""
+
+LARGEST: Final = float(np.finfo(np.float32).max)
+"""The largest finite float32."""
+
+_BLOCK = 1 << 18
+"""Values held in float64 at a time, so that the reference of a large batch stays in cache."""
+
+PROBABILITY_ULP: Final = 4.0
+"""Most ULP between a probability and the exact sigmoid of its own logit."""
+
+LOWEST_LOGIT: Final = -87.0
+"""From here up the ULP budget holds. Below, exp(-logit) leaves float32 and only
+0 <= probability <= 1 is promised."""
+
+_LOWEST = 1 / (1 + math.exp(-LOWEST_LOGIT)) * (1 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
+"""The largest probability allowed to a logit below LOWEST_LOGIT."""
+
+
+def gamma(terms: int) -> float:
+    """γ(terms) of the a-priori bound; `terms` roundings on the longest path."""
+    return terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
+
+
+def logit_reference(
+    rows: _Real, weight: Float32, bias: float, center: Float32 | None = None
+) -> tuple[Float64, Float64]:
+    """Exact logits weight·(x - center) + bias of `rows` (n, d), and their a-priori bounds: (n,).
+
+    `weight` and `center` (d,) and `bias` are the float32 values of the model; `center` None is 0.
+    The products of float32 values are exact in float64 and are summed with compensation, so the
+    logit is off by little more than its own rounding to float64; a centre adds a rounding of each
+    term. Both are less than 2⁻²⁶ of the bound. Non-finite rows give non-finite logits and bounds;
+    the bound is infinite where a term may overflow float32, since then nothing is promised.
+    """
+    step = max(1, _BLOCK // max(1, len(weight)))
+    logit, bound = np.empty(len(rows)), np.empty(len(rows))
+    weight64 = weight.astype(np.float64)[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(0, len(rows), step):
+            part = slice(i, i + step)
+            wide = rows[part].T.astype(np.float64, order="C")
+            farthest: Float64 | float = 0.0
+            if center is not None:
+                wide -= center.astype(np.float64)[:, None]
+                farthest = np.abs(wide).max(0, initial=0)
+            wide *= weight64
+            magnitude = np.abs(wide).sum(0) + abs(bias)
+            bound[part] = logit_bound(magnitude, farthest, len(weight), center is not None)
+            logit[part] = _compensated_sum(wide, bias)
+    return logit, bound
+
+
+def logit_bound(
+    magnitude: Float64, farthest: Float64 | float, width: int, centered: bool
+) -> Float64:
+    """The a-priori bound for rows (n,) of `width` features, as the module says.
+
+    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + |b|, `farthest` the largest |xᵢ - cᵢ|, 0 where no centre is
+    subtracted. Infinite where one of them may overflow float32.
+    """
+    terms = width + 2 + centered
+    overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
+    bound = gamma(terms) * magnitude + width * SMALLEST
+    return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
+
+
+def _compensated_sum(terms: Float64, start: float) -> Float64:
+    """Sum over the first axis plus `start`, as if in twice float64's precision.
+
+    TwoSum over a tree, and the errors added up at the end (Ogita, Rump, Oishi, "Accurate sum and
+    dot product", SIAM J. Sci. Comput. 26, 2005). Plain summation where a term is not finite.
+    """
+    plain = terms.sum(0) + start
+    finite = np.isfinite(plain)
+    terms = np.concatenate((terms, np.full((1, terms.shape[1]), start)))
+    error = np.zeros(terms.shape[1])
+    while len(terms) > 1:
+        half = len(terms) // 2
+        a, b, rest = terms[:half], terms[half : 2 * half], terms[2 * half :]
+        sums = a + b
+        part = sums - a
+        error += ((a - (sums - part)) + (b - part)).sum(0)
+        terms = np.concatenate((sums, rest))
+    total: Float64 = np.where(finite, terms[0] + error, plain)
+    return total
+
+
+def probability_budget(logit: Float64, bound: Float64) -> Float64:
+    """Largest |probability - sigmoid(logit)| allowed to a row, where `logit` is exact: (n,).
+
+    A logit within `bound` moves the sigmoid by at most bound·p(1-p)·exp(bound), since the logarithm
+    of p(1-p) has a slope of at most 1, and by at most bound/4, since p(1-p) <= 1/4. To this the
+    kernel's own PROBABILITY_ULP are added, in units of the largest sigmoid in reach.
+    """
+    with np.errstate(invalid="ignore"):  # where the bound is infinite, everything is allowed
+        size = np.abs(logit)
+        slope = np.exp(np.minimum(bound - size, 0)) / np.square(1 + np.exp(-size))
+        moved = bound * np.minimum(slope, 0.25)
+        kernel = PROBABILITY_ULP * ulp_of(sigmoid(logit + bound))
+        kernel = np.where(logit - bound < LOWEST_LOGIT, np.maximum(kernel, _LOWEST), kernel)
+        return np.minimum(np.where(np.isinf(bound), 1, moved + kernel), 1)
+
+
+def sigmoid(logit: _Real) -> Float64:
+    """1 / (1 + exp(-logit)) in float64, free of overflow and cancellation on both sides."""
+    z = logit.astype(np.float64)
+    e = np.exp(-np.abs(z))
+    result: Float64 = np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return result
+
+
+def probability_error(probability: Float32, logit: Float32) -> Float64:
+    """What is held against PROBABILITY_ULP: the ULP from LOWEST_LOGIT up, and infinity where no
+    distance is small enough.
+
+    Infinite for a probability outside [0, 1], for one above the sigmoid of LOWEST_LOGIT at a
+    lower logit, and for NaN in one of the two but not in both.
+    """
+    ulp = probability_ulp(probability, logit)
+    ulp = np.where(logit < LOWEST_LOGIT, np.where(probability <= _LOWEST, 0.0, np.inf), ulp)
+    ulp = np.where((probability >= 0) & (probability <= 1) & ~np.isnan(ulp), ulp, np.inf)
+    return np.where(np.isnan(logit) & np.isnan(probability), 0.0, ulp)
+
+
+def probability_ulp(probability: Float32, logit: _Real) -> Float64:
+    """ULP (of float32) between each probability and the exact sigmoid of its logit."""
+    exact = sigmoid(logit)
+    error: Float64 = np.abs(probability.astype(np.float64) - exact) / ulp_of(exact)
+    return error
+
+
+def ulp_of(probability: Float64) -> Float64:
+    """The float32 unit in the last place at each value (n,), beyond 1 that of 1."""
+    tiny = np.finfo(np.float32).tiny
+    return np.spacing(np.clip(probability, tiny, 1).astype(np.float32)).astype(np.float64)

@@ -1,0 +1,22 @@
+"""Names of columns held against those that a model or a table needs."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from serve_runtime.errors import InputError
+
+
+def check_names(found: Collection[str], names: Sequence[str]) -> None:
+    """Raise InputError unless each of `names` is among `found` exactly once."""
+    if list(found) == list(names):  # the usual case, and the names of a model are unique
+        return
+    count = Counter(list(found))  # of a mapping, its keys
+    missing = [name for name in names if name not in count]
+    if missing:
+        raise InputError(
+            f"the model needs {len(names)} named features; missing: {', '.join(missing)} "
+            f"(got: {', '.join(map(str, found)) or 'no columns'})"
+        )
+    twice = [name for name in dict.fromkeys(names) if count[name] > 1]
+    if twice:
+        raise InputError(f"column names must be unique; more than one is named {', '.join(twice)}")

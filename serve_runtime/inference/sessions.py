@@ -1,0 +1,122 @@
+"""onnxruntime, opened as a guest: silent, without telemetry or threads of its own."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from serve_runtime.arrays import COLUMNS, Float32
+from serve_runtime.bundle.onnx_graph import Graph, write_graph, write_linear, write_sigmoid
+from serve_runtime.errors import ProviderError, RuntimeVersionError
+
+# Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
+# library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
+# that has decided otherwise keeps its decision.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+
+if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
+    ort.disable_telemetry_events()  # the variable came too late if the host had loaded it already
+
+_OLDEST_ONNXRUNTIME = (1, 15)
+"""The oldest on which bundles are proven (docs/parity.md)."""
+
+_LOG_FATAL = 4
+"""onnxruntime logs to stderr what it also raises; a library stays silent."""
+
+_RUN_OPTIONS = ort.RunOptions()
+"""Shared by every run: without one, onnxruntime makes one a call, which takes 0.5 µs."""
+
+
+def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
+    """`providers` if this onnxruntime can serve with them.
+
+    Raises RuntimeVersionError where it is too old to be proven, ProviderError where it lacks one.
+    """
+    if tuple(map(int, ort.__version__.split(".")[:2])) < _OLDEST_ONNXRUNTIME:
+        raise RuntimeVersionError(
+            f"serve-runtime needs onnxruntime {'.'.join(map(str, _OLDEST_ONNXRUNTIME))} or later; "
+            f"this is {ort.__version__}: pip install --upgrade onnxruntime"
+        )
+    if isinstance(providers, str):
+        raise ProviderError(f"providers must be a sequence of names; got the text {providers!r}")
+    available = ort.get_available_providers()
+    absent = [name for name in providers if name not in available]
+    if absent or not providers:
+        raise ProviderError(
+            f"execution provider {', '.join(absent) or '(none given)'} is not available; this "
+            f"onnxruntime {ort.__version__} offers {', '.join(available)}"
+        )
+    return tuple(providers)
+
+
+class Session:
+    """An onnxruntime session of one thread, with one input and at most two outputs.
+
+    Raises ProviderError if it would not run where it was asked to.
+    """
+
+    def __init__(self, model: bytes, providers: Sequence[str]) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = _LOG_FATAL
+        # There is nothing to optimise in these graphs; to look for it takes a third of the load.
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Its pattern cache keeps an entry for every batch size that was ever seen, its arena the
+        # most memory that was ever needed.
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False
+        self._session = session = ort.InferenceSession(model, options, providers=list(providers))
+        used = session.get_providers()
+        if used[: len(providers)] != list(providers):
+            raise ProviderError(
+                f"asked for {', '.join(providers)}; onnxruntime uses {', '.join(used)}"
+            )
+        (self._taken,) = (entry.name for entry in session.get_inputs())
+        self._answers = [entry.name for entry in session.get_outputs()]
+        # What onnxruntime's own methods call after checks that do not concern us, and that cost
+        # more than a node of the graph; the methods themselves where a release has other insides.
+        self._inner = getattr(session, "_sess", session)
+
+    def run(self, taken: Float32) -> list[Float32]:
+        """The answers, in memory of their own, for a C-contiguous array in the graph's shape."""
+        answers: list[Float32] = self._inner.run(self._answers, {self._taken: taken}, _RUN_OPTIONS)
+        return answers
+
+    def bind(self, taken: Float32, *answers: Float32) -> Callable[[], None]:
+        """A call that runs on the memory of `taken` and writes into that of `answers`.
+
+        All are C-contiguous, in the shapes of the graph, and must outlive the call.
+        """
+        binding = self._session.io_binding()
+        binding.bind_input(self._taken, "cpu", 0, np.float32, taken.shape, taken.ctypes.data)
+        for name, answer in zip(self._answers, answers, strict=True):
+            binding.bind_output(name, "cpu", 0, np.float32, answer.shape, answer.ctypes.data)
+        run = self._inner.run_with_iobinding
+        bound = binding if self._inner is self._session else binding._iobinding
+        return partial(run, bound, _RUN_OPTIONS)
+
+
+LINEAR: Final = "linear"
+SIGMOID: Final = "sigmoid"
+"""The names of the sessions that have only a part of the graph, beside ROWS and COLUMNS."""
+
+
+class Sessions(dict[str, Session]):
+    """The sessions of one model by name, each opened when it is first asked for."""
+
+    def __init__(self, graph: Graph, providers: Sequence[str]) -> None:
+        self._graph, self._providers = graph, providers
+
+    def __missing__(self, name: str) -> Session:
+        if name == SIGMOID:
+            model = write_sigmoid()
+        elif name == LINEAR:
+            model = write_linear(replace(self._graph, layout=COLUMNS))
+        else:
+            model = write_graph(replace(self._graph, layout=name))
+        # Where two threads come here at once, both open one and the first is kept.
+        return self.setdefault(name, Session(model, self._providers))

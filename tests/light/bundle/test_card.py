@@ -1,0 +1,239 @@
+import hashlib
+import json
+from dataclasses import FrozenInstanceError, asdict, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from light.helpers import flipped, run_python
+from serve_runtime import ArtifactError, CardError, GoldenRow, ModelCard
+from serve_runtime.bundle.sealed_json import seal, sha256, unseal
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+positive = st.floats(0, 1e6, exclude_min=True)
+labels = st.one_of(
+    st.tuples(st.text(), st.text()),
+    st.tuples(*[st.integers(-(2**62), 2**62)] * 2),
+    st.tuples(finite, finite),
+    st.just((False, True)),
+).filter(lambda pair: pair[0] != pair[1])
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+@st.composite
+def cards(draw):
+    names = tuple(draw(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True)))
+    row = st.tuples(*[finite] * len(names))
+    golden = st.builds(GoldenRow, row, finite, st.floats(0, 1), positive)
+    return ModelCard(
+        feature_names=names,
+        classes=draw(labels),
+        feature_min=draw(row),
+        feature_max=draw(row),
+        weights_sha256=draw(st.from_regex(r"[0-9a-f]{64}", fullmatch=True)),
+        threshold=draw(st.floats(0, 1)),
+        training=draw(st.dictionaries(st.text(), plain)),
+        golden=tuple(draw(st.lists(golden, max_size=3))),
+    )
+
+
+@settings(max_examples=50)
+@given(cards())
+def test_a_card_survives_json_and_always_gives_the_same_text(card):
+    text = card.to_json()
+    again = ModelCard.from_json(text)
+    assert again == card
+    assert again.to_json() == text
+    assert text.isascii()
+
+
+def test_labels_keep_their_types(card):
+    for pair in ((0, 1), (0.0, 1.0), (False, True), ("0", "1")):
+        again = ModelCard.from_json(replace(card, classes=pair).to_json())
+        assert [type(label) for label in again.classes] == [type(label) for label in pair]
+
+
+def test_a_card_cannot_be_changed(card):
+    with pytest.raises(FrozenInstanceError, match="threshold"):
+        card.threshold = 0.1
+
+
+def golden(card, **changes):
+    return (replace(card.golden[0], **changes),)
+
+
+INVALID = [
+    ("feature_names is empty", {"feature_names": (), "feature_min": (), "feature_max": ()}),
+    ("a feature name is not a text", {"feature_names": ("x1", 2)}),
+    ("a feature name is not a text", {"feature_names": ("x1", "")}),
+    ("feature_names has duplicates", {"feature_names": ("x1", "x1")}),
+    ("classes has 3 labels, not 2", {"classes": (0, 1, 2)}),
+    ("a class label is no scalar", {"classes": (0, None)}),
+    ("the two class labels are the same", {"classes": ("a", "a")}),
+    ("the two class labels are the same", {"classes": (1, True)}),
+    ("threshold", {"threshold": 1.5}),
+    ("threshold", {"threshold": -0.1}),
+    ("threshold", {"threshold": float("nan")}),
+    ("threshold", {"threshold": "0.5"}),
+    ("missing is 'zero', known is 'error'", {"missing": "zero"}),
+    ("the feature ranges do not match feature_names", {"feature_min": (1.0,)}),
+    ("the feature ranges do not match feature_names", {"feature_max": (1.0, 2.0, 3.0)}),
+    ("a feature range is not a finite number", {"feature_max": (1.0, float("inf"))}),
+    ("a feature range is not a finite number", {"feature_min": (1.0, "2")}),
+    ("format_version is 2", {"format_version": 2}),
+    # What a card that contradicts itself could do to those who read it.
+    ("class", {"classes": ("a", 1)}),
+    ("class", {"classes": (float("nan"), 1.0)}),
+    ("a feature range", {"feature_max": (10**400, 1.0)}),
+    ("training", {"training": ["rows", 5]}),
+    ("graph_sha256", {"graph_sha256": ["rows"]}),
+]
+
+
+@pytest.mark.parametrize(("message", "change"), INVALID)
+def test_an_invalid_card_cannot_be_made(card, message, change):
+    with pytest.raises(CardError, match=message):
+        replace(card, **change)
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("does not match feature_names", {"features": (1.0,)}),
+        ("golden row is not finite", {"features": (1.0, float("inf"))}),
+        ("golden row is not finite", {"logit": float("nan")}),
+        ("golden row is not finite", {"probability": None}),
+        ("golden row is not finite", {"logit_bound": float("inf")}),
+        ("golden row", {"logit_bound": -1.0}),  # under which every logit would pass
+        ("golden row", {"logit_bound": 0.0}),
+        ("golden row", {"probability": 1.5}),
+    ],
+)
+def test_an_invalid_golden_row_cannot_be_made(card, message, change):
+    with pytest.raises(CardError, match=message):
+        replace(card, golden=golden(card, **change))
+
+
+def sealed_card(card, **changes):
+    document = {**asdict(card), **changes}
+    return seal({name: value for name, value in document.items() if value != "absent"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threshold": "absent"}, "lacks or adds fields: threshold"),
+        ({"extra": 1}, "lacks or adds fields: extra"),
+        ({"feature_names": 5}, "not usable"),
+        ({"feature_names": "ab"}, "not usable"),
+        ({"feature_names": ["x1", "x1"]}, "not usable: model card: feature_names has duplicates"),
+        ({"classes": [[0], 1]}, "not usable: model card: a class label is no scalar"),
+        ({"golden": [{"features": [1, 2]}]}, "not usable: .*missing 3 required"),
+        ({"golden": [{}]}, "not usable: 'features'"),
+        ({"golden": [5]}, "not usable"),
+        ({"golden": 5}, "not usable"),
+        ({"feature_max": [10**400, 1]}, "not usable"),
+        ({"graph_sha256": ["rows"]}, "not usable"),
+        ({"training": 5}, "not usable"),
+        ({"format_version": 2}, r"format version 2, this installation reads version 1: use"),
+        ({"format_version": "1"}, r"format version '1', this installation reads version 1"),
+        ({"format_version": True}, r"format version True, this installation reads version 1"),
+        ({"format_version": "absent"}, "has no format_version: it was not written by this project"),
+    ],
+)
+def test_a_sealed_text_that_is_no_card_is_refused(card, change, message):
+    with pytest.raises(CardError, match=f"the card of a.onnx .*{message}"):
+        ModelCard.from_json(sealed_card(card, **change), where="the card of a.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "[" * 100_000, '{"a": 1e'])
+def test_text_that_is_not_json_is_refused(text):
+    with pytest.raises(CardError, match=r"the model card is not valid JSON .* export again"):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '"format_version"'])
+def test_json_that_is_no_sealed_document_is_refused(text):
+    with pytest.raises(CardError, match="the model card has no format_version"):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda text: text.replace('"threshold":0.5', '"threshold":0.4'),
+        lambda text: text.replace('"threshold":0.5', '"threshold":0.50'),
+        lambda text: text.replace('"threshold":0.5', '"threshold":NaN'),
+        lambda text: text.replace('"threshold":0.5', '"threshold":0.5,"threshold":0.5'),
+        lambda text: text + "\n",
+        lambda text: json.dumps(json.loads(text)),
+        lambda text: json.dumps({**json.loads(text), "sha256": None}),
+        lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "sha256"}),
+    ],
+)
+def test_an_altered_card_is_refused(card, alter):
+    with pytest.raises(CardError, match="the model card was altered since it was written"):
+        ModelCard.from_json(alter(card.to_json()))
+
+
+def test_no_card_loses_or_changes_a_byte_unnoticed(card):
+    content = card.to_json().encode()
+    changed = [content[:length] for length in range(len(content))]
+    changed += [flipped(content, position, 1) for position in range(len(content))]
+    accepted = []
+    for number, candidate in enumerate(changed):
+        try:
+            ModelCard.from_json(candidate.decode())
+        except CardError:
+            continue
+        accepted.append(number)
+    assert accepted == []
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text(), plain), st.sampled_from([None, 1]))
+def test_a_sealed_document_opens_to_itself(document, indent):
+    document = {**document, "format_version": 3}
+    document.pop("sha256", None)
+    text = seal(document, indent=indent)
+    opened = unseal(text, what="it", version=3, error=ArtifactError, indent=indent)
+    assert opened == document
+
+
+def test_a_seal_does_not_depend_on_the_order_of_keys():
+    assert seal({"b": 1, "a": 2}) == seal({"a": 2, "b": 1})
+
+
+def test_a_document_with_nan_is_not_sealed():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        seal({"format_version": 1, "a": float("nan")})
+
+
+def test_a_seal_is_of_its_own_layout():
+    text = seal({"format_version": 1, "a": 2}, indent=1)
+    with pytest.raises(ArtifactError, match="it was altered since it was written"):
+        unseal(text, what="it", version=1, error=ArtifactError)
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_the_digest_is_the_one_of_hashlib(parts):
+    digest, expected = sha256(), hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+        expected.update(part)
+    assert digest.hexdigest() == expected.hexdigest()
+
+
+def test_an_interpreter_without_its_own_hashes_seals_alike(tmp_path):
+    code = (
+        "import sys; sys.modules.update(_sha2=None, _sha256=None)\n"
+        "from serve_runtime.bundle.sealed_json import seal\n"
+        "print(seal({'a': 1}), 'hashlib' in sys.modules)\n"
+    )
+    result = run_python("-c", code, cwd=tmp_path)
+    assert (result.stdout, result.stderr) == (f"{seal({'a': 1})} True\n", "")

@@ -1,0 +1,135 @@
+"""What is written is read again, and scores in onnxruntime to the bits of the file."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from light.graphs import MODELS, random_graph
+from light.helpers import assert_same_bits
+from serve_runtime.arrays import COLUMNS, ROWS
+from serve_runtime.bundle.onnx_graph import (
+    Graph,
+    nodes,
+    read_graph,
+    write_graph,
+    write_model,
+    write_sigmoid,
+)
+from serve_runtime.bundle.protobuf_wire import WireError, field, fields
+
+
+@pytest.mark.parametrize(("layout", "centered"), MODELS)
+@pytest.mark.parametrize("width", [1, 2, 31, 1000])
+def test_what_is_written_is_read_again(layout, centered, width):
+    graph = random_graph(width, layout, centered=centered)
+    found = read_graph(write_model(graph), "model.onnx")
+    assert found.layout == layout
+    assert_same_bits(found.weight, graph.weight)
+    assert found.bias == graph.bias
+    assert isinstance(found.bias, np.float32)
+    assert (found.center is not None) == centered
+    if centered:
+        assert_same_bits(found.center, graph.center)
+
+
+@pytest.mark.parametrize("values", [[-0.0, 0.0], [1e-45, -1e-45], [3.4e38, -3.4e38]])
+def test_constants_keep_their_bits_at_the_ends_of_float32(values):
+    weight = np.array(values, np.float32)
+    found = read_graph(write_model(Graph(ROWS, weight, np.float32(-0.0), weight)), "model.onnx")
+    assert_same_bits(found.weight, weight)
+    assert_same_bits(found.center, weight)
+    assert np.signbit(found.bias)
+
+
+def test_a_million_features_are_read():
+    graph = random_graph(1_000_000, centered=True)
+    found = read_graph(write_model(graph), "model.onnx")
+    assert found.weights_sha256() == graph.weights_sha256()
+
+
+def test_the_digest_of_the_weights_tells_every_constant():
+    graph = random_graph(2, centered=True)
+    changed = [
+        replace(graph, weight=graph.weight[::-1]),
+        replace(graph, bias=np.nextafter(graph.bias, np.float32(9))),
+        replace(graph, center=graph.center[::-1]),
+        replace(graph, center=None),
+    ]
+    assert len({g.weights_sha256() for g in (graph, *changed)}) == 5
+
+
+def test_fields_survive_the_wire():
+    values = [(1, 0), (2, 127), (15, 128), (16, (1 << 64) - 1), (2047, b""), (3, b"\0" * 200)]
+    message = b"".join(field(number, value) for number, value in values)
+    assert [(number, value) for number, value, _ in fields(message)] == values
+    assert [stop for _, _, stop in fields(message)][-1] == len(message)
+    assert field(1, "é") == field(1, "é".encode())
+    assert [v for _, v, _ in fields(b"\x0d\1\0\0\0\x09\2\0\0\0\0\0\0\0")] == [1, 2]
+    with pytest.raises(WireError, match="longer than its message"):
+        list(fields(message[:-1]))
+
+
+# What onnxruntime is given.
+
+
+def run(content, **taken):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return [answer.reshape(-1) for answer in session.run(None, taken)]
+
+
+@pytest.mark.parametrize("width", [*range(1, 71), 1000])
+@pytest.mark.parametrize(("layout", "centered"), MODELS)
+def test_onnxruntime_scores_what_it_is_given_to_the_bits_of_the_file(layout, centered, width):
+    graph = random_graph(width, layout, centered=centered, seed=width)
+    read = read_graph(write_model(graph), "model.onnx")
+    rows = 3 * np.random.default_rng(width).normal(size=(36, width)).astype(np.float32)
+    for batch in (1, 3, 4, 36):
+        block = rows[:batch] if layout == ROWS else np.ascontiguousarray(rows[:batch].T)
+        taken = {"features" if layout == ROWS else "columns": block}
+        for found, expected in zip(
+            run(write_graph(read), **taken), run(write_model(graph), **taken), strict=True
+        ):
+            assert_same_bits(found, expected)
+
+
+def test_the_sigmoid_alone_has_the_bits_of_the_whole_graph():
+    identity = Graph(COLUMNS, np.ones(1, np.float32), np.float32(0))
+    logit = np.linspace(-110, 110, 100_001, dtype=np.float32)
+    _, expected = run(write_model(identity), columns=logit[None])
+    (found,) = run(write_sigmoid(), logit=logit)
+    assert_same_bits(found, expected)
+
+
+def test_shapes_of_what_onnxruntime_is_given():
+    shapes = {}
+    for name, content in {
+        "rows": write_graph(random_graph(5)),
+        "columns": write_graph(random_graph(5, COLUMNS)),
+        "sigmoid": write_sigmoid(),
+    }.items():
+        session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+        shapes[name] = {v.name: v.shape for v in session.get_inputs() + session.get_outputs()}
+    scores = {"logit": [1, "batch"], "probability": [1, "batch"]}
+    assert shapes == {
+        "rows": {"features": ["batch", 5], **scores},
+        "columns": {"columns": [5, "batch"], **scores},
+        "sigmoid": {"logit": ["batch"], "probability": ["batch"]},
+    }
+
+
+def test_the_template_names_every_node_of_a_file():
+    assert [node.operator for node in nodes(COLUMNS, centered=True)] == [
+        "Sub", "Gemm", "Sub", "Add", "Exp", "Add", "Reciprocal",
+    ]  # fmt: skip
+    for (layout, centered), model in MODELS.items():
+        graph = next(value for number, value, _ in fields(model) if number == 7)
+        found = [
+            next(v.decode() for n, v, _ in fields(value) if n == 4)
+            for number, value, _ in fields(graph)
+            if number == 1
+        ]
+        assert found == [node.operator for node in nodes(layout, centered=centered)]

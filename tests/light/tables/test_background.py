@@ -1,0 +1,160 @@
+import threading
+import time
+
+import pytest
+
+from serve_runtime.tables.background import ahead, behind
+
+
+class BrokenError(Exception):
+    """What one side raises."""
+
+
+def wait_until(done):
+    for _ in range(500):
+        if done():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before  # others may end meanwhile
+
+
+def counted(count, taken):
+    for i in range(count):
+        taken.append(i)
+        yield i
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100])
+def test_items_come_in_order_from_another_thread(count):
+    threads = []
+
+    def items():
+        for i in range(count):
+            threads.append(threading.get_ident())
+            yield i
+
+    with ahead(items()) as taken:
+        assert list(taken) == list(range(count))
+    assert threading.get_ident() not in threads
+
+
+def test_only_a_few_items_are_taken_ahead():
+    taken = []
+    with ahead(counted(100, taken)) as items:
+        assert next(items) == 0
+        assert wait_until(lambda: len(taken) == 3)
+        time.sleep(0.05)
+        assert len(taken) == 3
+    assert len(taken) == 3
+
+
+def test_an_error_comes_in_its_place():
+    def items():
+        yield 1
+        yield 2
+        raise BrokenError("reason")
+
+    with ahead(items()) as taken:
+        assert (next(taken), next(taken)) == (1, 2)
+        with pytest.raises(BrokenError, match="reason"):
+            next(taken)
+
+
+def test_leaving_early_closes_the_items_and_ends_a_read_that_waits():
+    waiting, closed = threading.Event(), []
+
+    def items():
+        try:
+            yield 1
+            waiting.wait()
+            yield 2
+        finally:
+            closed.append(True)
+
+    with ahead(items(), waiting.set) as taken:
+        assert next(taken) == 1
+    assert closed == [True]
+
+
+def test_items_are_written_in_order_by_another_thread():
+    written = []
+    with behind(lambda item: written.append((item, threading.get_ident()))) as write:
+        for item in range(100):
+            write(item)
+    assert [item for item, _ in written] == list(range(100))
+    assert threading.get_ident() not in {thread for _, thread in written}
+
+
+def test_only_a_few_items_wait_to_be_written():
+    go, done = threading.Event(), []
+    with behind(lambda _: go.wait()) as write:
+
+        def put():
+            for item in range(10):
+                write(item)
+                done.append(item)
+
+        thread = threading.Thread(target=put)
+        thread.start()
+        assert wait_until(lambda: len(done) == 2)
+        time.sleep(0.05)
+        assert len(done) == 2
+        go.set()
+        thread.join()
+    assert len(done) == 10
+
+
+def test_an_error_of_writing_is_raised_and_nothing_is_written_after_it():
+    written = []
+
+    def fail(item):
+        written.append(item)
+        if item == 3:
+            raise BrokenError("full")
+
+    def put_all():
+        with behind(fail) as write:
+            for item in range(100):
+                write(item)
+
+    with pytest.raises(BrokenError, match="full"):
+        put_all()
+    assert len(written) < 8
+
+
+def test_the_error_of_the_last_item_is_raised_on_leaving():
+    def fail(item):
+        raise BrokenError(item)
+
+    with pytest.raises(BrokenError, match="last"), behind(fail) as write:
+        write("last")
+
+
+def test_leaving_on_an_error_drops_what_is_not_written():
+    go, begun, written = threading.Event(), threading.Event(), []
+
+    def slow(item):
+        begun.set()
+        go.wait()
+        written.append(item)
+
+    def fail():
+        with behind(slow) as write:
+            write(1)
+            write(2)
+            assert begun.wait(5)
+            threading.Timer(0.1, go.set).start()
+            raise BrokenError("reason")
+
+    with pytest.raises(BrokenError, match="reason"):
+        fail()
+    assert written == [1]
+    assert wait_until(lambda: threading.active_count() == 1 or not any(
+        isinstance(thread, threading.Timer) for thread in threading.enumerate()))  # fmt: skip

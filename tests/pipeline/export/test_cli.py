@@ -1,0 +1,136 @@
+"""The export command: what it prints, what it refuses, and that it leaves nothing half-made."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from benchmarks.models import random_run
+from export import proof as bundle_module
+from export.cli import main
+from export.errors import ParityError
+from serve_runtime.bundle.manifest import FileEntry
+from serve_runtime.bundle.sealed_json import seal, unseal
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_bundle_prints_the_parity_table(run_folder: Path, tmp_path: Path) -> None:
+    result = run("bundle", run_folder, tmp_path / "b")
+    assert result.exit_code == 0
+    for name in ("float64, math.fsum", "torch float32", "onnx reference, rows",
+                 "onnxruntime, rows, 1 thread", "onnxruntime, columns, 1 thread"):  # fmt: skip
+        assert f"\n{name} " in result.output
+    assert f"\nbundle: {tmp_path / 'b'} (parity.json holds 256 rows" in result.output
+
+
+def test_verify_prints_its_verdict(pristine: Path) -> None:
+    result = run("verify", pristine)
+    assert result.exit_code == 0
+    assert "every file is the one exported, every score is inside its budget" in result.output
+
+
+def test_verify_of_a_damaged_bundle_exits_1_and_names_the_file(bundle: Path) -> None:
+    (bundle / "model.pt2").write_bytes(b"")
+    result = run("verify", bundle)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert "model.pt2 is not the file that was exported" in result.output
+
+
+def test_an_existing_bundle_is_replaced_only_by_force(bundle: Path, tmp_path: Path) -> None:
+    other = random_run(tmp_path / "run", 3)
+    before = (bundle / "model.onnx").read_bytes()
+    result = run("bundle", other, bundle)
+    assert (result.exit_code, (bundle / "model.onnx").read_bytes()) == (1, before)
+    assert "exists: choose another name, or replace it with --force" in result.output
+    assert run("bundle", other, bundle, "--force").exit_code == 0
+    assert run("verify", bundle).exit_code == 0
+    assert (bundle / "model.onnx").read_bytes() != before
+
+
+def test_force_replaces_nothing_but_a_bundle(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("years of work")
+    result = run("bundle", run_folder, tmp_path / "home", "--force")
+    assert result.exit_code == 1
+    assert "holds no MANIFEST.json" in result.output
+    assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_proof_publishes_nothing_and_keeps_the_old_bundle(
+    run_folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ParityError("model.pt2, random rows, row 3: logit 1.0, exact 2.0")
+
+    before = (bundle / "MANIFEST.json").read_bytes()
+    monkeypatch.setattr(bundle_module, "measure", refuse)
+    result = run("bundle", run_folder, bundle, "--force")
+    assert result.exit_code == 1
+    assert "model.pt2, random rows, row 3" in result.output
+    assert (bundle / "MANIFEST.json").read_bytes() == before
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("missing", ["checkpoint.pt", "metrics.json"])
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, missing: str) -> None:
+    folder = random_run(tmp_path / "run", 2)
+    (folder / missing).unlink()
+    result = run("bundle", folder, tmp_path / "b")
+    assert result.exit_code == 1
+    assert f"is not a run: cannot read {folder / missing}" in result.output
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
+    folder = random_run(tmp_path / "run", 2)
+    content = bytearray((folder / "checkpoint.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "checkpoint.pt").write_bytes(content)
+    result = run("bundle", folder, tmp_path / "b")
+    assert result.exit_code == 1
+    assert "it was truncated or altered; train again" in result.output
+
+
+def test_a_run_whose_weights_are_not_those_of_its_card_is_refused(tmp_path: Path) -> None:
+    folder = random_run(tmp_path / "run", 2)
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    saved["state_dict"]["0.weight"] *= 2
+    torch.save(saved, folder / "checkpoint.pt")
+    metrics = folder / "metrics.json"
+    document = unseal(metrics.read_text(), what="", version=1, error=ValueError, indent=1)
+    document["checkpoint"] = vars(FileEntry.of((folder / "checkpoint.pt").read_bytes()))
+    metrics.write_text(seal(document, indent=1))
+    result = run("bundle", folder, tmp_path / "b")
+    assert result.exit_code == 1
+    assert "its weights are not those of its standardised model, folded" in result.output
+
+
+def test_a_feature_far_from_zero_is_warned_about(tmp_path: Path) -> None:
+    result = run("bundle", random_run(tmp_path / "run", 2, spread=0.1), tmp_path / "near")
+    assert "warning" not in result.output
+    from train import run_folder
+
+    far = random_run(tmp_path / "far-run", 2, offset=1e6)
+    assert run_folder.read(far).card.feature_min[0] > 9e5
+    result = run("bundle", far, tmp_path / "far")
+    assert result.exit_code == 0
+    assert "warning: feature 'c" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["bundle"], ["verify"], ["nothing"], ["bundle", "a", "b", "c"]]
+)
+def test_a_wrong_command_exits_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [[], ["bundle"], ["verify"]])
+def test_every_command_has_help(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output

@@ -1,0 +1,119 @@
+"""Rows on a GPU: what can be checked without one is checked without one."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from train.errors import TrainError
+from train.gradients.cpu import Eager
+from train.gradients.gpu import OnGpu
+from train.gradients.source import Rows, largest, measure, parts
+
+KERNEL = """
+import torch
+from train.gpu_kernels import gradient_sums, programs
+from train.on_gpu import _eager_sums
+generator = torch.Generator().manual_seed(0)
+for width in (1, 2, 7, 30, 256):
+    for rows in (1, 6, 1000, 5000):
+        x = torch.randn(width, rows + 3, generator=generator)[:, :rows]
+        y = torch.randint(2, (rows,), generator=generator).float()
+        theta = torch.randn(width + 1, generator=generator) / width**0.5
+        for loss in ("bce", "mse", "linear"):
+            room = torch.empty(programs(x.device), width + 1)
+            found = gradient_sums(loss, x, y, theta, room)
+            expected = _eager_sums(loss, x.double(), y.double(), theta.double())
+            assert (found - expected).abs().max() <= 1e-5 * expected.abs().max(), (width, rows)
+"""
+
+
+def test_the_kernel_is_right_in_tritons_interpreter():
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("Triton is not installed: torch brings it along for GPUs")
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", KERNEL], check=True, env=environment)
+
+
+def some(count: int, width: int = 4) -> Rows:
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(2, (count,), generator=generator).float()
+    return Rows(torch.randn(width, count, generator=generator), labels)
+
+
+def on(device: str, rows: Rows, *, resident: bool, blocks: int = 1) -> OnGpu:
+    step = -(-len(rows.labels) // blocks)
+
+    def pieces():
+        for start in range(0, len(rows.labels), step):
+            here = slice(start, start + step)
+            yield Rows(rows.features[:, here], rows.labels[here])
+
+    return OnGpu(pieces, len(rows.labels), largest(rows), torch.device(device), resident=resident)
+
+
+def check_against_the_reference(device: str, resident: bool, count: int) -> None:
+    rows = some(count)
+    ours, theirs = on(device, rows, resident=resident, blocks=3), Eager(rows)
+    theta = torch.linspace(-1, 1, 5)
+    for loss in ("bce", "mse", "linear"):
+        for scale in (1.0, 0.5):  # twice, so that what is recorded is replayed with other weights
+            found, expected = torch.empty(5, device=device), torch.empty(5)
+            ours.gradient(loss, (theta * scale).to(device), None, found)
+            theirs.gradient(loss, theta * scale, None, expected)
+            torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-6)
+    assert measure(ours, "bce", theta.to(device)) == pytest.approx(
+        measure(theirs, "bce", theta), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_data_path_is_right_on_a_cpu(resident):
+    check_against_the_reference("cpu", resident, 10_000)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("count", [6, 10_000, 3_000_000])
+def test_the_data_path_is_right_on_a_gpu(cuda, resident, count):
+    check_against_the_reference(cuda.type, resident, count)
+
+
+@pytest.mark.gpu
+def test_a_recorded_gradient_follows_the_weights(cuda):
+    rows = some(6, 2)
+    data, theta = on(cuda.type, rows, resident=True), torch.zeros(3, device=cuda)
+    out, expected = torch.empty(3, device=cuda), torch.empty(3)
+    for _ in range(5):
+        data.gradient("bce", theta, None, out)
+        Eager(rows).gradient("bce", theta.cpu(), None, expected)
+        torch.testing.assert_close(out.cpu(), expected, rtol=1e-5, atol=1e-6)
+        theta -= out
+
+
+def test_mini_batches_need_all_rows_on_the_gpu():
+    with pytest.raises(TrainError, match=r"mini-batches on a GPU need all rows in its memory"):
+        on("cpu", some(100), resident=False).batches(10, torch.Generator())
+
+
+def test_mini_batches_take_every_row_once():
+    rows = some(100)
+    data, theta = on("cpu", rows, resident=True), torch.ones(5)
+    seen = []
+    for index in data.batches(30, torch.Generator().manual_seed(0)):
+        seen += index.tolist()
+        found, expected = torch.empty(5), torch.empty(5)
+        data.gradient("bce", theta, index, found)
+        Eager(rows).gradient("bce", theta, index, expected)
+        assert torch.equal(found, expected)
+    assert sorted(seen) == list(range(100))
+
+
+def test_parts_are_the_rows_in_order():
+    rows = some(100_000, 30)
+    found = list(parts(rows, 2))
+    assert len(found) > 1
+    assert torch.equal(torch.cat([part.features for part in found], 1), rows.features)

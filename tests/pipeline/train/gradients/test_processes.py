@@ -1,0 +1,170 @@
+"""Several processes train the model that one trains; a lost one ends all, and they resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from train import checkpoints, run_folder
+from train.errors import TrainError
+from train.gradients.processes import ALONE, Group
+from train.recipe.recipe import Recipe
+from train.run import train
+
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+
+
+def rows(count: int) -> pa.Table:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(3, count)).astype(np.float32)
+    labels = (x[0] - x[1] + rng.logistic(size=count) > 0).astype(np.int8)
+    return pa.table({"a": x[0], "b": x[1], "c": x[2], "y": labels})
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """Four and a half parts of rows, in row groups that do not fit them."""
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    pq.write_table(rows(72_000), path, row_group_size=10_007)
+    return path
+
+
+def start(processes: int, data: Path, out: Path, *options: str) -> subprocess.Popen:
+    command = [*LAUNCH, f"--nproc-per-node={processes}", "-m", "train", str(data)]
+    return subprocess.Popen(
+        [*command, "--device", "cpu", "--out", str(out), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def run(processes: int, data: Path, out: Path, *options: str) -> tuple[int, str, str]:
+    with start(processes, data, out, *options) as process:
+        said, complained = process.communicate(timeout=300)
+    return process.returncode, said, complained
+
+
+def saved(folder: Path) -> dict:
+    return torch.load(folder / run_folder.CHECKPOINT, weights_only=True)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("options", [(), ("--lr", "0.5", "--momentum", "0.9", "--epochs", "30")])
+def test_processes_train_the_model_of_one(processes, options, table, tmp_path):
+    settings = {"lr": 0.5, "momentum": 0.9, "epochs": 30} if options else {}
+    alone = {"data": {"file": str(table)}, "optimizer": {"device": "cpu", **settings}}
+    train(Recipe.from_dict(alone), tmp_path / "one")
+    code, said, complained = run(processes, table, tmp_path / "several", *options)
+    assert code == 0, complained
+    assert said.count("57,600 rows, 3 features, positive class 1, on cpu") == 1
+    assert said.count("run: ") == 1, "only the first process prints"
+    ours, theirs = saved(tmp_path / "several"), saved(tmp_path / "one")
+    torch.testing.assert_close(
+        ours["training"]["theta"], theirs["training"]["theta"], rtol=2**-22, atol=2**-24
+    )
+    assert torch.equal(ours["sample"], theirs["sample"])
+    cards = [json.loads(found["card"])["training"] for found in (ours, theirs)]
+    assert cards[0]["data_sha256"] == cards[1]["data_sha256"]
+    for part, metrics in cards[0]["metrics"].items():
+        for name, value in metrics.items():
+            rel = 1e-4 if name == "auc" else 1e-5
+            assert value == pytest.approx(cards[1]["metrics"][part][name], rel=rel)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "several"]
+
+
+def test_processes_share_mini_batches(table, tmp_path):
+    options = ("--batch-size", "512", "--epochs", "5")
+    code, _, complained = run(2, table, tmp_path / "run", *options)
+    assert code == 0, complained
+    metrics = json.loads((tmp_path / "run" / run_folder.METRICS).read_text())["metrics"]
+    assert metrics["holdout"]["auc"] > 0.75
+
+
+def test_fewer_rows_than_processes_have_parts_for(tmp_path):
+    pq.write_table(rows(500), tmp_path / "few.parquet")
+    code, _, complained = run(2, tmp_path / "few.parquet", tmp_path / "run")
+    assert code == 0, complained
+    assert saved(tmp_path / "run")["training"]["theta"].isfinite().all()
+
+
+def test_a_value_that_another_process_finds_ends_all(tmp_path):
+    table = rows(72_000)
+    values = table["b"].to_numpy().copy()
+    values[71_000] = np.nan
+    pq.write_table(table.set_column(1, "b", pa.array(values)), tmp_path / "rows.parquet")
+    code, said, complained = run(2, tmp_path / "rows.parquet", tmp_path / "run", "--holdout", "0")
+    assert code != 0
+    assert "rows.parquet: data row 71001, column 'b' is missing" in complained
+    assert "run: " not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_a_lost_process_ends_all_and_the_training_resumes(table, tmp_path):
+    options = ("--lr", "0.01", "--epochs", "6000", "--checkpoint-every", "500")
+    code, _, complained = run(2, table, tmp_path / "whole", *options)
+    assert code == 0, complained
+    with start(2, table, tmp_path / "run", *options) as process:
+        deadline = time.monotonic() + 120
+        while not checkpoints.path_of(tmp_path / "run").exists() and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        os.kill(worker(process.pid, rank=1), signal.SIGKILL)
+        _, complained = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "run.resume has all of it" in complained
+    assert not (tmp_path / "run").exists()
+    code, said, complained = run(2, table, tmp_path / "run", *options, "--resume")
+    assert code == 0, complained
+    assert "going on after update " in said
+    ours, theirs = saved(tmp_path / "run"), saved(tmp_path / "whole")
+    assert str(ours["training"]) == str(theirs["training"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
+
+
+def worker(parent: int, rank: int) -> int:
+    """The process that `parent` has started as `rank`."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (folder / "stat").read_text().rpartition(")")[2].split()
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if int(state[1]) == parent and f"RANK={rank}".encode() in environment:
+            return int(folder.name)
+    raise AssertionError(f"no process of rank {rank}")
+
+
+def test_several_processes_need_a_file(tmp_path):
+    recipe = Recipe.from_dict({"data": {"builtin": "iris"}, "optimizer": {"device": "cpu"}})
+
+    class Two(Group):
+        def gather(self, value):
+            return [value, value]
+
+    with pytest.raises(TrainError, match="several processes share files: give DATA"):
+        train(recipe, tmp_path / "run", group=Two(0, 2))
+
+
+def test_one_process_is_a_group_of_its_own():
+    assert ALONE.first
+    assert ALONE.gather("x") == ["x"]
+    assert ALONE.sum(torch.tensor([1.5])).tolist() == [1.5]
+    assert ALONE.share(7) == range(7)
+
+
+@pytest.mark.parametrize(("count", "size"), [(7, 3), (2, 3), (0, 2), (100, 7)])
+def test_shares_are_all_and_disjoint(count, size):
+    shares = [Group(rank, size).share(count) for rank in range(size)]
+    assert [i for share in shares for i in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

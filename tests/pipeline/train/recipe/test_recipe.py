@@ -1,0 +1,268 @@
+"""The recipe file: defaults, checks of every key, overrides, and its way back to TOML."""
+
+import dataclasses
+import tomllib
+
+import pytest
+
+from train.errors import RecipeError
+from train.recipe.recipe import Data, Log, Model, Optimizer, Recipe
+from train.recipe.toml_file import override, read_toml
+
+FULL = """
+[data]
+file = "rows/table.csv"
+target = -1
+positive = "yes"
+header = false
+features = ["f0", "f2"]
+drop = ["f2"]
+memory = "1.5GiB"
+holdout = "more/hold.csv"
+[model]
+init = {weight = [[0.1, -2.5e-30]], bias = [3]}
+standardize = false
+seed = 4294967295
+[optimizer]
+loss = "mse"
+lr = 0.1
+epochs = 7
+batch_size = 3
+momentum = 0.9
+nesterov = true
+tolerance = 1e-5
+patience = 4
+schedule = {name = "StepLR", step_size = 2}
+weight_decay = 1e-4
+device = "cpu"
+[log]
+every = 2
+checkpoint_every = 50
+"""
+
+
+def recipe(text: str) -> Recipe:
+    return Recipe.from_dict(tomllib.loads(text))
+
+
+def test_an_empty_recipe_has_the_documented_defaults():
+    assert Recipe.from_dict({}) == Recipe(
+        Data(header=True, holdout=0.2, drop=[]),
+        Model(init="default", standardize=True, seed=1),
+        Optimizer(
+            loss="bce",
+            lr="auto",
+            schedule=None,
+            epochs=1001,
+            batch_size=0,
+            momentum=None,
+            nesterov=False,
+            tolerance=None,
+            patience=0,
+            weight_decay=0.0,
+            device="auto",
+        ),
+        Log(every=100),
+    )
+
+
+def test_every_key_is_read():
+    found = recipe(FULL)
+    assert found.to_dict() == tomllib.loads(FULL)
+    given = {(s, key) for s, values in tomllib.loads(FULL).items() for key in values}
+    keys = {
+        (s.name, f.name) for s in dataclasses.fields(Recipe) for f in dataclasses.fields(s.type)
+    }
+    assert keys - given == {("data", "points"), ("data", "simulate"), ("data", "builtin")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        FULL,
+        '[data]\nbuiltin = "iris"\npositive = true',
+        "[data]\npoints = {x = [[1, 2.5], [3, 4]], y = [-1, 1]}",
+        "[data]\nsimulate = {n = 10, low = -1.0, high = 1, w0 = 0, w1 = 1e-7}\nholdout = 0.25",
+        "[data]\ntarget = 'it\"s \\ é'\npositive = 0.1",
+    ],
+    ids=["empty", "full", "builtin", "points", "simulate", "odd text"],
+)
+def test_a_recipe_survives_its_way_through_a_file(text, tmp_path):
+    path, written = tmp_path / "recipe.toml", recipe(text)
+    path.write_text(written.to_toml(), encoding="utf-8")
+    assert Recipe.from_dict(read_toml(path)) == written
+
+
+def test_every_recipe_of_the_project_is_valid(repository):
+    paths = sorted((repository / "recipes").glob("*.toml"))
+    assert len(paths) == 9
+    for path in paths:
+        assert Recipe.from_dict(read_toml(path)).log.every <= 1000, path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[dat]\nfile = 'a'", r"^no section \[dat\] in a recipe; there are data, model, optimizer"),
+        ("lr = 1.0", r"^no section \[lr\] in a recipe; there are data, model, optimizer, log$"),
+        ("data = 5", r"\[data\]"),
+        ("[model]\ninitial = 'zeros'", r"^no key 'initial' in \[model\]; there are init, standard"),
+        ("[data]\npath = 'a'", r"^no key 'path' in \[data\]; there are file, points, simulate, bu"),
+        (
+            "[data]\nfile = 'a.csv'\nbuiltin = 'iris'",
+            r"^\[data\] needs one source; got file, builtin$",
+        ),
+        ("[optimizer]\nmomentum = 'auto'\nbatch_size = 5", "needs full batches: batch_size = 0$"),
+        (
+            "[optimizer]\ntolerance = 'auto'\nloss = 'mse'",
+            '^optimizer.tolerance = "auto" needs optimizer.loss = "bce"$',
+        ),
+        ("[data]\nholdout = 0\n[optimizer]\npatience = 5", "^optimizer.patience needs data.hold"),
+        (
+            "[optimizer]\nlr = 1\nnesterov = true",
+            "^optimizer.nesterov needs optimizer.momentum above 0$",
+        ),
+    ],
+)
+def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "wanted"),
+    [
+        ("data.file", ["''", "1"], "a path"),
+        ("data.points", ["[[1]]", "{x = [[1]]}", "{x = [], y = [], z = []}"], r"\{x = "),
+        (
+            "data.simulate",
+            [
+                "{n = 10}",
+                "{n = 1, low = 0, high = 1, w0 = 0, w1 = 1}",
+                "{n = 10, low = 1, high = 1, w0 = 0, w1 = 1}",
+                "{n = 10, low = 0, high = 1, w0 = '0', w1 = 1}",
+                "{n = 10.5, low = 0, high = 1, w0 = 0, w1 = 1}",
+                "{n = 10, low = -inf, high = 1, w0 = 0, w1 = 1}",
+                "{n = 10, low = 0, high = 1, w0 = nan, w1 = 1}",
+            ],
+            r"\{n, low, high, w0, w1\}, .*n >= 2, low < high",
+        ),
+        ("data.builtin", ["''", "3"], "the name of a scikit-learn data set"),
+        ("data.target", ["1.5", "true", "['y']"], "a column's name or position"),
+        ("data.positive", ["[1]", "{}"], "a label"),
+        ("data.header", ["1", "'yes'"], "true or false"),
+        ("data.features", ["[]", "[1]", "'a'"], "column names"),
+        ("data.drop", ["[1]", "'a'"], "column names"),
+        ("data.memory", ["1", "'x'", "'0'", "'8XB'", "'-1GB'"], "a size such as"),
+        ("data.holdout", ["1", "-0.1", "nan", "''", "true"], "a fraction from 0 to less than 1, o"),
+        (
+            "model.init",
+            ["'ones'", "0", "{weight = [[1]]}", "{weight = [[1]], bias = [0], c = 1}"],
+            "default, zeros, or ",
+        ),
+        ("model.standardize", ["0", "'no'"], "true or false"),
+        ("model.seed", ["-1", "4294967296", "1.0", "true"], "a whole number from 0 to 2³² - 1"),
+        ("optimizer.loss", ["'hinge'", "1"], "bce or mse"),
+        (
+            "optimizer.lr",
+            ["0", "-1", "nan", "inf", "1e39", "true", "'fast'"],
+            "auto, or a number above 0",
+        ),
+        ("optimizer.epochs", ["0", "1.5", "true"], "a whole number, 1 or more"),
+        ("optimizer.batch_size", ["-1", "2.0"], "a whole number, 0 for all rows"),
+        (
+            "optimizer.momentum",
+            ["-0.1", "1", "nan", "'fast'"],
+            "auto, or a number from 0 to less than 1",
+        ),
+        ("optimizer.nesterov", ["1"], "true or false"),
+        ("optimizer.tolerance", ["-1", "nan", "'x'"], "auto, or a number, 0 or more"),
+        ("optimizer.patience", ["-1", "1.5"], "a whole number, 0 for never"),
+        (
+            "optimizer.schedule",
+            ["1", "{}", "{name = 'OneCycleLR'}"],
+            "{name = …, …} with one of the names",
+        ),
+        ("optimizer.weight_decay", ["-1e-9", "inf", "nan", "1e39"], "a number, 0 or more"),
+        ("optimizer.device", ["'gpu'", "0"], "auto, cpu or cuda"),
+        ("log.checkpoint_every", ["-1", "2.5"], "a whole number, 0 for never"),
+        ("log.every", ["0", "-5", "0.5"], "a whole number, 1 or more"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_by_name(key, values, wanted):
+    section, _, name = key.partition(".")
+    for value in values:
+        with pytest.raises(RecipeError, match=f"^{key} must be {wanted}.*; got "):
+            recipe(f"[{section}]\n{name} = {value}")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "section", "key", "value"),
+    [
+        ("optimizer.lr=0.5", "optimizer", "lr", 0.5),
+        ("optimizer.epochs=20", "optimizer", "epochs", 20),
+        ("model.standardize=false", "model", "standardize", False),
+        ('data.drop=["a", "b"]', "data", "drop", ["a", "b"]),
+        (
+            "model.init={weight=[[1.0]], bias=[0]}",
+            "model",
+            "init",
+            {"weight": [[1.0]], "bias": [0]},
+        ),
+        ("data.target=churned", "data", "target", "churned"),
+        ("data.target='5'", "data", "target", "5"),
+        ("data.file=rows/more rows.csv", "data", "file", "rows/more rows.csv"),
+        ("data.positive=>50K", "data", "positive", ">50K"),
+        ("data.positive=a=b", "data", "positive", "a=b"),
+        (" optimizer.lr = 2", "optimizer", "lr", 2),
+    ],
+)
+def test_an_override_is_toml_or_else_plain_text(assignment, section, key, value):
+    document = {section: {key: "before", "other": 1}}
+    override(document, assignment)
+    assert document == {section: {key: value, "other": 1}}
+
+
+def test_an_override_adds_its_section():
+    document = {}
+    override(document, "log.every=5")
+    assert document == {"log": {"every": 5}}
+
+
+@pytest.mark.parametrize("assignment", ["", "optimizer.lr", "lr=5", "optimizer.=5", "=1"])
+def test_an_override_without_section_key_or_value(assignment):
+    with pytest.raises(RecipeError, match=r"^--set needs section\.key=value; got "):
+        override({}, assignment)
+
+
+def test_an_override_in_a_recipe_that_has_no_such_table():
+    with pytest.raises(RecipeError, match=r"\[?data\]?"):
+        override({"data": 5}, "data.target=y")
+
+
+def test_without_paths_files_are_named_but_not_located():
+    found = recipe(FULL).without_paths()
+    assert (found.data.file, found.data.holdout) == ("table.csv", "hold.csv")
+    named = dataclasses.replace(found.data, file="rows/table.csv", holdout="more/hold.csv")
+    assert dataclasses.replace(found, data=named) == recipe(FULL)
+
+
+def test_without_paths_leaves_a_fraction_alone():
+    assert recipe("[data]\nholdout = 0.25").without_paths() == recipe("[data]\nholdout = 0.25")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"^cannot read recipe\.toml: No such file or directory$"),
+        (b"[data\n", r"^recipe\.toml is not valid TOML: "),
+        (b"a = 'caf\xe9'", r"^recipe\.toml is not valid TOML: .*utf-8"),
+    ],
+)
+def test_recipe_files_that_cannot_be_read(content, message, workplace):
+    path = workplace / "recipe.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RecipeError, match=message):
+        read_toml(path.relative_to(workplace))

@@ -1,0 +1,230 @@
+"""`python -m train`: what it prints, and the run folder that it leaves."""
+
+import gzip
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import torch
+from torch import nn
+
+from train import run_folder
+from train.cli import main
+from train.recipe.recipe import Recipe
+from train.recipe.toml_file import read_toml
+from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
+
+FILES = ["checkpoint.pt", "history.csv", "metrics.json", "recipe.toml"]
+CSV = "a,b,y\n" + "".join(f"{i % 7},{(i * i) % 11},{int(i % 7 > 3)}\n" for i in range(40))
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def ok(result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_run_folder_holds_its_four_files_and_nothing_else_appears(command, table, workplace):
+    ok(command(table(CSV), "--epochs", "5", "--out", "deep/er/run"))
+    assert sorted(contents(workplace / "deep/er/run")) == FILES
+    assert sorted(p.name for p in workplace.rglob("*")) == sorted(
+        ["table.csv", "deep", "er", "run", *FILES]
+    )
+
+
+def test_the_run_folder_has_the_usual_permissions(command, table, workplace):
+    old = os.umask(0o022)
+    try:
+        ok(command(table(CSV), "--epochs", "1", "--out", "run"))
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((workplace / "run").stat().st_mode) == 0o755
+
+
+def test_checkpoint_loads_into_the_plain_model_on_raw_features(command, table, workplace):
+    ok(command(table(CSV), "--epochs", "300", "--holdout", "0", "--out", "run"))
+    saved = torch.load(workplace / "run" / "checkpoint.pt", weights_only=True)
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    model.load_state_dict(saved["state_dict"], strict=True)
+    rows = torch.tensor([[float(v) for v in line.split(",")] for line in CSV.split()[1:]])
+    with torch.no_grad():
+        hits = (model(rows[:, :2])[:, 0] >= 0.5) == (rows[:, 2] == 1)
+    metrics = json.loads((workplace / "run" / "metrics.json").read_text())["metrics"]
+    assert float(hits.double().mean()) == metrics["training"]["accuracy"] > 0.9
+
+
+def test_history_has_its_columns_and_a_row_for_every_hundredth_epoch(command, table, workplace):
+    ok(command(table(CSV), "--epochs", "250", "--holdout", "0", "--out", "run"))
+    lines = (workplace / "run" / "history.csv").read_text().splitlines()
+    assert lines[0] == ",".join(HISTORY_COLUMNS) == "epoch,cost,accuracy"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == [0, 100, 200]
+
+
+def test_history_has_validation_columns_where_rows_are_held_out(command, table, workplace):
+    ok(command(table(CSV), "--epochs", "9", "--log-every", "4", "--out", "run"))
+    lines = (workplace / "run" / "history.csv").read_text().splitlines()
+    assert lines[0] == ",".join(HISTORY_COLUMNS + VALIDATION_COLUMNS)
+    assert [len(line.split(",")) for line in lines] == [5, 5, 5, 5]
+
+
+def test_the_resolved_recipe_trains_to_the_same_run(command, table, workplace):
+    (workplace / "my.toml").write_text("[optimizer]\nepochs = 9\nlr = 0.5\n[log]\nevery = 3\n")
+    options = ("--set", "optimizer.lr=0.25", "--momentum", "0.5", "--seed", "7")
+    ok(command(table(CSV), "--recipe", "my.toml", *options, "--out", "first"))
+    resolved = read_toml(workplace / "first" / "recipe.toml")
+    assert resolved["optimizer"]["epochs"] == 9
+    assert resolved["optimizer"]["lr"] == 0.25
+    assert resolved["optimizer"]["momentum"] == 0.5
+    assert (resolved["model"]["seed"], resolved["log"]["every"]) == (7, 3)
+    assert resolved["data"]["file"] == "table.csv"
+    ok(command("--recipe", "first/recipe.toml", "--out", "second"))
+    assert contents(workplace / "first") == contents(workplace / "second")
+
+
+def test_a_flag_goes_before_an_override_and_an_override_before_the_recipe(command, workplace):
+    (workplace / "r.toml").write_text("[optimizer]\nepochs = 3\nlr = 0.5\nmomentum = 0.1\n")
+    overrides = ("--set", "optimizer.lr=0.25", "--set", "optimizer.momentum=0.2")
+    points = ("--set", "data.points={x=[[1.0],[2.0]],y=[0,1]}", "--holdout", "0")
+    ok(command("--recipe", "r.toml", *overrides, *points, "--momentum", "0.3", "--out", "run"))
+    found = Recipe.from_dict(read_toml(workplace / "run" / "recipe.toml")).optimizer
+    assert (found.epochs, found.lr, found.momentum) == (3, 0.25, 0.3)
+
+
+@pytest.mark.parametrize("batch_size", ["0", "8"])
+def test_training_twice_gives_the_same_bytes(batch_size, command, table, workplace):
+    options = ("--epochs", "20", "--momentum", "0.9", "--batch-size", batch_size)
+    for seed, name in enumerate(("first", "second")):
+        torch.manual_seed(seed)  # the caller's generator must not matter
+        ok(command(table(CSV), *options, "--out", name))
+    assert contents(workplace / "first") == contents(workplace / "second")
+    ok(command("table.csv", *options, "--seed", "2", "--out", "third"))
+    assert contents(workplace / "first") != contents(workplace / "third")
+
+
+def test_training_leaves_the_callers_random_numbers_alone(command, table, workplace):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    ok(command(table(CSV), "--epochs", "2", "--batch-size", "8", "--out", "run"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_card_tells_how_the_model_was_trained_and_no_path(command, table, workplace):
+    (workplace / "secret").mkdir()
+    data = str(workplace / "secret" / table(CSV, "secret/t.csv").rsplit("/", 1)[1])
+    ok(command(data, "--epochs", "2", "--holdout", data, "--out", "run"))
+    card = run_folder.read(workplace / "run").card
+    assert card.feature_names == ("a", "b")
+    assert card.classes == (0, 1)
+    assert (card.feature_min, card.feature_max) == ((0, 0), (6, 9))
+    assert (card.training["rows"], card.training["holdout_rows"]) == (40, 40)
+    assert card.training["recipe"]["data"]["file"] == "t.csv"
+    assert sorted(card.training["versions"]) == ["numpy", "python", "torch"]
+    assert "secret" not in card.to_json()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["table.v2.csv.gz"], "table"),
+        (["table.csv", "--recipe", "my.recipe.toml"], "my"),
+        ([], "breast-cancer"),
+    ],
+)
+def test_the_run_is_named_after_the_recipe_or_the_data(arguments, name, command, table, workplace):
+    table(CSV)
+    table(gzip.compress(CSV.encode()), "table.v2.csv.gz")
+    table("[data]\nholdout = 0", "my.recipe.toml")
+    output = ok(command(*arguments, "--epochs", "1"))
+    assert output.endswith(f"run: {Path('runs', name)}\n")
+    assert sorted(contents(workplace / "runs" / name)) == FILES
+
+
+def test_a_hidden_file_still_names_its_run(command, table, workplace):
+    ok(command(table(CSV, ".hidden.csv"), "--epochs", "1"))
+    assert [p.parent.parent for p in workplace.rglob("checkpoint.pt")] == [workplace / "runs"]
+
+
+def test_the_output_is_a_line_for_every_record_and_a_closing_table(command, table):
+    options = ("--lr", "1", "--epochs", "11", "--log-every", "5", "--device", "cpu")
+    output = ok(command(table(CSV), *options, "--out", "run"))
+    lines = output.splitlines()
+    assert lines[0] == "32 rows, 2 features, positive class 1, on cpu"
+    line = r"epoch +{}  cost \d\.\d{{6}}  accuracy \d+\.\d\d%  validation cost \d\.\d{{6}}  acc.*%"
+    for epoch, text in zip((0, 5, 10), lines[1:4], strict=True):
+        assert re.fullmatch(line.format(epoch), text)
+    header = ["rows", "features", "cost", "accuracy", "AUC", "log", "loss"]
+    assert lines[4:5] == [""]
+    assert lines[5].split() == header
+    number, percent = r"\d\.\d{6}", r"\d+\.\d\d%"
+    figures = rf"2 +{number} +{percent} +\d\.\d{{4}} +{number}"
+    assert re.fullmatch(rf"training +32 +{figures}", lines[6])
+    assert re.fullmatch(rf"holdout +8 +{figures}", lines[7])
+    assert lines[8:] == ["", "run: run"]
+
+
+def test_the_closing_table_is_that_of_metrics_json(command, table, workplace):
+    output = ok(command(table(CSV), "--epochs", "50", "--loss", "mse", "--out", "run"))
+    metrics = json.loads((workplace / "run" / "metrics.json").read_text())["metrics"]
+    for part in ("training", "holdout"):
+        m = metrics[part]
+        shown = next(line for line in output.splitlines() if line.startswith(part)).split()[1:]
+        assert [float(v.rstrip("%")) for v in shown] == pytest.approx(
+            [m["rows"], m["features"], m["cost"], 100 * m["accuracy"], m["auc"], m["log_loss"]],
+            abs=5e-3,
+        )
+        assert m["cost"] < m["log_loss"]
+
+
+def test_a_holdout_of_one_class_has_no_auc(command, table, workplace):
+    table("a,b,y\n1,2,1\n3,4,1\n", "hold.csv")
+    output = ok(command(table(CSV), "--epochs", "5", "--holdout", "hold.csv", "--out", "run"))
+    line = next(line for line in output.splitlines() if line.startswith("holdout"))
+    assert line.split()[5] == "-"
+    metrics = json.loads((workplace / "run" / "metrics.json").read_text())["metrics"]
+    assert metrics["holdout"]["auc"] is None
+
+
+def test_help_has_examples_and_says_what_every_option_means(command):
+    output = ok(command("--help"))
+    assert re.search(r"^ +Examples:\n +python -m train\n", output, re.MULTILINE)
+    options = [p for p in main.params if isinstance(p, click.Option)]
+    assert len(options) > 20
+    assert [option.name for option in options if not option.help] == []
+
+
+def test_as_a_program_it_trains_and_shows_no_bar_in_a_pipe(repository, table, workplace):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "train", table(CSV), "--epochs", "300"],
+        cwd=workplace,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\r" not in done.stdout
+    assert "epoch/s" not in done.stdout
+    assert sorted(contents(workplace / "runs" / "table")) == FILES
+
+
+def test_as_a_program_it_fails_with_one_line(repository, workplace):
+    done = subprocess.run(
+        [sys.executable, "-m", "train", "absent.csv"],
+        cwd=workplace,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: absent.csv does not exist\n"

@@ -1,0 +1,119 @@
+"""A run folder that exists is kept, replaced whole with --force, and never half-written."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from train import run as run_module
+from train import run_folder
+from train.gradients.cpu import Compiled
+
+CSV = "a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n6,0\n"
+OPTIONS = ("--holdout", "0", "--out", "run")
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def existing(command, table, workplace):
+    assert command(table(CSV), "--epochs", "2", *OPTIONS).exit_code == 0
+    return workplace / "run"
+
+
+def test_a_run_that_exists_is_kept(existing, refused):
+    before = contents(existing)
+    message = refused("table.csv", "--epochs", "3", "--holdout", "0")
+    assert message == "run exists: choose another name, or replace it with --force"
+    assert contents(existing) == before
+
+
+def test_a_run_that_exists_is_refused_before_training(existing, refused, monkeypatch):
+    monkeypatch.setattr(run_module, "Fit", lambda *_, **__: pytest.fail("it trained first"))
+    refused("table.csv")
+
+
+def test_force_replaces_the_run(existing, command, workplace):
+    before = contents(existing)
+    (existing / "notes.txt").write_text("gone with the old run")
+    assert command("table.csv", "--epochs", "3", "--force", *OPTIONS).exit_code == 0
+    after = contents(existing)
+    assert after.keys() == before.keys()
+    assert after["checkpoint.pt"] != before["checkpoint.pt"]
+    assert len(run_folder.read(existing).trained.weight) == 1
+    assert sorted(p.name for p in workplace.iterdir()) == ["run", "table.csv"]
+
+
+def test_force_makes_a_run_where_there_is_none(command, table, workplace):
+    assert command(table(CSV), "--epochs", "1", "--force", *OPTIONS).exit_code == 0
+    assert (workplace / "run" / "checkpoint.pt").is_file()
+
+
+def test_force_fills_an_empty_folder(command, table, workplace):
+    (workplace / "run").mkdir()
+    assert command(table(CSV), "--epochs", "1", "--force", *OPTIONS).exit_code == 0
+    assert (workplace / "run" / "checkpoint.pt").is_file()
+
+
+def test_force_keeps_the_old_run_when_training_fails(existing, refused, table):
+    before = contents(existing)
+    assert "'x' is no number" in refused(table("a,y\nx,0\n1,1\n", "bad.csv"), "--force")
+    assert contents(existing) == before
+
+
+def test_force_refuses_a_folder_that_is_no_run(refused, table, workplace):
+    (workplace / "run").mkdir()
+    (workplace / "run" / "thesis.txt").write_text("the only copy")
+    message = refused(table(CSV), "--force")
+    assert message.startswith("run holds no run_folder.pt: --force replaces only what this")
+    assert (workplace / "run" / "thesis.txt").read_text() == "the only copy"
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_force_refuses_what_is_no_plain_folder(kind, existing, refused, workplace):
+    shutil.move(existing, workplace / "elsewhere")
+    if kind == "file":
+        existing.write_text("data")
+    else:
+        existing.symlink_to("elsewhere")
+    assert refused("table.csv", "--force").startswith("run is no plain folder: --force replaces")
+
+
+def test_nothing_is_left_when_training_diverges(refused, table, workplace):
+    options = ("--holdout", "0", "--no-standardize", "--init", "zeros", "--lr", "1e38")
+    message = refused(table("a,y\n-90,0\n90,1\n"), *options)
+    assert "the cost is not finite at update" in message
+
+
+def test_nothing_is_left_when_training_is_interrupted(command, table, workplace, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Compiled, "gradient", interrupt)
+    result = command(table(CSV), *OPTIONS)
+    assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
+    assert [p.name for p in workplace.iterdir()] == ["table.csv"]
+
+
+def test_nothing_is_left_when_the_checkpoint_cannot_be_written(refused, table, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    message = refused(table(CSV), "--holdout", "0", "--epochs", "1")
+    assert message == "cannot write run: No space left on device"
+
+
+def test_a_failure_makes_no_folder_on_the_way_to_the_run(command, workplace):
+    assert command("absent.csv", "--out", "some/where/run").exit_code == 1
+    assert list(workplace.iterdir()) == []
+
+
+def test_a_run_below_a_file_cannot_be_written(command, table, workplace):
+    result = command(table(CSV), "--out", "table.csv/run")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: cannot write {Path('table.csv', 'run')}: ")
+    assert (workplace / "table.csv").read_text() == CSV

@@ -1,0 +1,179 @@
+"""Checkpoints along the way: a training that was killed goes on as if it had not been."""
+
+import io
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from serve_runtime.atomic import new_file
+from serve_runtime.errors import OutputError
+from train.errors import LostProcessError, RunError, StoppedError
+from train.gradients.processes import ALONE, Group
+from train.optimize.fit import Fit
+from train.recipe.recipe import Recipe
+from train.run_folder import NOT_OURS, versions
+
+_FORMAT_VERSION = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Checkpoints:
+    """The checkpoint of the training that is to leave the run folder `out`: a file beside it.
+
+    `made_of` is what it hangs on besides the recipe, by name. The first process of `group` writes
+    it, whole, every `recipe.log.checkpoint_every` updates and when a signal ends the training, and
+    removes it when the run folder is there. `say` takes what a person should know.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        made_of: Mapping[str, str],
+        say: Callable[[str], None],
+        group: Group = ALONE,
+    ) -> None:
+        self.path, self._group = path_of(out), group
+        self._every, self._say = recipe.log.checkpoint_every, say
+        self._made_for = {**_flat(recipe), **made_of}
+        self._versions = {
+            **versions(),
+            "threads": str(torch.get_num_threads()),
+            "processes": str(group.size),
+        }
+        self._signal: int | None = None
+
+    def load(self, fit: Fit) -> bool:
+        """Have `fit` go on from the checkpoint; False where there is none.
+
+        Raises RunError where it is damaged, and where it was made by another recipe or from other
+        rows, saying what differs.
+        """
+        content = self._group.gather(self._read() if self._group.first else None)[0]
+        if content is None:
+            return False
+        try:
+            saved = torch.load(io.BytesIO(content), weights_only=True)
+            if saved["format_version"] != _FORMAT_VERSION:
+                raise LookupError(f"its format version is {saved['format_version']!r}")
+            made_for, versions = saved["made_for"], saved["versions"]
+            self._check(made_for)
+            fit.load_state_dict(saved["fit"])
+        except NOT_OURS as reason:
+            if isinstance(reason, RunError):
+                raise
+            raise RunError(
+                f"{self.path} is no checkpoint that this version can read, or was truncated or "
+                "altered: start anew with --force"
+            ) from None
+        other = [f"{k} {v} (now {self._versions[k]})" for k, v in versions.items()
+                 if v != self._versions[k]]  # fmt: skip
+        if other:
+            self._say(f"warning: the checkpoint was made with {', '.join(other)}: bits may differ")
+        return True
+
+    def _read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as reason:
+            raise RunError(f"cannot read {self.path}: {reason.strerror}") from None
+
+    def _check(self, made_for: Mapping[str, str]) -> None:
+        keys = sorted({*made_for, *self._made_for})
+        differ = [
+            f"{key} is {self._made_for.get(key, 'not given')}, was {made_for.get(key, 'not given')}"
+            for key in keys
+            if made_for.get(key) != self._made_for.get(key)
+        ]
+        if differ:
+            raise RunError(
+                f"{self.path} was made by another training: {'; '.join(differ)}. Resume with what "
+                "it was made from, or start anew with --force"
+            )
+
+    @contextmanager
+    def kept(self, fit: Fit) -> Iterator[None]:
+        """Keep checkpoints while the block trains with `fit`.
+
+        The first SIGINT or SIGTERM raises StoppedError after the update that is under way,
+        when its checkpoint is written; a second one ends at once. Where another process is lost,
+        LostProcessError says that the checkpoint of the last update is there.
+        """
+        ours = threading.current_thread() is threading.main_thread()
+        before = {number: signal.signal(number, self._note) for number in _SIGNALS if ours}
+        fit.updated = lambda: self._look(fit)
+        try:
+            yield
+        except LostProcessError as reason:
+            self._write(fit)
+            raise LostProcessError(
+                f"{reason}: training ended after update {fit.progress.updates:,}; {self.path} has "
+                "all of it, go on with the same command and --resume"
+            ) from None
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def remove(self) -> None:
+        """The run folder is there, or this training can come to nothing."""
+        if self._group.first:
+            self.path.unlink(missing_ok=True)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def _look(self, fit: Fit) -> None:
+        if self._signal is not None:
+            self._write(fit)
+            name = signal.Signals(self._signal).name
+            raise StoppedError(
+                f"{name} after update {fit.progress.updates:,}: {self.path} has all of it; go on "
+                "with the same command and --resume",
+                128 + self._signal,
+            )
+        if self._every and fit.progress.updates % self._every == 0:
+            try:
+                self._write(fit)
+            except OutputError as reason:  # the training is worth more than its checkpoint
+                kept = "; the last one stays" if self.path.exists() else ""
+                self._say(
+                    f"warning: no checkpoint at update {fit.progress.updates:,}: {reason}{kept}"
+                )
+
+    def _write(self, fit: Fit) -> None:
+        if not self._group.first:
+            return
+        document = {
+            "format_version": _FORMAT_VERSION,
+            "made_for": self._made_for,
+            "versions": self._versions,
+            "fit": fit.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(document, buffer)
+        with new_file(self.path) as aside:
+            aside.write_bytes(buffer.getvalue())
+
+
+def path_of(out: Path) -> Path:
+    """Where the checkpoint of the training lies that is to leave the run folder `out`."""
+    return out.with_name(f"{out.name}.resume")
+
+
+def _flat(recipe: Recipe) -> dict[str, str]:
+    """What decides, besides the rows, what a recipe computes, as texts by section.key."""
+    return {
+        f"{section}.{key}": repr(value)
+        for section, values in recipe.to_dict().items()
+        for key, value in values.items()
+        if (section, key) not in (("log", "checkpoint_every"), ("data", "points"))
+    }

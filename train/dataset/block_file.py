@@ -1,0 +1,124 @@
+"""Rows that do not fit into memory: blocks on disk, feature by feature, mapped when they are read.
+
+The file has no name, so that it is gone when the process is, however that ends. A block is read
+by mapping it: what the system still has in its cache costs no copy, and the next block is asked
+for while one is worked on.
+"""
+
+import mmap
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from serve_runtime.arrays import Float32
+from train.errors import DataError
+from train.gradients.numba_kernels import part_rows
+from train.gradients.source import Rows
+
+_BLOCK_VALUES = 1 << 22
+"""16 MiB: a millisecond or more of work, and little beside any memory that was asked for."""
+
+
+def rows_in_block(width: int) -> int:
+    """Rows of a block: whole parts, so that sums over rows on disk are those over rows in memory,
+    bit by bit."""
+    part = part_rows(width)
+    return part * max(1, _BLOCK_VALUES // (part * (width + 1)))
+
+
+class Cache:
+    """Features and labels (0 or 1) of rows on disk, in the folder `where`."""
+
+    def __init__(self, where: Path, width: int) -> None:
+        self.width, self.count, self.step = width, 0, rows_in_block(width)
+        self._where = where
+        self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - as long as the cache
+        weakref.finalize(self, self._file.close)
+        self._filling = np.empty((width + 1, self.step), np.float32)
+        self._filled = 0
+        self._map: mmap.mmap | None = None
+
+    def append(
+        self, features: Float32, labels: Float32, seen: Callable[[Float32, Float32], object]
+    ) -> None:
+        """Add rows: (d, m) and (m,). `seen` is called with each block that is full."""
+        start = 0
+        while start < len(labels):
+            count = min(len(labels) - start, self.step - self._filled)
+            place = slice(self._filled, self._filled + count)
+            self._filling[:-1, place] = features[:, start : start + count]
+            self._filling[-1, place] = labels[start : start + count]
+            self._filled, start = self._filled + count, start + count
+            if self._filled == self.step:
+                self._write(seen)
+
+    def finish(self, seen: Callable[[Float32, Float32], object]) -> None:
+        """Write the last block; from now on rows are read."""
+        if self._filled:
+            self._write(seen)
+        self._file.flush()
+        if self.count:
+            self._map = mmap.mmap(self._file.fileno(), 0)
+
+    def change(self, apply: Callable[[Float32], Float32]) -> None:
+        """Replace the features of each block by what `apply` makes of them."""
+        for block in self._arrays(range(len(self))):
+            block[:-1] = apply(block[:-1])
+
+    def rows_of(self, number: int) -> int:
+        """Rows in the block `number`."""
+        return min(self.step, self.count - number * self.step)
+
+    def __len__(self) -> int:
+        return -(-self.count // self.step)
+
+    def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Rows]:
+        """All blocks in order, or `numbers`; each is dropped from memory when the next is asked
+        for."""
+        return map(_rows, self._arrays(range(len(self)) if numbers is None else numbers))
+
+    def _arrays(self, numbers: Iterable[int]) -> Iterator[Float32]:
+        for number in numbers:
+            self._advise(number + 1, "MADV_WILLNEED")
+            yield self._array(number)
+            self._advise(number, "MADV_DONTNEED")
+
+    def _array(self, number: int) -> Float32:
+        assert self._map is not None
+        count = self.rows_of(number)
+        found = np.frombuffer(self._map, np.float32, (self.width + 1) * count, number * self._bytes)
+        return found.reshape(self.width + 1, count)
+
+    @property
+    def _bytes(self) -> int:
+        """Of a block; a multiple of the size of a page."""
+        return 4 * (self.width + 1) * self.step
+
+    def _advise(self, number: int, advice: str) -> None:
+        start = number * self._bytes
+        whole = start % mmap.PAGESIZE == 0  # pages may be larger than 4096 bytes
+        if whole and hasattr(mmap, advice) and self._map is not None and start < len(self._map):
+            size = min(self._bytes, len(self._map) - start)
+            self._map.madvise(getattr(mmap, advice), start, size)
+
+    def _write(self, seen: Callable[[Float32, Float32], object]) -> None:
+        block = self._filling[:, : self._filled]
+        seen(block[:-1], block[-1])
+        try:
+            self._file.write(np.ascontiguousarray(block).data)
+        except OSError as reason:
+            raise DataError(
+                f"cannot keep the rows in {self._where}: {reason.strerror}; rows that do not fit "
+                "into memory need as much room on disk: name another --out, or allow more memory"
+            ) from None
+        self.count += self._filled
+        self._filled = 0
+
+
+def _rows(block: Float32) -> Rows:
+    values = torch.from_numpy(block)
+    return Rows(values[:-1], values[-1])

@@ -1,0 +1,164 @@
+"""Rows on a GPU, as something that gradients can be taken of: all of them, or block by block."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from train.errors import TrainError
+from train.gradients.cpu import eager_gradient
+from train.gradients.losses import LOSSES, logits
+from train.gradients.processes import ALONE, Group
+from train.gradients.source import Rows, parts
+
+_SMALL_VALUES = 1 << 20
+"""With fewer, what an epoch costs is to launch its kernels: they are recorded, and replayed."""
+_SPARE = 0.8
+"""Of the GPU's free memory that rows may take."""
+
+Sums = Callable[[str, Tensor, Tensor, Tensor], Tensor]
+
+
+def fits(values: int, device: torch.device) -> bool:
+    """Whether as many float32 values fit into the GPU's memory."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return values * 4 <= _SPARE * free
+
+
+class OnGpu:
+    """See Design. `blocks` gives the rows of this process, on the CPU, some at a time.
+
+    They are copied once where `resident`, else for each pass, from pinned memory, while the block
+    before is worked on.
+    """
+
+    def __init__(
+        self,
+        blocks: Callable[[], Iterator[Rows]],
+        count: int,
+        largest: Tensor,
+        device: torch.device,
+        *,
+        resident: bool,
+        group: Group = ALONE,
+    ) -> None:
+        self.count, self.group, self._device = count, group, device
+        self.largest = largest.to(device)
+        self._from, self._sums = blocks, _sums_of(len(largest) - 1, device)
+        self._resident = [_copied(rows, device) for rows in blocks()] if resident else None
+        self._recorded: dict[tuple[str, int, int], torch.cuda.CUDAGraph] = {}
+
+    def blocks(self) -> Iterator[Rows]:
+        """See Design."""
+        for rows in self._passing():
+            yield from parts(rows)
+
+    def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
+        """See Design."""
+        if index is not None:
+            self._of_batch(loss, theta, index, out)
+        elif self._is_small():
+            self._replay(loss, theta, out)
+        else:
+            self._of_all(loss, theta, out)
+
+    def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
+        """See Design."""
+        if self._resident is None or len(self._resident) != 1 or self.group.size > 1:
+            raise TrainError(
+                "mini-batches on a GPU need all rows in its memory, and one process: train with "
+                "--batch-size 0, or with --device cpu"
+            )
+        order = torch.randperm(self.count, generator=shuffle).to(self._device)
+        return iter(torch.split(order, size))
+
+    def _of_all(self, loss: str, theta: Tensor, out: Tensor) -> None:
+        total = theta.new_zeros(len(theta), dtype=torch.float64)
+        for rows in self._passing():
+            total += self._sums(loss, rows.features, rows.labels, theta)
+        out.copy_(self.group.sum(total) / self.count)
+
+    def _of_batch(self, loss: str, theta: Tensor, index: Tensor, out: Tensor) -> None:
+        assert self._resident is not None
+        (rows,) = self._resident
+        some = Rows(rows.features.index_select(1, index), rows.labels[index])
+        eager_gradient(loss, some, theta, torch.empty_like(some.labels), out)
+
+    def _is_small(self) -> bool:
+        values = self.count * len(self.largest)
+        return self._resident is not None and self.group.size == 1 and values < _SMALL_VALUES
+
+    def _replay(self, loss: str, theta: Tensor, out: Tensor) -> None:
+        """As `_of_all`, its launches recorded the first time (CUDA graphs)."""
+        if self._device.type != "cuda":
+            self._of_all(loss, theta, out)
+            return
+        key = loss, theta.data_ptr(), out.data_ptr()
+        if key not in self._recorded:
+            for _ in range(3):  # what is compiled or allocated the first time cannot be recorded
+                self._of_all(loss, theta, out)
+            torch.cuda.synchronize(self._device)
+            self._recorded[key] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._recorded[key]):
+                self._of_all(loss, theta, out)
+        self._recorded[key].replay()
+
+    def _passing(self) -> Iterator[Rows]:
+        """The rows of this process on the GPU, block by block."""
+        if self._resident is not None:
+            yield from self._resident
+            return
+        if self._device.type != "cuda":
+            yield from self._from()
+            return
+        copying = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        working = torch.cuda.current_stream(self._device)
+        before: tuple[Rows, torch.cuda.Event] | None = None
+        for rows in self._from():
+            pinned = Rows(rows.features.contiguous().pin_memory(), rows.labels.pin_memory())
+            with torch.cuda.stream(copying):
+                copied = _copied(pinned, self._device)
+                ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                ready.record(copying)
+            for tensor in (copied.features, copied.labels):
+                tensor.record_stream(working)
+            if before:
+                working.wait_event(before[1])
+                yield before[0]
+            before = copied, ready
+        if before:
+            working.wait_event(before[1])
+            yield before[0]
+
+
+def _copied(rows: Rows, device: torch.device) -> Rows:
+    return Rows(
+        rows.features.to(device, non_blocking=True), rows.labels.to(device, non_blocking=True)
+    )
+
+
+def _sums_of(width: int, device: torch.device) -> Sums:
+    """Triton's kernel where there is one for as many features, else torch's two products."""
+    try:
+        from train.gradients import triton_kernels
+    except ImportError:  # torch brings Triton along on Linux only
+        return _eager_sums
+    if width > triton_kernels.MOST_FEATURES or device.type != "cuda":
+        return _eager_sums
+    room = torch.empty(triton_kernels.programs(device), width + 1, device=device)
+    none = torch.zeros(width + 1, 16, device=device)
+    try:
+        triton_kernels.gradient_sums("bce", none[:-1], none[-1], none[:, 0].contiguous(), room)
+    except Exception:  # no C compiler, or a GPU that Triton does not know: it raises what it likes
+        return _eager_sums
+
+    def sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
+        return triton_kernels.gradient_sums(loss, x, y, theta, room)
+
+    return sums
+
+
+def _eager_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
+    residual = logits(x, theta)
+    residual = LOSSES[loss].residual_(residual, y)
+    return torch.cat([torch.mv(x, residual), residual.sum()[None]]).double()

@@ -1,0 +1,36 @@
+"""Threads that add up gradients block by block."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import torch
+
+from serve_runtime.arrays import Float32
+from train.gradients import numba_kernels
+
+_BLOCKS_A_THREAD = 4
+"""Fewer are done before a helper has begun."""
+
+
+class Workers:
+    """As many threads as torch has, each with room for a block of `step` rows."""
+
+    def __init__(self, step: int) -> None:
+        self._step, threads = step, torch.get_num_threads()
+        self._scratch = [numba_kernels.scratch(step) for _ in range(threads)]
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1))  # it starts none until asked
+
+    def sum(self, add: Any, given: tuple[Any, ...], rows: int, sums: Float32) -> Float32:
+        """Have `add` of numba_kernels put the sums over each block into `sums`; those it filled."""
+        work, blocks = partial(add, *given, self._step), -(-rows // self._step)
+        threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
+        cuts = [blocks * i // threads for i in range(threads + 1)]
+        pending = [
+            self._helpers.submit(work, cuts[i], cuts[i + 1], sums, self._scratch[i])
+            for i in range(1, threads)
+        ]
+        work(0, cuts[1], sums, self._scratch[0])
+        for part in pending:
+            part.result()
+        return sums[:blocks]

@@ -1,0 +1,101 @@
+"""How far a finished training is from the minimum of its cost, and whether there is one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from train.gradients.losses import logits
+from train.gradients.source import Design, Rows
+from train.optimize.curvature import MOST_FEATURES, penalty, second_moments
+from train.optimize.separation import separable, separates
+
+_FLAT = 1e-13
+"""Curvature that float64 cannot tell from none, as a share of the largest."""
+_CONVERGED = 5e-5
+"""A change that leaves four significant digits."""
+_SMALL = 1e-3
+"""Weights below this share of the largest need no digits of their own."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
+
+    gradient: float
+    """The largest component of the gradient."""
+    cost: float
+    """How much lower the minimum is, to second order: half of Newton's decrement."""
+    change: float
+    """The largest change on the way there, as a share of the weight that changes; of weights under
+    a thousandth of the largest, as a share of that thousandth."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the weights have four significant digits right."""
+        return self.change < _CONVERGED
+
+
+@torch.no_grad()
+def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | None:
+    """How far `theta` (d + 1,) is from the minimum; None for very wide models.
+
+    Directions without curvature do not count: along them, such as that of a feature that repeats
+    others, the cost is the same.
+    """
+    if len(theta) > MOST_FEATURES + 1:
+        return None
+    theta = theta.double()
+    penalties = penalty(theta, weight_decay)
+    sums = torch.zeros_like(theta)
+
+    def weigh(rows: Rows) -> Tensor:
+        p = logits(rows.features, theta).sigmoid()
+        residual = p - rows.labels
+        sums[:-1] += rows.features @ residual
+        sums[-1] += residual.sum()
+        return p * (1 - p)
+
+    # In float64: directions that float32 cannot tell from flat ones are still ways to go.
+    hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
+    gradient = data.group.sum(sums) / data.count + penalties * theta
+    curvature, directions = torch.linalg.eigh(hessian)
+    inverse = torch.where(curvature > _FLAT * curvature[-1], 1 / curvature, 0)
+    step = directions @ (inverse * (directions.T @ gradient))
+    smallest = max(_SMALL * float(theta.abs().amax()), torch.finfo(torch.float64).tiny)
+    return Distance(
+        float(gradient.abs().amax()),
+        float(torch.dot(gradient, step)) / 2,
+        float((step.abs() / theta.abs().clamp_min(smallest)).amax()),
+    )
+
+
+def verdict(
+    data: Design, theta: Tensor, weight_decay: float, updates: int, found: Distance | None = None
+) -> str:
+    """What to tell about a training of `updates`, of the cross-entropy, that was to converge;
+    `found` is its distance, where that is known."""
+    if not weight_decay and separates(data, theta):
+        return _SEPARABLE.format(updates)
+    found = found or distance(data, theta, weight_decay)
+    if found is None:
+        return ""
+    if found.converged:
+        return (
+            f"converged after {updates:,} updates: the minimum of the cost is some "
+            f"{found.cost:.1e} lower, and each weight {found.change:.1e} of itself away, at most"
+        )
+    if not weight_decay and separable(data):
+        return _SEPARABLE.format(updates)
+    return (
+        f"warning: not converged after {updates:,} updates: the gradient is up to "
+        f"{found.gradient:.1e}, the minimum of the cost some {found.cost:.1e} lower, and weights "
+        f"up to {found.change:.1e} of themselves away; more --epochs get nearer"
+    )
+
+
+_SEPARABLE = (
+    "warning: the classes are separable: some weights are never wrong on these rows, so the cost "
+    "falls for ever as they grow. These are the weights of {:,} updates; to bound them, use "
+    "--weight-decay, or --patience to stop by the hold-out rows"
+)

@@ -1,0 +1,78 @@
+"""Standardisation of features, and what it takes: their means and deviations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.arrays import Float64
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """x -> (x - mean) / scale, feature by feature."""
+
+    mean: Float64
+    """(d,)"""
+    scale: Float64
+    """(d,) standard deviations (divided by n); infinite for a constant feature, so that it
+    standardises to 0 and its folded weight is 0."""
+
+    @classmethod
+    def none(cls, width: int) -> "Scaling":
+        """The scaling that changes nothing."""
+        return cls(np.zeros(width), np.ones(width))
+
+    @classmethod
+    def of(cls, moments: "Moments") -> "Scaling":
+        """The scaling that gives each feature mean 0 and deviation 1."""
+        constant = moments.low == moments.high
+        deviation = np.sqrt(moments.squares / max(1, moments.count))
+        return cls(
+            np.where(constant, moments.low, moments.mean), np.where(constant, np.inf, deviation)
+        )
+
+    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Standardised copy of `features` (d, n): computed in float64, rounded once."""
+        result = np.empty_like(features)
+        with np.errstate(over="ignore", under="ignore"):  # rows far outside become infinite
+            for row, values, mean, scale in zip(
+                result, features, self.mean, self.scale, strict=True
+            ):
+                row[:] = (values.astype(np.float64) - mean) / scale
+        return result
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean, sum of squared deviations and range of each feature of some rows."""
+
+    count: int
+    mean: Float64
+    squares: Float64
+    low: Float64
+    high: Float64
+
+    @classmethod
+    def of(cls, features: npt.NDArray[np.float32]) -> "Moments":
+        """Of the rows of `features` (d, m), m >= 1, by two passes in float64."""
+        mean, squares = np.empty(len(features)), np.empty(len(features))
+        for i, values in enumerate(features):
+            wide = values.astype(np.float64)
+            mean[i] = wide.mean()
+            squares[i] = np.square(wide - mean[i]).sum()
+        low, high = (found.astype(np.float64) for found in (features.min(1), features.max(1)))
+        return cls(features.shape[1], mean, squares, low, high)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Of the rows of both, as in Chan, Golub and LeVeque 1983, Algorithms for computing the
+        sample variance: as stable as two passes over all of them."""
+        count = self.count + other.count
+        apart = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + apart * (other.count / count),
+            self.squares + other.squares + apart**2 * (self.count * other.count / count),
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )

@@ -1,0 +1,192 @@
+"""Two classes out of whatever labels a table has, and which of them is positive."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.bundle.card import Label
+from serve_runtime.tables.arrow import pa
+from train.errors import DataError
+
+# Pairs of texts whose order is beyond doubt, negative first.
+_TEXT_PAIRS = (
+    ("no", "yes"),
+    ("n", "y"),
+    ("false", "true"),
+    ("f", "t"),
+    ("negative", "positive"),
+    ("neg", "pos"),
+    ("fail", "pass"),
+)
+_SHOWN = 8
+_MOST_SPELLINGS = 10_000
+"""Of two labels: with more, they are not labels."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The two labels, negative first."""
+
+    labels: tuple[Label, Label]
+
+
+class LabelColumn:
+    """Labels as they are read: which there are, and for each row which one it has."""
+
+    def __init__(self) -> None:
+        self._values: dict[Label, int] = {}
+        """Codes by label."""
+        self._codes: list[npt.NDArray[np.int32]] = []
+
+    @classmethod
+    def of(cls, values: Sequence[Label | None], source: str) -> "LabelColumn":
+        """Of labels in memory."""
+        column = cls()
+        column._add_values(values, source, 0)
+        return column
+
+    def __len__(self) -> int:
+        return sum(map(len, self._codes))
+
+    def add(self, values: Any, source: str, first: int) -> None:
+        """Append an Arrow array; it begins at data row `first`, from 0, of the table `source`.
+
+        Raises DataError naming the first row whose label is missing or no scalar.
+        """
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if pa.types.is_nested(values.type):
+            self._add_values(values.to_pylist(), source, first)
+            return
+        found = values.dictionary_encode(null_encoding="encode")
+        codes = np.asarray(np.from_dlpack(found.indices), np.int32)
+        self._add(found.dictionary.to_pylist(), codes, source, first)
+
+    def _add_values(self, values: Sequence[Any], source: str, first: int) -> None:
+        codes: dict[Any, int] = {}
+        for row, value in enumerate(values):
+            if not isinstance(value, Hashable):
+                raise DataError(f"{source}: {_NO_SCALAR.format(first + row + 1, value)}")
+            codes.setdefault(value, len(codes))
+        rows = np.array([codes[value] for value in values], np.int32)
+        self._add(list(codes), rows, source, first)
+
+    def _add(
+        self, values: Sequence[Any], codes: npt.NDArray[np.int32], source: str, first: int
+    ) -> None:
+        bad = {code: why for code, value in enumerate(values) if (why := _refused(value))}
+        if bad:
+            row = int(np.isin(codes, list(bad)).argmax())
+            code = int(codes[row])
+            raise DataError(f"{source}: {bad[code].format(first + row + 1, values[code])}")
+        ours = [self._values.setdefault(value, len(self._values)) for value in values]
+        if len(self._values) > _MOST_SPELLINGS:
+            self._codes.append(np.array(ours, np.int32)[codes])
+            self.classes(None, source)
+        self._codes.append(np.array(ours, np.int32)[codes] if ours else codes)
+
+    def classes(self, positive: Label | None, source: str) -> Classes:
+        """The two classes; `positive` says which one counts as 1, if the user did.
+
+        Numbers written as text count as numbers. Raises DataError where there are not exactly two,
+        and where their order is not beyond doubt.
+        """
+        canon, counts = _canonical(set(self._values)), Counter[Label]()
+        rows = sum(np.bincount(codes, minlength=len(self._values)) for codes in self._codes)
+        for value, code in self._values.items():
+            counts[canon[value]] += int(np.asarray(rows)[code])
+        return _ordered(counts, positive, source)
+
+    def encode(self, classes: Classes, source: str) -> npt.NDArray[np.float32]:
+        """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one.
+
+        Raises DataError where there is another.
+        """
+        numbers = not any(isinstance(label, str) for label in classes.labels)
+        code = {label: float(i) for i, label in enumerate(classes.labels)}
+        found = {value: _as_number(value) if numbers else value for value in self._values}
+        odd = [value for value, label in found.items() if label is None or label not in code]
+        if odd:
+            raise DataError(
+                f"{source}: labels must be {classes.labels[0]!r} or {classes.labels[1]!r}; "
+                f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
+            )
+        table = np.array([code[label] for label in found.values() if label is not None], np.float32)
+        return np.concatenate([table[codes] for codes in self._codes])
+
+
+def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Classes:
+    if len(counts) != 2:
+        shown = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.most_common(_SHOWN))
+        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+        raise DataError(f"{source}: the target must hold two classes; found {shown}{more}")
+    first, second = sorted(counts, key=lambda label: (str(type(label)), label))
+    if positive is not None:
+        wanted = {str(positive), str(_canonical({positive})[positive])}
+        matches = [label for label in (first, second) if str(label) in wanted]
+        if not matches:  # True in one file is "true" in another
+            wanted = {text.casefold() for text in wanted}
+            matches = [label for label in (first, second) if str(label).casefold() in wanted]
+        if len(matches) != 1:
+            raise DataError(
+                f"{source}: the positive class {positive!r} is not there; "
+                f"found {first!r}, {second!r}"
+            )
+        return Classes((first, second) if matches[0] == second else (second, first))
+    if isinstance(first, str) or isinstance(second, str):
+        pair = {str(first).lower(): first, str(second).lower(): second}
+        for negative, affirmative in _TEXT_PAIRS:
+            if pair.keys() == {negative, affirmative}:
+                return Classes((pair[negative], pair[affirmative]))
+        raise DataError(
+            f"{source}: which label is the positive one, {first!r} or {second!r}? "
+            f"Say so with --positive {second!r} (or data.positive in the recipe)"
+        )
+    return Classes((first, second))
+
+
+def _canonical(values: set[Label | None]) -> dict[Label | None, Label]:
+    """Each value as a number where all are numbers, else as it is; 1.0 and "1" are both 1."""
+    numbers = {value: _as_number(value) for value in values}
+    if None in numbers.values():
+        numbers = {value: value for value in values}
+    return numbers  # type: ignore[return-value]
+
+
+def _as_number(value: Label | None) -> Label | None:
+    """The finite number that `value` is or spells; None where there is none."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        if "_" in value:  # Python's digit separator, nobody's number in a table
+            return None
+        try:
+            return int(value)  # all its digits, where a float may lose some
+        except ValueError:
+            pass
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+_NO_LABEL = "data row {} has no label: drop the row or fill it"
+_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r}"
+
+
+def _refused(value: Any) -> str | None:
+    """Why `value` cannot be a label, with room for its data row and itself; None where it can."""
+    if value is None or value == "" or value != value:
+        return _NO_LABEL
+    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+    if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+        return _NO_SCALAR
+    return None

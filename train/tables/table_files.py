@@ -1,0 +1,209 @@
+"""The tables on disk that a recipe names, as features and labels, some rows at a time."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.errors import InputError
+from serve_runtime.feature_names import check_names
+from serve_runtime.tables.background import ahead
+from serve_runtime.tables.csv_table import check_separator
+from serve_runtime.tables.find import find_tables
+from serve_runtime.tables.formats import is_parquet
+from serve_runtime.tables.parquet_table import row_group_sizes
+from serve_runtime.tables.read import open_table, opened
+from train.errors import DataError
+from train.recipe.recipe import Data
+from train.tables.labels import LabelColumn
+
+_TARGET_NAMES = ("target", "label", "y")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Tables of the same columns, in the order of their names."""
+
+    paths: tuple[str, ...]
+    names: tuple[str, ...]
+    """The features."""
+    target: str
+    header: bool
+    rows: int | None
+    """How many there are, where all are Parquet."""
+
+    def labels(self) -> LabelColumn:
+        """The labels of all rows. Raises InputError and DataError."""
+        labels = LabelColumn()
+        for path in self.paths:
+            first = 0
+            for batch in open_table(path, (), [self.target], header=self.header):
+                labels.add(batch.column(self.target), path, first)
+                first += batch.num_rows
+        return labels
+
+    def batches(
+        self, labels: LabelColumn | None = None, rows: range | None = None
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """The features of all rows in order, or of `rows`, (d, m) each; labels go to `labels`.
+
+        Of Parquet, only the row groups that hold some of `rows` are read.
+        Raises InputError for what cannot be read, and DataError for a value that is missing or not
+        finite, with file, row and column.
+        """
+        others = [] if labels is None else [self.target]
+        wanted = range(sys.maxsize) if rows is None else rows
+        before = 0  # rows of the tables before this one
+        for path in self.paths:
+            here = range(max(0, wanted.start - before), wanted.stop - before)
+            if len(here) == 0:
+                return
+            groups, first, end = _groups(path, here)
+            with ahead(
+                open_table(path, self.names, others, header=self.header, groups=groups)
+            ) as batches:
+                for batch in batches:
+                    start = max(0, here.start - first)
+                    some = batch.slice(start, max(0, here.stop - first - start))
+                    if some.num_rows:
+                        yield self._features(some, path, first + start)
+                        if labels is not None:
+                            labels.add(some.column(len(self.names)), path, first + start)
+                    first += batch.num_rows
+                    if first >= here.stop:
+                        break
+            before += first if end is None else end
+
+    def _features(self, batch: Any, path: str, first: int) -> npt.NDArray[np.float32]:
+        features = np.empty((len(self.names), batch.num_rows), np.float32)
+        for row, column in zip(features, batch.columns, strict=False):
+            row[:] = column.to_numpy(zero_copy_only=False)
+        check_finite(features, self.names, path, first)
+        return features
+
+
+def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
+    """The row groups of a Parquet file that hold some of `rows`, the row that the first of them
+    begins with, and all rows of the file; (None, 0, None) for CSV."""
+    if not is_parquet(path):
+        return None, 0, None
+    sizes = row_group_sizes(path)
+    starts = list(accumulate(sizes, initial=0))
+    found = [
+        group
+        for group, size in enumerate(sizes)
+        if starts[group] < rows.stop and starts[group] + size > rows.start
+    ]
+    return found, starts[found[0]] if found else starts[-1], starts[-1]
+
+
+def find(data: Data, source: str, like: Sequence[str] | None = None) -> Files:
+    """The file, folder or glob `source`, with the columns that `data` chooses, or the features
+    `like`. Raises InputError or DataError where a column is missing or cannot be told."""
+    if source == "-":
+        raise DataError("training reads its data more than once: give a file, not standard input")
+    tables = find_tables(source)
+    paths = tuple(map(tables.path, tables.names))
+    columns, rows = _columns(data, paths)
+    path = paths[0]
+    target = _target(data, path, columns)
+    if target in (data.features or ()):
+        raise DataError(f"{path}: the target {target!r} cannot be one of the features")
+    names = tuple(like or chosen(data, path, [name for name in columns if name != target]))
+    if "" in names:
+        raise DataError(
+            f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
+            "--features, or write the file without it (pandas: index=False)"
+        )
+    return Files(paths, names, target, data.header, rows)
+
+
+def chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
+    """The features to learn from, out of the columns `there` (without the target)."""
+    for option, columns in (("features", data.features or []), ("drop", data.drop)):
+        unknown = [name for name in columns if name not in there]
+        if unknown:
+            raise DataError(
+                f"{source}: data.{option} names {', '.join(unknown)}, which is not among the "
+                f"features {', '.join(there)}"
+            )
+        if len(set(columns)) != len(columns):
+            raise DataError(f"{source}: data.{option} names a column twice: {', '.join(columns)}")
+    names = tuple(name for name in data.features or there if name not in data.drop)
+    if not names:
+        raise DataError(f"{source}: no feature is left beside the target")
+    return names
+
+
+def first_not_finite(features: npt.NDArray[np.float32]) -> tuple[int, int] | None:
+    """Row and feature of the first value of `features` (d, m) that is not finite."""
+    if np.isfinite(features).all():
+        return None
+    row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
+    return row, feature
+
+
+def check_finite(
+    features: npt.NDArray[np.float32], names: Sequence[str], source: str, first: int = 0
+) -> None:
+    """Raise DataError unless all `features` (d, m) are finite; `first` is their first data row."""
+    if (odd := first_not_finite(features)) is None:
+        return
+    row, feature = odd
+    value = float(features[feature, row])
+    found = "missing" if np.isnan(value) else f"{value} as float32"
+    raise DataError(
+        f"{source}: data row {first + row + 1}, column {names[feature]!r} is {found}; every value "
+        "must be finite: drop the row or fill the value"
+    )
+
+
+def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None]:
+    """The columns, which all tables have, as the first one orders them; and the rows of all."""
+    first: list[str] = []
+    rows: int | None = 0
+    for path in paths:
+        with opened(path, header=data.header) as table:
+            columns, count = table.names, table.rows
+        rows = None if rows is None or count is None else rows + count
+        try:
+            check_names(columns, columns)
+        except InputError as reason:
+            raise DataError(f"{path}: {reason}") from None
+        if not is_parquet(path):
+            check_separator(path, columns)
+        first = first or columns
+        if columns != first and set(columns) != set(first):
+            odd = ", ".join(sorted(set(columns) ^ set(first)))
+            raise DataError(
+                f"{path} has other columns than {paths[0]}: only one of them has {odd}; all tables "
+                "must have the same"
+            )
+    return first, rows
+
+
+def _target(data: Data, path: str, columns: Sequence[str]) -> str:
+    target = data.target
+    if target is None:
+        if not data.header and not is_parquet(path):
+            return columns[-1]
+        usual = [name for name in columns if name.lower() in _TARGET_NAMES]
+        if len(usual) == 1:
+            return usual[0]
+        raise DataError(
+            f"{path}: say which column to predict with --target (or data.target); "
+            f"there are {', '.join(columns)}"
+        )
+    if target in columns:
+        return str(target)
+    try:
+        position = int(target)
+    except ValueError:
+        position = len(columns)
+    if not -len(columns) <= position < len(columns):
+        raise DataError(f"{path}: no target column {target!r}; there are {', '.join(columns)}")
+    return columns[position]
