@@ -27,10 +27,10 @@ python row.py BUNDLE, or call test_row with the bundle's path:
 import sys
 from pathlib import Path
 import numpy as np
-from export.bundle import subjects
-from export.corpus import Case
-from export.parity import measure
-from train.affine import Affine
+from export.parity.measure import measure
+from export.parity.proof_rows import Case
+from export.proof import subjects
+from serve_runtime.bundle.affine import Affine
 
 def test_row(bundle):
     row = {_values(row)}[None]

@@ -68,7 +68,7 @@ def test_force_refuses_a_folder_that_is_no_run(refused, table, workplace):
     (workplace / "run").mkdir()
     (workplace / "run" / "thesis.txt").write_text("the only copy")
     message = refused(table(CSV), "--force")
-    assert message.startswith("run holds no run_folder.pt: --force replaces only what this")
+    assert message.startswith("run holds no checkpoint.pt: --force replaces only what this")
     assert (workplace / "run" / "thesis.txt").read_text() == "the only copy"
 
 

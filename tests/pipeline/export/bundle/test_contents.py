@@ -66,9 +66,9 @@ def test_another_process_writes_the_same_bytes(
 TWO_FORMS = """
 import hashlib
 import numpy as np
-from export import torchscript
-from serve_runtime.card import ModelCard
-from train.affine import Affine
+from export.formats import torchscript
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.affine import Affine
 
 one = np.ones(1, np.float32)
 card = ModelCard(("a",), (0, 1), (0.0,), (1.0,), "")

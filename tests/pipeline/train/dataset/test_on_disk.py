@@ -24,7 +24,7 @@ from train.gradients.cpu import Compiled
 from train.gradients.source import Rows, measure
 from train.recipe.recipe import Recipe
 from train.run import train
-from train.tables import holdout, table
+from train.tables import holdout
 
 ROWS, WIDTH = 9000, 3
 
@@ -288,7 +288,7 @@ def test_streamed_gradients_are_those_of_memory_bit_by_bit(tmp_path):
 
 
 def test_many_rows_are_held_out_one_by_one(monkeypatch):
-    monkeypatch.setattr(table, "_MOST_SPLIT_AT_ONCE", 1000)
+    monkeypatch.setattr(holdout, "_MOST_SPLIT_AT_ONCE", 1000)
     labels = (np.arange(100_000) % 50 == 0).astype(np.float32)
     out = holdout.held_out(labels, 0.25, 7)
     assert out.mean() == pytest.approx(0.25, abs=0.01)
@@ -381,7 +381,7 @@ def test_other_pools_of_mini_batches_are_not_resumed(frame, tmp_path, crowded):
 
 
 def test_a_class_that_would_be_held_out_whole(monkeypatch):
-    monkeypatch.setattr(table, "_MOST_SPLIT_AT_ONCE", 1000)
+    monkeypatch.setattr(holdout, "_MOST_SPLIT_AT_ONCE", 1000)
     labels = np.zeros(5000, np.float32)
     labels[-1] = 1
     outcomes = set()
