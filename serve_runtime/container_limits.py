@@ -20,7 +20,7 @@ def available(root: str = "") -> int:
     and stop the host program's own threads too; what is left over is theirs. (Rust and
     go.uber.org/automaxprocs round down.) `root` goes before the path of every file that is read.
     """
-    return max(1, int(min(_processors(), quota(root))))
+    return max(1, int(min(processors(), quota(root))))
 
 
 def quota(root: str = "") -> float:
@@ -33,7 +33,8 @@ def quota(root: str = "") -> float:
     return min(map(_limit, _folders(root)), default=math.inf)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Processors on which this process may be scheduled."""
     if hasattr(os, "process_cpu_count"):  # Python 3.13; heeds PYTHON_CPU_COUNT as well
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):

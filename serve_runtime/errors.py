@@ -9,6 +9,9 @@ from typing import Any
 class ServeError(Exception):
     """Base of every error that this project raises on purpose."""
 
+    exit_code: int = 1
+    """What a command that fails with it exits with."""
+
 
 class CardError(ServeError, ValueError):
     """A model card is missing, altered, of an unknown version, or contradicts itself."""

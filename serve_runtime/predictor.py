@@ -85,7 +85,7 @@ class Predictor:
     def _open(self, files: tuple[ModelFile, ...]) -> _Model:
         card, threads = files[0].card, self._threads
         engine = Engine(
-            files[0].graph, available() if threads == "auto" else threads, self._providers
+            files[0].affine, available() if threads == "auto" else threads, self._providers
         )
         width = len(card.feature_names)
         return _Model(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from export.formats.artifact import Artifact
@@ -20,8 +19,7 @@ IR_VERSION = onnx_writer.IR_VERSION
 
 def build(affine: Affine, layout: str) -> bytes:
     """The serialized model for `layout` (ROWS or COLUMNS), card not included."""
-    bias = np.float32(affine.bias)
-    content = onnx_graph.write_model(onnx_graph.Graph(layout, affine.weight, bias, affine.center))
+    content = onnx_graph.write_model(affine, layout)
     onnx.checker.check_model(content, full_check=True)
     return content
 
@@ -40,5 +38,4 @@ def load(path: Path) -> Artifact:
     file = parse_model(path, read_bytes(path))
     if MODEL_FILES[file.layout] != path.name:
         raise ArtifactError(f"{path} holds the {file.layout} graph: it was exchanged or renamed")
-    affine = Affine(file.graph.weight, float(file.graph.bias), file.graph.center)
-    return Artifact(path.name, file.card.to_json(), affine, scorer(file.content, file.layout))
+    return Artifact(path.name, file.card.to_json(), file.affine, scorer(file.content, file.layout))

@@ -28,6 +28,9 @@ def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:
 
 
 class _Parameters(nn.Module):
+    # TorchScript writes a class's module into the archive: bundles keep their bytes when it moves.
+    __module__ = "export.torchscript"
+
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
         for name in names:

@@ -5,7 +5,6 @@ go through the kernel in increasing order and are held against the exact sigmoid
 is held against decimal arithmetic of 50 digits in turn. ULP: see serve_runtime.error_budgets.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from export.sigmoid.spans import (
     split,
 )
 from serve_runtime.arrays import Float32
+from serve_runtime.container_limits import processors
 from serve_runtime.error_budgets import LOWEST_LOGIT, sigmoid, ulp_of
 
 PROVEN_ULP: Final = 3.0
@@ -110,7 +110,7 @@ def prove(
     intervals = [(start, stop, -(-(stop - start) // share)) for start, stop in ends]
     tasks = [(i, task) for i, whole in enumerate(intervals) for task in split(whole, _TASK)]
     parts: list[list[Span]] = [[] for _ in intervals]
-    with ThreadPoolExecutor(_processors()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         try:
             results = pool.map(partial(_examine_task, score), (task for _, task in tasks))
             bar = tqdm(results, kernel, len(tasks), leave=False, disable=None if progress else True)
@@ -155,12 +155,6 @@ def _reference_sample(ranges: Sequence[Span]) -> Float32:
 
 def _examine_task(score: Score, task: Interval) -> Span:
     return reduce(add, (examine(score, select(block)) for block in split(task, _BLOCK)))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def failures(proof: Proof) -> list[str]:

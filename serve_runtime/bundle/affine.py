@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from serve_runtime.arrays import ROWS, Float32, Float64
-from serve_runtime.bundle.onnx_graph import Graph
+from serve_runtime.arrays import Array, Float32, Float64
+from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.error_budgets import logit_reference
 
 
@@ -28,9 +27,9 @@ class Affine:
         return np.concatenate((self.weight, [self.bias], center), dtype=np.float32)
 
     def sha256(self) -> str:
-        """The card's weights_sha256."""
-        return Graph(ROWS, self.weight, np.float32(self.bias), self.center).weights_sha256()
+        """SHA-256 of `values`, little-endian float32: the card's weights_sha256."""
+        return sha256(self.values.astype("<f4").tobytes()).hexdigest()
 
-    def reference(self, rows: npt.NDArray[np.floating]) -> tuple[Float64, Float64]:
+    def reference(self, rows: Array) -> tuple[Float64, Float64]:
         """Exact logits of `rows` (n, d) and their float32 error bounds, both (n,) float64."""
         return logit_reference(rows, self.weight, self.bias, self.center)

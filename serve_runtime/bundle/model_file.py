@@ -13,9 +13,10 @@ from typing import Final
 
 from serve_runtime.arrays import COLUMNS as COLUMNS
 from serve_runtime.arrays import ROWS as ROWS
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, Manifest, StrPath, read_bytes
-from serve_runtime.bundle.onnx_graph import Graph, read_graph
+from serve_runtime.bundle.onnx_graph import read_graph
 from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
@@ -38,12 +39,9 @@ class ModelFile:
     path: str
     content: bytes
     card: ModelCard
-    graph: Graph
-
-    @property
-    def layout(self) -> str:
-        """ROWS or COLUMNS."""
-        return self.graph.layout
+    layout: str
+    """ROWS or COLUMNS."""
+    affine: Affine
 
 
 def read_models(location: StrPath) -> list[ModelFile]:
@@ -96,24 +94,24 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
             f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
             f"card knows {shown or 'none'}; export again"
         )
-    graph = read_graph(model, str(path))
-    layouts = [layout for layout in known if known[layout] == digest]
-    if layouts != [graph.layout]:
+    layout, affine = read_graph(model, str(path))
+    layouts = [name for name in known if known[name] == digest]
+    if layouts != [layout]:
         raise ArtifactError(
-            f"{path} holds the {graph.layout} graph, its card calls it {', '.join(layouts):.40}: "
+            f"{path} holds the {layout} graph, its card calls it {', '.join(layouts):.40}: "
             "export again"
         )
-    if len(graph.weight) != len(card.feature_names):
+    if len(affine.weight) != len(card.feature_names):
         raise ArtifactError(
-            f"{path} takes {len(graph.weight)} features, its card names "
+            f"{path} takes {len(affine.weight)} features, its card names "
             f"{len(card.feature_names)}: export again"
         )
-    if (weights := graph.weights_sha256()) != card.weights_sha256:
+    if (weights := affine.sha256()) != card.weights_sha256:
         raise ArtifactError(
             f"{path} holds the weights {weights[:12]}…, its card was made for "
             f"{card.weights_sha256!s:.12}…: export again"
         )
-    return ModelFile(str(path), content, card, graph)
+    return ModelFile(str(path), content, card, layout, affine)
 
 
 def card_field(text: str | bytes) -> bytes:

@@ -19,37 +19,17 @@ A file is accepted if it is, byte for byte, the one that `write_model` writes fo
 it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.
 """
 
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
-from serve_runtime.bundle.onnx_writer import Node, Shape, Value, _model
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.onnx_writer import Node, Shape, Value, write_onnx
 from serve_runtime.bundle.protobuf_wire import WireError, messages
-from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
 
-_TAKEN: Final = {ROWS: "features", COLUMNS: "columns"}
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a model file holds: weight·(x - center) + bias, then the sigmoid."""
-
-    layout: str
-    """ROWS or COLUMNS."""
-    weight: Float32
-    """(d,), finite."""
-    bias: np.float32
-    center: Float32 | None = None
-    """(d,), or None where nothing is subtracted."""
-
-    def weights_sha256(self) -> str:
-        """SHA-256 of weight, bias and centre, little-endian float32: the card's weights_sha256."""
-        center = () if self.center is None else self.center
-        values = np.concatenate((self.weight, [self.bias], center), dtype=np.float32)
-        return sha256(values.astype("<f4").tobytes()).hexdigest()
+_INPUT: Final = {ROWS: "features", COLUMNS: "columns"}
 
 
 def nodes(layout: str, *, centered: bool) -> list[Node]:
@@ -63,47 +43,50 @@ def nodes(layout: str, *, centered: bool) -> list[Node]:
     ]
 
 
-def write_model(graph: Graph) -> bytes:
-    """The model file of `graph`, card not included."""
-    rows, constants = graph.layout == ROWS, _constants(graph)
+def write_model(affine: Affine, layout: str) -> bytes:
+    """The model file of `affine` in `layout`, card not included."""
+    rows, constants = layout == ROWS, _constants(affine, layout)
     shape: Shape = ("batch", 1) if rows else (1, "batch")
     if rows:
         constants["one_column"] = np.array([-1, 1], np.int64)
-    return _model(
-        _name(graph.layout),
-        nodes(graph.layout, centered=graph.center is not None),
+    return write_onnx(
+        _name(layout),
+        nodes(layout, centered=affine.center is not None),
         constants,
-        _input(graph),
+        _input(affine, layout),
         [("logit", shape), ("probability", shape)],
     )
 
 
-def write_graph(graph: Graph) -> bytes:
-    """The model that onnxruntime is given for `graph`.
+def write_graph(affine: Affine, layout: str) -> bytes:
+    """The model that onnxruntime is given for `affine` in `layout`.
 
     ROWS: features float32 [batch, d] -> logit, probability float32 [1, batch]: without the two
     Reshape of the file, which cost a small call 0.5 µs and change no bit. COLUMNS: columns
     float32 [d, batch] -> [1, batch], as in the file.
     """
-    return _model(
-        _name(graph.layout),
-        _scoring(graph.layout, graph.center is not None, "logit", "probability"),
-        _constants(graph),
-        _input(graph),
+    return write_onnx(
+        _name(layout),
+        _scoring(layout, affine.center is not None, "logit", "probability"),
+        _constants(affine, layout),
+        _input(affine, layout),
         [("logit", (1, "batch")), ("probability", (1, "batch"))],
     )
 
 
-def write_linear(graph: Graph) -> bytes:
-    """`write_graph` up to the logit, for a graph without a centre."""
-    gemm = _scoring(graph.layout, False, "logit", "probability")[0]
-    constants = {name: values for name, values in _constants(graph).items() if name in gemm.inputs}
-    return _model("linear", [gemm], constants, _input(graph), [("logit", (1, "batch"))])
+def write_linear(affine: Affine) -> bytes:
+    """`write_graph` of columns up to the logit, for an affine function without a centre."""
+    gemm = _scoring(COLUMNS, False, "logit", "probability")[0]
+    constants = {
+        name: values for name, values in _constants(affine, COLUMNS).items() if name in gemm.inputs
+    }
+    output = ("logit", (1, "batch"))
+    return write_onnx("linear", [gemm], constants, _input(affine, COLUMNS), [output])
 
 
 def write_sigmoid() -> bytes:
     """The nodes of the sigmoid alone: logit float32 [batch] -> probability float32 [batch]."""
-    return _model(
+    return write_onnx(
         "sigmoid",
         _sigmoid("logit", "probability"),
         _scalars(),
@@ -112,15 +95,15 @@ def write_sigmoid() -> bytes:
     )
 
 
-def read_graph(content: bytes, where: str) -> Graph:
-    """The constants in a model file without its card, proven to hold nothing else.
+def read_graph(content: bytes, where: str) -> tuple[str, Affine]:
+    """Layout and constants of a model file without its card, proven to hold nothing else.
 
     `where` names the file in messages. Raises ArtifactError, which says what was found and what
     is accepted, unless `content` is what `write_model` writes.
     """
     try:
-        graph = _read_constants(content, where)
-        made = write_model(graph)
+        layout, affine = _read_constants(content, where)
+        made = write_model(affine, layout)
         if content != made:
             from serve_runtime.bundle.onnx_difference import (
                 difference,  # a file of ours has no need of it
@@ -131,15 +114,15 @@ def read_graph(content: bytes, where: str) -> Graph:
         raise ArtifactError(
             f"{where} is not a whole ONNX file: it was truncated or altered ({reason})"
         ) from None
-    for name, values in _constants(graph).items():
+    for name, values in _constants(affine, layout).items():
         finite = np.isfinite(values.reshape(-1))
         if not finite.all():
             _refuse(where, "graph", f"value {finite.argmin()} of {name} is not finite")
-    return graph
+    return layout, affine
 
 
-def _read_constants(content: bytes, where: str) -> Graph:
-    """The graph that `content` would be, were it ours."""
+def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
+    """The layout and the constants that `content` would have, were it ours."""
     graphs = messages(content, 7)
     if len(graphs) != 1:
         _refuse(where, "graph", f"there are {len(graphs)} graphs, not 1")
@@ -158,7 +141,7 @@ def _read_constants(content: bytes, where: str) -> Graph:
 
     width = max(1, len(raw.get("weight", b"")) // 4)
     center = floats("center", width) if "center" in raw else None
-    return Graph(layout, floats("weight", width), floats("bias", 1)[0], center)
+    return layout, Affine(floats("weight", width), float(floats("bias", 1)[0]), center)
 
 
 def _refuse(where: str, field: str, problem: str) -> NoReturn:
@@ -170,9 +153,9 @@ def _refuse(where: str, field: str, problem: str) -> NoReturn:
     )
 
 
-def _input(graph: Graph) -> Value:
-    sizes = "batch", len(graph.weight)
-    return _TAKEN[graph.layout], sizes if graph.layout == ROWS else sizes[::-1]
+def _input(affine: Affine, layout: str) -> Value:
+    sizes = "batch", len(affine.weight)
+    return _INPUT[layout], sizes if layout == ROWS else sizes[::-1]
 
 
 def _name(layout: str) -> str:
@@ -180,9 +163,9 @@ def _name(layout: str) -> str:
 
 
 def _scoring(layout: str, centered: bool, logit: str, probability: str) -> list[Node]:
-    taken = _TAKEN[layout]
-    subtract = [Node("Sub", (taken, "center"), "centered")] if centered else []
-    multiplied = "centered" if centered else taken
+    features = _INPUT[layout]
+    subtract = [Node("Sub", (features, "center"), "centered")] if centered else []
+    multiplied = "centered" if centered else features
     return [
         *subtract,
         Node("Gemm", ("weight", multiplied, "bias"), logit, {"transB": int(layout == ROWS)}),
@@ -200,15 +183,15 @@ def _sigmoid(logit: str, probability: str) -> list[Node]:
     ]
 
 
-def _constants(graph: Graph) -> dict[str, Array]:
+def _constants(affine: Affine, layout: str) -> dict[str, Array]:
     """By name, in the order of the file, each in the shape that its node takes."""
     constants = {
-        "weight": graph.weight.reshape(1, -1),
-        "bias": graph.bias.reshape(1),
+        "weight": affine.weight.reshape(1, -1),
+        "bias": np.array([affine.bias], np.float32),
         **_scalars(),
     }
-    if graph.center is not None:
-        constants["center"] = graph.center.reshape((1, -1) if graph.layout == ROWS else (-1, 1))
+    if affine.center is not None:
+        constants["center"] = affine.center.reshape((1, -1) if layout == ROWS else (-1, 1))
     return constants
 
 

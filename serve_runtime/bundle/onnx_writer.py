@@ -1,6 +1,7 @@
 """ONNX models as bytes: nodes, constants, inputs and outputs in protobuf's wire format.
 
-Numbers of fields, data types and attribute types are onnx/onnx.proto's."""
+Numbers of fields, data types and attribute types are onnx/onnx.proto's.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -31,19 +32,20 @@ class Node(NamedTuple):
 # From here on, bytes. Numbers of fields, data types and attribute types are onnx/onnx.proto's.
 
 
-def _model(
+def write_onnx(
     name: str,
     nodes: Iterable[Node],
     constants: Mapping[str, Array],
-    taken: Value,
-    given: Iterable[Value],
+    input: Value,
+    outputs: Iterable[Value],
 ) -> bytes:
+    """An ONNX model of one graph: its nodes, constants, input and outputs."""
     graph = b"".join([
         *(field(1, _node(node)) for node in nodes),
         field(2, name),
         *(field(5, _tensor(name, array)) for name, array in constants.items()),
-        field(11, _value(*taken)),
-        *(field(12, _value(*value)) for value in given),
+        field(11, _value(*input)),
+        *(field(12, _value(*value)) for value in outputs),
     ])  # fmt: skip
     opset = field(1, "") + field(2, OPSET)
     return field(1, IR_VERSION) + field(2, "serve-runtime") + field(7, graph) + field(8, opset)

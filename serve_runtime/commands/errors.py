@@ -12,7 +12,8 @@ from serve_runtime.errors import ServeError
 
 @contextmanager
 def command_errors() -> Iterator[None]:
-    """Turn what the library raises into a message and exit code 1; a closed pipe ends quietly."""
+    """Turn what the library raises into a message and the error's exit code, 1 unless it has one
+    of its own; a closed pipe ends quietly."""
     try:
         yield
     except BrokenPipeError:
@@ -20,12 +21,19 @@ def command_errors() -> Iterator[None]:
         raise SystemExit(1) from None
     except ServeError as reason:
         _give_up_stdout()
-        raise click.ClickException(
-            "\n".join([str(reason), *getattr(reason, "__notes__", ())])
-        ) from None
+        message = "\n".join([str(reason), *getattr(reason, "__notes__", ())])
+        raise _Failure(message, reason.exit_code) from None
     except OSError as reason:  # standard output is full, say
         _give_up_stdout()
         raise click.ClickException(f"cannot write the output: {reason}") from None
+
+
+class _Failure(click.ClickException):
+    """A click error with an exit code of its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click calls it a class's
 
 
 def _give_up_stdout() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
-from serve_runtime.bundle.onnx_graph import Graph
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.inference.block_scorer import (
     BLOCK_ROWS,
     PROBA,
@@ -39,21 +39,21 @@ _KEPT_LANES = 16
 
 
 class Engine:
-    """Scores with the model in `graph`; any number of threads may share it, and it may be forked.
+    """Scores with the model `affine`; any number of threads may share it, and it may be forked.
 
     Raises ProviderError or RuntimeVersionError where onnxruntime cannot serve as asked.
     """
 
-    def __init__(self, graph: Graph, threads: int, providers: Sequence[str]) -> None:
-        self._graph, self._threads = graph, threads
+    def __init__(self, affine: Affine, threads: int, providers: Sequence[str]) -> None:
+        self._affine, self._threads = affine, threads
         self._providers = check_providers(providers)
-        self._width = len(graph.weight)
+        self._width = len(affine.weight)
         self._start()
         self._lanes.append(self._lane())  # onnxruntime's errors come now
         _ENGINES.add(self)
 
     def _start(self) -> None:
-        self._sessions = Sessions(self._graph, self._providers)
+        self._sessions = Sessions(self._affine, self._providers)
         self._lanes: deque[Lane] = deque(maxlen=_KEPT_LANES)
         self._lock = threading.Lock()
         self._helpers: Helpers | None = None
@@ -122,7 +122,7 @@ class Engine:
         by block, in cache.
         """
         columns = source.block(0, source.rows)
-        if columns is None or self._graph.center is not None:
+        if columns is None or self._affine.center is not None:
             return None
         logit = next((given for given in outputs[:PROBA] if given is not None), None)
         if logit is None or not logit.flags.carray or np.may_share_memory(logit, columns):

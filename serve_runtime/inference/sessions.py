@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
-from serve_runtime.arrays import COLUMNS, Float32
-from serve_runtime.bundle.onnx_graph import Graph, write_graph, write_linear, write_sigmoid
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.onnx_graph import write_graph, write_linear, write_sigmoid
 from serve_runtime.errors import ProviderError, RuntimeVersionError
 
 # Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
@@ -108,15 +108,15 @@ SIGMOID: Final = "sigmoid"
 class Sessions(dict[str, Session]):
     """The sessions of one model by name, each opened when it is first asked for."""
 
-    def __init__(self, graph: Graph, providers: Sequence[str]) -> None:
-        self._graph, self._providers = graph, providers
+    def __init__(self, affine: Affine, providers: Sequence[str]) -> None:
+        self._affine, self._providers = affine, providers
 
     def __missing__(self, name: str) -> Session:
         if name == SIGMOID:
             model = write_sigmoid()
         elif name == LINEAR:
-            model = write_linear(replace(self._graph, layout=COLUMNS))
+            model = write_linear(self._affine)
         else:
-            model = write_graph(replace(self._graph, layout=name))
+            model = write_graph(self._affine, name)
         # Where two threads come here at once, both open one and the first is kept.
         return self.setdefault(name, Session(model, self._providers))

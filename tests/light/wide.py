@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from light.helpers import TINY, card_field, reseal, tiny_card
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
-from serve_runtime.bundle.onnx_graph import Graph, write_model
+from serve_runtime.bundle.onnx_graph import write_model
 
 
 def write_bundle(folder, weight, bias=None, golden=(), **card):
@@ -16,18 +17,17 @@ def write_bundle(folder, weight, bias=None, golden=(), **card):
     Returns the feature names and the folder.
     """
     if bias is None:
-        bias = parse_model(TINY, (TINY / MODEL_FILES["rows"]).read_bytes()).graph.bias
+        bias = parse_model(TINY, (TINY / MODEL_FILES["rows"]).read_bytes()).affine.bias
     names = tuple(f"f{i}" for i in range(len(weight)))
-    weight = np.asarray(weight, np.float32)
-    models = {layout: Graph(layout, weight, np.float32(bias)) for layout in MODEL_FILES}
-    graphs = {layout: write_model(graph) for layout, graph in models.items()}
+    affine = Affine(np.asarray(weight, np.float32), float(np.float32(bias)))
+    graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
     card = replace(
         tiny_card(),
         feature_names=names,
         feature_min=(0.0,) * len(weight),
         feature_max=(1.0,) * len(weight),
         graph_sha256={layout: hashlib.sha256(g).hexdigest() for layout, g in graphs.items()},
-        weights_sha256=models["rows"].weights_sha256(),
+        weights_sha256=affine.sha256(),
         golden=golden,
         **card,
     )

@@ -5,7 +5,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +15,7 @@ from serve_runtime.bundle import manifest, model_file
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import MANIFEST_BYTES, read_bytes
 from serve_runtime.bundle.model_file import MODEL_BYTES, parse_model
-from serve_runtime.bundle.onnx_graph import read_graph
-from serve_runtime.bundle.onnx_graph import write_model as write_graph_file
+from serve_runtime.bundle.onnx_graph import read_graph, write_model
 
 CONTENT = (TINY / "model.onnx").read_bytes()
 CARD_TEXT = field(2, tiny_card().to_json().encode())
@@ -63,9 +61,10 @@ def test_of_all_single_bit_flips_none_is_accepted_though_its_card_fits(card):
 def test_another_model_with_its_own_card_is_another_model(card, tmp_path):
     """No digest in a file can tell who wrote it (docs/security.md)."""
     path = tmp_path / "model.onnx"
-    graph = replace(read_graph(graph_of(CONTENT, card), "model.onnx"), bias=np.float32(0))
-    model = write_graph_file(graph)
-    path.write_bytes(sealed_file(card, model, weights_sha256=graph.weights_sha256(), golden=()))
+    layout, affine = read_graph(graph_of(CONTENT, card), "model.onnx")
+    affine = replace(affine, bias=0.0)
+    model = write_model(affine, layout)
+    path.write_bytes(sealed_file(card, model, weights_sha256=affine.sha256(), golden=()))
     assert Predictor(path).decision_function([[0.0, 0.0]]) == 0
 
 
