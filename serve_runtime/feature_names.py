@@ -20,3 +20,8 @@ def check_names(found: Collection[str], names: Sequence[str]) -> None:
     twice = [name for name in dict.fromkeys(names) if count[name] > 1]
     if twice:
         raise InputError(f"column names must be unique; more than one is named {', '.join(twice)}")
+
+
+def first_names(names: Sequence[object], most: int) -> str:
+    """Up to `most` names for a message, and an ellipsis where there are more."""
+    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")

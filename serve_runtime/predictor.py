@@ -12,9 +12,11 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile, parse_model, read_models
 from serve_runtime.container_limits import available
 from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
+from serve_runtime.feature_names import first_names
 from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inputs.recognise import to_sources
+from serve_runtime.inputs.limits import LIMITS
+from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.selftest import SelfTest as SelfTest
 from serve_runtime.selftest import run_selftest
 
@@ -32,7 +34,8 @@ if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a re
 
 
 class _Model(NamedTuple):
-    """All that a call needs, so that a call sees one model from its beginning to its end."""
+    """Everything that a call needs: it takes this once, so that it scores all rows with one model
+    even if `reload` replaces it meanwhile."""
 
     files: tuple[ModelFile, ...]
     card: ModelCard
@@ -84,9 +87,8 @@ class Predictor:
 
     def _open(self, files: tuple[ModelFile, ...]) -> _Model:
         card, threads = files[0].card, self._threads
-        engine = Engine(
-            files[0].affine, available() if threads == "auto" else threads, self._providers
-        )
+        count = available() if threads == "auto" else threads
+        engine = Engine(files[0].affine, count, self._providers, LIMITS)
         width = len(card.feature_names)
         return _Model(
             files, card, engine, np.array(card.classes), np.float32(card.threshold), (width,)
@@ -114,11 +116,11 @@ class Predictor:
 
     def probability(self, x: Any, out: Float32 | None = None) -> Float32:
         """P(positive) of each row: (n,) float32 in [0, 1]."""
-        return self._answer(PROBABILITY, x, out)
+        return self._score(PROBABILITY, x, out)
 
     def decision_function(self, x: Any, out: Float32 | None = None) -> Float32:
         """The logit w·x + b of each row: (n,) float32."""
-        return self._answer(LOGIT, x, out)
+        return self._score(LOGIT, x, out)
 
     def predict_proba(self, x: Any, out: Float32 | None = None) -> Float32:
         """P(negative) and P(positive) of each row: (n, 2) float32.
@@ -126,7 +128,7 @@ class Predictor:
         P(negative) is 1 / (1 + exp(logit)), not 1 - P(positive), so that it too is right in its
         tail; the two add up to 1 within rounding.
         """
-        return self._answer(PROBA, x, out)
+        return self._score(PROBA, x, out)
 
     def predict(self, x: Any) -> Array:
         """The label of each row: (n,), the positive one where probability >= card.threshold."""
@@ -145,7 +147,7 @@ class Predictor:
         call.score(Outputs(logit, probability))
         return logit, probability
 
-    def _answer(self, answer: int, x: Any, out: Float32 | None) -> Float32:
+    def _score(self, kind: int, x: Any, out: Float32 | None) -> Float32:
         model = self._model
         if (
             type(x) is _NDARRAY
@@ -153,13 +155,13 @@ class Predictor:
             and x.shape[1:] == model.row
             and x.flags.c_contiguous
             and out is None
-            and (found := model.engine.array(x, answer)) is not None
+            and (found := model.engine.score_array(x, kind)) is not None
         ):
             return found
         call = _Call(model, x)
-        out = call.result(out, *((2,) if answer == PROBA else ()))
+        out = call.result(out, *((2,) if kind == PROBA else ()))
         wanted: list[Float32 | None] = [None, None, None]
-        wanted[answer] = out
+        wanted[kind] = out
         call.score(Outputs(*wanted))
         return out
 
@@ -176,8 +178,8 @@ class Predictor:
         Calls in flight end with the model that they began with. The new one is opened and passes
         its self-test first; where it does not, the error is raised and the old one serves on.
         Raises ArtifactError too where it takes other features or answers other classes: callers
-        would pass it the wrong values. A file that is in two minds while a bundle is replaced is
-        an ArtifactError: try again.
+        would pass it the wrong values. Reading while the bundle is being replaced may raise
+        ArtifactError; call reload again.
         """
         with _RELOADING:
             path = self._path if model is None else os.fspath(model)
@@ -189,8 +191,8 @@ class Predictor:
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))
                 if now != then:
                     raise ArtifactError(
-                        f"{path} has other {what} ({_some(now)}) than the model that is served "
-                        f"({_some(then)}): open it with a Predictor of its own"
+                        f"{path} has other {what} ({first_names(now, 5)}) than the model that is "
+                        f"served ({first_names(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
             run_selftest(new.card, new.engine)
@@ -243,7 +245,7 @@ class _Call:
 
     def __init__(self, model: _Model, x: Any) -> None:
         self._engine = model.engine
-        self._rows, self._sources = to_sources(x, model.card.feature_names)
+        self._rows, self._batches = to_batches(x, model.card.feature_names, LIMITS)
 
     def result(self, out: Float32 | None, *columns: int) -> Float32:
         """`out`, or a new array, for a score of every row: (n,), or (n, columns)."""
@@ -261,17 +263,13 @@ class _Call:
     def score(self, outputs: Outputs) -> None:
         """Score all rows. Raises RowError for the first one that cannot be scored."""
         start = 0
-        for source in self._sources:
-            stop = start + source.rows
+        for batch in self._batches:
+            stop = start + batch.rows
             part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
             try:
-                self._engine.score(source, part)
+                self._engine.score(batch, part)
             except RowError as reason:
                 if not start:
                     raise
                 raise reason.at(start + reason.row, f"row {start + reason.row}") from None
             start = stop
-
-
-def _some(names: Sequence[object]) -> str:
-    return ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")

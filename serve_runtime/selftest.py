@@ -10,7 +10,7 @@ from serve_runtime.error_budgets import PROBABILITY_ULP, probability_error
 from serve_runtime.errors import SelfTestError
 from serve_runtime.inference.block_scorer import Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inputs.blocks import Columns, Rows
+from serve_runtime.inputs.blocks import ColumnInput, RowInput
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ def run_selftest(card: ModelCard, engine: Engine) -> SelfTest:
         raise SelfTestError("a golden row contradicts itself: its probability is not the "
                             "sigmoid of its logit; export the run again")  # fmt: skip
     shares, ulps, identical = [0.0], [0.0], False
-    for source in (Rows(rows, card.feature_names), Columns(rows.T, card.feature_names)):
+    for batch in (RowInput(rows, card.feature_names), ColumnInput(rows.T, card.feature_names)):
         logit, probability = found = np.empty((2, len(rows)), np.float32)
-        engine.score(source, Outputs(logit, probability))
+        engine.score(batch, Outputs(logit, probability))
         share = np.abs(logit.astype(np.float64) - expected[0]) / allowed
         ulp = probability_error(probability, logit)
         for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
             if not (s <= 1 and u <= PROBABILITY_ULP):
                 raise SelfTestError(
-                    f"golden row {row}, {source.layout} layout: logit {logit[row]!r}, expected "
+                    f"golden row {row}, {batch.layout} layout: logit {logit[row]!r}, expected "
                     f"{expected[0, row]!r} ± {allowed[row]:.3g}; probability off by {u:.3g} "
                     f"ULP, allowed {PROBABILITY_ULP:g}: do not serve this model on this machine"
                 )
         shares.append(float(share.max()))
         ulps.append(float(ulp.max()))
-        if source.layout == ROWS:
+        if batch.layout == ROWS:
             identical = found.tobytes() == expected.tobytes()
     return SelfTest(len(golden), max(shares), max(ulps), identical)

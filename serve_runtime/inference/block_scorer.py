@@ -1,37 +1,28 @@
-"""What one thread at a time scores blocks with: buffers, bound to onnxruntime's sessions."""
+"""Scratch buffers and bound onnxruntime sessions that score one block of rows at a time."""
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
+from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
 from serve_runtime.inference.sessions import SIGMOID, Session
-from serve_runtime.inputs.blocks import Source
+from serve_runtime.inputs.blocks import BatchInput
+from serve_runtime.inputs.limits import Limits
 
-ROW_MULTIPLE: Final = 4
-"""In the rows graph a row's bits are the same in every batch that is a multiple of this, so other
-batches are filled up with rows that nobody reads."""
-
-BLOCK_ROWS: Final = 1 << 16
-"""Most rows of a block: what the graph passes from node to node stays in a cache of 2 MiB."""
-
-_SMALL_ROWS, _SMALL_VALUES = 256, 1 << 14
-"""The largest block that is copied to where a session stays bound: copying 64 KiB costs less than
-binding."""
-
-_FEW = 64
-"""Logits that Python adds up in float64 sooner than numpy looks at each."""
+_FEW_LOGITS = 64
+"""Up to so many, summing in Python is faster than asking numpy about each."""
 
 
 LOGIT, PROBABILITY, PROBA = range(3)
-"""The answers, by their position in Outputs."""
+"""The three kinds of score, by their position in Outputs."""
 
 
 class Outputs(NamedTuple):
-    """Where the scores of n rows go, None where they are not wanted."""
+    """Arrays that the scores of n rows are written to; None for a kind that is not wanted."""
 
     logit: Float32 | None = None
     """(n,)"""
@@ -41,84 +32,96 @@ class Outputs(NamedTuple):
     """(n, 2): P(negative), then P(positive)."""
 
 
-class _Bound(NamedTuple):
-    """A small block: fill `taken`, call `run`, read the answers."""
+class _BoundBuffers(NamedTuple):
+    """A session bound to buffers: fill `features`, call `run`, read the scores."""
 
     run: Callable[[], None]
-    taken: Float32
+    features: Float32
+    """(rows, d), or (d, rows); for SIGMOID the logits (rows,)."""
     logit: Float32
     """(rows,)"""
     probability: Float32
     """(rows,)"""
 
 
-class Lane:
-    """Scores one block at a time; `sessions` are by the names above."""
+class BlockScorer:
+    """Scores one block at a time; used by one thread at a time, pooled by Engine.
 
-    def __init__(self, sessions: Mapping[str, Session], width: int) -> None:
-        self._sessions, self._width = sessions, width
-        self._small_rows = small_rows(width)
-        self._bound: dict[tuple[str, int], _Bound] = {}
+    `sessions` are those of the model by name: ROWS, COLUMNS and SIGMOID.
+    """
+
+    def __init__(self, sessions: Mapping[str, Session], n_features: int, limits: Limits) -> None:
+        self._sessions, self._n_features, self._limits = sessions, n_features, limits
+        self._multiple, self._block_rows = limits.row_multiple, limits.block_rows
+        self._bound_rows = limits.bound_block_rows(n_features)
+        self._bound: dict[tuple[str, int], _BoundBuffers] = {}
         self._buffers: dict[str, Float32] = {}
-        first = self._small(ROWS, ROW_MULTIPLE)
-        self._one = _Bound(first.run, first.taken[:1], first.logit[:1], first.probability[:1])
+        first = self._bind(ROWS, limits.row_multiple)
+        self._one = _BoundBuffers(
+            first.run, first.features[:1], first.logit[:1], first.probability[:1]
+        )
 
-    def array(self, rows: Float32, answer: int) -> Float32 | None:
-        """The shortest way from C-contiguous float32 rows (n, d) to one of LOGIT, PROBABILITY and
-        PROBA, as a new array.
+    def score_array(self, rows: Float32, kind: int) -> Float32 | None:
+        """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
 
-        None where it takes `score`: as a logit is not finite, or the graph cannot take the rows
-        as they are.
+        `kind` is LOGIT, PROBABILITY (both (n,)) or PROBA (n, 2). None where `score` has to do it:
+        a logit is not finite, or onnxruntime cannot read the rows as they are.
         """
         count = len(rows)
         if count == 1:
-            run, taken, logit, probability = self._one
-            taken[...] = rows
+            run, features, logit, probability = self._one
+            features[...] = rows
             run()
             finite = math.isfinite(logit.item())
-        elif (whole := _whole(count)) <= self._small_rows:
-            block = self._small(ROWS, whole)
-            block.taken[:count] = rows
+        elif (filled := -(-count // self._multiple) * self._multiple) <= self._bound_rows:
+            block = self._bind(ROWS, filled)
+            block.features[:count] = rows
             block.run()
             logit, probability = block.logit[:count], block.probability[:count]
             finite = _all_finite(logit)
-        elif whole == count <= BLOCK_ROWS and rows.flags.aligned:
+        elif filled == count <= self._block_rows and rows.flags.aligned:
             logit, probability = (scores[0] for scores in self._sessions[ROWS].run(rows))
             finite = _all_finite(logit)
         else:
             return None
         if not finite:
             return None
-        if answer == PROBA:
+        if kind == PROBA:
             proba = np.empty((count, 2), np.float32)
             self._write_proba(proba, logit, probability)
             return proba
-        return (probability if answer == PROBABILITY else logit).copy()
+        return (probability if kind == PROBABILITY else logit).copy()
 
-    def score(self, source: Source, start: int, stop: int, outputs: Outputs) -> None:
-        """Score the rows from `start` to `stop` of `source` into the same rows of `outputs`.
+    def score(
+        self, batch: BatchInput, block: Block, logits: Float32 | None, outputs: Outputs
+    ) -> None:
+        """Score one block of `batch` into the same rows of `outputs`.
 
+        `logits` (n,) are those of the whole batch where the plan computed them first.
         Raises NonFiniteError or LogitOverflowError for the first row without a finite logit.
         """
-        count, whole = stop - start, _whole(stop - start)
-        if source.logit is not None:
-            logit = source.logit[start:stop]
+        start, stop, reading = block
+        count = stop - start
+        if reading == LOGITS:
+            assert logits is not None
+            logit = logits[start:stop]
             (probability,) = self._sessions[SIGMOID].run(logit)
-        elif whole <= self._small_rows:
-            block = self._small(source.layout, whole)
-            source.copy(start, stop, block.taken)
-            block.run()
-            logit, probability = block.logit[:count], block.probability[:count]
+        elif reading == BOUND:
+            bound = self._bind(batch.layout, self._limits.filled_up(count))
+            batch.copy(start, stop, bound.features)
+            bound.run()
+            logit, probability = bound.logit[:count], bound.probability[:count]
         else:
-            taken = source.block(start, stop)
-            if taken is None:
-                taken = self._copied(source.layout, whole)
-                source.copy(start, stop, taken)
-            answers = self._sessions[source.layout].run(taken)
-            logit, probability = (answer[0, :count] for answer in answers)
+            if reading == IN_PLACE:
+                features = batch.block(start, stop)
+            else:
+                features = self._copy_buffer(batch.layout, self._limits.filled_up(count))
+                batch.copy(start, stop, features)
+            scores = self._sessions[batch.layout].run(features)
+            logit, probability = (score[0, :count] for score in scores)
         # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
         if not _all_finite(logit):
-            raise _row_error(source, start + int(np.isfinite(logit).argmin()))
+            raise _row_error(batch, start + int(np.isfinite(logit).argmin()))
         if outputs.logit is not None:
             outputs.logit[start:stop] = logit
         if outputs.probability is not None:
@@ -129,42 +132,42 @@ class Lane:
     def _write_proba(self, proba: Float32, logit: Float32, probability: Float32) -> None:
         """P(negative) is the sigmoid of the negated logit: as right in its tail as P(positive)."""
         count = len(logit)
-        if count > self._small_rows:
+        if count > self._bound_rows:
             (negative,) = self._sessions[SIGMOID].run(-logit)
         else:
-            block = self._small(SIGMOID, _whole(count))
-            np.negative(logit, out=block.taken[:count])
+            block = self._bind(SIGMOID, self._limits.filled_up(count))
+            np.negative(logit, out=block.features[:count])
             block.run()
             negative = block.probability[:count]
         proba[:, 0] = negative
         proba[:, 1] = probability
 
-    def _small(self, name: str, rows: int) -> _Bound:
-        """The small block of `rows`, a multiple of ROW_MULTIPLE, bound once and kept."""
+    def _bind(self, name: str, rows: int) -> _BoundBuffers:
+        """Session `name` bound to buffers for `rows` rows, a multiple of 4; made once and kept."""
         found = self._bound.get((name, rows))
         if found is None:
             session = self._sessions[name]
             logit, probability = (
-                self._buffer(f"{name}, {answer}", self._small_rows)[:rows]
-                for answer in ("logit", "probability")
+                self._buffer(f"{name}, {score}", self._bound_rows)[:rows]
+                for score in ("logit", "probability")
             )
             if name == SIGMOID:
-                taken, run = logit, session.bind(logit, probability)
+                features, run = logit, session.bind(logit, probability)
             else:
-                values = self._buffer(name, self._small_rows * self._width)
-                taken = self._shaped(values, name, rows)
-                run = session.bind(taken, logit[None], probability[None])
-            found = self._bound[name, rows] = _Bound(run, taken, logit, probability)
+                values = self._buffer(name, self._bound_rows * self._n_features)
+                features = self._shaped(values, name, rows)
+                run = session.bind(features, logit[None], probability[None])
+            found = self._bound[name, rows] = _BoundBuffers(run, features, logit, probability)
         return found
 
-    def _copied(self, layout: str, rows: int) -> Float32:
-        """Where a block that cannot be read where it lies is copied to."""
-        return self._shaped(self._buffer("copied", rows * self._width), layout, rows)
+    def _copy_buffer(self, layout: str, rows: int) -> Float32:
+        """A buffer for a block of `rows` rows that onnxruntime cannot read where it lies."""
+        return self._shaped(self._buffer("copied", rows * self._n_features), layout, rows)
 
     def _buffer(self, name: str, values: int) -> Float32:
-        """Memory of the lane, at least (values,), made when it is first needed.
+        """The buffer `name` of at least `values` float32 values, made when it is first needed.
 
-        It begins as zeros, so that the rows that fill a block up are numbers from the beginning.
+        It starts as zeros, so that rows that only fill a block up are finite from the start.
         """
         found = self._buffers.get(name)
         if found is None or found.size < values:
@@ -172,36 +175,25 @@ class Lane:
         return found
 
     def _shaped(self, buffer: Float32, layout: str, rows: int) -> Float32:
-        shape = (rows, self._width) if layout == ROWS else (self._width, rows)
-        return buffer[: rows * self._width].reshape(shape)
-
-
-def small_rows(width: int) -> int:
-    """The most rows of `width` features that make a small block."""
-    return max(
-        ROW_MULTIPLE, min(_SMALL_ROWS, _SMALL_VALUES // width // ROW_MULTIPLE * ROW_MULTIPLE)
-    )
+        shape = (rows, self._n_features) if layout == ROWS else (self._n_features, rows)
+        return buffer[: rows * self._n_features].reshape(shape)
 
 
 def _all_finite(logit: Float32) -> bool:
-    if len(logit) <= _FEW:
+    if len(logit) <= _FEW_LOGITS:
         return math.isfinite(sum(logit.tolist()))
-    return bool(np.logical_and.reduce(np.isfinite(logit)))  # half the cost of all()
+    return bool(np.logical_and.reduce(np.isfinite(logit)))  # takes half the time of .all()
 
 
-def _row_error(source: Source, row: int) -> RowError:
+def _row_error(batch: BatchInput, row: int) -> RowError:
     """Why the logit of this row is not finite: a value of the row, or the overflow of finite ones.
 
     Terms of opposite sign that overflow float32 give NaN or an infinity of either sign, whatever
     their true sum: no score could be proven.
     """
-    values = source.row(row)
+    values = batch.row(row)
     bad = ~np.isfinite(values)
     if not bad.any():
         return LogitOverflowError(row)
     feature = int(bad.argmax())
-    return NonFiniteError(row, source.names[feature], float(values[feature]))
-
-
-def _whole(rows: int) -> int:
-    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+    return NonFiniteError(row, batch.names[feature], float(values[feature]))

@@ -1,7 +1,8 @@
-"""One model in onnxruntime: a row, or a batch of any size cut into blocks for one or more threads.
+"""One model in onnxruntime, for a batch of any size and any number of threads.
 
-Each thread takes the next block, and scores it with sessions of one thread, so that onnxruntime
-itself starts none: nothing spins between calls, and nothing is lost in a fork.
+A batch is cut into blocks (see block_plan), and each thread takes the next one and scores it with
+a session of one thread. So onnxruntime starts no threads of its own: nothing spins between calls,
+and no thread is lost in a fork.
 """
 
 import os
@@ -9,100 +10,98 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_runtime.arrays import COLUMNS, ROWS, Float32
+from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.inference.block_scorer import (
-    BLOCK_ROWS,
-    PROBA,
-    ROW_MULTIPLE,
-    Lane,
-    Outputs,
-    small_rows,
-)
-from serve_runtime.inference.sessions import LINEAR, check_providers
-from serve_runtime.inputs.blocks import COPIED_VALUES, Source
+from serve_runtime.inference.block_plan import plan_batch
+from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
+from serve_runtime.inference.sessions import LOGITS_ONLY, Sessions, check_providers
+from serve_runtime.inputs.blocks import BatchInput
+from serve_runtime.inputs.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
-    from serve_runtime.inference.thread_team import Helpers
-from serve_runtime.inference.sessions import Sessions
+    from serve_runtime.inference.thread_team import ThreadTeam
 
-_PARALLEL_VALUES = 1 << 19
-"""Waking a thread costs about as much as scoring this many values."""
-
-_KEPT_LANES = 16
-"""Lanes that wait for the next call. With more callers at a time than this, some make their own."""
+_POOLED_SCORERS = 16
+"""Block scorers kept for the next call. Where more threads than this call at once, the others
+make their own and drop it."""
 
 
 class Engine:
-    """Scores with the model `affine`; any number of threads may share it, and it may be forked.
+    """Scores batches with the model `affine`; any number of threads may share it, and it may be
+    used after a fork.
 
     Raises ProviderError or RuntimeVersionError where onnxruntime cannot serve as asked.
     """
 
-    def __init__(self, affine: Affine, threads: int, providers: Sequence[str]) -> None:
-        self._affine, self._threads = affine, threads
+    def __init__(
+        self, affine: Affine, threads: int, providers: Sequence[str], limits: Limits = LIMITS
+    ) -> None:
+        self._affine, self._threads, self._limits = affine, threads, limits
         self._providers = check_providers(providers)
-        self._width = len(affine.weight)
+        self._n_features = len(affine.weight)
         self._start()
-        self._lanes.append(self._lane())  # onnxruntime's errors come now
+        self._pool.append(self._scorer())  # so that onnxruntime's errors are raised here
         _ENGINES.add(self)
 
     def _start(self) -> None:
         self._sessions = Sessions(self._affine, self._providers)
-        self._lanes: deque[Lane] = deque(maxlen=_KEPT_LANES)
+        self._pool: deque[BlockScorer] = deque(maxlen=_POOLED_SCORERS)
         self._lock = threading.Lock()
-        self._helpers: Helpers | None = None
+        self._team: ThreadTeam | None = None
 
-    def array(self, rows: Float32, answer: int) -> Float32 | None:
-        """The shortest way from C-contiguous float32 rows (n, d) to one answer, as a new array.
+    def score_array(self, rows: Float32, kind: int) -> Float32 | None:
+        """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
 
-        None where it takes `score`, which says what is wrong, or has more than one thread work.
+        `kind` is LOGIT, PROBABILITY or PROBA. None where `score` has to do it: with several
+        threads, or to say what is wrong.
         """
-        if self._threads > 1 and rows.size >= _PARALLEL_VALUES:
+        if self._threads > 1 and rows.size >= self._limits.parallel_values:
             return None
-        lanes = self._lanes
+        pool = self._pool
         try:
-            lane = lanes.pop()
+            scorer = pool.pop()
         except IndexError:
-            lane = self._lane()
+            scorer = self._scorer()
         try:
-            return lane.array(rows, answer)
+            return scorer.score_array(rows, kind)
         finally:
-            lanes.append(lane)
+            pool.append(scorer)
 
-    def score(self, source: Source, outputs: Outputs) -> None:
-        """Score every row of `source` into `outputs`.
+    def score(self, batch: BatchInput, outputs: Outputs) -> None:
+        """Score every row of `batch` into `outputs`.
 
         Raises NonFiniteError or LogitOverflowError for the first row that cannot be scored.
         """
-        values = source.rows * self._width
-        at_once = source.rows <= BLOCK_ROWS and values <= source.at_once
-        parallel = self._threads > 1 and values >= _PARALLEL_VALUES and not at_once
-        if source.layout == COLUMNS and source.rows > BLOCK_ROWS and not parallel:
-            source.logit = self._linear(source, outputs)
-        blocks = self._blocks(source, parallel)
-        remaining, failed = iter(blocks), list[BaseException]()
+        plan = plan_batch(
+            batch,
+            self._n_features,
+            threads=self._threads,
+            centered=self._affine.center is not None,
+            limits=self._limits,
+        )
+        logits = self._logits(batch, outputs) if plan.logits_first else None
+        remaining, failed = iter(plan.blocks), list[BaseException]()
 
         def work() -> None:
-            lane = None
+            scorer = None
             try:
-                lane = self._lane()
-                # A block that is taken is scored: it may hold an earlier error.
+                scorer = self._scorer()
+                # A thread finishes its block even if another one has failed: an earlier row in it
+                # may be bad, and the first bad row is the one that is reported.
                 while not failed and (block := next(remaining, None)):
-                    lane.score(source, *block, outputs)
+                    scorer.score(batch, block, logits, outputs)
             except BaseException as reason:  # an interrupt too must stop the other threads
                 failed.append(reason)
             finally:
-                if lane is not None:
-                    self._lanes.append(lane)
+                if scorer is not None:
+                    self._pool.append(scorer)
 
         try:
-            self._team().run(work) if parallel and len(blocks) > 1 else work()
+            self._thread_team().run(work) if plan.parallel else work()
         except BaseException as reason:  # an interrupt while waiting for the others
             failed.append(reason)
         if failed:
@@ -115,57 +114,38 @@ class Engine:
                 failed.clear()
                 del first
 
-    def _linear(self, source: Source, outputs: Outputs) -> Float32 | None:
-        """The logits of long columns that can be read where they lie, all at once.
+    def _logits(self, batch: BatchInput, outputs: Outputs) -> Float32:
+        """The logits (n,) of columns that onnxruntime reads where they lie, all in one run.
 
-        It spares copying them: a block of them would have gaps. The rest of the graph follows block
-        by block, in cache.
+        They go into an output that is wanted anyway where it has the room, else into a new array.
         """
-        columns = source.block(0, source.rows)
-        if columns is None or self._affine.center is not None:
-            return None
-        logit = next((given for given in outputs[:PROBA] if given is not None), None)
+        columns = batch.block(0, batch.rows)
+        logit = next((wanted for wanted in outputs[:PROBA] if wanted is not None), None)
         if logit is None or not logit.flags.carray or np.may_share_memory(logit, columns):
-            logit = np.empty(source.rows, np.float32)
-        self._sessions[LINEAR].bind(columns, logit[None])()
+            logit = np.empty(batch.rows, np.float32)
+        self._sessions[LOGITS_ONLY].bind(columns, logit[None])()
         return logit
 
-    def _blocks(self, source: Source, parallel: bool) -> list[tuple[int, int]]:
-        """The first row of each block, and the first row behind it."""
-        rows, width = source.rows, self._width
-        in_place = source.in_place and (source.layout == ROWS or rows <= BLOCK_ROWS)
-        if rows <= small_rows(width) or (in_place and source.layout == COLUMNS):
-            return [(0, rows)] if rows else []
-        copied = max(COPIED_VALUES, source.at_once)
-        step = BLOCK_ROWS if in_place else min(BLOCK_ROWS, copied // width)
-        if parallel:
-            step = min(step, -(-rows // (2 * self._threads)))
-        step = max(step - step % ROW_MULTIPLE, ROW_MULTIPLE)
-        # What is read in place cannot be filled up: the last rows are a small block of their own.
-        last = rows - rows % ROW_MULTIPLE if in_place else rows
-        return list(pairwise(dict.fromkeys((*range(0, last, step), last, rows))))
-
-    def _lane(self) -> Lane:
+    def _scorer(self) -> BlockScorer:
         try:
-            return self._lanes.pop()
+            return self._pool.pop()
         except IndexError:
-            return Lane(self._sessions, self._width)
+            return BlockScorer(self._sessions, self._n_features, self._limits)
 
-    def _team(self) -> "Helpers":
+    def _thread_team(self) -> "ThreadTeam":
         with self._lock:
-            if self._helpers is None:
-                from serve_runtime.inference.thread_team import (
-                    Helpers,  # which one thread is spared
-                )
+            if self._team is None:
+                from serve_runtime.inference.thread_team import ThreadTeam  # not for one thread
 
-                self._helpers = Helpers(self._threads - 1)
-            return self._helpers
+                self._team = ThreadTeam(self._threads - 1)
+            return self._team
 
     def _forked(self) -> None:
-        """In the child: begin anew. A session that is destroyed there can crash, so none is."""
+        """Start anew in a child process, which must not destroy the parent's sessions: that can
+        crash. So they are leaked."""
         import ctypes
 
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._sessions, self._lanes, self._helpers)))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._sessions, self._pool, self._team)))
         self._start()
 
 

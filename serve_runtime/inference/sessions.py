@@ -1,4 +1,4 @@
-"""onnxruntime, opened as a guest: silent, without telemetry or threads of its own."""
+"""onnxruntime sessions that suit a host program: silent, with no telemetry and no threads."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_FATAL
-        # There is nothing to optimise in these graphs; to look for it takes a third of the load.
+        # These graphs leave nothing to optimise, and looking for it takes a third of the load.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Its pattern cache keeps an entry for every batch size that was ever seen, its arena the
         # most memory that was ever needed.
@@ -75,34 +75,36 @@ class Session:
             raise ProviderError(
                 f"asked for {', '.join(providers)}; onnxruntime uses {', '.join(used)}"
             )
-        (self._taken,) = (entry.name for entry in session.get_inputs())
-        self._answers = [entry.name for entry in session.get_outputs()]
-        # What onnxruntime's own methods call after checks that do not concern us, and that cost
-        # more than a node of the graph; the methods themselves where a release has other insides.
+        (self._input,) = (entry.name for entry in session.get_inputs())
+        self._outputs = [entry.name for entry in session.get_outputs()]
+        # The method that onnxruntime's own `run` calls after checks that we do not need and that
+        # cost more than a node of the graph; `run` itself where a release is built otherwise.
         self._inner = getattr(session, "_sess", session)
 
-    def run(self, taken: Float32) -> list[Float32]:
-        """The answers, in memory of their own, for a C-contiguous array in the graph's shape."""
-        answers: list[Float32] = self._inner.run(self._answers, {self._taken: taken}, _RUN_OPTIONS)
-        return answers
+    def run(self, features: Float32) -> list[Float32]:
+        """The graph's outputs as new arrays, for a C-contiguous array in its input's shape."""
+        outputs: list[Float32] = self._inner.run(
+            self._outputs, {self._input: features}, _RUN_OPTIONS
+        )
+        return outputs
 
-    def bind(self, taken: Float32, *answers: Float32) -> Callable[[], None]:
-        """A call that runs on the memory of `taken` and writes into that of `answers`.
+    def bind(self, features: Float32, *outputs: Float32) -> Callable[[], None]:
+        """A function that runs the graph on the memory of `features` and writes into `outputs`.
 
-        All are C-contiguous, in the shapes of the graph, and must outlive the call.
+        All arrays are C-contiguous, in the shapes of the graph, and must outlive the function.
         """
         binding = self._session.io_binding()
-        binding.bind_input(self._taken, "cpu", 0, np.float32, taken.shape, taken.ctypes.data)
-        for name, answer in zip(self._answers, answers, strict=True):
-            binding.bind_output(name, "cpu", 0, np.float32, answer.shape, answer.ctypes.data)
+        binding.bind_input(self._input, "cpu", 0, np.float32, features.shape, features.ctypes.data)
+        for name, output in zip(self._outputs, outputs, strict=True):
+            binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         run = self._inner.run_with_iobinding
         bound = binding if self._inner is self._session else binding._iobinding
         return partial(run, bound, _RUN_OPTIONS)
 
 
-LINEAR: Final = "linear"
+LOGITS_ONLY: Final = "logits only"
 SIGMOID: Final = "sigmoid"
-"""The names of the sessions that have only a part of the graph, beside ROWS and COLUMNS."""
+"""Names of sessions that hold only a part of the graph; ROWS and COLUMNS hold all of it."""
 
 
 class Sessions(dict[str, Session]):
@@ -114,7 +116,7 @@ class Sessions(dict[str, Session]):
     def __missing__(self, name: str) -> Session:
         if name == SIGMOID:
             model = write_sigmoid()
-        elif name == LINEAR:
+        elif name == LOGITS_ONLY:
             model = write_linear(self._affine)
         else:
             model = write_graph(self._affine, name)

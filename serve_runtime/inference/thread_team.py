@@ -1,7 +1,8 @@
-"""Threads that help with a call, and wait for the next one without spinning.
+"""Threads that share the work of a call, and wait for the next one without using the processor.
 
-Not concurrent.futures: an interrupt inside one of its locks, which are Python code, leaves it
-locked, and the process hangs when it ends. A SimpleQueue is C code and takes an interrupt whole.
+Not concurrent.futures: an interrupt (Ctrl-C) inside one of its locks, which are Python code, leaves
+it locked, and the process hangs when it ends. A SimpleQueue is C code, which an interrupt cannot
+cut in two.
 """
 
 import threading
@@ -14,29 +15,30 @@ from typing import NamedTuple
 
 class _Task(NamedTuple):
     work: list[Callable[[], None]]
-    """One call. Whoever takes it out makes it, or has called it off; then the batch is let go,
-    though the task may still wait behind another one."""
+    """A list of one call. A thread that takes the call out makes it; the caller takes it out to
+    cancel it. Then nothing here holds the batch, though the task may still wait in the queue."""
     done: "SimpleQueue[None]"
 
 
-class Helpers:
-    """`number` threads, or as many of them as the system allows, which end with this object."""
+class ThreadTeam:
+    """`number` threads besides the caller's, or as many of them as the system allows; they end
+    when this object is let go."""
 
     def __init__(self, number: int) -> None:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        weakref.finalize(self, _dismiss, self._tasks, number).atexit = False
+        weakref.finalize(self, _end_threads, self._tasks, number).atexit = False
         self._number = 0
-        with suppress(RuntimeError):  # no more threads: those that there are, and the caller's
+        with suppress(RuntimeError):  # the system allows no more: go on with fewer
             for i in range(number):
                 name = f"serve-runtime-{i + 1}"
-                threading.Thread(target=_help, args=(self._tasks,), name=name, daemon=True).start()
+                threading.Thread(target=_serve, args=(self._tasks,), name=name, daemon=True).start()
                 self._number += 1
 
     def run(self, work: Callable[[], None]) -> None:
-        """Call `work` here and on every helper that is free; back when all calls are, unless an
-        interrupt ends the wait.
+        """Call `work` in this thread and in every free thread of the team; return when all calls
+        have, unless an interrupt ends the wait.
 
-        `work` raises nothing, and returns at once where nothing is left to do.
+        `work` must not raise, and must return at once where nothing is left to do.
         """
         done: SimpleQueue[None] = SimpleQueue()
         tasks = [_Task([work], done) for _ in range(self._number)]
@@ -45,12 +47,12 @@ class Helpers:
         work()
         for task in tasks:
             try:
-                task.work.pop()  # no helper was free
+                task.work.pop()  # no thread was free
             except IndexError:
                 done.get()
 
 
-def _help(tasks: "SimpleQueue[_Task | None]") -> None:
+def _serve(tasks: "SimpleQueue[_Task | None]") -> None:
     while (task := tasks.get()) is not None:
         try:
             work = task.work.pop()
@@ -63,6 +65,6 @@ def _help(tasks: "SimpleQueue[_Task | None]") -> None:
         del work, task  # or the batch would stay until the next one comes
 
 
-def _dismiss(tasks: "SimpleQueue[_Task | None]", number: int) -> None:
+def _end_threads(tasks: "SimpleQueue[_Task | None]", number: int) -> None:
     for _ in range(number):
         tasks.put(None)

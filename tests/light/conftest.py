@@ -1,12 +1,12 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
 
 from light.helpers import TINY, tiny_card
 from serve_runtime import Predictor
-from serve_runtime.inference import block_scorer, engine
-from serve_runtime.inputs import blocks, named_columns
+from serve_runtime import predictor as predictor_module
 
 # The same examples on every run: a failure is a change, never luck.
 settings.register_profile("light", deadline=None, derandomize=True, database=None)
@@ -24,18 +24,29 @@ def card():
 
 
 @pytest.fixture
-def cut_blocks(monkeypatch):
+def limit(monkeypatch):
+    """A function that changes the limits of predictors that are made from now on."""
+
+    def change(**numbers):
+        limits = replace(predictor_module.LIMITS, **numbers)
+        monkeypatch.setattr(predictor_module, "LIMITS", limits)
+
+    return change
+
+
+@pytest.fixture
+def cut_blocks(limit):
     """A function that makes blocks short, so that few rows make many, and occupy many threads."""
 
-    def cut(rows, values, small=8):
-        for module in (engine, block_scorer):
-            monkeypatch.setattr(module, "BLOCK_ROWS", rows)
-        monkeypatch.setattr(engine, "COPIED_VALUES", values)
-        monkeypatch.setattr(engine, "_PARALLEL_VALUES", 64)
-        for module in (named_columns, blocks):
-            monkeypatch.setattr(module, "AT_ONCE", 2 * values)
-        monkeypatch.setattr(blocks, "_LONG", 2)
-        monkeypatch.setattr(block_scorer, "_SMALL_ROWS", small)
+    def cut(rows, values, bound=8):
+        limit(
+            block_rows=rows,
+            copied_values=values,
+            strided_values=2 * values,
+            parallel_values=64,
+            adjacent_rows=2,
+            bound_rows=bound,
+        )
 
     return cut
 

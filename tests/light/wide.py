@@ -11,7 +11,7 @@ from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
 from serve_runtime.bundle.onnx_graph import write_model
 
 
-def write_bundle(folder, weight, bias=None, golden=(), **card):
+def write_bundle(folder, weight, bias=None, center=None, golden=(), **card):
     """A bundle with the float32 weights `weight`, and what is not said as in the tiny one.
 
     Returns the feature names and the folder.
@@ -19,7 +19,7 @@ def write_bundle(folder, weight, bias=None, golden=(), **card):
     if bias is None:
         bias = parse_model(TINY, (TINY / MODEL_FILES["rows"]).read_bytes()).affine.bias
     names = tuple(f"f{i}" for i in range(len(weight)))
-    affine = Affine(np.asarray(weight, np.float32), float(np.float32(bias)))
+    affine = Affine(np.asarray(weight, np.float32), float(np.float32(bias)), center)
     graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
     card = replace(
         tiny_card(),

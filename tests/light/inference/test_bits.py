@@ -1,7 +1,5 @@
 """Every path through the engine gives the bits that onnxruntime gives on the files themselves."""
 
-from functools import partial
-
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -11,9 +9,9 @@ from hypothesis import strategies as st
 from light import wide
 from light.helpers import assert_same_bits, file_scores, rows_at
 from serve_runtime import Predictor
-from serve_runtime.bundle.onnx_graph import Graph, write_sigmoid
+from serve_runtime.bundle.onnx_graph import write_sigmoid
 from serve_runtime.error_budgets import PROBABILITY_ULP, probability_error
-from serve_runtime.inference import block_scorer
+from serve_runtime.inputs.limits import LIMITS
 
 WIDTHS = [1, 3, 30, 300, 5000]
 LAYOUTS = ["rows", "columns"]
@@ -31,11 +29,10 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture
-def centered(tmp_path, monkeypatch):
+def centered(tmp_path):
     """The bundle of a model of three features that subtracts a centre first."""
     center = np.array([0.5, -3, 1e4], np.float32)
-    monkeypatch.setattr(wide, "Graph", partial(Graph, center=center))
-    return wide.write_bundle(tmp_path / "centered", [1, -2, 0.5], bias=0.25)[1]
+    return wide.write_bundle(tmp_path / "centered", [1, -2, 0.5], bias=0.25, center=center)[1]
 
 
 @pytest.fixture
@@ -127,10 +124,10 @@ def test_a_centre_is_subtracted_in_every_path(centered, threads):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_blocks_of_their_real_size_have_the_bits_of_the_file(models, threads, dtype, order):
-    rows = random_rows(2 * block_scorer.BLOCK_ROWS + 7, 30)
+    rows = random_rows(2 * LIMITS.block_rows + 7, 30)
     logit, probability = file_scores(models[30], rows, "rows" if order == "C" else "columns")
     predictor = Predictor(models[30], threads=threads)
-    for count in (block_scorer.BLOCK_ROWS, block_scorer.BLOCK_ROWS + 1, len(rows)):
+    for count in (LIMITS.block_rows, LIMITS.block_rows + 1, len(rows)):
         found = predictor.scores(rows[:count].astype(dtype, order=order))
         assert_same_bits(found[0], logit[:count])
         assert_same_bits(found[1], probability[:count])

@@ -12,9 +12,13 @@ import pytest
 from light.helpers import TINY
 from serve_runtime import Predictor
 from serve_runtime.errors import NonFiniteError
-from serve_runtime.inference.block_scorer import Lane
+from serve_runtime.inference import engine
+from serve_runtime.inference.block_plan import COPIED, BatchPlan, Block
+from serve_runtime.inference.block_scorer import BlockScorer
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inference.thread_team import Helpers
+from serve_runtime.inference.thread_team import ThreadTeam
+
+TWO_BLOCKS = [Block(0, 32, COPIED), Block(32, 64, COPIED)]
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def small_blocks(cut_blocks, monkeypatch):
 def test_a_block_that_was_taken_is_scored_though_a_later_one_failed(small_blocks):
     """One thread takes the first block and waits until the other has failed in the second."""
     predictor = Predictor(TINY, threads=2)
-    lanes = predictor._model.engine._lanes
+    pool = predictor._model.engine._pool
 
     class Blocks(list):
         def __iter__(self):
@@ -35,17 +39,18 @@ def test_a_block_that_was_taken_is_scored_though_a_later_one_failed(small_blocks
         def __next__(self):
             if not self:
                 raise StopIteration
-            start, stop = self.pop(0)
-            for _ in range(5000):  # the other's lane comes back when it has failed
-                if start or lanes:
+            block = self.pop(0)
+            for _ in range(5000):  # the other's scorer comes back when it has failed
+                if block.start or pool:
                     break
                 time.sleep(0.001)
-            return start, stop
+            return block
 
-    small_blocks.setattr(Engine, "_blocks", lambda *_: Blocks([(0, 32), (32, 64)]))
+    plan = BatchPlan(Blocks(TWO_BLOCKS), parallel=True)
+    small_blocks.setattr(engine, "plan_batch", lambda *_, **__: plan)
     x = np.ones((64, 2))
     x[[3, 40], 0] = np.nan
-    lanes.clear()
+    pool.clear()
     with pytest.raises(NonFiniteError, match=r"^row 3, "):
         predictor.probability(x)
 
@@ -71,17 +76,17 @@ def test_an_error_that_is_dropped_drops_the_batch(threads, order, dtype):
 
 
 def test_a_helper_without_memory_for_its_buffers_fails_the_call(small_blocks):
-    def lane(engine):
+    def scorer(engine):
         if threading.current_thread() is not caller:
             failed.set()
             raise MemoryError("no buffers")
         failed.wait(20)
         return make(engine)
 
-    caller, failed, make = threading.current_thread(), threading.Event(), Engine._lane
+    caller, failed, make = threading.current_thread(), threading.Event(), Engine._scorer
     predictor = Predictor(TINY, threads=2)
     with small_blocks.context() as patched:
-        patched.setattr(Engine, "_lane", lane)
+        patched.setattr(Engine, "_scorer", scorer)
         with pytest.raises(MemoryError, match="no buffers"):
             predictor.probability(np.ones((2000, 2)))
     assert len(predictor.probability(np.ones((2000, 2)))) == 2000
@@ -94,23 +99,13 @@ def test_an_interrupt_of_the_wait_leaves_nothing_to_do(small_blocks):
         raise KeyboardInterrupt("twice")
 
     predictor = Predictor(TINY, threads=2)
-    blocks = iter([(0, 32), (32, 64)])
-    small_blocks.setattr(Engine, "_blocks", lambda *_: _Once(blocks))
-    small_blocks.setattr(Helpers, "run", run)
+    blocks = iter(TWO_BLOCKS)
+    plan = BatchPlan(blocks, parallel=True)
+    small_blocks.setattr(engine, "plan_batch", lambda *_, **__: plan)
+    small_blocks.setattr(ThreadTeam, "run", run)
     with pytest.raises(KeyboardInterrupt, match="twice"):
         predictor.probability(np.ones((64, 2)))
     assert list(blocks) == []
-
-
-class _Once(list):
-    """Two blocks to count, and an iterator to take them from."""
-
-    def __init__(self, blocks):
-        super().__init__([None, None])
-        self._blocks = blocks
-
-    def __iter__(self):
-        return self._blocks
 
 
 def test_whatever_stops_one_thread_stops_the_call(small_blocks):
@@ -119,7 +114,7 @@ def test_whatever_stops_one_thread_stops_the_call(small_blocks):
 
     predictor = Predictor(TINY, threads=2)
     with small_blocks.context() as patched:
-        patched.setattr(Lane, "score", stop)
+        patched.setattr(BlockScorer, "score", stop)
         with pytest.raises(KeyboardInterrupt, match="now"):
             predictor.probability(np.ones((2000, 2)))
     assert len(predictor.probability(np.ones((2000, 2)))) == 2000

@@ -3,7 +3,7 @@
 import threading
 import weakref
 
-from serve_runtime.inference.thread_team import Helpers
+from serve_runtime.inference.thread_team import ThreadTeam
 
 
 class Work:
@@ -14,7 +14,7 @@ class Work:
 
 
 def test_a_call_that_is_over_is_let_go_while_the_helpers_are_busy():
-    begun, end, helpers = threading.Barrier(3), threading.Event(), Helpers(1)
+    begun, end, helpers = threading.Barrier(3), threading.Event(), ThreadTeam(1)
 
     def long():
         begun.wait(20)
@@ -46,7 +46,7 @@ def test_where_no_thread_can_be_had_the_caller_works_alone(monkeypatch):
 
     begin = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    helpers, calls = Helpers(3), []
+    helpers, calls = ThreadTeam(3), []
     helpers.run(lambda: calls.append(threading.get_ident()))
     assert threading.get_ident() in calls
     assert len(calls) <= 2

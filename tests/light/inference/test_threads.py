@@ -14,8 +14,9 @@ from light.wide import write_bundle
 from serve_runtime import Predictor
 from serve_runtime import predictor as predictor_module
 from serve_runtime.errors import ClosedError, NonFiniteError
-from serve_runtime.inference import block_scorer, engine
-from serve_runtime.inference.block_scorer import Lane
+from serve_runtime.inference import engine
+from serve_runtime.inference.block_scorer import BlockScorer
+from serve_runtime.inputs.limits import LIMITS
 
 METHODS = ["probability", "decision_function", "predict_proba", "predict", "scores"]
 
@@ -51,7 +52,7 @@ def no_threads():
 def threads_used(predictor, x, monkeypatch):
     """Names of the threads that score blocks of `x`; each waits until all of them have begun."""
     seen, met = set(), threading.Barrier(predictor._model.engine._threads)
-    inner = Lane.score
+    inner = BlockScorer.score
 
     def score(self, *arguments):
         if threading.get_ident() not in seen:
@@ -60,7 +61,7 @@ def threads_used(predictor, x, monkeypatch):
         inner(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Lane, "score", score)
+        patched.setattr(BlockScorer, "score", score)
         predictor.probability(x)
     return seen
 
@@ -78,7 +79,7 @@ def test_as_many_threads_work_as_were_asked_for(threads, laid, monkeypatch):
 def test_a_batch_of_one_block_is_cut_for_many_threads(tmp_path, monkeypatch):
     _, folder = write_bundle(tmp_path / "wide", np.ones(64))
     x = np.ones((9001, 64), np.float32)
-    assert len(x) < block_scorer.BLOCK_ROWS
+    assert len(x) < LIMITS.block_rows
     assert len(threads_used(Predictor(folder, threads=3), x, monkeypatch)) == 3
 
 
@@ -157,18 +158,18 @@ def test_threads_that_share_a_predictor_get_their_own_answers(threads):
 
 def test_what_many_threads_at_once_needed_is_not_all_kept(monkeypatch):
     """Each of 40 scores with buffers of its own."""
-    predictor, met, inner = Predictor(TINY), threading.Barrier(40), Lane.array
+    predictor, met, inner = Predictor(TINY), threading.Barrier(40), BlockScorer.score_array
     expected = predictor.predict_proba(rows(7))
 
     def array(self, *arguments):
         met.wait(20)
         return inner(self, *arguments)
 
-    monkeypatch.setattr(Lane, "array", array)
+    monkeypatch.setattr(BlockScorer, "score_array", array)
     with ThreadPoolExecutor(40) as pool:
         for got in pool.map(predictor.predict_proba, [rows(7)] * 40):
             assert_same_bits(got, expected)
-    assert len(predictor._model.engine._lanes) == engine._KEPT_LANES
+    assert len(predictor._model.engine._pool) == engine._POOLED_SCORERS
 
 
 @pytest.mark.parametrize("laid", LAID)
@@ -177,13 +178,13 @@ def test_a_call_in_flight_ends_as_it_would_when_the_predictor_is_closed(laid, mo
     predictor = Predictor(TINY, threads=2)
     x = laid(rows(502))
     expected = Predictor(TINY).predict_proba(x)
-    inner = Lane.score
+    inner = BlockScorer.score
 
     def score(self, *arguments):
         predictor.close()
         inner(self, *arguments)
 
-    monkeypatch.setattr(Lane, "score", score)
+    monkeypatch.setattr(BlockScorer, "score", score)
     assert_same_bits(predictor.predict_proba(x), expected)
     with pytest.raises(ClosedError, match="this Predictor is closed"):
         predictor.predict_proba(x)

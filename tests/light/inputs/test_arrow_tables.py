@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from light.helpers import NAMES, TINY, assert_same_bits, file_scores
 from serve_runtime import InputError
 from serve_runtime.errors import NonFiniteError
-from serve_runtime.inputs import named_columns
 
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -46,13 +45,11 @@ CUTS = {
 
 
 @pytest.fixture(params=["real lengths", "long chunks", "short chunks"])
-def chunk_lengths(request, monkeypatch):
+def chunk_lengths(request, limit):
     """What counts as a short chunk: all that a small table has, none, or the shorter ones."""
     if request.param != "real lengths":
-        monkeypatch.setattr(
-            named_columns, "_SHORT_CHUNK", 0 if request.param == "long chunks" else 100
-        )
-        monkeypatch.setattr(named_columns, "_LONG_CHUNK", 250)
+        short = 0 if request.param == "long chunks" else 100
+        limit(short_chunk_rows=short, joined_chunk_rows=250)
 
 
 @pytest.mark.parametrize("name", CUTS)

@@ -11,7 +11,7 @@ from light.helpers import assert_same_bits, file_scores
 from light.kinds import misaligned, read_only
 from light.wide import write_bundle
 from serve_runtime import Predictor
-from serve_runtime.inputs.blocks import Columns
+from serve_runtime.inputs.blocks import ColumnInput
 
 WIDTH = 6
 NAMES = [f"f{i}" for i in range(WIDTH)]
@@ -107,7 +107,7 @@ LAID = {name: ("rows", made) for name, made in AS_ROWS.items()} | {
 @pytest.fixture(params=["real blocks", "small blocks"])
 def blocks(request, cut_blocks):
     if request.param == "small blocks":
-        cut_blocks(rows=64, values=256, small=16)
+        cut_blocks(rows=64, values=256, bound=16)
 
 
 @pytest.mark.parametrize("name", LAID)
@@ -163,8 +163,8 @@ def test_every_real_dtype_is_scored_as_the_float32_nearest_to_it(bundle6, dtype,
 def test_long_columns_one_behind_the_other_are_read_as_one_array():
     values = np.arange(3 * 40_000, dtype=np.float32)
     columns = [values[start : start + 40_000] for start in (0, 40_000, 80_000)]
-    taken = Columns(columns, NAMES[:3])
-    assert taken.in_place
+    taken = ColumnInput(columns, NAMES[:3])
+    assert taken.readable
     assert np.shares_memory(taken.values, values)
     np.testing.assert_array_equal(taken.values, values.reshape(3, -1))
     for others in (
@@ -176,7 +176,7 @@ def test_long_columns_one_behind_the_other_are_read_as_one_array():
         [column[:39_999] for column in columns],
         [column[::-1] for column in columns[::-1]],
     ):
-        assert Columns(others, NAMES[: len(others)]).values is others
+        assert ColumnInput(others, NAMES[: len(others)]).values is others
 
 
 def test_integers_beyond_float32_are_rounded_once(predictor6):

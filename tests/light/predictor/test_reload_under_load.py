@@ -18,9 +18,8 @@ def two(tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_under_load_every_answer_belongs_to_one_model(two, threads, monkeypatch):
-    monkeypatch.setattr("serve_runtime.inference.engine._PARALLEL_VALUES", 1000)
-    monkeypatch.setattr("serve_runtime.inference.engine.BLOCK_ROWS", 100)
+def test_under_load_every_answer_belongs_to_one_model(two, threads, limit):
+    limit(parallel_values=1000, block_rows=100)
     names = [f"f{i}" for i in range(4)]
     batches = [ROWS[:1], ROWS[:30], ROWS, dict(zip(names, ROWS.T, strict=True))]
     calls = ["scores", "predict_proba", "predict", "probability"]
