@@ -50,7 +50,7 @@ def test_probability_ulp_counts_float32_steps(logit, steps):
     assert error[0] == pytest.approx(steps, abs=0.51)
 
 
-def test_a_probability_of_zero_far_above_the_lowest_logit_is_far_outside_the_budget():
+def test_a_zero_far_above_the_lowest_logit_is_outside():
     zero, logit = np.zeros(1, np.float32), np.array([-20.0], np.float32)
     assert error_budgets.probability_ulp(zero, logit)[0] > 1e6
 
@@ -97,7 +97,7 @@ def test_a_non_finite_row_has_no_finite_reference(value):
     assert np.isfinite(bound).tolist() == [False, True]
 
 
-def test_below_the_lowest_logit_a_probability_must_still_be_tiny():
+def test_below_the_lowest_logit_probabilities_must_be_tiny():
     logit = np.array([-100, -100, -87.5, np.nan, np.nan, 0, 0], np.float32)
     probability = np.array([0, 1, 1e-38, np.nan, 0.5, 1.5, np.nan], np.float32)
     expected = [0, np.inf, 0, 0, np.inf, np.inf, np.inf]
@@ -105,7 +105,7 @@ def test_below_the_lowest_logit_a_probability_must_still_be_tiny():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_difference_to_the_centre_that_overflows_is_promised_nothing(sign):
+def test_overflow_at_the_centre_is_promised_nothing(sign):
     largest = np.float32(np.finfo(np.float32).max)
     weight, center = np.array([1e-33, 1], np.float32), np.array([sign * 2.0**110, 0], np.float32)
     rows = np.array([[-sign * largest, 0], [sign * largest, 0], [center[0], 5]], np.float32)
@@ -115,7 +115,7 @@ def test_a_difference_to_the_centre_that_overflows_is_promised_nothing(sign):
 
 
 @given(st.floats(-200, 200), st.floats(0, 60))
-def test_the_probability_budget_covers_every_logit_within_the_bound(logit, bound):
+def test_the_budget_covers_every_logit_within_the_bound(logit, bound):
     """Exactly, in decimal arithmetic: what it moves, and the kernel's units at the other end."""
     ((budget,),) = [error_budgets.probability_budget(np.array([logit]), np.array([bound]))]
     middle = exact_sigmoid(logit)
@@ -124,7 +124,7 @@ def test_the_probability_budget_covers_every_logit_within_the_bound(logit, bound
         assert float(moved) <= budget
 
 
-def test_the_probability_budget_does_not_jump_where_the_bound_is_1():
+def test_the_budget_does_not_jump_where_the_bound_is_1():
     near = np.nextafter(1, [0, 2])
     low, high = error_budgets.probability_budget(np.full(2, -80.0), near)
     assert low == pytest.approx(high, rel=1e-12)

@@ -68,7 +68,7 @@ def test_errors_and_the_card_come_without_numpy_and_onnxruntime(tmp_path, name):
     assert (result.stdout, result.stderr) == (f"{name}\n", "")
 
 
-def test_the_first_prediction_loads_nothing_heavy_beyond_numpy_and_onnxruntime(tmp_path):
+def test_the_first_prediction_loads_nothing_else_heavy(tmp_path):
     found = loaded(PREDICT, tmp_path)
     assert "serve_runtime.predictor" in found
     assert NOT_NEEDED & set(found) == set()

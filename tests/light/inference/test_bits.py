@@ -134,7 +134,7 @@ def test_blocks_of_their_real_size_have_the_bits_of_the_file(models, threads, dt
 
 
 @given(st.lists(st.floats(-120, 120), min_size=1, max_size=600))
-def test_the_negative_probability_is_exact_and_never_rises_with_the_logit(predictor, logits):
+def test_the_negative_probability_is_exact_and_never_rises(predictor, logits):
     x = rows_at(predictor, *logits)
     logit, proba = predictor.decision_function(x), predictor.predict_proba(x)
     assert (probability_error(proba[:, 0].copy(), -logit) <= PROBABILITY_ULP).all()
@@ -143,7 +143,7 @@ def test_the_negative_probability_is_exact_and_never_rises_with_the_logit(predic
     assert (np.diff(proba[order, 1]) >= 0).all()
 
 
-def test_the_negative_probability_never_rises_between_neighbouring_logits():
+def test_the_negative_probability_never_rises_between_floats():
     for start in (-87.0, -1.0, -0.25, -0.03, 1e-6, 0.25, 1.0, 2.0, 30.0):
         near = np.float32(start)
         logit = np.sort(np.arange(near.view(np.int32), near.view(np.int32) + 20_000, dtype="i4")

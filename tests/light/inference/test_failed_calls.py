@@ -27,7 +27,7 @@ def small_blocks(cut_blocks, monkeypatch):
     return monkeypatch
 
 
-def test_a_block_that_was_taken_is_scored_though_a_later_one_failed(small_blocks):
+def test_an_earlier_block_is_finished_after_a_later_failed(small_blocks):
     """One thread takes the first block and waits until the other has failed in the second."""
     predictor = Predictor(TINY, threads=2)
     pool = predictor._model.engine._pool

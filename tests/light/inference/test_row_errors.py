@@ -83,7 +83,7 @@ def test_a_bad_row_is_found_at_every_border_of_blocks(scorer, name):
 
 
 @pytest.mark.parametrize("name", LAID)
-def test_a_row_that_overflows_is_told_apart_from_a_bad_value_and_comes_in_its_turn(scorer, name):
+def test_overflow_is_told_apart_from_a_bad_value_in_its_turn(scorer, name):
     x = ones()
     x[101, :4] = 3e38
     x[180, 2] = np.nan
@@ -105,7 +105,7 @@ def test_integers_of_python_beyond_float32_are_infinite(scorer, big):
 
 
 @pytest.mark.parametrize("name", LAID)
-def test_bad_values_raise_no_warning_whatever_the_host_does_about_them(scorer, name):
+def test_bad_values_raise_no_warning_under_any_errstate(scorer, name):
     for value in BAD:
         x = ones()
         x[202, 3] = value

@@ -1,5 +1,7 @@
 """How onnxruntime is opened and called: in one thread, silent, if need be by public methods."""
 
+import re
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from light.helpers import TINY, assert_same_bits
 from serve_runtime import Predictor, ProviderError
 from serve_runtime.bundle.onnx_graph import write_sigmoid
+from serve_runtime.errors import RuntimeVersionError
 from serve_runtime.inference.sessions import Session
 
 ORIGINAL = ort.InferenceSession
@@ -76,7 +79,7 @@ def test_a_layout_is_opened_when_it_is_needed(monkeypatch):
     assert len(opened) == 3
 
 
-def test_a_bound_call_reads_and_writes_the_memory_that_it_was_given():
+def test_a_bound_call_reads_and_writes_the_given_memory():
     session = Session(write_sigmoid(), ["CPUExecutionProvider"])
     logit, probability = np.zeros(4, np.float32), np.zeros(4, np.float32)
     run = session.bind(logit, probability)
@@ -86,7 +89,7 @@ def test_a_bound_call_reads_and_writes_the_memory_that_it_was_given():
         assert_same_bits(probability, session.run(logit)[0])
 
 
-def test_a_provider_that_onnxruntime_drops_in_silence_is_an_error(monkeypatch):
+def test_a_provider_that_is_dropped_silently_is_an_error(monkeypatch):
     available = [*ort.get_available_providers(), "GhostExecutionProvider"]
     monkeypatch.setattr(ort, "get_available_providers", lambda: available)
     monkeypatch.setattr(
@@ -96,3 +99,17 @@ def test_a_provider_that_onnxruntime_drops_in_silence_is_an_error(monkeypatch):
         Predictor(TINY, providers=["GhostExecutionProvider", "CPUExecutionProvider"])
     with pytest.raises(ProviderError, match="must be a sequence of names; got the text 'CPU"):
         Predictor(TINY, providers="CPUExecutionProvider")
+
+
+@pytest.mark.parametrize("version", ["1.14.1", "0.9.0"])
+def test_a_runtime_too_old_to_be_proven_is_refused(monkeypatch, version):
+    monkeypatch.setattr(ort, "__version__", version)
+    message = rf"serve-runtime needs onnxruntime 1\.15 or later; this is {re.escape(version)}: pip"
+    with pytest.raises(RuntimeVersionError, match=message):
+        Predictor(TINY)
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.100.0+cpu", "2.0.0rc1"])
+def test_newer_runtimes_are_taken(monkeypatch, version):
+    monkeypatch.setattr(ort, "__version__", version)
+    Predictor(TINY)

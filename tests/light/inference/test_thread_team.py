@@ -13,7 +13,7 @@ class Work:
         pass
 
 
-def test_a_call_that_is_over_is_let_go_while_the_helpers_are_busy():
+def test_a_finished_call_is_let_go_while_threads_are_busy():
     begun, end, helpers = threading.Barrier(3), threading.Event(), ThreadTeam(1)
 
     def long():

@@ -106,7 +106,7 @@ def test_threads_are_started_by_the_first_large_batch_only():
 
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.usefixtures("no_threads")
-def test_a_predictor_that_is_let_go_leaves_neither_threads_nor_sessions(closed):
+def test_a_dropped_predictor_leaves_no_threads_or_sessions(closed):
     before = ours()
     predictor = Predictor(TINY, threads=3)
     predictor.predict_proba(rows(300_000))
@@ -174,7 +174,7 @@ def test_what_many_threads_at_once_needed_is_not_all_kept(monkeypatch):
 
 @pytest.mark.parametrize("laid", LAID)
 @pytest.mark.usefixtures("small_blocks")
-def test_a_call_in_flight_ends_as_it_would_when_the_predictor_is_closed(laid, monkeypatch):
+def test_a_call_in_flight_survives_a_close(laid, monkeypatch):
     predictor = Predictor(TINY, threads=2)
     x = laid(rows(502))
     expected = Predictor(TINY).predict_proba(x)

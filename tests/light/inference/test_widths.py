@@ -67,7 +67,7 @@ def test_a_batch_that_threads_share_has_the_bits_of_small_ones(model, layout):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("layout", ["rows", "columns"])
-def test_a_bad_value_is_found_under_every_weight_and_in_every_place(model, layout, value):
+def test_a_bad_value_is_found_under_every_weight_and_place(model, layout, value):
     weight, names, folder = model
     predictor = Predictor(folder)
     for at, feature in enumerate(names):

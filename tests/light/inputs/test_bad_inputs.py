@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from light.kinds import (
+from light.inputs.kinds import (
     KINDS,
     MISSING,
     NAMED,

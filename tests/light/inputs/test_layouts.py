@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from light.helpers import assert_same_bits, file_scores
-from light.kinds import misaligned, read_only
+from light.inputs.kinds import misaligned, read_only
 from light.wide import write_bundle
 from serve_runtime import Predictor
 from serve_runtime.inputs.blocks import ColumnInput
@@ -138,7 +138,7 @@ def test_rows_of_a_fortran_array_keep_their_bits_in_every_slice(predictor6, expe
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_a_broadcast_array_is_scored_as_the_rows_that_it_stands_for(predictor6, axis):
+def test_a_broadcast_array_is_scored_as_the_rows_it_means(predictor6, axis):
     for start in range(40):
         line = rows()[start : start + 1] if axis == 0 else rows()[start : start + 90, :1]
         x = np.broadcast_to(line, (90, WIDTH))
@@ -151,7 +151,7 @@ def test_a_broadcast_array_is_scored_as_the_rows_that_it_stands_for(predictor6, 
 @pytest.mark.parametrize("dtype", [*"?bBhHiIlLqQefdg", ">i2", ">i8", ">f2"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.usefixtures("blocks")
-def test_every_real_dtype_is_scored_as_the_float32_nearest_to_it(bundle6, dtype, order):
+def test_every_real_dtype_is_scored_as_the_nearest_float32(bundle6, dtype, order):
     predictor = Predictor(bundle6)
     values = np.random.default_rng(3).integers(0, 100, (ROWS, WIDTH)).astype(dtype)
     x = np.asarray(values, order=order)
@@ -160,7 +160,7 @@ def test_every_real_dtype_is_scored_as_the_float32_nearest_to_it(bundle6, dtype,
         assert_same_bits(predictor.probability(x[part]), predictor.probability(as_float32[part]))
 
 
-def test_long_columns_one_behind_the_other_are_read_as_one_array():
+def test_long_adjacent_columns_are_read_as_one_array():
     values = np.arange(3 * 40_000, dtype=np.float32)
     columns = [values[start : start + 40_000] for start in (0, 40_000, 80_000)]
     taken = ColumnInput(columns, NAMES[:3])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from light.helpers import NAMES, assert_same_bits
-from light.kinds import BITS, KINDS, NAMED, UNNAMED, WHOLE
+from light.inputs.kinds import BITS, KINDS, NAMED, UNNAMED, WHOLE
 
 
 @pytest.fixture(scope="module")

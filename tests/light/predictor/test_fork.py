@@ -179,7 +179,7 @@ def score_passed(predictor, count):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_pool_of_forked_workers_scores_with_the_predictor_of_the_parent(monkeypatch):
+def test_forked_workers_score_with_the_parents_predictor(monkeypatch):
     predictor = Predictor(TINY, threads=2)
     counts = [1, 5, 300, 1001, 270_000]
     expected = [predictor.predict_proba(rows(count)) for count in counts]

@@ -123,7 +123,7 @@ def test_a_bad_row_is_told_with_out_too(scorer):
 
 @pytest.mark.parametrize("given", [lambda x: x, KINDS["dict"]])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_scores_may_be_written_over_the_rows_that_they_belong_to(scorer, order, given):
+def test_scores_may_be_written_over_their_own_rows(scorer, order, given):
     """Each row is read before its scores are written."""
     for count in COUNTS:
         expected = scorer.predict_proba(given(rows(count).copy(order)))

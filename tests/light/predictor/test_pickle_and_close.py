@@ -133,7 +133,7 @@ def test_a_predictor_closes_at_the_end_of_its_context():
     assert repr(predictor).endswith("closed>")
 
 
-def test_a_snapshot_and_copies_survive_the_close_of_the_original():
+def test_snapshots_and_copies_survive_the_originals_close():
     predictor = Predictor(TINY)
     expected = predictor.predict_proba(ROWS)
     twins = [make(predictor) for make in COPIES.values()]

@@ -1,19 +1,17 @@
 import hashlib
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from light.helpers import NAMES, TINY, assert_same_bits, moved, parameters, rows_at, write_model
-from serve_runtime import InputError, Predictor, ProviderError, SelfTestError
+from light.helpers import NAMES, TINY, assert_same_bits, parameters, rows_at, write_model
+from serve_runtime import InputError, Predictor, ProviderError
 from serve_runtime.error_budgets import PROBABILITY_ULP, logit_reference, probability_ulp
-from serve_runtime.errors import LogitOverflowError, RuntimeVersionError
+from serve_runtime.errors import LogitOverflowError
 
 values = st.floats(-1e4, 1e4, width=32)
 batches = st.integers(1, 70).flatmap(lambda n: arrays(np.float32, (n, 2), elements=values))
@@ -37,7 +35,7 @@ def alone(request):
     return Predictor(TINY / request.param)
 
 
-def test_the_graph_computes_with_the_weights_that_the_card_digests(predictor):
+def test_the_graph_has_the_weights_that_the_card_digests(predictor):
     weight, bias = parameters(predictor)
     content = np.array([*weight, bias], "<f4").tobytes()
     assert hashlib.sha256(content).hexdigest() == predictor.card.weights_sha256
@@ -103,7 +101,7 @@ def test_the_negative_tail_is_right(predictor, target):
     assert probability_ulp(negative, -predictor.decision_function(x))[0] <= PROBABILITY_ULP
 
 
-def test_the_negative_probability_is_as_exact_as_the_positive_one_and_never_rises(predictor):
+def test_the_negative_probability_is_as_exact_as_the_positive(predictor):
     x = rows_at(predictor, *np.linspace(-30, 87, 20_001), *np.linspace(0.1, 0.4, 20_001))
     logit, negative = predictor.decision_function(x), predictor.predict_proba(x)[:, 0]
     assert (probability_ulp(negative, -logit) <= PROBABILITY_ULP).all()
@@ -119,7 +117,7 @@ def test_a_finite_row_whose_terms_overflow_is_refused(predictor, layout, row):
         predictor.probability(LAYOUTS[layout](rows))
 
 
-def test_a_host_that_raises_on_floating_point_errors_gets_scores_too(predictor):
+def test_a_host_that_raises_on_float_errors_gets_scores_too(predictor):
     x = [[-100.0, -100.0], [1e-50, 40.0]]
     expected = predictor.predict_proba(x)
     with np.errstate(all="raise"):
@@ -163,7 +161,7 @@ def test_one_model_file_alone_scores_every_kind_of_input(predictor, alone):
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.columnar.onnx"])
-def test_one_model_file_alone_tells_the_first_bad_row_and_feature(name):
+def test_a_model_file_alone_tells_the_first_bad_row(name):
     with pytest.raises(InputError, match="row 1, feature 'x2' is missing"):
         Predictor(TINY / name).probability([[1, 2], [3, np.nan], [np.nan, 1]])
 
@@ -188,76 +186,8 @@ def test_threads_must_be_positive(threads):
         Predictor(TINY, threads=threads)
 
 
-def test_an_unavailable_provider_is_an_error_that_lists_what_there_is():
+def test_an_unavailable_provider_lists_what_there_is():
     with pytest.raises(ProviderError, match=r"NoSuchProvider is not .* offers .*CPUExecution"):
         Predictor(TINY, providers=["NoSuchProvider", "CPUExecutionProvider"])
     with pytest.raises(ProviderError, match=r"\(none given\) is not available"):
         Predictor(TINY, providers=[])
-
-
-def test_selftest_measures_every_golden_row(predictor):
-    result = predictor.selftest()
-    assert result.rows == len(predictor.card.golden) > 0
-    assert 0 <= result.logit_share <= 1
-    assert 0 < result.probability_ulp <= PROBABILITY_ULP
-    assert result.identical in (True, False)
-
-
-def test_selftest_tells_whether_the_bits_are_those_of_the_export(card, tmp_path):
-    here = Predictor(TINY / "model.onnx")
-    logit, probability = here.scores(np.array([row.features for row in card.golden], np.float32))
-    golden = [
-        replace(row, logit=float(z), probability=float(p))
-        for row, z, p in zip(card.golden, logit, probability, strict=True)
-    ]
-    path = write_model(tmp_path / "same.onnx", replace(card, golden=tuple(golden)))
-    assert Predictor(path).selftest().identical is True
-    columnar = write_model(
-        tmp_path / "columnar.onnx", replace(card, golden=tuple(golden)), layout="columns"
-    )
-    assert Predictor(columnar).selftest().identical is True
-    golden[1] = replace(golden[1], logit=float(np.nextafter(logit[1], np.float32(np.inf))))
-    path = write_model(tmp_path / "other.onnx", replace(card, golden=tuple(golden)))
-    assert Predictor(path).selftest().identical is False
-
-
-def test_a_predictor_can_refuse_a_machine_outside_the_budget(card, tmp_path):
-    path = write_model(tmp_path / "model.onnx", replace(card, golden=(moved(card.golden[0], 1),)))
-    assert Predictor(path).n_features_in_ == 2
-    with pytest.raises(SelfTestError, match=r"golden row 0, rows layout: .* do not serve"):
-        Predictor(path, selftest=True)
-    Predictor(TINY, selftest=True)
-
-
-def test_selftest_refuses_golden_rows_that_contradict_themselves(card, tmp_path):
-    wrong = replace(card.golden[0], probability=0.25)
-    path = write_model(tmp_path / "model.onnx", replace(card, golden=(wrong,)))
-    with pytest.raises(SelfTestError, match="a golden row contradicts itself"):
-        Predictor(path).selftest()
-
-
-def test_selftest_names_the_row_outside_the_budget(card, tmp_path):
-    wrong = moved(card.golden[3], 3 * card.golden[3].logit_bound)
-    edited = replace(card, golden=(*card.golden[:3], wrong))
-    with pytest.raises(SelfTestError, match=r"golden row 3, rows layout: .* do not serve"):
-        Predictor(write_model(tmp_path / "model.onnx", edited)).selftest()
-
-
-def test_selftest_refuses_a_card_without_golden_rows(card, tmp_path):
-    path = write_model(tmp_path / "model.onnx", replace(card, golden=()))
-    with pytest.raises(SelfTestError, match="the card has no golden rows"):
-        Predictor(path).selftest()
-
-
-@pytest.mark.parametrize("version", ["1.14.1", "0.9.0"])
-def test_a_runtime_too_old_to_be_proven_is_refused(monkeypatch, version):
-    monkeypatch.setattr(ort, "__version__", version)
-    message = rf"serve-runtime needs onnxruntime 1\.15 or later; this is {re.escape(version)}: pip"
-    with pytest.raises(RuntimeVersionError, match=message):
-        Predictor(TINY)
-
-
-@pytest.mark.parametrize("version", ["1.15.0", "1.100.0+cpu", "2.0.0rc1"])
-def test_newer_runtimes_are_taken(monkeypatch, version):
-    monkeypatch.setattr(ort, "__version__", version)
-    Predictor(TINY)

@@ -37,7 +37,7 @@ def test_a_reload_serves_what_the_bundle_holds_now(two):
     assert predictor.card == expected.card
 
 
-def test_a_reload_may_name_another_bundle_which_is_the_one_from_then_on(two):
+def test_a_reload_may_name_another_bundle(two):
     predictor, expected = Predictor(two[0]), Predictor(two[1])
     assert predictor.reload(two[1]) is True
     assert predictor.reload(str(two[1])) is False
@@ -115,7 +115,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("named", [True, False])
-def test_a_reload_that_is_refused_leaves_the_old_model_and_its_path(two, tmp_path, case, named):
+def test_a_refused_reload_leaves_the_old_model_and_path(two, tmp_path, case, named):
     folder, error, message = refused(tmp_path / "", case)
     predictor = Predictor(two[0])
     shown, expected = repr(predictor), predictor.predict_proba(ROWS)
@@ -151,7 +151,7 @@ def test_a_snapshot_keeps_its_model(two):
     assert_same_bits(kept.predict_proba(ROWS), predictor.predict_proba(ROWS))
 
 
-def test_a_predictor_that_is_closed_during_a_reload_stays_closed(two, monkeypatch):
+def test_a_predictor_closed_during_a_reload_stays_closed(two, monkeypatch):
     predictor = Predictor(two[0])
     monkeypatch.setattr(predictor_module, "run_selftest", lambda *_: predictor.close())
     with suppress(ClosedError):

@@ -71,7 +71,7 @@ def test_labels_are_by_the_threshold_of_the_model_that_scored(bundle, tmp_path, 
     assert [predictor.predict(x).tolist() for _ in range(2)] == expected
 
 
-def test_a_stream_of_batches_is_scored_by_the_model_that_it_began_with(bundle, tmp_path):
+def test_a_stream_keeps_the_model_that_it_began_with(bundle, tmp_path):
     pa = pytest.importorskip("pyarrow")
     from serve_runtime.scoring.batches import score_batches
 
