@@ -23,7 +23,8 @@ from serve_runtime.selftest import run_selftest
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
 _RELOADING = threading.RLock()
-"""Reentrant: a reload may be asked for by a signal that arrives in one."""
+"""Held while a reload is under way. Reentrant, since a signal handler that arrives during a reload
+may ask for one too."""
 
 if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a reload in flight
     os.register_at_fork(
@@ -55,16 +56,20 @@ class Predictor:
     unavailable, or that onnxruntime silently drops, raises ProviderError. `selftest` runs
     `selftest()` first, and so refuses a machine that scores outside the budget.
 
-    A Predictor may be shared by many threads, used after a fork, and pickled (with the bytes of
-    its model, not the path alone).
+    A Predictor may be shared by many threads, used after a fork, and pickled; a pickle holds the
+    bytes of the model, not only its path.
+
+    Example:
+        predictor = Predictor("bundles/churn", threads=2)
+        predictor.probability([{"age": 41, "visits": 3}])
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
     columns are ignored. Float32 rows are read where they lie, and so are long float32 columns on
-    one thread; everything else is copied block by block. `out`, where a method has it, is the
-    array that the result is written to and that is returned; it should not overlap `x`. Raises
+    one thread; everything else is copied block by block. Where a method has `out`, the result is
+    written to that array, which is returned; it should not overlap `x`. Raises
     InputError (a ValueError) when columns are missing, the width is wrong, or a value is missing,
-    text or not finite; `out` is then in part written.
+    text or not finite; part of `out` may be written by then.
 
     A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
     named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
@@ -202,13 +207,14 @@ class Predictor:
             return True
 
     def snapshot(self) -> "Predictor":
-        """The model as it is now: a Predictor that `reload` of this one does not change."""
+        """A Predictor of the model as it is now, which a later `reload` here does not change:
+        take one where several calls have to see the same model."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
 
     def close(self) -> None:
-        """Let the model go: calls in flight end as they would, later ones raise ClosedError."""
+        """Release the model. Calls that have begun end normally, later ones raise ClosedError."""
         with _RELOADING:  # which would open it again
             self._model = _CLOSED
 

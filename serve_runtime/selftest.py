@@ -28,7 +28,7 @@ class SelfTest:
 
 
 def run_selftest(card: ModelCard, engine: Engine) -> SelfTest:
-    """Score the golden rows in both layouts.
+    """Score the golden rows of `card` with `engine`, in both layouts.
 
     Both machines are within the a-priori bound of the exact logit, so two bounds are allowed
     between them. Raises SelfTestError naming the row and the figure outside the budget.

@@ -22,7 +22,7 @@ MANIFEST: Final = "MANIFEST.json"
 MANIFEST_VERSION: Final = 1
 
 MANIFEST_BYTES: Final = 1 << 20
-"""Most that a manifest may have; one of ours has less than 2,000."""
+"""Most bytes of a manifest; those that export writes have less than 2,000."""
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ def read_bytes(path: StrPath, most: int | None = None) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it."""
+    """Open a file without waiting: without O_NONBLOCK, opening a FIFO waits for a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,4 +1,4 @@
-"""Model files and bundles as they lie on disk: read once, proven unaltered, then used.
+"""Model files and bundles on disk: read once, checked against their digests, then used.
 
 The bytes that are hashed are the bytes that are returned; nothing is read a second time.
 """
@@ -25,8 +25,8 @@ MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.col
 """The ONNX file of each layout in a bundle."""
 
 MODEL_BYTES: Final = 1 << 28
-"""Most that a model file may have. With 1,000,000 features, each takes 8 bytes in the graph and,
-in the card, 100 for its range and two golden rows and twice its name: 160 bytes for one of 24."""
+"""Most bytes of a model file: enough for 1,000,000 features, each of which takes 8 bytes in the
+graph and, in the card, 100 bytes for its range and two golden rows plus twice its name."""
 
 # Field numbers of onnx.ModelProto and onnx.StringStringEntryProto (onnx/onnx.proto).
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
@@ -34,7 +34,7 @@ _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One ONNX file of ours, read once: all else was read out of `content`."""
+    """One ONNX file that export wrote; everything else here was read out of `content`."""
 
     path: str
     content: bytes
@@ -80,7 +80,7 @@ def read_models(location: StrPath) -> list[ModelFile]:
 
 
 def parse_model(path: StrPath, content: bytes) -> ModelFile:
-    """An ONNX file with its card, proven to be of one piece and what export writes.
+    """An ONNX file and its card, checked to belong together and to be what export writes.
 
     Raises CardError, or ArtifactError: the file was truncated or altered, holds anything that
     export does not write, or does not belong to its card.
@@ -115,7 +115,7 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
 
 
 def card_field(text: str | bytes) -> bytes:
-    """The field of an ONNX file, its last, that holds the text of a card."""
+    """The protobuf field that holds the text of a card: the last field of an ONNX file."""
     return field(_METADATA_PROPS, field(_ENTRY_KEY, CARD_KEY) + field(_ENTRY_VALUE, text))
 
 

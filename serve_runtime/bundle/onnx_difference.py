@@ -1,4 +1,4 @@
-"""Where an ONNX file first differs from the one that was expected, in the words of ONNX."""
+"""Where an ONNX file first differs from the expected one, told by the names of ONNX's fields."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The ONNX graphs of this project: what a model file holds, and what onnxruntime is given.
+"""The ONNX graphs: the one in a model file, and those that onnxruntime is given.
 
 Rows: features [batch, d] -> logit, probability [batch, 1], as Gemm(W, featuresᵀ): the weights are
 the left operand, since onnxruntime's Gemm(features, Wᵀ) is slower. Columns: columns [d, batch] ->
@@ -15,8 +15,8 @@ of 2⁻²³, and is exact below: the probability moves by half a unit in its las
 plain negation it is not monotone: onnxruntime's float32 Exp wavers by a unit between arguments of
 -0.25 and -0.03, where float32 logits lie closer together than its results.
 
-A file is accepted if it is, byte for byte, the one that `write_model` writes for the constants in
-it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.
+A file is accepted only if it is, byte for byte, the one that `write_model` writes for the constants
+in it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.
 """
 
 from typing import Final, NoReturn

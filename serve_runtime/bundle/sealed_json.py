@@ -1,9 +1,9 @@
-"""JSON documents that notice when a byte of them was changed.
+"""JSON documents that carry their own digest, so that a changed byte is noticed.
 
 A sealed document is canonical JSON (sorted keys, ASCII, no NaN) with a format version and, under
-`sha256`, the digest of the same document without that key. Cards, manifests and parity
-certificates are sealed. A seal shows damage and careless edits; it is no signature: whoever can
-rewrite the document can seal it again.
+`sha256`, the digest of the same document without that key. Cards, manifests and parity.json are
+sealed. That shows damage and careless edits; it is no signature: whoever can rewrite the document
+can also compute its digest.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hashlib import sha256
 else:
-    # As the standard library's random does: hashlib loads OpenSSL, 3 ms and 3.6 MB that numpy and
-    # onnxruntime do without, to hash what is seldom more than a few kilobytes.
+    # hashlib loads OpenSSL, which takes 3 ms and 3.6 MB that numpy and onnxruntime do without, to
+    # hash a few kilobytes. The standard library's random module avoids it in the same way.
     try:
         if sys.version_info >= (3, 12):
             from _sha2 import sha256
