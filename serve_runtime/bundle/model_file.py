@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,11 @@ MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.col
 MODEL_BYTES: Final = 1 << 28
 """Most bytes of a model file: enough for 1,000,000 features, each of which takes 8 bytes in the
 graph and, in the card, 100 bytes for its range and two golden rows plus twice its name."""
+
+FileState = tuple[tuple[int, int, int, int, int], ...]
+
+_SETTLED_NS = 2 * 10**9
+"""File systems count time in steps of up to 2 s (FAT): two changes within one look the same."""
 
 # Field numbers of onnx.ModelProto and onnx.StringStringEntryProto (onnx/onnx.proto).
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
@@ -77,6 +83,29 @@ def read_models(location: StrPath) -> list[ModelFile]:
     if models[0].card != models[1].card:
         raise ArtifactError(f"{models[0].path} and {models[1].path} carry different cards")
     return models
+
+
+def file_state(location: StrPath) -> FileState | None:
+    """What shows, without reading them, that the files of a bundle or a model file were changed:
+    device, inode, size and times of each.
+
+    None where it cannot show that: a file is missing, or was changed within the last seconds, so
+    that one more change might leave its times as they are.
+    """
+    names = (MANIFEST, *MODEL_FILES.values())
+    try:
+        bundle = os.path.isdir(location)
+        paths = [os.path.join(location, name) for name in names] if bundle else [location]
+        found = [os.stat(path) for path in paths]
+    except (OSError, ValueError):  # whoever reads them says what is wrong
+        return None
+    changed = max(max(file.st_mtime_ns, file.st_ctime_ns) for file in found)
+    if time.time_ns() - changed < _SETTLED_NS:
+        return None
+    return tuple(
+        (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns)
+        for file in found
+    )
 
 
 def parse_model(path: StrPath, content: bytes) -> ModelFile:

@@ -1,5 +1,7 @@
 """`reload`: another model is served from one call to the next, or the old one goes on."""
 
+import os
+import pickle
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +12,7 @@ from light.helpers import assert_same_bits, flipped, moved, reseal, tiny_card, w
 from light.successors import ROWS, WEIGHTS, bundle_of, golden_of
 from serve_runtime import ArtifactError, CardError, Predictor, SelfTestError
 from serve_runtime import predictor as predictor_module
+from serve_runtime.bundle import model_file
 from serve_runtime.errors import ClosedError
 
 
@@ -35,6 +38,64 @@ def test_a_reload_serves_what_the_bundle_holds_now(two):
     assert predictor.reload() is False
     assert_same_bits(predictor.predict_proba(ROWS), expected.predict_proba(ROWS))
     assert predictor.card == expected.card
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The paths that are read from now on; all files count as settled."""
+    read, read_models = [], predictor_module.read_models
+    monkeypatch.setattr(model_file, "_SETTLED_NS", 0)
+    monkeypatch.setattr(
+        predictor_module, "read_models", lambda path: (read.append(path), read_models(path))[1]
+    )
+    return read
+
+
+@pytest.mark.parametrize("name", ["", "model.onnx"])
+def test_a_reload_of_untouched_files_reads_nothing(two, reads, name):
+    predictor = Predictor(two[0] / name)
+    reads.clear()
+    assert predictor.reload() is False
+    assert reads == []
+    assert pickle.loads(pickle.dumps(predictor)).reload() is False
+    assert len(reads) == 1  # files of another machine, for all it knows
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.json", "model.onnx", "model.columnar.onnx"])
+@pytest.mark.parametrize("touch", [os.utime, lambda path: path.chmod(0o600)])
+def test_a_reload_reads_again_where_a_file_was_touched(two, reads, name, touch):
+    predictor = Predictor(two[0])
+    reads.clear()
+    touch(two[0] / name)
+    assert predictor.reload() is False
+    assert len(reads) == 1
+    assert predictor.reload() is False
+    assert len(reads) == 1
+
+
+def test_a_change_that_keeps_size_and_times_is_seen(two, reads):
+    """Written over in place, the time of modification set back: the inode's own time tells."""
+    predictor, path = Predictor(two[0]), two[0] / "model.onnx"
+    before, content = path.stat(), path.read_bytes()
+    path.write_bytes(flipped(content, len(content) // 2))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ArtifactError, match="is not the file that was exported"):
+        predictor.reload()
+
+
+def test_files_that_were_just_written_are_read_again(two, reads, monkeypatch):
+    monkeypatch.setattr(model_file, "_SETTLED_NS", 10**15)
+    predictor = Predictor(two[0])
+    reads.clear()
+    assert [predictor.reload(), predictor.reload()] == [False, False]
+    assert len(reads) == 2
+
+
+def test_a_closed_predictor_does_not_reload_untouched_files(two, reads):
+    predictor = Predictor(two[0])
+    predictor.close()
+    with pytest.raises(ClosedError, match="closed"):
+        predictor.reload()
 
 
 def test_a_reload_may_name_another_bundle(two):
