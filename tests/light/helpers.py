@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from serve_runtime import ModelCard
+from serve_runtime import ArtifactError, CardError, ModelCard, Predictor
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
@@ -127,3 +127,16 @@ def column(name, path):
     """The texts of one column of a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return [row[name] for row in csv.DictReader(file)]
+
+
+def accepted(target, contents, model):
+    """Which of `contents`, written to `target`, the Predictor of `model` does not refuse."""
+    passed = []
+    for number, content in enumerate(contents):
+        target.write_bytes(content)
+        try:
+            Predictor(model)
+        except (ArtifactError, CardError):
+            continue
+        passed.append(number)
+    return passed

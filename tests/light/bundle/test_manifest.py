@@ -5,27 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from light.helpers import TINY, flipped, reseal, write_model
-from serve_runtime import ArtifactError, CardError, Predictor
+from light.helpers import TINY, accepted, flipped, reseal, write_model
+from serve_runtime import ArtifactError, Predictor
 from serve_runtime.bundle.manifest import FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.sealed_json import seal
 
 CONTENT = (TINY / "model.onnx").read_bytes()
 MANIFEST = (TINY / "MANIFEST.json").read_bytes()
-
-
-def accepted(target, contents, model):
-    """Which of `contents`, written to `target`, the Predictor of `model` does not refuse."""
-    passed = []
-    for number, content in enumerate(contents):
-        target.write_bytes(content)
-        try:
-            Predictor(model)
-        except (ArtifactError, CardError):
-            continue
-        passed.append(number)
-    return passed
 
 
 def test_no_single_changed_byte_of_a_bundled_file_is_accepted(bundle):

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from light.helpers import TINY, card_field, field, flipped, graph_of, reseal, varint, write_model
+from light.helpers import (
+    TINY,
+    accepted,
+    card_field,
+    field,
+    flipped,
+    graph_of,
+    reseal,
+    varint,
+    write_model,
+)
 from serve_runtime import ArtifactError, CardError, Predictor
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.model_file import read_models
@@ -20,19 +30,6 @@ MANIFEST = (TINY / "MANIFEST.json").read_bytes()
 FOREIGN = (
     varint(1 << 3) + varint(7) + field(2, b"pytorch") + field(14, field(1, b"a") + field(2, b"b"))
 )
-
-
-def accepted(target, contents, model):
-    """Which of `contents`, written to `target`, the Predictor of `model` does not refuse."""
-    passed = []
-    for number, content in enumerate(contents):
-        target.write_bytes(content)
-        try:
-            Predictor(model)
-        except (ArtifactError, CardError):
-            continue
-        passed.append(number)
-    return passed
 
 
 def test_a_bundle_is_its_two_graphs_with_one_card(card):
