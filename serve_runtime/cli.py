@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
-    from serve_runtime.scoring.score_file import Progress
+    from serve_runtime.scoring.table_scorer import Progress
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.version import installed_version
 

@@ -11,7 +11,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime import score_file  # noqa: E402
-from serve_runtime.scoring.score_file import Progress  # noqa: E402
+from serve_runtime.scoring.table_scorer import Progress  # noqa: E402
 
 ROWS = np.array([[1, 2], [3.5, 1], [6, 3]], np.float32)
 MANY = 300_000  # rows in more blocks of CSV and more batches of Parquet than one

@@ -16,8 +16,8 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime import score_file  # noqa: E402
-from serve_runtime.scoring.score_file import Progress  # noqa: E402
 from serve_runtime.scoring.score_folder import RECORD  # noqa: E402
+from serve_runtime.scoring.table_scorer import Progress  # noqa: E402
 
 GOOD = "id,x1,x2\n{0}1,1,2\n{0}2,6,3\n"
 PARTS = ["a.csv", "b.parquet", "sub/c.csv.gz"]
