@@ -19,8 +19,12 @@ class OutsideValue:
     row: int
     """Its data row in that table, from 0."""
     feature: str
-    value: float
-    """The value as float32, as the model sees it."""
+    value: np.float32
+    """The value as the model sees it."""
+    low: np.float32
+    """The smallest value of the feature in the training rows."""
+    high: np.float32
+    """The largest one."""
 
 
 class ScoreSummary:
@@ -65,17 +69,9 @@ class ScoreSummary:
         count = int(np.count_nonzero(outside))
         if count and self.first_outside is None:
             row = int(outside.argmax())
-            name, value = self._first_outside(features, row)
-            self.first_outside = OutsideValue(source, first_row + row, name, value)
+            self.first_outside = next(
+                OutsideValue(source, first_row + row, name, value, low, high)
+                for name, (low, high) in self._ranges.items()
+                if not low <= (value := np.float32(features[name][row])) <= high
+            )
         self.rows_outside += count
-
-    def _first_outside(
-        self, features: Mapping[str, npt.NDArray[Any]], row: int
-    ) -> tuple[str, float]:
-        """The first feature of `row`, which has one, that is outside its range, and its value."""
-        values = {name: np.float32(features[name][row]) for name in self._ranges}
-        return next(
-            (name, float(values[name]))
-            for name, (low, high) in self._ranges.items()
-            if not low <= values[name] <= high
-        )
