@@ -203,9 +203,7 @@ def test_a_record_that_was_changed_is_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize("destination", ["out.csv", "out.parquet", "out"])
-def test_a_kept_column_of_another_type_names_the_file_and_the_column(
-    predictor, tmp_path, destination
-):
+def test_a_kept_column_of_another_type_is_named_with_its_file(predictor, tmp_path, destination):
     (tmp_path / "data").mkdir()
     for name, ids in (("a", [1, 2]), ("b", [3, 4]), ("c", ["5", "6"])):
         columns = {"id": ids, "x1": [1, 6], "x2": [2, 3]}
@@ -243,7 +241,7 @@ def test_the_output_is_never_among_the_input(run, folder, destination):
     assert files(folder) == before
 
 
-def test_the_output_of_a_glob_may_lie_anywhere_but_among_its_tables(run, tmp_path, monkeypatch):
+def test_the_output_of_a_glob_may_not_be_among_its_tables(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "data")
     for destination in ("data/out", "data/out.csv"):
         assert run(destination, source="*.csv") == 2

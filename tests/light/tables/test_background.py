@@ -67,7 +67,7 @@ def test_an_error_comes_in_its_place():
             next(taken)
 
 
-def test_leaving_early_closes_the_items_and_ends_a_read_that_waits():
+def test_leaving_early_ends_a_read_that_waits_and_closes():
     waiting, closed = threading.Event(), []
 
     def items():
@@ -111,7 +111,7 @@ def test_only_a_few_items_wait_to_be_written():
     assert len(done) == 10
 
 
-def test_an_error_of_writing_is_raised_and_nothing_is_written_after_it():
+def test_after_an_error_of_writing_nothing_more_is_written():
     written = []
 
     def fail(item):
