@@ -138,11 +138,11 @@ def _count_rows(count: int) -> str:
 def _exit_on_signals() -> Iterator[None]:
     """Exit by an exception on SIGTERM and SIGHUP, so that temporary files are removed."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
+    unhandled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in unhandled:
         signal.signal(number, lambda found, _: sys.exit(128 + found))
     try:
         yield
     finally:
-        for number in ours:
+        for number in unhandled:
             signal.signal(number, signal.SIG_DFL)

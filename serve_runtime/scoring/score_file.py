@@ -77,7 +77,7 @@ def score_with(
             scorer, tables, Path(destination), output_ending=parts, resume=resume
         )
     if resume or parts:
-        raise OutputError(f"{destination} is one file: only a folder has parts, and can be resumed")
+        raise OutputError(f"{destination} is one file: parts and resume are for a folder of files")
     paths = [tables.path(name) for name in tables.names]
     scorer.expect(paths)
     with table_writer(destination) as write:
@@ -101,7 +101,7 @@ def _is_folder(tables: TablePaths, destination: str) -> bool:
     if not folder and not tables.many:
         raise OutputError(f"{destination} must end in {_ENDINGS}, be a folder, or '-'")
     if tables.names == (STDIO,):
-        raise OutputError(f"{destination} is a folder; standard input has no name for its part")
+        raise OutputError(f"{destination} is a folder; standard input has no name for a file in it")
     return True
 
 

@@ -145,7 +145,7 @@ class _Record:
         for name, value in self._settings.items():
             if found["settings"].get(name) != value:
                 raise OutputError(
-                    f"the parts in {self._folder} were made with other settings ({name}: "
+                    f"the files in {self._folder} were made with other settings ({name}: "
                     f"{found['settings'].get(name)!r}, now {value!r}): {remedy}"
                 )
         self.types = found["types"]
@@ -156,7 +156,7 @@ class _Record:
         gone = sorted({file.source for file in self._files.values()} - set(names))
         if gone:
             raise OutputError(
-                f"{self._folder} has parts of tables that are no longer among the input: "
+                f"{self._folder} has the scores of tables that are no longer among the input: "
                 f"{', '.join(gone)}: score into another folder"
             )
 
@@ -201,7 +201,7 @@ class _Record:
                     self._save()
                 if isinstance(reason, ServeError):
                     reason.add_note(
-                        f"{self._folder} keeps the parts before it: go on with --resume"
+                        f"{self._folder} keeps the files that are finished: go on with --resume"
                     )
             raise
         self._save()
@@ -213,8 +213,8 @@ class _Record:
             "types": dict(self.types),
             "parts": {name: asdict(file) for name, file in self._files.items()},
         }
-        with new_file(self._path) as aside:
-            aside.write_text(seal(document), encoding="utf-8")
+        with new_file(self._path) as temporary:
+            temporary.write_text(seal(document), encoding="utf-8")
         self._saved = time.monotonic()
 
 

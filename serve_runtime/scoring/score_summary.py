@@ -66,6 +66,8 @@ class ScoreSummary:
             if np.float32(values.min()) < low or np.float32(values.max()) > high:
                 values = values.astype(np.float32, copy=False)
                 outside |= (values < low) | (values > high)
+                if outside.all():
+                    break
         count = int(np.count_nonzero(outside))
         if count and self.first_outside is None:
             row = int(outside.argmax())

@@ -27,9 +27,10 @@ def table_writer(destination: str) -> Iterator[Callable[[Any], None]]:
 
     A name that ends in .parquet or .pq makes a Parquet file, every other one CSV (gzip if it ends
     in .gz). A background thread writes a temporary file, which takes the place of `destination`
-    when the block is left without an error. Standard output ('-'), pipes and devices get CSV, each
-    batch as it comes. All batches must have the same schema. Raises OutputError, and
-    BrokenPipeError if the program that reads standard output has ended.
+    when the block is left without an error. '-' is CSV on standard output; that, pipes and devices
+    are written to directly, each batch as it comes. All batches must have the same schema.
+
+    Raises OutputError, and BrokenPipeError if the program that reads standard output has ended.
     """
     with ExitStack() as stack:
         stream, is_temporary = _open_output(destination, stack)
@@ -144,10 +145,10 @@ def _open_output(destination: str, stack: ExitStack) -> tuple[Any, bool]:
         return stack.enter_context(path.open("wb")), False
     with _arrow_writing(destination):
         path = Path(os.path.realpath(path))  # write to the file that a link leads to
-    aside = str(stack.enter_context(new_file(path)))
+    temporary = str(stack.enter_context(new_file(path)))
     stack.enter_context(_arrow_writing(destination))
     # A file that Arrow's writers open themselves would stay open after a failed write.
-    file = stack.enter_context(pa.OSFile(aside, "wb"))
+    file = stack.enter_context(pa.OSFile(temporary, "wb"))
     if is_gzip(destination):
         return stack.enter_context(pa.CompressedOutputStream(file, "gzip")), True
     return file, True

@@ -149,9 +149,9 @@ def check_separator(source: str, names: Sequence[str]) -> None:
 
 
 def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
-    """Names of the columns whose values in `rows` are all true, false (in any case) or empty.
+    """Names of the columns whose values in `rows` are all true or false, in upper or lower case.
 
-    pandas writes columns of booleans so.
+    Empty values are allowed beside them: pandas writes a missing boolean so.
     """
     columns = zip(*(row for row in rows if len(row) == len(names)), strict=True)
     return {

@@ -65,7 +65,10 @@ def test_score_takes_a_glob_and_a_folder_and_resumes(table, tmp_path, monkeypatc
     Path("data/b.csv").write_text("x1,x2\n1,NA\n")
     result = invoke("score", TINY, "data", "-o", "out", "--parts", "parquet")
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1] == "out keeps the parts before it: go on with --resume"
+    assert (
+        result.output.splitlines()[-1]
+        == "out keeps the files that are finished: go on with --resume"
+    )
     Path("data/b.csv").write_text(TABLE)
     command = ["score", TINY, "data", "-o", "out", "--parts", "parquet", "--resume"]
     assert invoke(*command).output == f"2 rows scored into out: {REST}"

@@ -123,7 +123,7 @@ def test_a_job_that_failed_goes_on_after_its_last_part(run, folder, tmp_path):
     with pytest.raises(InputError, match=r"b.csv: data row 2, feature 'x1' is missing") as caught:
         run()
     assert caught.value.__notes__ == [
-        f"{tmp_path / 'out'} keeps the parts before it: go on with --resume"
+        f"{tmp_path / 'out'} keeps the files that are finished: go on with --resume"
     ]
     assert files(tmp_path / "out") == sorted([RECORD, "a.csv"])
     before = states(tmp_path / "out")
@@ -184,7 +184,7 @@ def test_parts_of_another_job_are_refused(run, card, folder, tmp_path):
     with pytest.raises(OutputError, match=r"other settings \(format: None, now '.csv'\)"):
         run(parts=".csv", resume=True)
     (folder / "a.csv").unlink()
-    with pytest.raises(OutputError, match=r"parts of tables that are no longer among .*: a.csv: "):
+    with pytest.raises(OutputError, match=r"scores of tables that are no longer among .*: a.csv: "):
         run(resume=True)
     assert states(tmp_path / "out") == before
 
@@ -254,8 +254,8 @@ def test_the_output_of_a_glob_may_not_be_among_its_tables(run, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("destination", "options", "message"),
     [
-        ("out.csv", {"resume": True}, "out.csv is one file: only a folder has parts"),
-        ("out.csv", {"parts": ".csv"}, "out.csv is one file: only a folder has parts"),
+        ("out.csv", {"resume": True}, "out.csv is one file: parts and resume are for a folder"),
+        ("out.csv", {"parts": ".csv"}, "out.csv is one file: parts and resume are for a folder"),
         ("out", {"parts": "xlsx"}, r"parts must end in .csv, .csv.gz, .parquet, .pq; got 'xlsx'"),
     ],
 )
@@ -266,7 +266,7 @@ def test_options_of_a_folder_are_for_folders(run, tmp_path, destination, options
 
 
 def test_standard_input_has_no_part(predictor, tmp_path):
-    with pytest.raises(OutputError, match="standard input has no name for its part"):
+    with pytest.raises(OutputError, match="standard input has no name for a file in it"):
         score_file(predictor, "-", tmp_path)
 
 
