@@ -16,15 +16,20 @@ if TYPE_CHECKING:
         CardError,
         ClosedError,
         InputError,
+        LogitOverflowError,
         MissingDependencyError,
+        NonFiniteError,
         OutputError,
         ProviderError,
+        RowError,
+        RuntimeVersionError,
         SelfTestError,
         ServeError,
     )
-    from serve_runtime.predictor import Predictor, SelfTest
+    from serve_runtime.predictor import Predictor
     from serve_runtime.scoring.batches import score_batches
     from serve_runtime.scoring.score_file import score_file
+    from serve_runtime.selftest import SelfTest
 
 __all__ = [
     "ArtifactError",
@@ -32,11 +37,15 @@ __all__ = [
     "ClosedError",
     "GoldenRow",
     "InputError",
+    "LogitOverflowError",
     "MissingDependencyError",
     "ModelCard",
+    "NonFiniteError",
     "OutputError",
     "Predictor",
     "ProviderError",
+    "RowError",
+    "RuntimeVersionError",
     "SelfTest",
     "SelfTestError",
     "ServeError",
@@ -52,7 +61,7 @@ _HOME = {
     "score_batches": "scoring.batches",
     "score_file": "scoring.score_file",
 }
-"""The module of each public name that is not in errors."""
+"""The module of each public name; those not listed are in `errors`."""
 
 
 def __getattr__(name: str) -> "Any":

@@ -1,48 +1,67 @@
-"""What can go wrong while serving, as exceptions that callers may already catch.
+"""The errors that this package raises on purpose.
 
-Every error says what is required, what was got, and what to do.
+    ServeError
+    ├── CardError               ValueError    the model card is missing or invalid
+    ├── ArtifactError           ValueError    a model file or bundle is missing or altered
+    ├── InputError              ValueError    the input is not what the model needs
+    │   └── RowError                          one row cannot be scored
+    │       ├── NonFiniteError                a value is missing or infinite
+    │       └── LogitOverflowError            the row's weighted sum overflows float32
+    ├── ClosedError             ValueError    the Predictor was closed
+    ├── OutputError             OSError       the output cannot be written
+    ├── ProviderError           RuntimeError  onnxruntime lacks the execution provider
+    ├── RuntimeVersionError     RuntimeError  onnxruntime is too old
+    ├── SelfTestError           RuntimeError  this machine does not score as the export did
+    └── MissingDependencyError  ImportError   a library is not installed
+
+The middle column is the built-in exception that each is, too, so that code which catches that one
+works. Every message says what is required, what was found, and what to do. A command that ends
+with one of them exits with the class's `exit_code`.
 """
 
 from typing import Any
 
 
 class ServeError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
     exit_code: int = 1
-    """What a command that fails with it exits with."""
+    """Exit code of a command that fails with this error."""
 
 
 class CardError(ServeError, ValueError):
-    """A model card is missing, altered, of an unknown version, or contradicts itself."""
+    """A model card is missing, was altered, has an unknown version, or contradicts itself."""
 
 
 class ArtifactError(ServeError, ValueError):
-    """A model file or bundle is missing, truncated, altered, or was not written by export."""
+    """A model file or bundle is missing, cut short, altered, or was not written by export."""
 
 
 class InputError(ServeError, ValueError):
-    """The rows to be scored (or a table to be read) are not what the model needs."""
+    """The rows to be scored, or a table to be read, are not what the model needs."""
 
 
 class RowError(InputError):
-    """One row cannot be scored; `row` counts from 0 in what was passed in."""
+    """One row cannot be scored. `row` is its number, from 0, in the input that was passed in."""
 
     def __init__(self, row: int, problem: str, where: str | None = None) -> None:
-        super().__init__(row, problem, where)  # the arguments, so that it can be pickled
+        super().__init__(row, problem, where)  # pickle calls the class with these arguments
         self.row, self._problem, self._where = row, problem, where or f"row {row}"
 
     def __str__(self) -> str:
         return self._where + self._problem
 
     def at(self, row: int, where: str) -> "RowError":
-        """The same error with the row's number and place in a larger whole."""
+        """The same error with another row number, and `where`, "in.csv: data row 3", as its place.
+
+        For callers that score a part of their rows at a time and know the number among all rows.
+        """
         arguments: tuple[Any, ...] = (row, *self.args[1:-1], where)
         return type(self)(*arguments)
 
 
 class NonFiniteError(RowError):
-    """A value is missing or infinite."""
+    """A value is missing or infinite. `feature` is its column, `value` what was found."""
 
     def __init__(self, row: int, feature: str, value: float, where: str | None = None) -> None:
         found = "missing (NaN)" if value != value else f"{value} as float32"
@@ -56,7 +75,7 @@ class NonFiniteError(RowError):
 
 
 class LogitOverflowError(RowError):
-    """The weighted terms of a row of finite values overflow float32."""
+    """All values of a row are finite, but weight times value overflows float32."""
 
     def __init__(self, row: int, where: str | None = None) -> None:
         problem = (
@@ -67,24 +86,24 @@ class LogitOverflowError(RowError):
 
 
 class OutputError(ServeError, OSError):
-    """A result cannot be put where it was asked for."""
+    """The output cannot be written where it was asked for."""
 
 
 class ProviderError(ServeError, RuntimeError):
-    """onnxruntime does not offer, or did not use, the execution provider that was asked for."""
+    """The execution provider that was asked for is not available, or onnxruntime did not use it."""
 
 
 class RuntimeVersionError(ServeError, RuntimeError):
-    """The installed onnxruntime is older than any on which the exported graphs are proven."""
+    """The installed onnxruntime is older than the oldest one that exported models are proven on."""
 
 
 class ClosedError(ServeError, ValueError):
-    """A Predictor is used after `close`."""
+    """A Predictor was used after `close`."""
 
 
 class SelfTestError(ServeError, RuntimeError):
-    """This machine does not reproduce the card's golden rows inside their error budget."""
+    """This machine scores a test row of the model (a golden row) too far from its exact score."""
 
 
 class MissingDependencyError(ServeError, ImportError):
-    """A feature needs a library that is not installed; the message names the extra."""
+    """A library is needed that is not installed; the message says what to install."""

@@ -1,4 +1,4 @@
-"""Names of columns held against those that a model or a table needs."""
+"""Compare the column names of some input with those that a model needs."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -7,10 +7,13 @@ from serve_runtime.errors import InputError
 
 
 def check_names(found: Collection[str], names: Sequence[str]) -> None:
-    """Raise InputError unless each of `names` is among `found` exactly once."""
-    if list(found) == list(names):  # the usual case, and the names of a model are unique
+    """Raise InputError unless each of `names` is among the column names `found` exactly once.
+
+    The message lists the missing names, or those that occur twice.
+    """
+    if list(found) == list(names):  # the usual case; the names of a model are distinct
         return
-    count = Counter(list(found))  # of a mapping, its keys
+    count = Counter(list(found))  # list: a Counter of a mapping would take its values as counts
     missing = [name for name in names if name not in count]
     if missing:
         raise InputError(

@@ -1,4 +1,4 @@
-"""From what the library raises to a message and an exit code, for every command."""
+"""Turn errors of the library into a message and an exit code; used by every command."""
 
 import os
 import sys
@@ -12,8 +12,11 @@ from serve_runtime.errors import ServeError
 
 @contextmanager
 def command_errors() -> Iterator[None]:
-    """Turn what the library raises into a message and the error's exit code, 1 unless it has one
-    of its own; a closed pipe ends quietly."""
+    """Turn a ServeError or OSError inside the block into click's "Error: …" and an exit code.
+
+    The exit code is that of the error's class, 1 unless it says otherwise. If the program that
+    reads standard output has ended (`… | head`), the command ends without a message.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -23,23 +26,23 @@ def command_errors() -> Iterator[None]:
         _give_up_stdout()
         message = "\n".join([str(reason), *getattr(reason, "__notes__", ())])
         raise _Failure(message, reason.exit_code) from None
-    except OSError as reason:  # standard output is full, say
+    except OSError as reason:  # for example, the disk of standard output is full
         _give_up_stdout()
         raise click.ClickException(f"cannot write the output: {reason}") from None
 
 
 class _Failure(click.ClickException):
-    """A click error with an exit code of its own."""
+    """A click error that exits with the given code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # click calls it a class's
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares a class variable
 
 
 def _give_up_stdout() -> None:
-    """If standard output takes no more, send the rest nowhere.
+    """If standard output cannot be written to, discard the rest of the output.
 
-    The interpreter flushes it once more at exit, and would fail again with a code of its own.
+    Otherwise the interpreter would flush it at exit, fail again, and change the exit code.
     """
     try:
         if sys.stdout is not None:

@@ -1,6 +1,10 @@
-"""Score a stream of Arrow record batches: the core of files, and of engines that speak Arrow."""
+"""Score a stream of Arrow record batches.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Scoring files is built on this, and programs that hand over Arrow batches (Spark, DuckDB, Polars)
+call `score_batches` themselves.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,46 +17,66 @@ from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.explain_errors import check_columns, check_numbers
 
 SCORE_COLUMNS = ("probability", "label")
+"""The columns that scoring adds, in this order, after the kept ones."""
+
+Observer = Callable[[Mapping[str, npt.NDArray[Any]], npt.NDArray[np.int8]], object]
+"""Called with each scored batch: the features by name, (n,) each, and the predicted class of each
+row, (n,) int8: 1 is the positive label, 0 the negative one."""
 
 
 def score_batches(
     predictor: Predictor, batches: Iterable[Any], *, keep: Sequence[str] = ()
 ) -> Iterator[Any]:
-    """Score pyarrow RecordBatches, or those of a Table, one by one, as they are asked for.
+    """Score pyarrow RecordBatches, or a pyarrow Table, batch by batch.
 
-    Each gives one RecordBatch of as many rows: the columns `keep` as they came, `probability`
-    (float32) and `label` (the type of the model's labels). Features are matched by name and may
-    have any numeric type; other columns are ignored. The model is the one that `predictor` has
-    when this is called. In Spark: `frame.mapInArrow(lambda it: score_batches(predictor, it), ddl)`.
-    Raises InputError: a column that is missing, not numeric, or a kept column of another type
-    than in the first batch, with the number of the batch, from 0; and RowError for a value that
-    is missing or not finite, whose `row` counts from 0 over all batches.
+    `batches` is read lazily: a batch is taken and scored when the next result is asked for. Each
+    gives one RecordBatch with as many rows: the columns `keep` unchanged, then `probability`
+    (float32) and `label` (in the type of the model's labels). Features are matched by name and
+    may have any numeric type; other columns are ignored. The model is the one that `predictor`
+    holds at the time of this call, even if it is reloaded later.
+
+    Raises InputError if a column is missing or not numeric, or a kept column changes its type
+    between batches; the message has the number of the batch, from 0. Raises RowError if a row
+    cannot be scored, for example because a value is missing; its `row` counts from 0 over all
+    batches.
+
+        for scored in score_batches(predictor, table, keep=["id"]):
+            writer.write_batch(scored)
+
+    In Spark: `frame.mapInArrow(lambda batches: score_batches(predictor, batches), schema)`.
     """
-    check_call(predictor, keep)
+    check_arguments(predictor, keep)
     if hasattr(batches, "to_batches"):
         batches = batches.to_batches()
     predictor = predictor.snapshot()
-    pairs = _pairs(predictor.card.feature_names, batches, keep)
-    return map(with_plain_label, score_pairs(predictor, pairs))
+    pairs = _split_columns(predictor.card.feature_names, batches, keep)
+    return map(decode_labels, score_pairs(predictor, pairs))
 
 
-def score_pairs(predictor: Predictor, pairs: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
-    """Score record batches of features, each with the batch of columns that are kept beside it.
+def score_pairs(
+    predictor: Predictor, pairs: Iterable[tuple[Any, Any]], observe: Observer | None = None
+) -> Iterator[Any]:
+    """Score pairs of record batches of the same rows: the features, and the columns to keep.
 
-    The output is that of `score_batches`, but for `label`, which is dictionary-encoded: an index
-    for each row, where texts would take as long as all the rest. So is RowError.
+    Gives the batches that `score_batches` gives, with one difference: `label` is dictionary
+    encoded (an int8 index for each row), because spelling out text labels takes as long as all
+    other work together; `decode_labels` does it. `observe`, if given, is called with each batch.
+    Raises RowError as `score_batches` does.
     """
     labels = _label_array(predictor.card.classes)
     threshold = np.float32(predictor.card.threshold)
     rows = 0
     for features, kept in pairs:
         try:
-            probability = predictor.probability(_numpy_columns(features))
+            columns = _numpy_columns(features)
+            probability = predictor.probability(columns)
         except RowError as found:
             row = rows + found.row
             raise found.at(row, f"row {row}") from None
         rows += len(probability)
         positive = (probability >= threshold).view(np.int8)
+        if observe:
+            observe(columns, positive)
         label = pa.DictionaryArray.from_arrays(_arrow_column(positive), labels)
         yield pa.RecordBatch.from_arrays(
             [*kept.columns, _arrow_column(probability), label],
@@ -60,15 +84,15 @@ def score_pairs(predictor: Predictor, pairs: Iterable[tuple[Any, Any]]) -> Itera
         )
 
 
-def with_plain_label(batch: Any) -> Any:
-    """A batch of `score_pairs` with its labels spelled out."""
+def decode_labels(batch: Any) -> Any:
+    """A batch of `score_pairs` with the labels themselves in place of their indices."""
     columns = [*batch.columns[:-1], batch.columns[-1].dictionary_decode()]
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def check_call(predictor: Predictor, keep: Sequence[str]) -> None:
-    """Raise InputError for another thing than a Predictor, and where the columns `keep` cannot
-    stand beside the scores."""
+def check_arguments(predictor: Predictor, keep: Sequence[str]) -> None:
+    """Raise InputError unless `predictor` is a Predictor and `keep` a list of distinct columns,
+    none of them named like a score column."""
     if not hasattr(predictor, "snapshot"):
         raise InputError(f"the first argument must be a Predictor; got {predictor!r}")
     if isinstance(keep, str):
@@ -80,40 +104,42 @@ def check_call(predictor: Predictor, keep: Sequence[str]) -> None:
         raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
 
 
-_TEXTS = {"string", "large_string", "string_view"}
-"""What Arrow calls a text: writers differ in which of them they take."""
+_TEXT_TYPES = {"string", "large_string", "string_view"}
+"""Arrow's names for types of text; programs that write Parquet differ in which one they use."""
 
 
-def of_types(where: str, batch: Any, before: Mapping[str, str]) -> Any:
-    """The batch with its columns in the types `before`, by name; others than those are left alone.
+def cast_to_types(where: str, batch: Any, types: Mapping[str, str]) -> Any:
+    """The batch with each column named in `types` in that type; other columns are unchanged.
 
-    A text becomes another kind of text; for any other difference, InputError.
+    One type of text is cast to another. For every other difference InputError is raised, whose
+    message begins with `where`.
     """
-    for name, kind in before.items():
+    for name, wanted in types.items():
         position = batch.schema.get_field_index(name)
         found = batch.column(position)
-        if (was := str(found.type)) == kind:
+        if (actual := str(found.type)) == wanted:
             continue
-        if not {was, kind} <= _TEXTS:
+        if not {actual, wanted} <= _TEXT_TYPES:
             raise InputError(
-                f"{where}: column {name!r} is {was}, and was {kind} before: "
+                f"{where}: column {name!r} is {actual}, and was {wanted} before: "
                 "a kept column must have one type throughout"
             )
         columns, schema = batch.columns, batch.schema
-        field = schema.field(position).with_type(pa.type_for_alias(kind))
+        field = schema.field(position).with_type(pa.type_for_alias(wanted))
         columns[position] = found.cast(field.type)
         batch = pa.RecordBatch.from_arrays(columns, schema=schema.set(position, field))
     return batch
 
 
-def types_of(schema: Any, names: Sequence[str]) -> dict[str, str]:
-    """The names of the types that the columns `names` have in an Arrow schema."""
+def column_types(schema: Any, names: Sequence[str]) -> dict[str, str]:
+    """The type of each column in `names`, by name, as Arrow spells it ("int64")."""
     return {name: str(schema.field(name).type) for name in names}
 
 
-def _pairs(
+def _split_columns(
     features: Sequence[str], batches: Iterable[Any], keep: Sequence[str]
 ) -> Iterator[tuple[Any, Any]]:
+    """Each batch as two: its features, and the columns to keep. Raises InputError."""
     seen, types = None, dict[str, str]()
     for number, batch in enumerate(batches):
         where = f"batch {number}"
@@ -123,25 +149,25 @@ def _pairs(
             seen = batch.schema
             check_columns(where, seen.names, features, keep)
             check_numbers(where, seen, features)
-        types = types or types_of(seen, keep)
-        kept = of_types(where, batch.select(list(keep)), types)
+        types = types or column_types(seen, keep)
+        kept = cast_to_types(where, batch.select(list(keep)), types)
         yield batch.select(list(features)), kept
 
 
-# Arrow's own ways to and from numpy, and from Python's values, import pandas where it is installed:
-# 0.3 s and 45 MB.
+# The conversions below avoid Arrow's own to_numpy and pa.array: these import pandas if it is
+# installed, which takes 0.3 s and 45 MB.
 
 
 def _numpy_columns(batch: Any) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a batch by name, as they lie where they hold numbers and none is missing."""
+    """The columns of a batch by name, (n,) each; not copied if they are numbers without nulls."""
     return {
-        name: np.from_dlpack(_plain(column))
+        name: np.from_dlpack(_without_nulls(column))
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     }
 
 
-def _plain(column: Any) -> Any:
-    """A numeric column without nulls, which become NaN; truths and decimals become float32."""
+def _without_nulls(column: Any) -> Any:
+    """A numeric column in which nulls became NaN, and booleans and decimals float32."""
     if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
         column = column.cast(pa.float32(), safe=False)
     if column.null_count:
@@ -150,13 +176,13 @@ def _plain(column: Any) -> Any:
 
 
 def _arrow_column(values: npt.NDArray[Any]) -> Any:
-    """A contiguous numpy array of numbers as an Arrow array of the same memory."""
-    kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+    """A contiguous numpy array of numbers as an Arrow array that shares its memory."""
+    data_type = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(data_type, len(values), [None, pa.py_buffer(values)])
 
 
 def _label_array(classes: Sequence[Label]) -> Any:
-    """The labels as an Arrow array."""
+    """The two labels as an Arrow array."""
     values = np.array(classes)
     if values.dtype == bool:
         return _arrow_column(values.view(np.int8)).cast(pa.bool_())

@@ -1,4 +1,4 @@
-"""Score tables from files to files in bounded memory."""
+"""Score files into files, in memory that does not grow with the number of rows."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -6,11 +6,9 @@ from pathlib import Path
 
 from serve_runtime.errors import InputError, OutputError
 from serve_runtime.predictor import Predictor
-from serve_runtime.scoring.batches import check_call
-from serve_runtime.scoring.score_folder import score_parts
+from serve_runtime.scoring.score_folder import score_into_folder
 from serve_runtime.scoring.score_writer import is_special, table_writer
-from serve_runtime.scoring.table_scorer import Progress as Progress
-from serve_runtime.scoring.table_scorer import TableScores
+from serve_runtime.scoring.table_scorer import Progress, TableScorer
 from serve_runtime.tables.find import TablePaths, find_tables
 from serve_runtime.tables.formats import ENDINGS, STDIO, ending
 
@@ -26,47 +24,74 @@ def score_file(
     resume: bool = False,
     progress: Callable[[Progress], object] | None = None,
 ) -> int:
-    """Score the table or tables `source` into `destination`; returns the number of rows scored.
+    """Score all rows of `source` into `destination`; returns the number of rows scored.
 
-    `source` is a CSV or Parquet file by its name (CSV gzipped where it ends in .gz), '-' for CSV
-    on standard input, a folder (all tables below it) or a glob. `destination` is a file with one
-    of those endings, which takes all tables in the order of their names; '-' for CSV on standard
-    output; or a folder, which takes a part for each table, under the same name and with the
-    table's ending or the ending `parts`. A folder is what is one, ends in '/', or, for many
-    tables, has no such ending. It must be empty, or hold the parts of the same job that died:
-    with `resume` only those are made that are missing or whose table has changed.
+    `source` is a table, a folder (all tables below it) or a glob. A table is a Parquet file if
+    its name ends in .parquet or .pq, otherwise CSV (gzip if it ends in .gz); '-' is CSV on
+    standard input. Without a `header` the columns of a CSV are named f0, f1, ….
 
-    Columns are matched by name. The output holds the input columns `keep` (from CSV as the text
-    that they were), then `probability` (float32) and `label`. A file appears whole or not at all.
-    Reading, scoring and writing overlap, each in a thread of its own, in memory that does not
-    grow with the number of rows. `progress` is called after each batch, and after each table.
-    Raises InputError (missing columns; a missing or non-finite value, with row and column; a file
-    that cannot be read) or OutputError.
+    `destination` is one of two things. A file ending in .csv, .csv.gz, .parquet or .pq, or '-' for
+    CSV on standard output, takes the rows of all tables in the order of their names. A folder
+    takes one output file for each table, with the table's own name and ending, or the ending
+    `parts` (".parquet"). It is a folder if it is one already, ends in '/', or, for several tables,
+    has none of these endings. It must be empty or new; with `resume` it may hold the output of an
+    earlier call with the same arguments that was cut off, and only output files are made that are
+    missing or whose table has changed since.
+
+    The output has the input columns `keep` (the unchanged text of a CSV), then `probability`
+    (float32) and `label`. Features are matched by name. A file appears complete or not at all.
+    Reading, scoring and writing run at the same time in three threads. `progress` is called after
+    each batch, and after each table.
+
+    Raises InputError if a table cannot be read, lacks a column, or holds a value that cannot be
+    scored (RowError, with the data row and the feature), and OutputError if the output cannot be
+    written there.
+
+        score_file(Predictor("bundles/churn"), "customers.csv", "scores.csv", keep=["id"])
+    """
+    scorer = TableScorer(predictor, keep=keep, header=header, progress=progress)
+    return score_with(scorer, source, destination, parts=parts, resume=resume)
+
+
+def score_with(
+    scorer: TableScorer,
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    parts: str | None = None,
+    resume: bool = False,
+) -> int:
+    """Score all rows of `source` into `destination` with `scorer`; the number of rows scored.
+
+    Arguments and errors are those of `score_file`.
     """
     source, destination = os.fspath(source), os.fspath(destination)
-    check_call(predictor, keep)
     if not source or not destination:
         raise InputError(f"the {'output' if source else 'input'} has no name: it is an empty text")
     if parts is not None and parts not in ENDINGS:
         raise OutputError(f"parts must end in {_ENDINGS}; got {parts!r}")
     tables = find_tables(source)
-    scores = TableScores(predictor, keep=keep, header=header, progress=progress)
     _check_apart(source, tables, destination)
     if _is_folder(tables, destination):
-        return score_parts(scores, tables, Path(destination), form=parts, resume=resume)
+        return score_into_folder(
+            scorer, tables, Path(destination), output_ending=parts, resume=resume
+        )
     if resume or parts:
-        raise OutputError(f"{destination} is one file: only a folder has parts, and can be resumed")
+        raise OutputError(f"{destination} is one file: parts and resume are for a folder of files")
     paths = [tables.path(name) for name in tables.names]
-    scores.expect(paths)
+    scorer.expect(paths)
     with table_writer(destination) as write:
-        return sum(scores.score(path, write) for path in paths)
+        return sum(scorer.score(path, write) for path in paths)
 
 
 _ENDINGS = ", ".join(sorted(ENDINGS))
 
 
 def _is_folder(tables: TablePaths, destination: str) -> bool:
-    """Whether each table becomes a part in `destination`; OutputError where its name is unclear."""
+    """Whether `destination` is a folder, which gets a file for each table, or one file for all.
+
+    Raises OutputError if its name does not tell.
+    """
     path = Path(destination)
     if destination == STDIO or is_special(path):
         return False
@@ -76,12 +101,13 @@ def _is_folder(tables: TablePaths, destination: str) -> bool:
     if not folder and not tables.many:
         raise OutputError(f"{destination} must end in {_ENDINGS}, be a folder, or '-'")
     if tables.names == (STDIO,):
-        raise OutputError(f"{destination} is a folder; standard input has no name for its part")
+        raise OutputError(f"{destination} is a folder; standard input has no name for a file in it")
     return True
 
 
 def _check_apart(source: str, tables: TablePaths, destination: str) -> None:
-    """Raise OutputError where the output is an input, or would be one the next time."""
+    """Raise OutputError if the output is one of the input tables, or lies in the input folder,
+    where it would be an input the next time."""
     if STDIO in (source, destination):
         return
     target = Path(os.path.realpath(destination))
@@ -97,5 +123,5 @@ def _check_apart(source: str, tables: TablePaths, destination: str) -> None:
 def _same_file(source: str, destination: str) -> bool:
     try:
         return Path(source).samefile(destination)
-    except OSError:  # one is not there, or cannot be: whoever opens it will say so
+    except OSError:  # one of them does not exist, or cannot: opening it will tell
         return False

@@ -1,4 +1,4 @@
-"""Arrow batches into a CSV or Parquet file, a pipe, or standard output."""
+"""Write scored Arrow batches to a CSV or Parquet file, a pipe, or standard output."""
 
 import base64
 import io
@@ -9,63 +9,66 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from serve_runtime.atomic import new_file
+from serve_runtime.atomic import new_file, writing
 from serve_runtime.errors import OutputError
-from serve_runtime.scoring.batches import SCORE_COLUMNS, with_plain_label
+from serve_runtime.scoring.batches import SCORE_COLUMNS, decode_labels
 from serve_runtime.tables.arrow import pa, pacsv, pq
-from serve_runtime.tables.background import behind
+from serve_runtime.tables.background import write_behind
 from serve_runtime.tables.formats import STDIO, is_gzip, is_parquet
 
 _GROUP_ROWS, _GROUP_BYTES = 1 << 19, 1 << 25
-"""A row group of Parquet is gathered until it has as many. Larger ones cost memory, and smaller
-ones leave a footer that grows with the rows."""
+"""Batches are collected into a Parquet row group until it has so many rows or bytes. Larger groups
+take more memory; smaller ones make the file's footer, which every reader loads, longer."""
 
 
 @contextmanager
 def table_writer(destination: str) -> Iterator[Callable[[Any], None]]:
-    """A function that appends batches of `score_pairs` to `destination`.
+    """Give a function that appends a batch of `score_pairs` to `destination`.
 
-    A file ending in .parquet or .pq is Parquet, else CSV, gzipped where it ends in .gz. It is
-    built aside, by a thread, and renamed into place. '-' is CSV on standard output; that, pipes and
-    devices are written to at once. All batches must have one schema. Raises OutputError, and
-    BrokenPipeError from standard output.
+    A name that ends in .parquet or .pq makes a Parquet file, every other one CSV (gzip if it ends
+    in .gz). A background thread writes a temporary file, which takes the place of `destination`
+    when the block is left without an error. '-' is CSV on standard output; that, pipes and devices
+    are written to directly, each batch as it comes. All batches must have the same schema.
+
+    Raises OutputError, and BrokenPipeError if the program that reads standard output has ended.
     """
     with ExitStack() as stack:
-        sink, aside = _sink(destination, stack)
-        append = stack.enter_context(_appender(destination, sink))
-        # Whoever waits for a pipe's reader can be interrupted; a thread that does so cannot.
-        yield stack.enter_context(behind(append)) if aside else append
+        stream, is_temporary = _open_output(destination, stack)
+        append = stack.enter_context(_appender(destination, stream))
+        # Writing to a pipe may wait for its reader. Ctrl-C ends that wait in the main thread only.
+        yield stack.enter_context(write_behind(append)) if is_temporary else append
 
 
 @contextmanager
-def _appender(destination: str, sink: Any) -> Iterator[Callable[[Any], None]]:
-    """Writes batches of one schema to `sink`, and on leaving what completes the file."""
-    make = _ParquetGroups if is_parquet(destination) else _CsvRows
+def _appender(destination: str, stream: Any) -> Iterator[Callable[[Any], None]]:
+    """Give a function that writes a batch to `stream`; on leaving, complete the file."""
+    make = _ParquetWriter if is_parquet(destination) else _CsvWriter
     writer: Any = None
 
     def append(batch: Any) -> None:
         nonlocal writer
-        with _writing(destination):
+        with _arrow_writing(destination):
             if writer is None:
-                writer = make(sink, with_plain_label(batch.slice(0, 0)).schema)
+                writer = make(stream, decode_labels(batch.slice(0, 0)).schema)
             writer.write_batch(batch)
-            if not isinstance(sink, pa.NativeFile):  # somebody may wait for each batch
-                sink.flush()
+            if not isinstance(stream, pa.NativeFile):  # a pipe's reader may wait for each batch
+                stream.flush()
 
     try:
         yield append
     except BaseException:
-        with suppress(pa.ArrowException, OSError):  # what failed first is to be told
+        with suppress(pa.ArrowException, OSError):  # the first error is the one to report
             if writer is not None:
                 writer.close()
         raise
-    with _writing(destination):
+    with _arrow_writing(destination):
         if writer is not None:
             writer.close()
 
 
 @contextmanager
-def _writing(destination: str) -> Iterator[None]:
+def _arrow_writing(destination: str) -> Iterator[None]:
+    """Raise OutputError for what fails inside the block, but let BrokenPipeError through."""
     try:
         yield
     except (BrokenPipeError, OutputError):
@@ -74,30 +77,33 @@ def _writing(destination: str) -> Iterator[None]:
         raise OutputError(f"cannot write {destination}: {reason}") from None
 
 
-class _CsvRows:
-    """A CSV file."""
+class _CsvWriter:
+    """Writes batches of `score_pairs` as CSV, labels spelled out."""
 
-    def __init__(self, sink: Any, schema: Any) -> None:
-        self._writer = pacsv.CSVWriter(sink, schema)
+    def __init__(self, stream: Any, schema: Any) -> None:
+        self._writer = pacsv.CSVWriter(stream, schema)
 
     def write_batch(self, batch: Any) -> None:
-        self._writer.write_batch(with_plain_label(batch))
+        self._writer.write_batch(decode_labels(batch))
 
     def close(self) -> None:
         self._writer.close()
 
 
-class _ParquetGroups:
-    """A Parquet file whose row groups are gathered from batches."""
+class _ParquetWriter:
+    """Writes batches of `score_pairs` as Parquet; several batches make one row group."""
 
-    def __init__(self, sink: Any, schema: Any) -> None:
-        # Labels go in as they are encoded, a sixth of all the work less; but whoever reads the
-        # file back with Arrow shall get the columns of `schema`.
+    def __init__(self, stream: Any, schema: Any) -> None:
+        # Labels are written dictionary-encoded, as they come, which saves a sixth of all the work.
+        # The Arrow schema stored in the file is that of decoded labels, so that reading the file
+        # back with Arrow gives the columns of `schema`.
         label = pa.field(SCORE_COLUMNS[1], pa.dictionary(pa.int8(), schema.types[-1]))
         encoded = schema.set(len(schema) - 1, label)
-        # Hardly two probabilities are the same: to look for those that are doubles the time.
+        # Hardly any two probabilities are equal: a dictionary of them would only double the time.
         repeating = [name for name in schema.names if name != SCORE_COLUMNS[0]]
-        self._writer = pq.ParquetWriter(sink, encoded, use_dictionary=repeating, store_schema=False)
+        self._writer = pq.ParquetWriter(
+            stream, encoded, use_dictionary=repeating, store_schema=False
+        )
         self._writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema.serialize())})
         self._batches: list[Any] = []
         self._rows = self._bytes = 0
@@ -117,38 +123,42 @@ class _ParquetGroups:
         if self._rows:
             group = pa.Table.from_batches(self._batches)
             self._writer.write_table(group, row_group_size=self._rows)
-            # What Arrow frees it keeps for itself, in odd pieces: 15 % more at 20 million rows.
+            # Arrow keeps freed memory in pieces that it cannot use again: 15 % more memory at 20
+            # million rows.
             pa.default_memory_pool().release_unused()
         self._batches, self._rows, self._bytes = [], 0, 0
 
 
-def _sink(destination: str, stack: ExitStack) -> tuple[Any, bool]:
-    """What Arrow's writers write to, and whether it is a file aside, renamed at the end."""
+def _open_output(destination: str, stack: ExitStack) -> tuple[Any, bool]:
+    """Open the stream that Arrow writes to; whether it is a temporary file, renamed at the end.
+
+    Closing and renaming are left to `stack`.
+    """
     if destination == STDIO:
         if sys.stdout is None:
             raise OutputError("standard output is closed: name a file with -o")
-        return _buffered(sys.stdout.buffer), False
+        return _write_all(sys.stdout.buffer), False
     path = Path(destination)
     if is_special(path):
-        stack.enter_context(_writing(destination))
-        # Arrow's own way to open it cannot be interrupted while a pipe has no reader.
+        stack.enter_context(_arrow_writing(destination))
+        # Opening a pipe waits for its reader; Ctrl-C does not end that wait in Arrow's own open.
         return stack.enter_context(path.open("wb")), False
-    with _writing(destination):
-        path = Path(os.path.realpath(path))  # a link stays a link
-    aside = str(stack.enter_context(new_file(path)))
-    stack.enter_context(_writing(destination))
-    # Arrow would keep a file open that it has opened itself and failed to write to.
-    file = stack.enter_context(pa.OSFile(aside, "wb"))
+    with _arrow_writing(destination):
+        path = Path(os.path.realpath(path))  # write to the file that a link leads to
+    temporary = str(stack.enter_context(new_file(path)))
+    stack.enter_context(_arrow_writing(destination))
+    # A file that Arrow's writers open themselves would stay open after a failed write.
+    file = stack.enter_context(pa.OSFile(temporary, "wb"))
     if is_gzip(destination):
         return stack.enter_context(pa.CompressedOutputStream(file, "gzip")), True
     return file, True
 
 
-def _buffered(stream: Any) -> Any:
-    """The same stream, such that what is written to it is written whole.
+def _write_all(stream: Any) -> Any:
+    """The stream, buffered if it was not, so that each write takes all bytes that it is given.
 
-    Arrow does not look at how much a write has taken, and an unbuffered stream (`python -u`) may
-    take less than it was given.
+    Arrow ignores how many bytes a write took, and an unbuffered stream (`python -u`) may take
+    fewer than it was given.
     """
     if isinstance(stream, io.RawIOBase):
         return io.BufferedWriter(io.FileIO(stream.fileno(), "wb", closefd=False))
@@ -156,8 +166,6 @@ def _buffered(stream: Any) -> Any:
 
 
 def is_special(path: Path) -> bool:
-    """Whether there is something at `path` that is no file and no folder: a pipe, a device."""
-    try:
+    """Whether `path` is a pipe, a device or a socket: it exists, but is no file and no folder."""
+    with writing(path):  # OutputError for a name that is too long, for example
         return path.exists() and not path.is_file() and not path.is_dir()
-    except OSError as reason:  # a name too long, say
-        raise OutputError(f"cannot write {os.fspath(path)}: {reason.strerror}") from None

@@ -1,88 +1,114 @@
-"""The scores of one table after another, reading while scoring."""
+"""Score one table after another with one model, reading in the background."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.predictor import Predictor
-from serve_runtime.scoring.batches import of_types, score_pairs, types_of
-from serve_runtime.tables.background import ahead
+from serve_runtime.scoring.batches import (
+    cast_to_types,
+    check_arguments,
+    column_types,
+    score_pairs,
+)
+from serve_runtime.scoring.score_summary import ScoreSummary
+from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.formats import is_parquet
+from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import opened
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is."""
+    """How far scoring has come."""
 
     rows: int
-    """Rows scored, and handed to whoever writes them."""
+    """Rows scored so far."""
     all_rows: int | None
-    """Rows that there are, where each table is Parquet."""
+    """Rows to score in all; None if a table is a CSV, whose rows are not known beforehand."""
     tables: int
-    """Tables done."""
+    """Tables finished so far."""
     all_tables: int
-    """Tables that there are to do."""
+    """Tables to score in all."""
 
 
-class TableScores:
-    """Scores tables with one model; counts what is done."""
+class TableScorer:
+    """Scores tables with the model that `predictor` holds at construction.
+
+    `keep` are the input columns to copy into the output; `header` tells whether CSV begins with
+    column names. `progress` is called after each batch and after each table. `summary` counts the
+    rows that are scored. Raises InputError for columns that cannot be kept.
+    """
 
     def __init__(
         self,
         predictor: Predictor,
         *,
-        keep: Sequence[str],
-        header: bool,
-        progress: Callable[[Progress], object] | None,
+        keep: Sequence[str] = (),
+        header: bool = True,
+        progress: Callable[[Progress], object] | None = None,
+        summary: ScoreSummary | None = None,
     ) -> None:
+        check_arguments(predictor, keep)
         self.predictor, self.keep, self.header = predictor.snapshot(), tuple(keep), header
-        self.types: Mapping[str, str] = {}
-        """Types of the kept columns so far, by name; another in a later table is an error."""
-        self._progress = progress
+        self.kept_types: Mapping[str, str] = {}
+        """Types of the kept columns in the tables scored so far, by column name."""
+        self._progress, self._summary = progress, summary
         self._rows = self._tables = 0
         self._all_rows: int | None = None
         self._all_tables = 1
 
     def expect(self, sources: Sequence[str]) -> None:
-        """Prepare for scoring `sources`: find out how many rows there are, if somebody asks."""
+        """Say which tables will be scored, so that `progress` can tell how many rows there are.
+
+        The footer of a single Parquet table is read when it is scored. Of several tables, the
+        total cannot be known without reading all footers now, which is done only for `progress`.
+        """
         self._all_tables = len(sources)
-        if self._progress and all(map(is_parquet, sources)):
-            with suppress(InputError):  # it will be told when the table is scored
-                self._all_rows = sum(map(_rows, sources))
+        if self._progress and len(sources) > 1 and all(map(is_parquet, sources)):
+            with suppress(InputError):  # raised again when that table is scored
+                self._all_rows = sum(sum(row_group_sizes(source)) for source in sources)
 
     def score(self, source: str, write: Callable[[Any], object], *, one_type: bool = True) -> int:
-        """Score the table `source` and call `write` with each batch; the number of rows.
+        """Score the table `source`, call `write` with each scored batch; the number of rows.
 
-        With `one_type`, kept columns must have the types that they had in tables before.
+        The batches are those of `score_pairs`. With `one_type`, kept columns must have the types
+        that they had in earlier tables. Raises InputError, and what `write` raises.
         """
-        names, rows = self.predictor.card.feature_names, 0
+        rows = 0
+
+        def observe(features: Mapping[str, Any], positive: npt.NDArray[np.int8]) -> None:
+            if self._summary:
+                self._summary.add(source, rows, features, positive)
+
         with (
             opened(source, header=self.header) as table,
-            ahead(table.batches(names, self.keep), table.cancel) as pairs,
+            read_ahead(
+                table.batches(self.predictor.card.feature_names, self.keep), table.cancel
+            ) as pairs,
         ):
+            if self._all_tables == 1:
+                self._all_rows = table.rows
             try:
-                for batch in score_pairs(self.predictor, pairs):
+                for batch in score_pairs(self.predictor, pairs, observe):
                     if one_type:
-                        self.types = self.types or types_of(batch.schema, self.keep)
-                        batch = of_types(source, batch, self.types)
+                        self.kept_types = self.kept_types or column_types(batch.schema, self.keep)
+                        batch = cast_to_types(source, batch, self.kept_types)
                     write(batch)
                     rows += batch.num_rows
-                    self._done(batch.num_rows, 0)
+                    self._count(batch.num_rows, 0)
             except RowError as found:
                 raise found.at(found.row, f"{source}: data row {found.row + 1}") from None
-        self._done(0, 1)
+        self._count(0, 1)
         return rows
 
-    def _done(self, rows: int, tables: int) -> None:
+    def _count(self, rows: int, tables: int) -> None:
         self._rows += rows
         self._tables += tables
         if self._progress:
             self._progress(Progress(self._rows, self._all_rows, self._tables, self._all_tables))
-
-
-def _rows(source: str) -> int:
-    with opened(source) as table:
-        return table.rows or 0

@@ -1,4 +1,7 @@
-"""Arrow, or an error that says how to install it; the modules that need it take it from here."""
+"""Import pyarrow once for all modules that need it, or say how to install it.
+
+Importing this module raises MissingDependencyError if pyarrow is not installed.
+"""
 
 from typing import Any
 
@@ -19,5 +22,6 @@ __all__ = ["no_rows", "pa", "pacsv", "pc", "pq"]
 
 
 def no_rows(schema: Any) -> Any:
-    """A record batch of this schema, without rows."""
-    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+    """A record batch with the columns of `schema` and no rows."""
+    columns = [pa.nulls(0, data_type) for data_type in schema.types]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

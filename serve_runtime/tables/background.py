@@ -1,4 +1,9 @@
-"""Reading ahead and writing behind: a thread for each, few items in between, no error lost."""
+"""Reading ahead and writing behind in background threads, so that both overlap with the work.
+
+`read_ahead` runs a generator in a thread, `write_behind` runs a function in one. Only a few items
+wait between the threads, so memory stays bounded, and an error in the background thread is raised
+in the thread that uses the result.
+"""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -8,35 +13,42 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_DEPTH = 2
-"""Enough that neither side waits for the other's next item; each item is memory."""
+_QUEUE_ITEMS = 2
+"""Most items that wait between two threads: enough that neither thread waits for the other's next
+item, and few, because each is a batch in memory."""
 
 _END: Any = object()
 
 
 @contextmanager
-def ahead(
+def read_ahead(
     items: Generator[T, None, None], cancel: Callable[[], object] = lambda: None
 ) -> Iterator[Iterator[T]]:
-    """Take `items` in a thread of their own, a few ahead of whoever iterates over the result.
+    """Run the generator `items` in a background thread; gives an iterator over the same items.
 
-    An error of `items` is raised in its place among them. On leaving, early or not, `cancel` is
-    called, which should end a read that waits; then the thread is over and `items` is closed.
+    The thread stays a few items ahead of the iterator. If `items` raises, the iterator raises the
+    same error after the items before it. On leaving the block, also before the last item,
+    `cancel` is called, which should make a read that is waiting for data return; then the thread
+    is joined and `items` is closed.
+
+        with read_ahead(batches(path)) as ahead:
+            for batch in ahead:
+                ...
     """
     with _closing(items), ThreadPoolExecutor(1) as pool:
         pending: deque[Future[Any]] = deque()
 
-        def taken() -> Iterator[T]:
+        def results() -> Iterator[T]:
             while (item := pending.popleft().result()) is not _END:
                 pending.append(pool.submit(next, items, _END))
                 yield item
 
         try:
-            for _ in range(_DEPTH):
+            for _ in range(_QUEUE_ITEMS):
                 pending.append(pool.submit(next, items, _END))
-            yield taken()
+            yield results()
         finally:
-            _drop(pending)
+            _cancel_all(pending)
             cancel()
 
 
@@ -45,23 +57,25 @@ def _closing(items: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        # Whoever interrupts the start of a thread leaves one that nobody waits for.
+        # An interrupt while the thread starts may leave the thread running, and a generator that
+        # is running cannot be closed.
         if not items.gi_running:
             items.close()
 
 
 @contextmanager
-def behind(write: Callable[[T], object]) -> Iterator[Callable[[T], None]]:
-    """A function that has a thread call `write` with each item, in order, a few items behind.
+def write_behind(write: Callable[[T], object]) -> Iterator[Callable[[T], None]]:
+    """Give a function that queues an item; a background thread calls `write` with each, in order.
 
-    An error of `write` is raised by the next call that finds it, or on leaving, which waits until
-    all is written. Leaving on an error drops what is not written yet.
+    The function waits while a few items are queued. If `write` raises, the next call, or leaving
+    the block, raises the same error, and nothing more is written. Leaving the block waits until
+    everything is written; leaving it with an error drops the items that are still queued.
     """
     with ThreadPoolExecutor(1) as pool:
         pending: deque[Future[object]] = deque()
 
         def put(item: T) -> None:
-            while pending and (len(pending) >= _DEPTH or pending[0].done()):
+            while pending and (len(pending) >= _QUEUE_ITEMS or pending[0].done()):
                 pending.popleft().result()
             pending.append(pool.submit(write, item))
 
@@ -70,9 +84,9 @@ def behind(write: Callable[[T], object]) -> Iterator[Callable[[T], None]]:
             while pending:
                 pending.popleft().result()
         finally:
-            _drop(pending)
+            _cancel_all(pending)
 
 
-def _drop(pending: deque[Future[Any]]) -> None:
+def _cancel_all(pending: deque[Future[Any]]) -> None:
     while pending:
-        pending.pop().cancel()  # the last first, so that none begins while they are dropped
+        pending.pop().cancel()  # the last first, so that the thread starts none of them meanwhile

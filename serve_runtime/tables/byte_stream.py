@@ -1,4 +1,10 @@
-"""The bytes of a CSV: from a file, gzip or standard input, with the first lines looked at twice."""
+"""The bytes of a CSV from a file, a gzip file, a pipe or standard input.
+
+Reading a CSV needs three things beyond `open`: the first lines are inspected before Arrow parses
+them (`PeekableStream`), a read that waits for a pipe can be cancelled (`_CancellablePipe`), and
+Arrow's reader threads must have let go of a Python file before the interpreter ends
+(`readable_by_arrow`).
+"""
 
 import csv
 import gzip
@@ -22,17 +28,23 @@ from serve_runtime.tables.formats import STDIO, is_gzip
 T = TypeVar("T")
 
 _LINE_BYTES = 1 << 24
-"""Most bytes of a line that is looked at: what has no line ends is no CSV, and may have no end."""
+"""Longest line that is inspected. A longer one is no CSV, and an endless one would fill memory."""
 
 _QUOTE = ord('"')
 
 _POLL_MS = 100
-_PATIENCE_SECONDS = 5
-"""Arrow lets go of a file within milliseconds, unless a read waits that cannot be cancelled."""
+"""How often a read that waits for a pipe looks whether it was cancelled."""
+
+_RELEASE_SECONDS = 5
+"""How long to wait for Arrow to release a file. It takes milliseconds, unless one of its threads
+sits in a read that cannot be cancelled."""
 
 
 def open_bytes(source: str) -> BinaryIO:
-    """The bytes of the file `source`, unpacked where it ends in .gz; '-' is standard input."""
+    """Open `source` for reading bytes: a file (unpacked if it ends in .gz), or '-' for stdin.
+
+    Raises InputError if standard input is closed, and OSError if the file cannot be opened.
+    """
     if source == STDIO:
         if sys.stdin is None:
             raise InputError("standard input is closed: give a file, or pipe CSV into the command")
@@ -41,22 +53,22 @@ def open_bytes(source: str) -> BinaryIO:
         return gzip.open(source)  # type: ignore[return-value]
     path = Path(source)
     if path.is_fifo() and hasattr(select, "poll"):
-        return io.BufferedReader(_Cancellable(io.FileIO(source)))
+        return io.BufferedReader(_CancellablePipe(io.FileIO(source)))
     return path.open("rb")
 
 
 def _open_stdin() -> BinaryIO:
     try:
         descriptor = sys.stdin.fileno()
-    except OSError:  # a host has put something else in its place
+    except OSError:  # sys.stdin was replaced by an object in memory, as test runners do
         return sys.stdin.buffer
     if not hasattr(select, "poll"):
         return sys.stdin.buffer
-    return io.BufferedReader(_Cancellable(io.FileIO(descriptor, closefd=False)))
+    return io.BufferedReader(_CancellablePipe(io.FileIO(descriptor, closefd=False)))
 
 
-class _Cancellable(io.RawIOBase):
-    """A pipe whose end `cancel` brings about, also for a read that waits."""
+class _CancellablePipe(io.RawIOBase):
+    """A pipe that reports its end after `cancel`, also to a read that is waiting for data."""
 
     def __init__(self, pipe: io.FileIO) -> None:
         self._pipe, self._cancelled = pipe, False
@@ -80,57 +92,60 @@ class _Cancellable(io.RawIOBase):
         super().close()
 
 
-class Pushback:
-    """A byte stream whose first lines can be looked at and then read again.
+class PeekableStream:
+    """A byte stream whose first lines can be inspected and are then read again by `read`.
 
-    `cancel` brings its end about, whoever reads.
+    One thread may read while another calls `cancel`, after which the stream is at its end.
     """
 
     closed = False
 
     def __init__(self, rest: BinaryIO) -> None:
-        self._head, self._rest, self._cancelled = b"", rest, False
-        self.quotes = 0
-        """How many quotation marks were read."""
+        self._peeked, self._rest, self._cancelled = b"", rest, False
+        self.quote_count = 0
+        """Number of quotation marks in all bytes that `read` returned so far."""
         self._reading = threading.Lock()
 
-    def lines(self) -> Iterator[str]:
-        """The lines from here, to be read again by `read` unless `drop_head` says otherwise."""
+    def peek_lines(self) -> Iterator[str]:
+        """The next lines as text. `read` returns them again, unless `discard_peeked` is called.
+
+        Raises csv.Error for a line of more than 16 MiB, UnicodeDecodeError if it is not UTF-8.
+        """
         while line := self._rest.readline(_LINE_BYTES):
             if len(line) == _LINE_BYTES:
                 raise csv.Error(f"a line has more than {_LINE_BYTES:,} bytes: this is no CSV")
-            self._head += line
-            yield line.decode("utf-8-sig" if len(self._head) == len(line) else "utf-8")
+            self._peeked += line
+            yield line.decode("utf-8-sig" if len(self._peeked) == len(line) else "utf-8")
 
-    def looked_at(self) -> int:
-        """The number of bytes that will be read again."""
-        return len(self._head)
+    def peeked_bytes(self) -> int:
+        """Number of peeked bytes, which `read` will return again."""
+        return len(self._peeked)
 
-    def drop_head(self) -> None:
-        """Do not read again what was looked at so far."""
-        self._head = b""
+    def discard_peeked(self) -> None:
+        """Continue after the lines peeked so far: `read` does not return them."""
+        self._peeked = b""
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
+        """The next bytes, at most `size`; empty at the end or after `cancel`."""
         with self._reading:
             if self._cancelled:
                 return b""
-            if self._head:
-                found, self._head = self._head[:size], self._head[size:]
+            if self._peeked:
+                found, self._peeked = self._peeked[:size], self._peeked[size:]
             else:
                 found = self._rest.read(size)
-            self.quotes += int(np.count_nonzero(np.frombuffer(found, np.uint8) == _QUOTE))
+            self.quote_count += int(np.count_nonzero(np.frombuffer(found, np.uint8) == _QUOTE))
             return found
 
     def cancel(self) -> None:
-        """Let this be the end of the stream, also for a read that waits in another thread."""
+        """End the stream here, also for a read that is waiting in another thread."""
         self._cancelled = True
         raw = getattr(self._rest, "raw", None)
-        if isinstance(raw, _Cancellable):
+        if isinstance(raw, _CancellablePipe):
             raw.cancel()
 
     def close(self) -> None:
-        """Close the file, once no thread reads it any more; standard input stays open."""
+        """Cancel, wait until no thread reads any more, and close the file (but not stdin)."""
         self.closed = True
         self.cancel()
         with self._reading:
@@ -139,45 +154,47 @@ class Pushback:
 
 
 @contextmanager
-def lending(stream: Pushback) -> Iterator[Callable[[], object]]:
-    """A function that makes a file object of `stream`, for Arrow, whose threads read it ahead.
+def readable_by_arrow(stream: PeekableStream) -> Iterator[Callable[[], object]]:
+    """Give a function that makes a Python file object of `stream` for Arrow to read.
 
-    On leaving, `stream` comes to its end, and whoever holds the file must let go of it. This waits
-    for Arrow's threads to let go of it too, and of all that was read: a thread that does so when
-    the interpreter has ended hangs, or aborts the process.
+    Arrow reads ahead in threads of its own and drops its references to the file, and to the bytes
+    read from it, whenever those threads get to it. If that happens after the interpreter has
+    ended, the process hangs or aborts. So leaving the block ends `stream` and waits until every
+    object that Arrow was given is freed; the caller must have dropped its own references by then
+    (which is why this gives a function and not the file itself).
     """
-    lent, given_back = list[object](), SimpleQueue[object]()
+    held, freed = list[object](), SimpleQueue[object]()
 
-    def lend(thing: T) -> T:
-        # Told by C code, so that the thread has nothing left to do in the interpreter then.
-        lent.append(weakref.ref(thing, given_back.put))
-        while not given_back.empty():
-            lent.remove(given_back.get())
+    def track(thing: T) -> T:
+        # The queue's put is C code: no Python code has to run in Arrow's thread at that moment.
+        held.append(weakref.ref(thing, freed.put))
+        while not freed.empty():
+            held.remove(freed.get())
         return thing
 
     try:
-        yield lambda: lend(_Lent(stream, lend))
+        yield lambda: track(_ArrowFile(stream, track))
     except BaseException as reason:
-        traceback.clear_frames(reason.__traceback__)  # an error of the file itself holds it
+        traceback.clear_frames(reason.__traceback__)  # the traceback's frames refer to the file
         raise
     finally:
         stream.cancel()
         with suppress(Empty):
-            while lent:
-                lent.remove(given_back.get(timeout=_PATIENCE_SECONDS))
+            while held:
+                held.remove(freed.get(timeout=_RELEASE_SECONDS))
 
 
-class _Lent:
-    """What Arrow needs of a file."""
+class _ArrowFile:
+    """The methods of a file that Arrow calls, with every result tracked until it is freed."""
 
     closed = False
 
-    def __init__(self, stream: Pushback, lend: Callable[[Any], Any]) -> None:
-        self._stream, self._lend = stream, lend
+    def __init__(self, stream: PeekableStream, track: Callable[[Any], Any]) -> None:
+        self._stream, self._track = stream, track
 
     def read(self, size: int) -> Any:
-        """The next bytes, at most `size`, as something to which a weak reference can be."""
-        return self._lend(np.frombuffer(self._stream.read(size), np.uint8))
+        """The next bytes, at most `size`, as an array: bytes cannot be weakly referenced."""
+        return self._track(np.frombuffer(self._stream.read(size), np.uint8))
 
     def close(self) -> None:
-        """Nothing to do: whoever lends the stream closes it."""
+        """Do nothing: the stream is closed by the code that opened it."""

@@ -1,4 +1,8 @@
-"""CSV as a stream of Arrow batches: features as float32, everything else as text."""
+"""Read CSV as a stream of Arrow record batches: features as float32, other columns as text.
+
+Arrow parses the file; the first lines are inspected beforehand with the csv module, to find the
+column names, the columns that spell true and false, and features that hold text.
+"""
 
 import csv
 from collections import deque
@@ -8,23 +12,30 @@ from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pacsv, pc
-from serve_runtime.tables.byte_stream import Pushback, lending, open_bytes
+from serve_runtime.tables.byte_stream import PeekableStream, open_bytes, readable_by_arrow
 from serve_runtime.tables.explain_errors import check_columns, check_quotes, not_numbers, reading
 
 _BLOCK_BYTES = 1 << 21
-_SNIFFED_LINES = 64
+"""Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
+
+_INSPECTED_ROWS = 64
+"""Rows that are inspected before Arrow parses the file."""
 
 
-class CsvTable:
-    """A CSV that is open for one pass; '-' is standard input. See tables.Table."""
+class CsvReader:
+    """An open CSV that can be read once; '-' is standard input. A `TableReader`.
 
-    rows = None
+    Without a `header` the columns are named f0, f1, …. Raises InputError if the file is empty,
+    OSError, csv.Error or UnicodeDecodeError if its first lines cannot be read.
+    """
+
+    rows = None  # unknown until the file was read
 
     def __init__(self, source: str, header: bool) -> None:
         self._source = source
-        self._stream = Pushback(open_bytes(source))
+        self._stream = PeekableStream(open_bytes(source))
         try:
-            self.names, self._first_rows = _sniff(self._stream, header)
+            self.names, self._first_rows = _inspect(self._stream, header)
             if not self.names:
                 raise InputError(f"{source} is empty")
         except BaseException:
@@ -34,35 +45,38 @@ class CsvTable:
     def batches(
         self, features: Sequence[str], others: Sequence[str]
     ) -> Generator[tuple[Any, Any], None, None]:
-        """Batches of `features` (float32, or bool where a column spells true and false) and of
-        `others` (text), as in tables.Table."""
+        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
+
+        Features are float32, or bool if the column spells true and false; other columns are the
+        text that stands in the file. Raises InputError, as `tables.read.opened` says.
+        """
         if self.names[0] not in features:
             check_separator(self._source, self.names)
         check_columns(self._source, self.names, features, others)
         booleans = _booleans(self.names, self._first_rows)
-        text = _texts(self.names, self._first_rows, set(features) - booleans)
-        if text:
-            raise InputError(not_numbers(self._source, text))
-        kinds = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
-        schema = pa.schema({**kinds, **{name: pa.string() for name in others}})
+        texts = _text_features(self.names, self._first_rows, set(features) - booleans)
+        if texts:
+            raise InputError(not_numbers(self._source, texts))
+        types = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
+        schema = pa.schema({**types, **{name: pa.string() for name in others}})
         for batch in self._read(schema):
-            numbers = [self._numbers(name, batch.column(name), kinds[name]) for name in features]
+            numbers = [self._numbers(name, batch.column(name), types[name]) for name in features]
             yield pa.RecordBatch.from_arrays(numbers, list(features)), batch.select(list(others))
 
     def _read(self, schema: Any) -> Iterator[Any]:
-        """Arrow's batches with the columns of `schema`."""
+        """Arrow's record batches, with the columns and types of `schema`."""
         if not self._first_rows:
             yield no_rows(schema)
             return
-        # A line must fit into a block, or two.
-        block = max(_BLOCK_BYTES, 2 * self._stream.looked_at())
-        with reading(self._source, self.names), lending(self._stream) as lend:
+        # Arrow refuses a row longer than a block; rows like the inspected ones must fit.
+        block = max(_BLOCK_BYTES, 2 * self._stream.peeked_bytes())
+        with reading(self._source, self.names), readable_by_arrow(self._stream) as open_file:
             batches = pacsv.open_csv(
-                pa.PythonFile(lend(), mode="r"),
+                pa.PythonFile(open_file(), mode="r"),
                 read_options=pacsv.ReadOptions(column_names=self.names, block_size=block),
                 parse_options=pacsv.ParseOptions(
                     newlines_in_values=True,
-                    # In a single column a blank line is a row that misses its value.
+                    # In a file of one column, a blank line is a row whose value is missing.
                     ignore_empty_lines=len(self.names) > 1,
                 ),
                 convert_options=pacsv.ConvertOptions(
@@ -70,31 +84,35 @@ class CsvTable:
                 ),
             )
             try:
-                for batch in batches:  # noqa: UP028 - yield from would close them
+                for batch in batches:  # noqa: UP028 - yield from would close Arrow's reader
                     yield batch
-                if self._stream.quotes % 2:
+                if self._stream.quote_count % 2:
                     check_quotes(self._source)
             finally:
                 self._stream.cancel()
                 with suppress(pa.ArrowException, OSError):
-                    deque(batches, maxlen=0)  # what is read already may still be in the making
+                    deque(batches, maxlen=0)  # blocks read so far may still be being parsed
                 del batches
 
-    def _numbers(self, name: str, column: Any, kind: Any) -> Any:
-        """A column as numbers; the text of a kept feature is read as Arrow's reader would."""
+    def _numbers(self, name: str, column: Any, data_type: Any) -> Any:
+        """The column `name` as numbers.
+
+        A feature that is also among the other columns arrives as text; it is converted here by
+        the rules of Arrow's CSV parser: spaces around a number and the spellings of "missing".
+        """
         if not pa.types.is_string(column.type):
             return column
         try:
             text = pc.utf8_trim_whitespace(column)
             missing = pc.is_in(text, value_set=pa.array(pacsv.ConvertOptions().null_values))
-            return pc.if_else(missing, pa.scalar(None, pa.string()), text).cast(kind)
+            return pc.if_else(missing, pa.scalar(None, pa.string()), text).cast(data_type)
         except pa.ArrowInvalid as reason:
             value = str(reason).partition("'")[2].rpartition("'")[0]
             problem = f"{name} ({value!r} is no number)"
             raise InputError(not_numbers(self._source, [problem])) from None
 
     def cancel(self) -> None:
-        """Let this be the end of the file, also for a read that waits in another thread."""
+        """End the file here, also for a read that is waiting in another thread."""
         self._stream.cancel()
 
     def close(self) -> None:
@@ -102,21 +120,25 @@ class CsvTable:
         self._stream.close()
 
 
-def _sniff(stream: Pushback, header: bool) -> tuple[list[str], list[list[str]]]:
-    """Column names and the first rows; leaves `stream` at the first row of data."""
-    rows = filter(None, csv.reader(stream.lines()))  # a blank line is no row, as Arrow has it
+def _inspect(stream: PeekableStream, header: bool) -> tuple[list[str], list[list[str]]]:
+    """Column names and the first rows of data; `stream` then continues at the first data row."""
+    rows = filter(None, csv.reader(stream.peek_lines()))  # Arrow skips blank lines too
     first = next(rows, [])
     if header:
-        stream.drop_head()
+        stream.discard_peeked()
         found = []
     else:
         found = [first] if first else []
     names = first if header else [f"f{i}" for i in range(len(first))]
-    return names, found + [row for row, _ in zip(rows, range(_SNIFFED_LINES), strict=False)]
+    return names, found + [row for row, _ in zip(rows, range(_INSPECTED_ROWS), strict=False)]
 
 
 def check_separator(source: str, names: Sequence[str]) -> None:
-    """Raise InputError where all names of a CSV are in one, with another separator between them."""
+    """Raise InputError if the values are separated by something other than commas.
+
+    `names` are the column names of the CSV `source`: a single one that holds a semicolon, tab or
+    bar is taken for a whole header line.
+    """
     (name, *others) = names
     found = [separator for separator in ";\t|" if separator in name]
     if found and not others:
@@ -127,7 +149,10 @@ def check_separator(source: str, names: Sequence[str]) -> None:
 
 
 def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
-    """Columns that hold nothing but true, false and gaps in `rows`, as pandas writes them."""
+    """Names of the columns whose values in `rows` are all true or false, in upper or lower case.
+
+    Empty values are allowed beside them: pandas writes a missing boolean so.
+    """
     columns = zip(*(row for row in rows if len(row) == len(names)), strict=True)
     return {
         name
@@ -136,8 +161,10 @@ def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
     }
 
 
-def _texts(names: Sequence[str], rows: Sequence[Sequence[str]], features: set[str]) -> list[str]:
-    """The features that hold text in `rows`, all of them, each with what it holds."""
+def _text_features(
+    names: Sequence[str], rows: Sequence[Sequence[str]], features: set[str]
+) -> list[str]:
+    """All features with a value in `rows` that is no number: "name ('value' is no number)"."""
     missing = set(pacsv.ConvertOptions().null_values)
     found: dict[str, str] = {}
     for row in rows:

@@ -1,12 +1,16 @@
-"""What is wrong with a table, with names and line numbers in place of Arrow's positions."""
+"""Turn errors from reading a table into InputErrors that name the file, column and line.
+
+Arrow reports positions (column #3, row #17 of a block); somebody who has to repair the file needs
+the column's name and the number of the line.
+"""
 
 import csv
 import io
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 from serve_runtime.errors import InputError
@@ -17,7 +21,10 @@ from serve_runtime.tables.byte_stream import open_bytes
 
 @contextmanager
 def reading(source: str, columns: Sequence[str] = ()) -> Iterator[None]:
-    """Make Arrow's errors, and those of files, ours; `columns` are all those of the file."""
+    """Raise InputError for what Arrow, gzip, csv or the file system raises inside the block.
+
+    `source` is the table that is read; `columns` are the names of all its columns, in order.
+    """
     try:
         yield
     except (
@@ -29,7 +36,7 @@ def reading(source: str, columns: Sequence[str] = ()) -> Iterator[None]:
 def check_columns(
     source: str, names: Sequence[str], features: Sequence[str], others: Sequence[str]
 ) -> None:
-    """Raise InputError unless `features` and `others` are each once among the columns `names`."""
+    """Raise InputError unless each of `features` and `others` is exactly once among `names`."""
     missing = [name for name in others if name not in names]
     try:
         check_names(names, features)
@@ -41,36 +48,38 @@ def check_columns(
 
 
 def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
-    """Raise InputError unless each of the columns `features` of an Arrow schema is numeric."""
-    kinds = {name: schema.field(name).type for name in features}
-    odd = [f"{name} ({kind})" for name, kind in kinds.items() if not _is_number(kind)]
+    """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans."""
+    types = {name: schema.field(name).type for name in features}
+    odd = [
+        f"{name} ({data_type})" for name, data_type in types.items() if not _is_number(data_type)
+    ]
     if odd:
         raise InputError(not_numbers(source, odd))
 
 
 def not_numbers(source: str, columns: Sequence[str]) -> str:
-    """The message for features that hold something else; each of `columns` says what."""
+    """The message for features that are not numbers; `columns` are texts like "age (string)"."""
     return (
         f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
         "Leave them out or encode them as numbers"
     )
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(data_type: Any) -> bool:
     return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
+        pa.types.is_integer(data_type)
+        or pa.types.is_floating(data_type)
+        or pa.types.is_decimal(data_type)
+        or pa.types.is_boolean(data_type)
     )
 
 
 def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
-    """What `reason`, said by Arrow or a file, means to somebody who looks at the file."""
-    ragged = re.search(r"Expected (\d+) columns, got (\d+)", reason)
-    if ragged:
-        width, found = map(int, ragged.groups())
-        line = _ragged_line(source, width)
+    """The message of an error, `reason`, in terms of the file: its lines and its columns."""
+    other_width = re.search(r"Expected (\d+) columns, got (\d+)", reason)
+    if other_width:
+        width, found = map(int, other_width.groups())
+        line = _line_of_other_width(source, width)
         return f"{source}{line}: expected {width} values, got {found}"
     if "straddling" in reason:
         return f"{source}: a row is longer than can be read at once; is a quotation never closed?"
@@ -89,36 +98,49 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
 
 
 def check_quotes(source: str) -> None:
-    """Raise InputError where a quotation is not closed before the file ends, which Arrow takes for
-    a value that holds all the rest. What is no file cannot be read again, and is not looked at."""
+    """Raise InputError if a quotation mark opens a value that is not closed before the file ends.
+
+    Arrow takes all the rest of the file for one value then. A pipe cannot be read a second time,
+    and is not checked.
+    """
     if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
         return
-    with open_bytes(source) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        reader, before = csv.reader(text, strict=True), 0
-        try:
-            for _ in reader:
-                before = reader.line_num
-        except csv.Error as reason:
-            if any(sign in str(reason) for sign in ("unexpected end of data", "field larger")):
-                raise InputError(
-                    f"{source}, line {before + 1}: a quotation mark opens a value that no other "
-                    "closes before the file ends"
-                ) from None
+    line = 1
+    try:
+        with closing(_csv_rows(source, strict=True)) as rows:
+            for _, last_line in rows:
+                line = last_line + 1
+    except csv.Error as reason:
+        if any(sign in str(reason) for sign in ("unexpected end of data", "field larger")):
+            raise InputError(
+                f"{source}, line {line}: a quotation mark opens a value that no other "
+                "closes before the file ends"
+            ) from None
 
 
-def _ragged_line(source: str, width: int) -> str:
-    """Where the first line of another width is: read again, as Arrow does not count blank lines."""
-    if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe: it cannot be read again
+def _line_of_other_width(source: str, width: int) -> str:
+    """ ", line N" of the first row that has not `width` values; "" if it cannot be found.
+
+    The file is read again with the csv module, because Arrow does not count blank lines.
+    """
+    if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
         return ""
+    line = 1
+    try:
+        with closing(_csv_rows(source)) as rows:
+            for row, last_line in rows:
+                if row and len(row) != width:
+                    return f", line {line}"
+                line = last_line + 1
+    except csv.Error:  # a value beyond the csv module's limit, which Arrow can read
+        pass
+    return ""
+
+
+def _csv_rows(source: str, *, strict: bool = False) -> Generator[tuple[list[str], int], None, None]:
+    """Each row of a CSV file with the number of its last line, from 1. Raises csv.Error."""
     with open_bytes(source) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        reader, before = csv.reader(text), 0
-        try:
-            for row in reader:
-                if row and len(row) != width:
-                    return f", line {before + 1}"
-                before = reader.line_num
-        except csv.Error:  # a field beyond the csv module's limit: Arrow reads it, we cannot count
-            pass
-    return ""
+        reader = csv.reader(text, strict=strict)
+        for row in reader:
+            yield row, reader.line_num

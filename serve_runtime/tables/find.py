@@ -1,4 +1,4 @@
-"""The tables that a path names: one file, all below a folder, or all that match a glob."""
+"""Find the tables that a path names: one file, all files below a folder, or a glob's matches."""
 
 import glob
 import os
@@ -10,7 +10,7 @@ from serve_runtime.errors import InputError
 from serve_runtime.tables.formats import ENDINGS, STDIO, ending
 
 _SKIPPED = (".", "_")
-"""What other tools put beside tables begins with these: _SUCCESS, _metadata, .part files."""
+"""Names that begin so are skipped: other tools put _SUCCESS, _metadata and .part files there."""
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,26 @@ class TablePaths:
     """The tables that `find_tables` found."""
 
     folder: Path
-    """The folder that holds them all."""
+    """The folder that holds all of them."""
     names: tuple[str, ...]
-    """Each table's path below `folder`, sorted, with '/' between its parts."""
+    """The path of each table below `folder`, with '/' as separator; sorted."""
     many: bool
-    """Whether a folder or a glob was named, however many tables it led to."""
+    """Whether the source was a folder or a glob, even if it holds a single table."""
 
     def path(self, name: str) -> str:
-        """Where the table `name` is; '-' is standard input."""
+        """The path to open for the table `name`; '-' for standard input."""
         return name if name == STDIO else str(self.folder / name)
 
 
 def find_tables(source: str) -> TablePaths:
-    """The tables that `source` names.
+    """Find the tables that `source` names: a file, a folder, a glob, or '-' for standard input.
 
-    What exists under that very name comes first: a file as it is, a folder with all tables below
-    it (also by way of links, unless they lead back). Otherwise *, ?, [ and ** make it a glob. Of a
-    folder or glob, only names with one of ENDINGS count, and none of a file or folder that begins
-    with '.' or '_'. InputError where that leaves nothing, or a folder cannot be listed.
+    If something exists under exactly that name, it is meant, even if the name has the characters
+    of a glob. A single file is taken whatever its name, and need not exist: opening it will tell.
+    Below a folder (links are followed, unless they lead back up) and among a glob's matches, only
+    files with one of ENDINGS count, and nothing that begins with '.' or '_'.
+
+    Raises InputError if a folder or glob leads to no table, or a folder cannot be listed.
     """
     path = Path(source)
     try:
@@ -54,7 +56,7 @@ def find_tables(source: str) -> TablePaths:
 
 def _below(folder: Path) -> list[Path]:
     def fail(reason: OSError) -> None:
-        raise reason  # otherwise a folder that cannot be listed would count as empty
+        raise reason  # os.walk would skip a folder that cannot be listed
 
     found = []
     for where, folders, files in os.walk(folder, onerror=fail, followlinks=True):
@@ -72,7 +74,7 @@ def _leads_back(folder: Path) -> bool:
 
 
 def _real(path: Path) -> Path:
-    """The path without links; unlike Path.resolve it takes one that leads to itself."""
+    """The path with links resolved; Path.resolve raises an error for a link to itself."""
     return Path(os.path.realpath(path))
 
 

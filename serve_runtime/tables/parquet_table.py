@@ -1,4 +1,4 @@
-"""Parquet as a stream of Arrow batches."""
+"""Read Parquet as a stream of Arrow record batches."""
 
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -7,22 +7,32 @@ from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_numbers, reading
 
 _BUFFER_BYTES = 1 << 18
+"""Bytes read from the file at once, for each column."""
+
 _BATCH_ROWS, _BATCH_VALUES = 1 << 16, 1 << 21
+"""A batch has at most so many rows, and at most so many values in all its columns together."""
 
 
 def row_group_sizes(source: str) -> list[int]:
-    """Rows of each row group of a Parquet file. Raises InputError where it cannot be read."""
+    """Number of rows of each row group of a Parquet file, from its footer alone.
+
+    Raises InputError if the file cannot be read.
+    """
     with reading(source):
         found = pq.read_metadata(source)
         return [found.row_group(number).num_rows for number in range(found.num_row_groups)]
 
 
-class ParquetTable:
-    """A Parquet file, or its row groups `groups`, open for one pass. See Table."""
+class ParquetReader:
+    """An open Parquet file that can be read once. A `TableReader`.
+
+    `groups` are the numbers of the row groups to read; None means all. Raises OSError or
+    pyarrow.ArrowException if the file cannot be read.
+    """
 
     def __init__(self, source: str, groups: Sequence[int] | None = None) -> None:
         self._source, self._groups = source, groups
-        # Without these two Arrow reads whole row groups ahead: 630 MB where 90 are enough.
+        # Without these two options Arrow reads whole row groups ahead: 630 MB instead of 90 MB.
         self._file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         self.names: list[str] = list(self._file.schema_arrow.names)
         self.rows: int = self._file.metadata.num_rows
@@ -30,7 +40,11 @@ class ParquetTable:
     def batches(
         self, features: Sequence[str], others: Sequence[str]
     ) -> Generator[tuple[Any, Any], None, None]:
-        """Batches of the columns, each of the type that it has in the file, as in Table."""
+        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
+
+        Each column has the type that it has in the file. Raises InputError, as
+        `tables.read.opened` says.
+        """
         schema = self._file.schema_arrow
         check_columns(self._source, self.names, features, others)
         check_numbers(self._source, schema, features)
@@ -46,7 +60,7 @@ class ParquetTable:
             yield batch.select(list(features)), batch.select(list(others))
 
     def cancel(self) -> None:
-        """Nothing to do: a file does not wait."""
+        """Do nothing: reading a file on disk never waits for more data to arrive."""
 
     def close(self) -> None:
         """Close the file."""

@@ -1,57 +1,68 @@
-"""CSV and Parquet tables as a stream of Arrow batches.
+"""Open a CSV or Parquet table and read it as a stream of Arrow record batches.
 
-Training and scoring read through this one module, so a value that was trained on and a value
-that is scored come from the same parser with the same idea of what is missing.
+Training and scoring both read through this module, so a value is parsed in the same way, and
+counts as missing by the same rules, in both.
 """
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Protocol
 
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.csv_table import CsvTable
+from serve_runtime.tables.csv_table import CsvReader
 from serve_runtime.tables.explain_errors import reading
 from serve_runtime.tables.formats import STDIO, is_parquet
-from serve_runtime.tables.parquet_table import ParquetTable
+from serve_runtime.tables.parquet_table import ParquetReader
 
 
-class Table(Protocol):
-    """A table that is open for one pass."""
+class TableReader(Protocol):
+    """An open table that can be read once, from its first row to its last."""
 
     @property
     def names(self) -> list[str]:
-        """All its columns."""
+        """Names of all columns, in the file's order."""
 
     @property
     def rows(self) -> int | None:
-        """How many there are, where that is known beforehand."""
+        """Number of rows in the file; None for CSV, where it is unknown before the end."""
 
     def batches(
         self, features: Sequence[str], others: Sequence[str]
     ) -> Generator[tuple[Any, Any], None, None]:
-        """Pairs of record batches of the same rows: the columns `features`, null where a value
-        is missing, and `others`. A name may be among both. No rows are one empty pair."""
+        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
+
+        Features are numbers or booleans, null where a value is missing. A name may be in both
+        lists. A table without rows gives one pair of empty batches.
+        """
 
     def cancel(self) -> None:
-        """Let this be the end of the table, also for a read that waits in another thread."""
+        """End the table here, also for a read that is waiting in another thread."""
 
 
 @contextmanager
 def opened(
     source: str, *, header: bool = True, groups: Sequence[int] | None = None
-) -> Iterator[Table]:
-    """The table `source`: CSV (plain or gzip; '-' is standard input) or Parquet by its name.
+) -> Iterator[TableReader]:
+    """Open the table `source` and close it on leaving the block.
 
-    Without a `header` the columns of a CSV are f0, f1, …. Of a Parquet file, only the row groups
-    `groups` are read, where some are named. Raises InputError, here and while
-    batches are read: missing or empty file, columns missing or named twice, a ragged line (with
-    its number), a feature that is not a number (with its name).
+    A name that ends in .parquet or .pq is Parquet, every other one CSV (gzip if it ends in .gz);
+    '-' is CSV on standard input. Without a `header` the columns of a CSV are named f0, f1, ….
+    `groups` are the numbers of the Parquet row groups to read; None means all.
+
+    Raises InputError, here and while batches are read: the file does not exist or is empty, a
+    column is missing or named twice, a line has too many or too few values (with the line's
+    number), a feature is not a number (with its name).
+
+        with opened("patients.csv") as table:
+            for features, others in table.batches(["age", "bmi"], ["id"]):
+                ...
     """
     with reading(source):
         _check_file(source)
-        table = ParquetTable(source, groups) if is_parquet(source) else CsvTable(source, header)
+        table = ParquetReader(source, groups) if is_parquet(source) else CsvReader(source, header)
     try:
         yield table
     finally:
@@ -59,7 +70,10 @@ def opened(
 
 
 def read_column_names(source: str, *, header: bool = True) -> list[str]:
-    """Names of all columns of a CSV or Parquet file; f0, f1, … for CSV without a `header`."""
+    """Names of all columns of a CSV or Parquet file; f0, f1, … for CSV without a `header`.
+
+    Raises InputError as `opened` does.
+    """
     with opened(source, header=header) as table:
         return table.names
 
@@ -72,11 +86,12 @@ def open_table(
     header: bool = True,
     groups: Sequence[int] | None = None,
 ) -> Generator[Any, None, None]:
-    """One pass over a table in record batches; errors and sources are those of `opened`.
+    """Read a table from its first row to its last in Arrow record batches.
 
-    Each batch has the columns `features`, float32 (true and false as 1 and 0) and null where a
-    value is missing, and then `others`: text from CSV, their own type from Parquet. A name may be
-    among both. A table without rows gives one empty batch.
+    Each batch has the columns `features`, float32 (true and false become 1 and 0) and null where
+    a value is missing, followed by the columns `others`: text from CSV, the file's own types from
+    Parquet. A name may be in both lists. A table without rows gives one empty batch. `source`,
+    `header`, `groups` and errors are those of `opened`.
     """
     with opened(source, header=header, groups=groups) as table:
         for numbers, rest in table.batches(features, others):
@@ -85,15 +100,17 @@ def open_table(
 
 
 def _check_file(source: str) -> None:
-    path = Path(source)
+    """Raise InputError unless `source` exists, is no folder, and is not an empty file."""
     if source == STDIO:
         return
+    path = Path(source)
     try:
-        there = path.exists()
-    except OSError as reason:  # a name too long, say
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        raise InputError(f"{path} does not exist") from None
+    except OSError as reason:  # a name too long, no permission, …
         raise InputError(f"cannot read {path}: {reason.strerror}") from None
-    if path.is_dir() or not there:
-        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {kind}")
-    if path.is_file() and path.stat().st_size == 0:
+    if S_ISDIR(found.st_mode):
+        raise InputError(f"{path} is a folder, not a file")
+    if S_ISREG(found.st_mode) and found.st_size == 0:
         raise InputError(f"{path} is empty")

@@ -4,7 +4,7 @@ import pytest
 
 import serve_runtime
 from light.helpers import TINY, run_python
-from serve_runtime import ServeError
+from serve_runtime import InputError, LogitOverflowError, NonFiniteError, RowError, ServeError
 
 ALL = [
     "ArtifactError",
@@ -12,11 +12,15 @@ ALL = [
     "ClosedError",
     "GoldenRow",
     "InputError",
+    "LogitOverflowError",
     "MissingDependencyError",
     "ModelCard",
+    "NonFiniteError",
     "OutputError",
     "Predictor",
     "ProviderError",
+    "RowError",
+    "RuntimeVersionError",
     "SelfTest",
     "SelfTestError",
     "ServeError",
@@ -73,6 +77,7 @@ def test_an_unknown_name_is_an_attribute_error():
         ("MissingDependencyError", ImportError),
         ("OutputError", OSError),
         ("ProviderError", RuntimeError),
+        ("RuntimeVersionError", RuntimeError),
         ("SelfTestError", RuntimeError),
     ],
 )
@@ -82,6 +87,32 @@ def test_errors_are_ours_and_what_callers_already_catch(name, caught_as):
     assert isinstance(error, caught_as)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy)) == (type(error), "the reason")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RowError(3, " is odd"), "row 3 is odd"),
+        (NonFiniteError(3, "x1", float("inf")), "row 3, feature 'x1' is inf as float32; every"),
+        (LogitOverflowError(3), "row 3 is so large that its weighted terms overflow float32"),
+    ],
+)
+def test_errors_of_a_row_are_input_errors_with_its_number(error, message):
+    assert isinstance(error, InputError)
+    moved = error.at(7, "in.csv: data row 8")
+    for found, row, text in (
+        (error, 3, message),
+        (moved, 7, message.replace("row 3", "in.csv: data row 8")),
+    ):
+        copy = pickle.loads(pickle.dumps(found))
+        assert (type(copy), copy.row, str(copy)) == (type(error), row, str(found))
+        assert str(found).startswith(text)
+
+
+def test_every_public_error_stands_in_the_tree_of_errors():
+    tree = serve_runtime.errors.__doc__.split()
+    for name in ALL:
+        assert not name.endswith("Error") or tree.count(name) == 1
 
 
 def test_importing_the_package_loads_nothing_heavy(tmp_path):
@@ -111,7 +142,7 @@ def test_a_refused_model_prints_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(("host", "found"), [(None, "1"), ("0", "0"), ("1", "1")])
-def test_telemetry_is_off_before_onnxruntime_loads_unless_the_host_decided(tmp_path, host, found):
+def test_telemetry_is_off_unless_the_host_decided(tmp_path, host, found):
     code = HOOK.format(before=host)
     result = run_python("-c", code, cwd=tmp_path, ORT_DISABLE_TELEMETRY=host)
     assert (result.returncode, result.stderr) == (1, f"found {found}\n")

@@ -75,7 +75,7 @@ def write_folder(path, content, *, force=False):
         (aside / "marker").write_text(content)
 
 
-def test_a_folder_appears_with_its_parents_when_the_block_succeeds(tmp_path):
+def test_a_folder_and_its_parents_appear_on_success(tmp_path):
     path = tmp_path / "a" / "b"
     write_folder(path, "new")
     assert (names(path), names(path.parent)) == (["marker"], ["b"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
-from serve_runtime.tables.background import ahead
+from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv_table import check_separator
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import is_parquet
@@ -63,7 +63,7 @@ class Files:
             if len(here) == 0:
                 return
             groups, first, end = _groups(path, here)
-            with ahead(
+            with read_ahead(
                 open_table(path, self.names, others, header=self.header, groups=groups)
             ) as batches:
                 for batch in batches:

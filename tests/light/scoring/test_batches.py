@@ -84,7 +84,7 @@ def test_truths_are_one_and_zero(predictor):
     [(pa.float32(), None), (pa.int64(), None), (pa.bool_(), None), (pa.decimal128(5), None),
      (pa.float64(), float("nan")), (pa.float64(), 1e39)],
 )  # fmt: skip
-def test_a_row_that_cannot_be_scored_is_counted_over_all_batches(predictor, kind, value):
+def test_a_bad_row_is_counted_over_all_batches(predictor, kind, value):
     bad = batch(x2=pa.array([True, value, value]) if kind == pa.bool_() else
                 pa.array([1, value, value], kind))  # fmt: skip
     with pytest.raises(NonFiniteError, match=r"^row 7, feature 'x2' is") as caught:
@@ -113,7 +113,7 @@ def test_a_batch_of_other_columns_is_named_by_its_number(predictor, odd, message
         next(found)
 
 
-def test_columns_that_are_not_needed_and_feature_types_may_change(predictor):
+def test_unneeded_columns_and_feature_types_may_change(predictor):
     other = batch(x1=pa.array([1, 3, 6]), more=[None] * 3)
     assert len(scores(predictor, batch(id=[1, 2, 3]), other, batch())) == 3
 

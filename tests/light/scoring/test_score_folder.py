@@ -16,8 +16,8 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime import score_file  # noqa: E402
-from serve_runtime.scoring.score_file import Progress  # noqa: E402
 from serve_runtime.scoring.score_folder import RECORD  # noqa: E402
+from serve_runtime.scoring.table_scorer import Progress  # noqa: E402
 
 GOOD = "id,x1,x2\n{0}1,1,2\n{0}2,6,3\n"
 PARTS = ["a.csv", "b.parquet", "sub/c.csv.gz"]
@@ -123,7 +123,7 @@ def test_a_job_that_failed_goes_on_after_its_last_part(run, folder, tmp_path):
     with pytest.raises(InputError, match=r"b.csv: data row 2, feature 'x1' is missing") as caught:
         run()
     assert caught.value.__notes__ == [
-        f"{tmp_path / 'out'} keeps the parts before it: go on with --resume"
+        f"{tmp_path / 'out'} keeps the files that are finished: go on with --resume"
     ]
     assert files(tmp_path / "out") == sorted([RECORD, "a.csv"])
     before = states(tmp_path / "out")
@@ -184,7 +184,7 @@ def test_parts_of_another_job_are_refused(run, card, folder, tmp_path):
     with pytest.raises(OutputError, match=r"other settings \(format: None, now '.csv'\)"):
         run(parts=".csv", resume=True)
     (folder / "a.csv").unlink()
-    with pytest.raises(OutputError, match=r"parts of tables that are no longer among .*: a.csv: "):
+    with pytest.raises(OutputError, match=r"scores of tables that are no longer among .*: a.csv: "):
         run(resume=True)
     assert states(tmp_path / "out") == before
 
@@ -203,9 +203,7 @@ def test_a_record_that_was_changed_is_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize("destination", ["out.csv", "out.parquet", "out"])
-def test_a_kept_column_of_another_type_names_the_file_and_the_column(
-    predictor, tmp_path, destination
-):
+def test_a_kept_column_of_another_type_is_named_with_its_file(predictor, tmp_path, destination):
     (tmp_path / "data").mkdir()
     for name, ids in (("a", [1, 2]), ("b", [3, 4]), ("c", ["5", "6"])):
         columns = {"id": ids, "x1": [1, 6], "x2": [2, 3]}
@@ -243,7 +241,7 @@ def test_the_output_is_never_among_the_input(run, folder, destination):
     assert files(folder) == before
 
 
-def test_the_output_of_a_glob_may_lie_anywhere_but_among_its_tables(run, tmp_path, monkeypatch):
+def test_the_output_of_a_glob_may_not_be_among_its_tables(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "data")
     for destination in ("data/out", "data/out.csv"):
         assert run(destination, source="*.csv") == 2
@@ -256,8 +254,8 @@ def test_the_output_of_a_glob_may_lie_anywhere_but_among_its_tables(run, tmp_pat
 @pytest.mark.parametrize(
     ("destination", "options", "message"),
     [
-        ("out.csv", {"resume": True}, "out.csv is one file: only a folder has parts"),
-        ("out.csv", {"parts": ".csv"}, "out.csv is one file: only a folder has parts"),
+        ("out.csv", {"resume": True}, "out.csv is one file: parts and resume are for a folder"),
+        ("out.csv", {"parts": ".csv"}, "out.csv is one file: parts and resume are for a folder"),
         ("out", {"parts": "xlsx"}, r"parts must end in .csv, .csv.gz, .parquet, .pq; got 'xlsx'"),
     ],
 )
@@ -268,7 +266,7 @@ def test_options_of_a_folder_are_for_folders(run, tmp_path, destination, options
 
 
 def test_standard_input_has_no_part(predictor, tmp_path):
-    with pytest.raises(OutputError, match="standard input has no name for its part"):
+    with pytest.raises(OutputError, match="standard input has no name for a file in it"):
         score_file(predictor, "-", tmp_path)
 
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from serve_runtime.tables.background import ahead, behind
+from serve_runtime.tables.background import read_ahead, write_behind
 
 
 class BrokenError(Exception):
@@ -40,14 +40,14 @@ def test_items_come_in_order_from_another_thread(count):
             threads.append(threading.get_ident())
             yield i
 
-    with ahead(items()) as taken:
+    with read_ahead(items()) as taken:
         assert list(taken) == list(range(count))
     assert threading.get_ident() not in threads
 
 
 def test_only_a_few_items_are_taken_ahead():
     taken = []
-    with ahead(counted(100, taken)) as items:
+    with read_ahead(counted(100, taken)) as items:
         assert next(items) == 0
         assert wait_until(lambda: len(taken) == 3)
         time.sleep(0.05)
@@ -61,13 +61,13 @@ def test_an_error_comes_in_its_place():
         yield 2
         raise BrokenError("reason")
 
-    with ahead(items()) as taken:
+    with read_ahead(items()) as taken:
         assert (next(taken), next(taken)) == (1, 2)
         with pytest.raises(BrokenError, match="reason"):
             next(taken)
 
 
-def test_leaving_early_closes_the_items_and_ends_a_read_that_waits():
+def test_leaving_early_ends_a_read_that_waits_and_closes():
     waiting, closed = threading.Event(), []
 
     def items():
@@ -78,14 +78,14 @@ def test_leaving_early_closes_the_items_and_ends_a_read_that_waits():
         finally:
             closed.append(True)
 
-    with ahead(items(), waiting.set) as taken:
+    with read_ahead(items(), waiting.set) as taken:
         assert next(taken) == 1
     assert closed == [True]
 
 
 def test_items_are_written_in_order_by_another_thread():
     written = []
-    with behind(lambda item: written.append((item, threading.get_ident()))) as write:
+    with write_behind(lambda item: written.append((item, threading.get_ident()))) as write:
         for item in range(100):
             write(item)
     assert [item for item, _ in written] == list(range(100))
@@ -94,7 +94,7 @@ def test_items_are_written_in_order_by_another_thread():
 
 def test_only_a_few_items_wait_to_be_written():
     go, done = threading.Event(), []
-    with behind(lambda _: go.wait()) as write:
+    with write_behind(lambda _: go.wait()) as write:
 
         def put():
             for item in range(10):
@@ -111,7 +111,7 @@ def test_only_a_few_items_wait_to_be_written():
     assert len(done) == 10
 
 
-def test_an_error_of_writing_is_raised_and_nothing_is_written_after_it():
+def test_after_an_error_of_writing_nothing_more_is_written():
     written = []
 
     def fail(item):
@@ -120,7 +120,7 @@ def test_an_error_of_writing_is_raised_and_nothing_is_written_after_it():
             raise BrokenError("full")
 
     def put_all():
-        with behind(fail) as write:
+        with write_behind(fail) as write:
             for item in range(100):
                 write(item)
 
@@ -133,7 +133,7 @@ def test_the_error_of_the_last_item_is_raised_on_leaving():
     def fail(item):
         raise BrokenError(item)
 
-    with pytest.raises(BrokenError, match="last"), behind(fail) as write:
+    with pytest.raises(BrokenError, match="last"), write_behind(fail) as write:
         write("last")
 
 
@@ -146,7 +146,7 @@ def test_leaving_on_an_error_drops_what_is_not_written():
         written.append(item)
 
     def fail():
-        with behind(slow) as write:
+        with write_behind(slow) as write:
             write(1)
             write(2)
             assert begun.wait(5)

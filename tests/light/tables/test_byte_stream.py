@@ -1,7 +1,9 @@
 """What the bytes of a CSV come from: pipes that wait, and files without an end of line."""
 
 import gzip
+import io
 import os
+import select
 import threading
 import time
 from contextlib import suppress
@@ -14,7 +16,7 @@ pytest.importorskip("pyarrow")
 
 from light.helpers import TINY
 from serve_runtime import score_file
-from serve_runtime.tables.byte_stream import _LINE_BYTES
+from serve_runtime.tables.byte_stream import _LINE_BYTES, PeekableStream, open_bytes
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
@@ -47,3 +49,34 @@ def test_a_file_without_line_ends_is_not_read_to_its_end(tmp_path, name):
     (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith("gz") else content)
     with pytest.raises(InputError, match=r"in.csv.*: a line has more than 16,777,216 bytes"):
         score_file(Predictor(TINY), tmp_path / name, tmp_path / "out.csv")
+
+
+def test_peeked_lines_are_read_again_unless_discarded():
+    content = b"\xef\xbb\xbfx1,x2\n\xc3\xa4,2\n3,4\n"
+    stream = PeekableStream(io.BytesIO(content))
+    lines = stream.peek_lines()
+    assert next(lines) == "x1,x2\n"
+    stream.discard_peeked()
+    assert (next(lines), stream.peeked_bytes()) == ("ä,2\n", 5)
+    assert (stream.read(2), stream.peeked_bytes()) == (b"\xc3\xa4", 3)
+    assert (stream.read(100), stream.read(100), stream.read(100)) == (b",2\n", b"3,4\n", b"")
+
+
+def test_a_cancelled_stream_is_at_its_end():
+    stream = PeekableStream(io.BytesIO(b'"a"\n1\n'))
+    assert (stream.read(4), stream.quote_count) == (b'"a"\n', 2)
+    stream.cancel()
+    assert stream.read(4) == b""
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="pipes cannot be polled here")
+def test_cancel_ends_a_read_that_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    stream = PeekableStream(open_bytes(str(tmp_path / "pipe")))
+    threading.Timer(0.1, stream.cancel).start()
+    try:
+        assert stream.read(4) == b""
+    finally:
+        stream.close()
+        os.close(writer)

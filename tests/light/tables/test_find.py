@@ -10,7 +10,6 @@ from serve_runtime import InputError
 pytest.importorskip("pyarrow")
 
 from serve_runtime.tables.find import find_tables
-from serve_runtime.tables.formats import ending
 
 FILES = [
     "a.csv", "b.CSV.GZ", "c.parquet", "d.pq", "notes.txt", "_part.csv", ".hidden.csv",
@@ -27,12 +26,6 @@ def folder(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return tmp_path
-
-
-def test_the_ending_is_the_longest_that_is_known():
-    names = ["a.csv", "a.csv.gz", "A.PQ", "a.b.Parquet", "a.gz", "a", "a.csv.txt", "csv"]
-    known = [".csv", ".csv.gz", ".pq", ".parquet", None, None, None, None]
-    assert [ending(name) for name in names] == known
 
 
 @pytest.mark.parametrize("source", ["data", "data/", "./data", "2024/../data/"])
@@ -56,9 +49,7 @@ def test_a_folder_means_all_tables_below_it_in_order(folder, source):
         ("d*/a.csv", ".", ["data/a.csv"]),
     ],
 )
-def test_a_glob_means_the_tables_that_match_named_from_its_fixed_part(
-    folder, pattern, below, names
-):
+def test_a_glob_names_tables_from_its_fixed_part(folder, pattern, below, names):
     found = find_tables(pattern)
     assert (list(found.names), found.many) == (names, True)
     assert found.folder.samefile(below)

@@ -1,0 +1,148 @@
+"""The command `serve-runtime score`."""
+
+import csv
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.progress import progress_line
+
+if TYPE_CHECKING:
+    from serve_runtime.scoring.score_summary import ScoreSummary
+
+
+def _threads(value: str) -> "int | Literal['auto']":
+    """The value of --threads."""
+    if value == "auto":
+        return "auto"
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither a number from 1 up nor auto")
+    return int(value)
+
+
+def _columns(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:
+    """The column names in the values of --keep, each of which is a line of CSV."""
+    try:
+        return [
+            name for line in lines for name in next(csv.reader([line], strict=True), []) if name
+        ]
+    except csv.Error as reason:
+        raise click.BadParameter(f"names must be written as in CSV: {reason}") from None
+
+
+@click.command()
+@click.argument("bundle", type=click.Path())
+@click.argument("input", type=click.Path(allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(allow_dash=True),
+    help="Where the scores go: a .csv, .csv.gz or .parquet file, '-' for CSV on standard output, "
+    "or a folder, which gets one file for each input table.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COL[,COL…]",
+    callback=_columns,
+    help="Input columns to copy into the output, for example an id; may be given several times. "
+    "A name with a comma goes into double quotes, as in CSV: --keep '\"weight, kg\"'.",
+)
+@click.option(
+    "--header/--no-header",
+    default=True,
+    help="Whether CSV begins with column names; without, they are f0, f1, ….",
+)
+@click.option("--threads", type=_threads, default="1", metavar="N|auto", show_default=True,
+              help="Threads for the arithmetic; auto takes the cores that there are.")  # fmt: skip
+@click.option(
+    "--parts",
+    type=click.Choice(["csv", "csv.gz", "parquet"]),
+    help="The format of the files in an output folder; otherwise each has that of its table.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an output folder: make the files that it does not hold yet.",
+)
+def score(
+    bundle: str,
+    input: str,
+    output: str,
+    keep: Sequence[str],
+    header: bool,
+    threads: "int | Literal['auto']",
+    parts: str | None,
+    resume: bool,
+) -> None:
+    """Score the rows of a table; write probability and label.
+
+    INPUT is .csv, .csv.gz or .parquet, '-' for CSV on standard input, a folder (all such files
+    below it, but for names that begin with . or _), or a quoted glob. Every row gets a
+    probability and a label; columns are matched by name. Each file appears whole or not at all.
+
+    \b
+    Examples:
+      serve-runtime score bundles/churn customers.parquet -o scores.parquet --keep id
+      serve-runtime score bundles/churn 'data/2024-*/*.csv' -o scores.parquet
+      serve-runtime score bundles/churn data -o scores/ --parts parquet --resume
+      cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
+    """
+    with command_errors():
+        from serve_runtime.predictor import Predictor
+        from serve_runtime.scoring.score_file import score_with
+        from serve_runtime.scoring.score_summary import ScoreSummary
+        from serve_runtime.scoring.table_scorer import TableScorer
+
+        predictor = Predictor(bundle, threads=threads)
+        summary = ScoreSummary(predictor.card)
+        with _exit_on_signals(), progress_line() as progress:
+            scorer = TableScorer(
+                predictor, keep=keep, header=header, progress=progress, summary=summary
+            )
+            rows = score_with(scorer, input, output, parts=parts and f".{parts}", resume=resume)
+    for line in _report(rows, output, summary, predictor.card.classes[1]):
+        click.echo(line, err=True)
+
+
+def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -> Iterator[str]:
+    """What was scored, in one or two lines; `positive` is the positive label."""
+    total = f"{_count_rows(rows)} scored into {output}"
+    if not rows:
+        yield total
+        return
+    share = summary.positives / rows
+    yield f"{total}: {summary.positives:,} ({share:.1%}) labelled {positive!r}"
+    first = summary.first_outside
+    if first is None:
+        yield "all rows lie within the training ranges"
+        return
+    yield (
+        f"{_count_rows(summary.rows_outside)} {'lies' if summary.rows_outside == 1 else 'lie'} "
+        f"outside the training ranges; first: {first.source}: data row {first.row + 1}, feature "
+        f"{first.feature!r} is {first.value!s} (trained on {first.low!s} to {first.high!s})"
+    )
+
+
+def _count_rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Exit by an exception on SIGTERM and SIGHUP, so that temporary files are removed."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    unhandled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in unhandled:
+        signal.signal(number, lambda found, _: sys.exit(128 + found))
+    try:
+        yield
+    finally:
+        for number in unhandled:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,37 @@
+"""The command `serve-runtime selftest`."""
+
+import click
+
+from serve_runtime.commands.errors import command_errors
+
+_BITS = {
+    True: "every bit is that of the export",
+    False: "some bits differ from the export's, as they may on another processor",
+}
+
+
+@click.command()
+@click.argument("bundle", type=click.Path())
+def selftest(bundle: str) -> None:
+    """Check that this machine scores the model correctly.
+
+    Scores the test rows that are stored in the model ("golden rows") and compares the results with
+    those that the export measured and proved. Exits with 1 if one is further off than float32
+    arithmetic can explain (the "error budget").
+
+    \b
+    Example:
+      serve-runtime selftest bundles/churn
+    """
+    with command_errors():
+        from serve_runtime.predictor import Predictor
+
+        result = Predictor(bundle).selftest()
+        click.echo(
+            f"{result.rows} golden rows within budget: test rows stored in the model score as they "
+            f"should\n"
+            f"logits         use {result.logit_share:.1%} of their error budget at most\n"
+            f"probabilities  are at most {result.probability_ulp:.2f} ULP (units in the last "
+            f"place) from exact\n"
+            f"bits           {_BITS[result.identical]}"
+        )

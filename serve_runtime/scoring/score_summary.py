@@ -1,0 +1,79 @@
+"""Count, while tables are scored, the positive labels and the rows unlike the training rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.bundle.card import ModelCard
+
+
+@dataclass(frozen=True)
+class OutsideValue:
+    """A value below the smallest or above the largest one that its feature had in training."""
+
+    source: str
+    """The table that holds it."""
+    row: int
+    """Its data row in that table, from 0."""
+    feature: str
+    value: np.float32
+    """The value as the model sees it."""
+    low: np.float32
+    """The smallest value of the feature in the training rows."""
+    high: np.float32
+    """The largest one."""
+
+
+class ScoreSummary:
+    """Counts of the rows that were scored; `add` each batch."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self.positives = 0
+        """Rows that got the positive label."""
+        self.rows_outside = 0
+        """Rows with at least one value outside the training range of its feature."""
+        self.first_outside: OutsideValue | None = None
+        """The first such value: of the first such row, the first feature in the model's order."""
+        self._ranges = {
+            name: (np.float32(low), np.float32(high))
+            for name, low, high in zip(
+                card.feature_names, card.feature_min, card.feature_max, strict=True
+            )
+        }
+
+    def add(
+        self,
+        source: str,
+        first_row: int,
+        features: Mapping[str, npt.NDArray[Any]],
+        positive: npt.NDArray[np.int8],
+    ) -> None:
+        """Count a batch of the table `source` that begins with the data row `first_row`, from 0.
+
+        `features` are finite numbers by name, (n,) each; `positive` is 1 for each row with the
+        positive label and 0 for the others, (n,).
+        """
+        self.positives += int(np.count_nonzero(positive))
+        if not len(positive):
+            return
+        outside = np.zeros(len(positive), bool)
+        for name, (low, high) in self._ranges.items():
+            values = features[name]
+            # Rounding to float32 keeps the order of numbers, so it is enough to round the extremes.
+            if np.float32(values.min()) < low or np.float32(values.max()) > high:
+                values = values.astype(np.float32, copy=False)
+                outside |= (values < low) | (values > high)
+                if outside.all():
+                    break
+        count = int(np.count_nonzero(outside))
+        if count and self.first_outside is None:
+            row = int(outside.argmax())
+            self.first_outside = next(
+                OutsideValue(source, first_row + row, name, value, low, high)
+                for name, (low, high) in self._ranges.items()
+                if not low <= (value := np.float32(features[name][row])) <= high
+            )
+        self.rows_outside += count

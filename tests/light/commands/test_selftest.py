@@ -1,0 +1,32 @@
+from dataclasses import replace
+
+import numpy as np
+
+from light.commands.running import invoke
+from light.helpers import TINY, moved, write_model
+
+
+def test_selftest_tells_the_share_of_the_budget(card):
+    result = invoke("selftest", TINY)
+    assert result.exit_code == 0
+    assert result.output.startswith(f"{len(card.golden)} golden rows within budget: ")
+    assert "test rows stored in the model" in result.output
+    assert all(len(line) < 80 for line in result.output.splitlines())
+
+
+def test_selftest_tells_whether_bits_differ_from_the_exports(card, tmp_path):
+    golden = list(card.golden)
+    logit = np.nextafter(np.float32(golden[1].logit), np.float32(np.inf))
+    golden[1] = replace(golden[1], logit=float(logit))
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=tuple(golden)))
+    assert "some bits differ from the export's" in invoke("selftest", path).output
+    same = invoke("selftest", TINY / "model.columnar.onnx").output
+    assert same.endswith("bits           every bit is that of the export\n")
+
+
+def test_a_failed_selftest_exits_with_1(card, tmp_path):
+    wrong = moved(card.golden[0], 1)
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=(wrong,)))
+    result = invoke("selftest", path)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: golden row 0, rows layout: ")

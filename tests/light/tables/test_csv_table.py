@@ -1,0 +1,79 @@
+import gzip
+
+import pytest
+
+from light.tables.reading import PLAIN
+from serve_runtime import InputError
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+from serve_runtime.tables.read import open_table  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        PLAIN.rstrip("\n"),
+        PLAIN.replace("\n", "\r\n"),
+        "\ufeff" + PLAIN,
+        "x1,x2\n\n1,2\n\n\n3,4.5\n\n",
+        "\n\n" + PLAIN,
+        '"x1","x2"\n"1","2"\n"3",4.5\n',
+        "x1,x2\n 1, 2\n3 ,45e-1\n",
+        "note,x2,x1\nä,2,1\n,4.5,3\n",
+        'note,x2,x1\n"a\nb, ""c""",2,1\n,4.5,3\n',
+        "note,note,x1,x2\na,b,1,2\na,b,3,4.5\n",
+    ],
+)
+def test_every_spelling_of_a_csv_table_reads_the_same(read_rows, content):
+    assert read_rows(content) == [{"x1": 1, "x2": 2}, {"x1": 3, "x2": 4.5}]
+    assert read_rows(gzip.compress(content.encode()), name="T.CSV.GZ") == read_rows(content)
+
+
+@pytest.mark.parametrize(
+    "content", ["1,2\n3,4\n", "\ufeff1,2\n3,4\n", '"1","2"\n3,4', "\n1,2\n3,4"]
+)
+def test_columns_without_a_header_are_numbered(read_rows, content):
+    names = ["f1", "f0"]
+    assert read_rows(content, names, header=False) == [{"f1": 2, "f0": 1}, {"f1": 4, "f0": 3}]
+
+
+def test_other_columns_are_text_from_csv(read_rows):
+    rows = read_rows("id,x1,x2\n00123,1,2\nNA,1,2\n,1,2\n 1.50,1,2\n", others=["id"])
+    assert [row["id"] for row in rows] == ["00123", "NA", "", " 1.50"]
+
+
+@pytest.mark.parametrize("words", [("true", "false"), ("True", "False"), ("TRUE", "FALSE")])
+def test_true_and_false_are_one_and_zero(read_rows, words):
+    yes, no = words
+    assert read_rows(f"x1,x2\n{yes},1\n{no},2\n") == [{"x1": 1, "x2": 1}, {"x1": 0, "x2": 2}]
+
+
+@pytest.mark.parametrize("between", ["", "true,2\n" * 100])
+def test_a_true_false_column_may_miss_values(read_rows, between):
+    rows = read_rows(f"x1,x2\ntrue,1\n{between},2\nfalse,3\n")
+    assert [row["x1"] for row in rows[-2:]] == [None, 0]
+
+
+def test_a_true_false_column_that_turns_into_numbers_says_so(read_rows):
+    with pytest.raises(InputError, match=r"x1 \(.*'2'.*") as caught:
+        read_rows("x1,x2\n" + "true,1\n" * 100 + "2,1\n")
+    assert "'2' is no number" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "NA", "NaN", "nan", "null", "#N/A", "NULL"])
+def test_a_missing_value_is_null(read_rows, value):
+    assert read_rows(f"x1,x2\n1,{value}\n") == [{"x1": 1, "x2": None}]
+
+
+def test_a_name_may_hold_another_separator(read_rows):
+    assert read_rows("a;b\n1\n", ["a;b"]) == [{"a;b": 1}]
+
+
+def test_a_blank_line_in_a_single_column_is_a_missing_value(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("x1\n1\n\n2\n")
+    (batch,) = open_table(str(path), ["x1"])
+    assert batch.column(0).to_pylist() == [1, None, 2]
