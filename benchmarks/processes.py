@@ -23,13 +23,18 @@ class Ended:
 
     seconds: float
     """From its start to its end, as seen from outside."""
-    answer: Any
-    """What it printed, read as JSON; None where it printed nothing."""
+    output: str
+    """What it printed."""
+
+    @property
+    def answer(self) -> Any:
+        """What it printed, read as JSON."""
+        return json.loads(self.output)
 
 
-def python(*arguments: object) -> Ended:
-    """Run a fresh interpreter that finds this checkout; onnxruntime's telemetry is off in it."""
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(ROOT)}
+def python(*arguments: object, root: Path = ROOT) -> Ended:
+    """Run a fresh interpreter that finds the checkout `root`; onnxruntime's telemetry is off."""
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(root)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     command = [sys.executable, *map(str, arguments)]
     start = time.perf_counter()
@@ -37,7 +42,7 @@ def python(*arguments: object) -> Ended:
     seconds = time.perf_counter() - start
     if done.returncode:
         raise click.ClickException(f"{command} ended with {done.returncode}:\n{done.stderr}")
-    return Ended(seconds, json.loads(done.stdout) if done.stdout else None)
+    return Ended(seconds, done.stdout)
 
 
 def alternate(
