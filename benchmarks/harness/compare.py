@@ -27,8 +27,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from benchmarks.answers import digits
-from benchmarks.processes import ROOT, python
+from benchmarks.harness.processes import ROOT, run_python
+from benchmarks.harness.result import digits
 from export.text_table import Table
 
 LIMIT = 0.03
@@ -54,12 +54,12 @@ class Checkout:
 
     def run(self, *arguments: object) -> float:
         """Run Python in a process that finds this checkout; its seconds."""
-        return python("-P", *arguments, root=self.root).seconds
+        return run_python("-P", *arguments, root=self.root).seconds
 
     def export(self) -> None:
         """Make the bundle; refuse a checkout whose packages are not the ones that are found."""
         code = "import json, serve_runtime; print(json.dumps(serve_runtime.__file__))"
-        found = Path(python("-P", "-c", code, root=self.root).answer)
+        found = Path(run_python("-P", "-c", code, root=self.root).parsed)
         if not found.is_relative_to(self.root):
             raise click.ClickException(f"{self.root} has no serve_runtime: {found} was found")
         run = self.bundle.with_name(f"{self.bundle.name}-run")
@@ -103,7 +103,7 @@ class Checkout:
                         "--force", *options)  # fmt: skip
 
     def _timed(self, *arguments: object) -> Seconds:
-        found: Seconds = python("-P", CALLS, *arguments, root=self.root).answer
+        found: Seconds = run_python("-P", CALLS, *arguments, root=self.root).parsed
         return found
 
 
