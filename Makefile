@@ -87,7 +87,7 @@ wheel: ## build the runtime's wheel into dist/; needs Python alone
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 examples: setup ## run every example
-	$(BIN)/python -m pytest tests/pipeline/docs/test_examples.py
+	$(BIN)/python -m pytest tests/pipeline/examples
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles
