@@ -29,6 +29,7 @@ class Application:
         self.next_reload = time.monotonic() + RELOAD_SECONDS
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        """Answer one request."""
         status, answer = self.respond(environ)
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
