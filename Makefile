@@ -10,7 +10,7 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help setup run test lint train export verify prove-sigmoid parity-matrix docs score wheel \
-	examples bench bench-train clean
+	examples bench bench-train bench-compare clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -80,11 +80,14 @@ bench: .bench/ready ## [ARGS=]: time it beside others and the machine's limits (
 bench-train: .bench/ready ## [ARGS=]: time training beside others and the machine's limits (minutes)
 	.bench/bin/python -m benchmarks.training $(ARGS)
 
+bench-compare: .bench/ready ## OTHER=: time this checkout beside another one, and say what is slower
+	.bench/bin/python -m benchmarks.harness.compare "$(OTHER)" $(ARGS)
+
 wheel: ## build the runtime's wheel into dist/; needs Python alone
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 examples: setup ## run every example
-	$(BIN)/python -m pytest tests/pipeline/docs/test_examples.py
+	$(BIN)/python -m pytest tests/pipeline/examples
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles

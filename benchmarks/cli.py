@@ -1,22 +1,19 @@
-"""The command of the benchmarks of serving: `make bench`."""
+"""The command `python -m benchmarks` (`make bench`): every section of results.md, in order."""
 
 from pathlib import Path
 
-from benchmarks import (
+from benchmarks.footprint import disk, embedding, peak_memory, soak
+from benchmarks.harness.sections import Section, Suite
+from benchmarks.serving import (
     batches,
-    crowd,
-    everywhere,
+    concurrent_calls,
     files,
-    guest,
-    memory,
+    grid,
+    layouts,
     methods,
-    million,
     one_row,
     reload,
-    sizes,
-    soak,
 )
-from benchmarks.asking import Question, Questions
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -31,21 +28,21 @@ are to ours: 2× is twice our time, and below 1×, in **bold**, it is faster tha
 "A to B" is the time of A over the time of B.
 """
 
-_QUESTIONS = {
-    "one-row": Question("What does one row cost?", one_row.answer),
-    "batches": Question("And a batch, from 1 row to 10 million?", batches.answer),
-    "methods": Question("And the other methods?", methods.answer),
-    "everywhere": Question("Is anything slower than scikit-learn?", everywhere.answer),
-    "million": Question("A million rows, however they lie?", million.answer),
-    "files": Question("A file?", files.answer),
-    "memory": Question("Does memory grow with the file?", memory.answer),
-    "guest": Question("What does a program pay that embeds it?", guest.answer),
-    "sizes": Question("And on disk?", sizes.answer),
-    "crowd": Question("Many threads at once?", crowd.answer),
-    "reload": Question("A new model under load?", reload.answer),
-    "soak": Question("Does memory grow with the calls?", soak.answer),
+_SECTIONS = {
+    "one-row": Section("What does one row cost?", one_row.measure),
+    "batches": Section("And a batch, from 1 row to 10 million?", batches.measure),
+    "methods": Section("And the other methods?", methods.measure),
+    "everywhere": Section("Is anything slower than scikit-learn?", grid.measure),
+    "million": Section("A million rows, however they lie?", layouts.measure),
+    "files": Section("A file?", files.measure),
+    "memory": Section("Does memory grow with the file?", peak_memory.measure),
+    "guest": Section("What does a program pay that embeds it?", embedding.measure),
+    "sizes": Section("And on disk?", disk.measure),
+    "crowd": Section("Many threads at once?", concurrent_calls.measure),
+    "reload": Section("A new model under load?", reload.measure),
+    "soak": Section("Does memory grow with the calls?", soak.measure),
 }
 
-SERVING = Questions(Path(__file__).with_name("results.md"), _INTRODUCTION, _QUESTIONS)
+SERVING = Suite(Path(__file__).with_name("results.md"), _INTRODUCTION, _SECTIONS)
 
 main = SERVING.command("Time serve_runtime beside others and beside what the machine can do.")

@@ -16,9 +16,9 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import peers
-from benchmarks.models import random_run
-from benchmarks.page import replace
+from benchmarks.harness.page import replace_section
+from benchmarks.harness.random_run import random_run
+from benchmarks.peers import exports
 from export.parity import tables
 from export.parity.measure import measure
 from export.parity.tables import of_budget, ulp
@@ -179,7 +179,7 @@ def side_by_side(studio: Studio) -> str:
     """Other exporters' graphs of the breast-cancer model in the same harness."""
     proof = studio.breast_cancer
     ours = {name: proof.parity.subjects[name] for name in ("Predictor, rows", "Predictor, columns")}
-    parity = measure(peers.subjects(proof.affine), proof.cases, proof.affine)
+    parity = measure(exports.subjects(proof.affine), proof.cases, proof.affine)
     rows = []
     for name, measured in {**ours, **parity.subjects}.items():
         buckets = measured.buckets
@@ -279,7 +279,7 @@ def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
         for name in only or SECTIONS:
             click.echo(name, err=True)
             content = SECTIONS[name](studio)
-            page = replace(PAGE.read_text(encoding="utf-8"), name, content)
+            page = replace_section(PAGE.read_text(encoding="utf-8"), name, content)
             PAGE.write_text(page, encoding="utf-8")
 
 

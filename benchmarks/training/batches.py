@@ -1,4 +1,4 @@
-"""An epoch of mini-batches, shuffled, beside others that learn row by row."""
+"""The section "batches": an epoch of shuffled mini-batches, beside learners of single rows."""
 
 from functools import partial
 from pathlib import Path
@@ -7,17 +7,17 @@ import torch
 from sklearn.linear_model import SGDClassifier
 from vowpalwabbit import Workspace
 
-from benchmarks.answers import Answer, digits, many, times
-from benchmarks.timing import Call, race, threads_of_peers
+from benchmarks.harness.context import WIDTH, Context
+from benchmarks.harness.result import Result, count_text, digits, ratio_text
+from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
-from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
 from train.recipe.recipe import Optimizer
 
 
-def answer(shop: Workshop) -> Answer:
-    """Batches of 256 and of 8192 rows."""
-    data = problem(shop.scale.rows, WIDTH)
+def measure(context: Context) -> Result:
+    """Time batches of 256 and of 8192 rows."""
+    data = problem(context.scale.rows, WIDTH)
     features, labels = torch.from_numpy(data.features), torch.from_numpy(data.labels)[:, None]
     calls: dict[str, Call] = {}
     for size in (256, 8192):
@@ -31,22 +31,22 @@ def answer(shop: Workshop) -> Answer:
     calls["scikit-learn's SGDClassifier, row by row"] = partial(
         sklearn.partial_fit, data.features, data.labels, classes=[0, 1]
     )
-    calls["Vowpal Wabbit, row by row, from its cache file"] = _vowpal_wabbit(data, shop.folder)
-    with threads_of_peers(THREADS):
-        found = race(calls, seconds=4 * shop.scale.seconds, rounds=shop.scale.rounds)
+    calls["Vowpal Wabbit, row by row, from its cache file"] = _vowpal_wabbit(data, context.folder)
+    with limit_threads(THREADS):
+        found = context.time(calls, 4)
     first = next(iter(calls))
     lines = [
         (
             name,
             digits(found.median(name)),
-            digits(found.median(name) / shop.scale.rows * 1e9),
-            "" if name == first else times(found.ratio(name, first)),
+            digits(found.median(name) / context.scale.rows * 1e9),
+            "" if name == first else ratio_text(found.ratio(name, first)),
         )
         for name in calls
     ]
-    heading = (f"{shop.scale.rows:,} × {WIDTH}, {many(found.rounds, 'round')}", "seconds",
+    heading = (f"{context.scale.rows:,} × {WIDTH}, {count_text(found.rounds, 'round')}", "seconds",
                "ns a row", "to train, 256")  # fmt: skip
-    return Answer(
+    return Result(
         [
             f"One epoch, every row once; {THREADS} threads where they are used. train, the plain "
             "loop and scikit-learn shuffle; Vowpal Wabbit takes rows as they lie, and has "

@@ -1,9 +1,9 @@
-"""The command of the benchmarks of training: `make bench-train`."""
+"""The command `python -m benchmarks.training` (`make bench-train`): the sections of training.md."""
 
 from pathlib import Path
 
-from benchmarks.asking import Question, Questions
-from benchmarks.training import batches, epochs, gpu, minimum, stream
+from benchmarks.harness.sections import Section, Suite
+from benchmarks.training import batches, epochs, gpu, minimum, on_disk
 
 _INTRODUCTION = """\
 # Benchmarks of training
@@ -17,14 +17,14 @@ rounds, a ratio the median of the ratios within each round: 2× is twice the tim
 1×, in **bold**, it is faster. In a target, "A to B" is the time of A over the time of B.
 """
 
-_QUESTIONS = {
-    "epochs": Question("What does an epoch cost?", epochs.answer),
-    "batches": Question("And in mini-batches?", batches.answer),
-    "stream": Question("And when the rows do not fit into memory?", stream.answer),
-    "gpu": Question("And on a GPU?", gpu.answer),
-    "minimum": Question("How long is the way to the minimum?", minimum.answer),
+_SECTIONS = {
+    "epochs": Section("What does an epoch cost?", epochs.measure),
+    "batches": Section("And in mini-batches?", batches.measure),
+    "stream": Section("And when the rows do not fit into memory?", on_disk.measure),
+    "gpu": Section("And on a GPU?", gpu.measure),
+    "minimum": Section("How long is the way to the minimum?", minimum.measure),
 }
 
-TRAINING = Questions(Path(__file__).parents[1] / "training.md", _INTRODUCTION, _QUESTIONS)
+TRAINING = Suite(Path(__file__).parents[1] / "training.md", _INTRODUCTION, _SECTIONS)
 
 main = TRAINING.command("Time train beside others and beside what the machine can do.")

@@ -1,13 +1,22 @@
-"""An epoch over all rows: beside the plain loop, and beside reading the features."""
+"""The section "epochs": an epoch of full batches, beside the plain torch loop and one read."""
 
 from functools import partial
 
 import torch
 
-from benchmarks.answers import Answer, Target, at_least, at_most, digits, many, milli, times
-from benchmarks.timing import Call, Times, race, threads_of_peers
+from benchmarks.harness.context import Context
+from benchmarks.harness.result import (
+    Result,
+    Target,
+    at_least,
+    at_most,
+    count_text,
+    digits,
+    milliseconds,
+    ratio_text,
+)
+from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
-from benchmarks.workshop import Workshop
 from export.text_table import Table
 from train.gradients.cpu import Eager
 from train.recipe.recipe import Optimizer
@@ -20,15 +29,15 @@ OURS, LOOP, PRODUCTS, READ = (
 )
 
 
-def answer(shop: Workshop) -> Answer:
-    """At sizes from six rows to a million."""
-    large = (shop.scale.rows, 30)
-    sizes = ((6, 2), (1000, 30), (100_000, 30), large, (shop.scale.rows // 5, 200))
+def measure(context: Context) -> Result:
+    """Time epochs at sizes from six rows to a million."""
+    large = (context.scale.rows, 30)
+    sizes = ((6, 2), (1000, 30), (100_000, 30), large, (context.scale.rows // 5, 200))
     tables: list[Table] = []
     targets: list[Target] = []
-    with threads_of_peers(THREADS):
+    with limit_threads(THREADS):
         for rows, width in sizes:
-            found, epochs = _timed(shop, rows, width)
+            found, epochs = _timed(context, rows, width)
             tables.append(_table(found, rows, width, epochs))
             title = f"{rows:,} × {width}, full batch"
             if (rows, width) == (6, 2):
@@ -37,7 +46,7 @@ def answer(shop: Workshop) -> Answer:
                 targets.append(at_least(f"{title}: {LOOP} to train", found.ratio(LOOP, OURS), 4))
                 share = found.ratio(OURS, READ) / 2
                 targets.append(at_most(f"{title}: train to two reads", share, 1.25))
-    return Answer(
+    return Result(
         [
             f"Whole epochs of full batches, {THREADS} threads: gradient, update, and for train the "
             "check that cost and weights are finite. Starting up is left out: each figure is that "
@@ -48,7 +57,7 @@ def answer(shop: Workshop) -> Answer:
     )
 
 
-def _timed(shop: Workshop, rows: int, width: int) -> tuple[Times, int]:
+def _timed(context: Context, rows: int, width: int) -> tuple[Times, int]:
     epochs = max(50, min(2000, 600_000_000 // (rows * width)))
     data, spec = problem(rows, width), Optimizer(lr=0.1, epochs=epochs)
     features, labels = torch.from_numpy(data.features), torch.from_numpy(data.labels)[:, None]
@@ -59,19 +68,19 @@ def _timed(shop: Workshop, rows: int, width: int) -> tuple[Times, int]:
         PRODUCTS: partial(train, Eager(data.rows()), spec),
         READ: lambda: [features.sum() for _ in range(epochs)],
     }
-    return race(calls, seconds=2 * shop.scale.seconds, rounds=shop.scale.rounds), epochs
+    return context.time(calls, 2), epochs
 
 
 def _table(found: Times, rows: int, width: int, epochs: int) -> Table:
-    heading = (f"{rows:,} × {width}, {many(found.rounds, 'round')}", "ms an epoch", "ns a row",
-               "to one read", "to train")  # fmt: skip
+    title = f"{rows:,} × {width}, {count_text(found.rounds, 'round')}"
+    heading = (title, "ms an epoch", "ns a row", "to one read", "to train")
     lines = [
         (
             name,
-            milli(found.median(name) / epochs),
+            milliseconds(found.median(name) / epochs),
             digits(found.median(name) / epochs / rows * 1e9),
             f"{found.ratio(name, READ):.2f}×",
-            "" if name == OURS else times(found.ratio(name, OURS)),
+            "" if name == OURS else ratio_text(found.ratio(name, OURS)),
         )
         for name in found.seconds
     ]

@@ -1,4 +1,4 @@
-"""An epoch on a GPU: beside its memory's bandwidth, and beside the plain loop."""
+"""The section "gpu": an epoch on a GPU, beside the bandwidth of its memory and the plain loop."""
 
 import time
 from collections.abc import Callable
@@ -8,24 +8,24 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.answers import Answer, Target, at_least, digits
+from benchmarks.harness.context import WIDTH, Context
+from benchmarks.harness.result import Result, Target, at_least, digits
 from benchmarks.training.problems import problem, train
-from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
 from train.gradients.gpu import OnGpu
 from train.gradients.source import Rows, largest
 from train.recipe.recipe import Optimizer
 
 _LARGE = 10
-"""Times the rows of the large batch."""
+"""The large batch has so many times the rows that the scale names."""
 
 
-def answer(shop: Workshop) -> Answer:
-    """Rows resident on the GPU: many rows, and six."""
+def measure(context: Context) -> Result:
+    """Time many rows, and six, that stay on the GPU; say so where there is no GPU."""
     if not torch.cuda.is_available():
-        return Answer(["torch finds no CUDA device here: nothing was measured."])
+        return Result(["torch finds no CUDA device here: nothing was measured."])
     device = torch.device("cuda")
-    large = problem(shop.scale.rows, WIDTH).rows()
+    large = problem(context.scale.rows, WIDTH).rows()
     large = Rows(large.features.repeat(1, _LARGE), large.labels.repeat(_LARGE))
     data = _resident(large, device)
     theta, out = torch.zeros(WIDTH + 1, device=device), torch.empty(WIDTH + 1, device=device)
@@ -52,7 +52,7 @@ def answer(shop: Workshop) -> Answer:
             ("autograd and torch.optim.SGD, 6 × 2", digits(loop / epochs * 1e3), ""),
         ],
     )
-    return Answer(["Full batches of rows that are resident on the GPU.", table], targets)
+    return Result(["Full batches of rows that are resident on the GPU.", table], targets)
 
 
 def _resident(rows: Rows, device: torch.device) -> OnGpu:

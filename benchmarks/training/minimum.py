@@ -1,4 +1,4 @@
-"""How long it takes to come within a millionth of the least cost."""
+"""The section "minimum": time until the cost is within a millionth of the least cost."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.answers import Answer, Target, at_most, digits, many, times
-from benchmarks.timing import Call, race, threads_of_peers
+from benchmarks.harness.context import WIDTH, Context
+from benchmarks.harness.result import Result, Target, at_most, count_text, digits, ratio_text
+from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, problem, train
-from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
 from serve_runtime.arrays import Float64
 from train.gradients.cpu import design
@@ -25,20 +25,20 @@ _TOLERANCES = [10.0**-e for e in range(1, 13)]
 _FACTORS = 5
 
 
-def answer(shop: Workshop) -> Answer:
-    """On independent and on strongly correlated features."""
+def measure(context: Context) -> Result:
+    """Time train and scikit-learn on independent and on strongly correlated features."""
     tables: list[Table] = []
     targets: list[Target] = []
-    with threads_of_peers(THREADS):
+    with limit_threads(THREADS):
         for kind, factors in (("independent", 0), ("strongly correlated", _FACTORS)):
-            data = problem(shop.scale.rows, WIDTH, factors=factors)
-            table, target = _race(shop, data, kind)
+            data = problem(context.scale.rows, WIDTH, factors=factors)
+            table, target = _race(context, data, kind)
             tables.append(table)
             targets.append(target)
-    return Answer(
+    return Result(
         [
-            f"{shop.scale.rows:,} × {WIDTH}, no penalty, {THREADS} threads, standardised data in "
-            "memory for all: float32 for train, float64 for scikit-learn. Each is given the "
+            f"{context.scale.rows:,} × {WIDTH}, no penalty, {THREADS} threads, standardised data "
+            "in memory for all: float32 for train, float64 for scikit-learn. Each is given the "
             "loosest tolerance (train: the fewest epochs) at which its mean cost is within "
             f"{GAP:g} of the least, which newton-cholesky finds. Of the correlated features nine "
             f"tenths are {_FACTORS} shared factors. The last line is what train does by default: "
@@ -49,7 +49,7 @@ def answer(shop: Workshop) -> Answer:
     )
 
 
-def _race(shop: Workshop, data: Problem, kind: str) -> tuple[Table, Target]:
+def _race(context: Context, data: Problem, kind: str) -> tuple[Table, Target]:
     wide, labels = data.features.astype(np.float64), data.labels.astype(np.float64)
     least = _cost(wide, labels, _fitted(wide, labels, "newton-cholesky", 1e-12))
     calls: dict[str, Call] = {}
@@ -73,17 +73,17 @@ def _race(shop: Workshop, data: Problem, kind: str) -> tuple[Table, Target]:
         **calls,
         "train, lr = auto, until four digits are right": partial(ours, epochs=100_000),
     }
-    found = race(calls, seconds=6 * shop.scale.seconds, rounds=shop.scale.rounds)
+    found = context.time(calls, 6)
     lines = [
         (
             name.replace(f"until {GAP:g}", f"{epochs} epochs"),
             digits(found.median(name)),
-            "" if name == OURS else times(found.ratio(name, OURS)),
+            "" if name == OURS else ratio_text(found.ratio(name, OURS)),
         )
         for name in calls
     ]
     lbfgs = next(name for name in calls if "lbfgs" in name)
-    heading = (f"{kind} features, {many(found.rounds, 'round')}", "seconds", "to train")
+    heading = (f"{kind} features, {count_text(found.rounds, 'round')}", "seconds", "to train")
     claim = f"{kind} features: train to lbfgs, to within {GAP:g} of the least cost"
     return Table(heading, lines), at_most(claim, found.ratio(OURS, lbfgs), 1)
 
@@ -100,7 +100,10 @@ def _cost(x: Float64, y: Float64, theta: Float64) -> float:
 
 
 def _epochs(data: Problem, near: Callable[[Float64], bool]) -> int:
-    """The fewest epochs of train after which `near`, looked for at every fifth part more."""
+    """The fewest epochs of train after which `near(weights)` holds, found to within 5 %.
+
+    Weights and bias (d + 1,) are tried after epochs 1, 2, …, each about 5 % later than the last.
+    """
     made = design(data.rows())
     spec, metric = automatic(made, Optimizer(epochs=100_000, tolerance=0))
     fit = Fit(

@@ -1,4 +1,4 @@
-"""What the questions about training share: rows to train on, and the plain loop."""
+"""Data to train on, ways to train on it, and the plain torch loop to compare with."""
 
 from dataclasses import dataclass
 
@@ -31,8 +31,11 @@ class Problem:
 
 
 def problem(count: int, width: int, *, factors: int = 0) -> Problem:
-    """Rows whose labels a logistic model draws; with `factors`, features that share as many, which
-    make nine tenths of each."""
+    """Random rows (count, width) whose labels are drawn from a logistic model.
+
+    With `factors`, the features are strongly correlated: so many random factors, which all
+    features share, make up nine tenths of each.
+    """
     rng = np.random.default_rng(width)
     x = rng.standard_normal((count, width), np.float32)
     if factors:

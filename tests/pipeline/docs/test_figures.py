@@ -1,8 +1,7 @@
-"""The pages of figures: complete, and made again without touching what stands around them."""
+"""The page of figures, docs/parity.md, has them all, and the README quotes them rightly."""
 
 import pytest
 
-from benchmarks.page import replace
 from docs.figures import PAGE, PICTURE, SECTIONS
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -18,12 +17,6 @@ def test_every_section_has_figures(name: str) -> None:
 def test_every_section_of_the_page_is_made() -> None:
     assert TEXT.count("<!-- figures: ") == TEXT.count("<!-- end -->") == len(SECTIONS)
     assert PICTURE.exists()
-
-
-@pytest.mark.parametrize("before", ["", "old\n", "old\n\n| table |\n"])
-def test_a_section_is_replaced_and_nothing_else(before: str) -> None:
-    page = "a\n<!-- figures: x -->\n{}<!-- end -->\nb\n<!-- figures: y -->\nkept\n<!-- end -->\nc\n"
-    assert replace(page.format(before), "x", "new") == page.format("new\n")
 
 
 @pytest.mark.parametrize("name", ["torch.onnx.export", "skl2onnx"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.models import random_run
+from benchmarks.harness.random_run import random_run
 from export.publish import export_bundle
 from pipeline.export.making import Model, make_model
 

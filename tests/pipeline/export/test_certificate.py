@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.models import random_run
+from benchmarks.harness.random_run import random_run
 from export import certificate, folding
 from export.certificate import CERTIFICATE, Corpus
 from export.errors import BundleError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from benchmarks.models import random_run
+from benchmarks.harness.random_run import random_run
 from export import proof as bundle_module
 from export.cli import main
 from export.errors import ParityError

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from benchmarks.models import random_run
+from benchmarks.harness.random_run import random_run
 from export.publish import export_bundle
 from pipeline.export.making import FILES, card_of
 from serve_runtime import Predictor

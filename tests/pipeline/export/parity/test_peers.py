@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import peers
+from benchmarks.peers import exports
 from export.parity.figures import Measured
 from export.parity.measure import measure
 from export.parity.proof_rows import corpus
@@ -17,7 +17,7 @@ CARD = ModelCard(("a", "b", "c"), (0, 1), (-2.0,) * 3, (2.0,) * 3, AFFINE.sha256
 @pytest.fixture(scope="module")
 def found() -> dict[str, Measured]:
     sample = np.empty((0, 3), np.float32)
-    parity = measure(peers.subjects(AFFINE), corpus(CARD, AFFINE, sample), AFFINE)
+    parity = measure(exports.subjects(AFFINE), corpus(CARD, AFFINE, sample), AFFINE)
     return dict(parity.subjects)
 
 

@@ -1,0 +1,62 @@
+"""Run folders with random weights, of any width: models for tests and benchmarks, untrained."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from serve_runtime.bundle.card import ModelCard
+from train import run_folder
+from train.model import build, set_parameters
+from train.standardize import Moments, Scaling
+from train.trained import Trained
+
+
+def random_run(
+    folder: Path,
+    width: int,
+    seed: int = 0,
+    spread: float = 1.0,
+    offset: float = 0.0,
+    *,
+    standardize: bool = False,
+    constant: bool = False,
+) -> Path:
+    """Write a run folder with random weights, as if it had been trained on 300 random rows.
+
+    Each feature has a scale of its own, log-normal with deviation `spread`, and `offset` for its
+    mean; the weights make logits of about unit size. With `standardize` they are weights on
+    standardised features, which export folds or subtracts first; with `constant` too, the last
+    feature never changes, so that standardisation takes its weight away.
+    """
+    rng = np.random.default_rng(seed)
+    scale = np.exp(rng.normal(size=width) * spread)
+    features = (offset + rng.normal(size=(width, 300)) * scale[:, None]).astype(np.float32)
+    if constant:
+        features[-1] = offset
+    scaling = Scaling.of(Moments.of(features)) if standardize else Scaling.none(width)
+    unit = np.ones(width) if standardize else scale
+    weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
+    trained = Trained(weight, float(np.float32(rng.normal())), scaling)
+    folded = trained.affine()
+    model = build(width, "zeros", 0)
+    set_parameters(model, torch.tensor(folded.weight[None]), torch.tensor([folded.bias]))
+    card = ModelCard(
+        feature_names=tuple(f"c{i}" for i in range(width)),
+        classes=("no", "yes"),
+        feature_min=tuple(map(float, features.min(1))),
+        feature_max=tuple(map(float, features.max(1))),
+        weights_sha256=folded.sha256(),
+        training={"versions": {}},
+    )
+    folder.mkdir(parents=True)
+    run_folder.write(
+        folder,
+        model=model,
+        trained=trained,
+        sample=run_folder.sample_rows(features),
+        card=card,
+        metrics={},
+        training={},
+    )
+    return folder
