@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 _HEADING = ("target", "reached", "")
 

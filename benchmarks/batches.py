@@ -10,7 +10,7 @@ from benchmarks.contenders import contenders
 from benchmarks.floor import dot
 from benchmarks.timing import Call, Times, race, threads_of_peers
 from benchmarks.workshop import WIDTH, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 OURS, BOTH, READ = "probability", "predict_proba", "one read"
 THREADS = (1, 2)

@@ -13,7 +13,7 @@ from benchmarks.answers import Answer, micro
 from benchmarks.contenders import SKLEARN, TORCH_GRAPH, contenders
 from benchmarks.timing import threads_of_peers
 from benchmarks.workshop import Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 CALLERS = 8
 OURS = "Predictor.probability"

@@ -13,7 +13,7 @@ from benchmarks import peers
 from benchmarks.answers import Answer, Target, many, micro, times
 from benchmarks.timing import race, threads_of_peers
 from benchmarks.workshop import Model, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 MOST_VALUES = 8_000_000
 DTYPES = ("float32", "float64", "int64")

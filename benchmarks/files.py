@@ -13,7 +13,7 @@ from benchmarks.answers import Answer, Target, at_most, digits, many, times
 from benchmarks.file_ways import floors, scripts
 from benchmarks.timing import Call, Times, race
 from benchmarks.workshop import WIDTH, Model, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from serve_runtime import score_file
 
 _BYTES_A_VALUE = 12

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from benchmarks.answers import Answer, at_most, digits
 from benchmarks.processes import PROGRAMS, python
 from benchmarks.workshop import WIDTH, Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 _LEVELS = 16
 """Values that a column takes: four bits each in the file."""

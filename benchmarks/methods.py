@@ -6,7 +6,7 @@ from benchmarks import peers
 from benchmarks.answers import Answer, many, micro, times
 from benchmarks.timing import race, threads_of_peers
 from benchmarks.workshop import WIDTH, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 METHODS = ("predict_proba", "decision_function", "predict")
 OWN = ("probability", "scores")

@@ -14,7 +14,7 @@ from benchmarks.contenders import SKL2ONNX, TORCH_GRAPH, contenders
 from benchmarks.floor import dot, total
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.workshop import WIDTH, Model, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from serve_runtime.arrays import Float32
 
 THREADS = 2

@@ -6,7 +6,7 @@ from benchmarks.answers import Answer, at_most, many, micro, times
 from benchmarks.contenders import NUMPY, TORCH_GRAPH, contenders, session
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.workshop import WIDTH, Workshop, data
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 OURS = "Predictor.probability"
 

@@ -12,7 +12,7 @@ from benchmarks.answers import Answer, Target, milli
 from benchmarks.models import random_run
 from benchmarks.workshop import WIDTH, Workshop, data
 from export.publish import export_bundle
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from serve_runtime import Predictor, ServeError
 
 CALLERS = 4

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from benchmarks.answers import Answer, digits
 from benchmarks.processes import ROOT
 from benchmarks.workshop import Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 _RUNTIMES = {
     "serve-runtime": ("numpy", "onnxruntime", "click"),

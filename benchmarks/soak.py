@@ -5,7 +5,7 @@ from statistics import linear_regression
 from benchmarks.answers import Answer, at_most
 from benchmarks.processes import PROGRAMS, python
 from benchmarks.workshop import Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 
 def answer(shop: Workshop) -> Answer:

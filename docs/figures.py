@@ -22,13 +22,14 @@ from benchmarks.page import replace
 from export.parity import tables
 from export.parity.measure import measure
 from export.parity.tables import of_budget, ulp
-from export.proof import Proof
+from export.progress import on_terminal
+from export.proof import BundleProof
 from export.publish import export_bundle
 from export.runtimes import matrix
 from export.sigmoid import every_float32
-from export.sigmoid.every_float32 import Proof as SigmoidProof
+from export.sigmoid.every_float32 import SigmoidProof
 from export.sigmoid.kernels import KERNELS
-from export.text_table import Table
+from export.text_table import TextTable
 from export.verify import verify_bundle
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
@@ -58,16 +59,16 @@ class Studio:
     environments: Path
 
     @cached_property
-    def breast_cancer(self) -> Proof:
+    def breast_cancer(self) -> BundleProof:
         """The proof of the default recipe's bundle."""
         return self._export("breast-cancer")
 
     @cached_property
-    def calendar_years(self) -> Proof:
+    def calendar_years(self) -> BundleProof:
         """The proof of a bundle that subtracts first."""
         return self._export("calendar-years")
 
-    def _export(self, name: str) -> Proof:
+    def _export(self, name: str) -> BundleProof:
         recipe = Recipe.from_dict(read_toml(DOCS.parent / "recipes" / f"{name}.toml"))
         train(recipe, self.folder / "runs" / name)
         return export_bundle(self.folder / "runs" / name, self.folder / name)
@@ -99,7 +100,7 @@ def machine(_: Studio) -> str:
 def bundle(studio: Studio) -> str:
     """The breast-cancer bundle: every scorer, every range of the logit, all against all."""
     proof = studio.breast_cancer
-    served = [name for name in proof.parity.subjects if name.startswith(("onnxr", "Pred"))]
+    served = [name for name in proof.parity.scorers if name.startswith(("onnxr", "Pred"))]
     return "\n\n".join(
         [
             tables.overview(proof.parity).markdown(),
@@ -121,20 +122,20 @@ def widths(studio: Studio) -> str:
         proof = export_bundle(run, studio.folder / f"width-{width}")
         found = [
             measured.overall
-            for name, measured in proof.parity.subjects.items()
+            for name, measured in proof.parity.scorers.items()
             if name.startswith(("model.", "onnxruntime", "Predictor"))
         ]
         rows.append((
             f"{width:,}",
             f"{max(figures.rows for figures in found):,}",
-            f"{proof.logit_bound:.2g}",
+            f"{proof.bounds.logit:.2g}",
             of_budget(max(figures.logit.share for figures in found)),
             of_budget(max(figures.probability.share for figures in found)),
             ulp(max(figures.kernel_ulp for figures in found)),
         ))  # fmt: skip
     heading = ("features", "rows", "largest bound of a training row", "logit of budget",
                "prob. of budget", "sigmoid ULP")  # fmt: skip
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
 def folding(studio: Studio) -> str:
@@ -153,7 +154,7 @@ def folding(studio: Studio) -> str:
             f"{folding.share:.0%}",
         ))  # fmt: skip
     heading = ("bundle", "written", "folded", "subtract-first", "folding owes")
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
 def kernels(studio: Studio) -> str:
@@ -169,7 +170,7 @@ def kernels(studio: Studio) -> str:
         rows.append(cells)
     whole = ["outside [0, 1]"]
     whole += [f"{proofs[name].whole.outside.times:,}" for name in _TITLES]
-    table = Table(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
+    table = TextTable(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
     _draw(PICTURE)
     text = every_float32.report(proofs["exported"])
     return f"```text\n{text}\n```\n\n{table.markdown()}\n\n![ULP by logit]({PICTURE.name})"
@@ -178,10 +179,10 @@ def kernels(studio: Studio) -> str:
 def side_by_side(studio: Studio) -> str:
     """Other exporters' graphs of the breast-cancer model in the same harness."""
     proof = studio.breast_cancer
-    ours = {name: proof.parity.subjects[name] for name in ("Predictor, rows", "Predictor, columns")}
-    parity = measure(peers.subjects(proof.affine), proof.cases, proof.affine)
+    ours = {name: proof.parity.scorers[name] for name in ("Predictor, rows", "Predictor, columns")}
+    parity = measure(peers.scorers(proof.affine), proof.batches, proof.affine)
     rows = []
-    for name, measured in {**ours, **parity.subjects}.items():
+    for name, measured in {**ours, **parity.scorers}.items():
         buckets = measured.buckets
         ranges = ("[-87, -18)", "[-18, -8)", "[-8, 0)", "[0, 8)")
         rows.append((
@@ -192,14 +193,14 @@ def side_by_side(studio: Studio) -> str:
               for label in ranges),
         ))  # fmt: skip
     heading = ("", "rows outside", "logit of budget", *(f"prob., logit in {r}" for r in ranges))
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
 def many_rows(studio: Studio) -> str:
-    """The breast-cancer bundle on many more rows than its corpus has."""
+    """The breast-cancer bundle on many more rows than its proof has."""
     assert studio.breast_cancer
-    bar = lambda blocks: tqdm(blocks, "many rows", leave=False, disable=None)  # noqa: E731
-    proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, watch=bar)
+    with on_terminal() as show:
+        proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, show=show)
     return tables.overview(proof.parity).markdown()
 
 
@@ -224,7 +225,7 @@ def runtimes(studio: Studio) -> str:
     rows = [(f"{library} {', '.join(found)}", *figures)
             for (library, *figures), found in versions.items()]  # fmt: skip
     heading = ("runtimes", "bundle", "logit of budget", "prob. of budget", "sigmoid ULP", "bits")
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
 SECTIONS: Mapping[str, Callable[[Studio], str]] = {

@@ -11,7 +11,7 @@ from benchmarks.answers import Answer, digits, many, times
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from train.recipe.recipe import Optimizer
 
 

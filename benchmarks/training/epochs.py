@@ -8,7 +8,7 @@ from benchmarks.answers import Answer, Target, at_least, at_most, digits, many, 
 from benchmarks.timing import Call, Times, race, threads_of_peers
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
 from benchmarks.workshop import Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from train.gradients.cpu import Eager
 from train.recipe.recipe import Optimizer
 

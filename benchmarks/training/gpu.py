@@ -11,7 +11,7 @@ from torch.nn import functional
 from benchmarks.answers import Answer, Target, at_least, digits
 from benchmarks.training.problems import problem, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from train.gradients.gpu import OnGpu
 from train.gradients.source import Rows, largest
 from train.recipe.recipe import Optimizer

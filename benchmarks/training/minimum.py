@@ -11,7 +11,7 @@ from benchmarks.answers import Answer, Target, at_most, digits, many, times
 from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.training.problems import THREADS, Problem, problem, train
 from benchmarks.workshop import WIDTH, Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from serve_runtime.arrays import Float64
 from train.gradients.cpu import design
 from train.model import build

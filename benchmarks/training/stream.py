@@ -13,7 +13,7 @@ from benchmarks.answers import Answer, at_most, digits, milli
 from benchmarks.processes import python
 from benchmarks.training.problems import Problem, problem, resident
 from benchmarks.workshop import WIDTH, Workshop
-from export.text_table import Table
+from export.text_table import TextTable as Table
 from train.recipe.recipe import Optimizer
 
 _MEMORY = "1200MB"

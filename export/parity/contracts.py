@@ -14,8 +14,8 @@ import numpy as np
 
 from export.errors import ParityError
 from export.formats.artifact import Scores
-from export.formats.onnxruntime_scorer import scorer
-from export.parity.proof_rows import Case
+from export.formats.onnxruntime_scorer import onnx_score
+from export.parity.proof_rows import ProofBatch
 from export.parity.scorers import THREADS
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.bundle.affine import Affine
@@ -31,13 +31,13 @@ _VALUES = 1 << 22
 """Most values in the large batch."""
 
 
-def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, int]:
+def check(folder: Path, batches: Mapping[str, ProofBatch], affine: Affine) -> dict[str, int]:
     """Hold both graphs in `folder` to every contract; returns how many rows showed each.
 
     Raises ParityError naming the contract, the file and the row.
     """
     shown: dict[str, int] = {}
-    random, sweep = (_safe(cases[name].rows, affine) for name in ("random rows", "logit sweep"))
+    random, sweep = (_safe(batches[name].rows, affine) for name in ("random rows", "logit sweep"))
     if not len(random):
         raise ParityError(
             f"{folder}: every row within the training ranges overflows float32: check the units of "
@@ -148,7 +148,7 @@ def _askings(one: _Asked, several: _Asked, rows: Float32) -> Iterator[tuple[str,
 
 def _same_as_file(name: str, asked: _Asked, content: bytes, random: Float32, sweep: Float32) -> int:
     """The file's graph is not the one that a Predictor runs (it writes its own), the bits are."""
-    score, shown = scorer(content, asked.layout), 0
+    score, shown = onnx_score(content, asked.layout), 0
     for rows in (random, sweep):
         rows = rows[: len(rows) - len(rows) % 4]  # the file itself fills nothing up
         if not _equal(np.stack(asked.scores(rows)), np.stack(score(rows))):
@@ -209,7 +209,7 @@ def _rising(values: Float32) -> Float32:
 def _neighbours(name: str, content: bytes, layout: str, rows: Float32) -> int:
     """Of a whole batch, so that padding plays no part; asked of the graph, which takes NaN."""
     rows = rows[: min(32, len(rows) - len(rows) % 4)].copy()
-    score = scorer(content, layout)
+    score = onnx_score(content, layout)
     before = np.stack(score(rows))
     rows[::2, :: max(1, rows.shape[1] // 8)] = np.nan
     rows[2::4, 0] = np.inf

@@ -18,21 +18,21 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import LARGEST, SMALLEST
 
-CORPUS_VERSION: Final = 2
+PROOF_ROWS_VERSION: Final = 2
 """To be raised with every change of the rows below, or of how many rows show a contract:
 certificates name it beside both."""
 
-BATCHES: Final = (*range(34), 1024)
+BATCH_SIZES: Final = (*range(34), 1024)
 LOGITS: Final = (0.0, 8.0, 16.0, 17.3, 18.0, 18.25, 20.0, 87.0, 88.7, 104.0, 200.0)
 """Logits, of both signs, around which rows lie one float32 apart."""
 SWEEP: Final = (-110.0, 110.0)
 """Beyond ±104 float32's exp is 0 or infinite."""
 PROBES: Final = "probes"
-"""The case whose logits must be exact."""
+"""The batch whose logits must be exact."""
 
 _ROWS = 4096
 _VALUES = 1 << 20
-"""Most values in one case; wide models get fewer rows."""
+"""Most values in one batch; wide models get fewer rows."""
 _PROBE_VALUES = 1 << 22
 _STREAM_ROWS, _STREAM_VALUES = 1 << 16, 1 << 21
 _NON_FINITE_FEATURES = 16
@@ -44,7 +44,7 @@ _GOLDEN_VALUES = 1 << 13
 
 
 @dataclass(frozen=True)
-class Case:
+class ProofBatch:
     """Rows that are scored in one call."""
 
     name: str
@@ -54,51 +54,51 @@ class Case:
     """Logits (n,) that every order of summation must give exactly, where there are such."""
 
 
-def corpus(card: ModelCard, affine: Affine, sample: Float32) -> list[Case]:
-    """The cases for a model; `sample` (k, d) are rows of the run's data. Seeded."""
+def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[ProofBatch]:
+    """The batches for a model; `sample` (k, d) are rows of the run's data. Seeded."""
     rng = np.random.default_rng(0)
     count = max(len(_NEIGHBOURS), min(_ROWS, _VALUES // len(affine.weight)))
     inside = random_rows(card, max(count, 33), rng)
     threshold = _logit_of(card.threshold)
     return [
-        Case("sampled rows", sample),
-        Case("random rows", inside),
-        Case("random rows far outside", far_rows(card, count, rng)),
-        *(Case(f"batch of {n}", np.ascontiguousarray(inside[:n])) for n in BATCHES),
-        Case("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
-        Case("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
-        Case("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
-        Case("zeros and subnormals", _tiny(len(affine.weight))),
-        Case("largest values", _largest(affine)),
-        Case("cancellation", _cancelling(affine, inside, rng)),
+        ProofBatch("sampled rows", sample),
+        ProofBatch("random rows", inside),
+        ProofBatch("random rows far outside", far_rows(card, count, rng)),
+        *(ProofBatch(f"batch of {n}", np.ascontiguousarray(inside[:n])) for n in BATCH_SIZES),
+        ProofBatch("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
+        ProofBatch("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
+        ProofBatch("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
+        ProofBatch("zeros and subnormals", _tiny(len(affine.weight))),
+        ProofBatch("largest values", _largest(affine)),
+        ProofBatch("cancellation", _cancelling(affine, inside, rng)),
         _probes(affine),
-        Case("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
+        ProofBatch("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
     ]
 
 
-def digest(cases: Sequence[Case]) -> str:
-    """SHA-256 over the names, shapes and float32 values of `cases`."""
+def digest(batches: Sequence[ProofBatch]) -> str:
+    """SHA-256 over the names, shapes and float32 values of `batches`."""
     total = hashlib.sha256()
-    for case in cases:
-        total.update(f"{case.name}\0{case.rows.shape}\0".encode())
-        total.update(case.rows.astype("<f4").tobytes())
+    for batch in batches:
+        total.update(f"{batch.name}\0{batch.rows.shape}\0".encode())
+        total.update(batch.rows.astype("<f4").tobytes())
     return total.hexdigest()
 
 
-def stream(card: ModelCard, affine: Affine, rows: int) -> Iterator[Case]:
+def more_batches(card: ModelCard, affine: Affine, rows: int) -> Iterator[ProofBatch]:
     """`rows` more rows in blocks: inside the training ranges, far outside, and of any logit."""
     block = max(1, min(_STREAM_ROWS, _STREAM_VALUES // len(affine.weight)))
     for number, start in enumerate(range(0, rows, block)):
         rng, count = np.random.default_rng((1, number)), min(block, rows - start)
         if number % 3 == 0:
-            yield Case(f"streamed rows {start}", random_rows(card, count, rng))
+            yield ProofBatch(f"streamed rows {start}", random_rows(card, count, rng))
         elif number % 3 == 1:
-            yield Case(f"streamed rows {start}, far outside", far_rows(card, count, rng))
+            yield ProofBatch(f"streamed rows {start}, far outside", far_rows(card, count, rng))
         else:
             low, high = SWEEP
             logits = low + (high - low) * rng.random(count)
             base = random_rows(card, count, rng)
-            yield Case(f"streamed rows {start}, any logit", along(affine, logits, base))
+            yield ProofBatch(f"streamed rows {start}, any logit", along(affine, logits, base))
 
 
 def random_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
@@ -192,7 +192,7 @@ def _cancelling(affine: Affine, base: Float32, rng: np.random.Generator) -> Floa
     return rows[np.isfinite(rows).all(1)]
 
 
-def _probes(affine: Affine) -> Case:
+def _probes(affine: Affine) -> ProofBatch:
     """Rows that read the values off the scores: the bias, and each weight times a power of two.
 
     All terms but one are 0 there, and the power is so large that bias and centre are less than
@@ -215,7 +215,7 @@ def _probes(affine: Affine) -> Case:
     powers = np.ldexp(1.0, power[probed])
     rows[1 + np.arange(len(probed)), probed] = powers
     exact = np.append([affine.bias], affine.weight[probed] * powers).astype(np.float32)
-    return Case(PROBES, rows, exact)
+    return ProofBatch(PROBES, rows, exact)
 
 
 def _non_finite(rows: Float32) -> Float32:

@@ -3,22 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from export.parity.figures import RANGES, Figures, Parity
-from export.text_table import Table
+from export.text_table import TextTable
 
 _COLUMNS = ("rows", "logit error", "of budget", "prob. error", "of budget", "sigmoid ULP")
 
 
-def overview(parity: Parity) -> Table:
-    """One line for each subject, or group of equal ones: the worst it did on any row."""
-    return Table(
+def overview(parity: Parity) -> TextTable:
+    """One line for each scorer, or group of equal ones: the worst it did on any row."""
+    return TextTable(
         ("scored by", *_COLUMNS),
-        [(_called(names), *_cells(parity.subjects[names[0]].overall)) for names in _alike(parity)],
+        [(_called(names), *_cells(parity.scorers[names[0]].overall)) for names in _alike(parity)],
     )
 
 
-def by_logit(parity: Parity, names: Sequence[str]) -> Table:
-    """The named subjects together, one line for each range of the exact logit."""
-    chosen = [parity.subjects[name].buckets for name in names]
+def by_logit(parity: Parity, names: Sequence[str]) -> TextTable:
+    """The named scorers together, one line for each range of the exact logit."""
+    chosen = [parity.scorers[name].buckets for name in names]
     heading = ("exact logit in", "rows", "logit absolute", "relative", "ULP", "of budget",
                "prob. absolute", "relative", "ULP", "of budget", "sigmoid ULP")  # fmt: skip
     rows = []
@@ -26,10 +26,10 @@ def by_logit(parity: Parity, names: Sequence[str]) -> Table:
         found = [buckets[label] for buckets in chosen if label in buckets]
         if found:
             rows.append((label, f"{max(f.rows for f in found):,}", *_worst(found)))
-    return Table(heading, rows)
+    return TextTable(heading, rows)
 
 
-def between(parity: Parity) -> Table:
+def between(parity: Parity) -> TextTable:
     """All against all: below the diagonal logits, above it probabilities.
 
     Largest difference of two logits as a share of both their budgets, and of two probabilities in
@@ -50,15 +50,15 @@ def between(parity: Parity) -> Table:
             shown = f"{share:.1%}" if below else f"{steps:,.0f}"
             cells.append(shown if (share if below else steps) else "=")
         rows.append(cells)
-    return Table(("", *(str(i + 1) for i in range(len(names)))), rows)
+    return TextTable(("", *(str(i + 1) for i in range(len(names)))), rows)
 
 
 def _alike(parity: Parity) -> list[list[str]]:
     """Subjects in groups, of which none ever differs from the first of its group."""
     groups: list[list[str]] = []
-    for name, found in parity.subjects.items():
+    for name, found in parity.scorers.items():
         for group in groups:
-            first = parity.subjects[group[0]]
+            first = parity.scorers[group[0]]
             if found == first and _pair(parity.between, name, group[0]) == (0, 0):
                 group.append(name)
                 break

@@ -73,7 +73,7 @@ _REFERENCE_SAMPLE = 100
 
 
 @dataclass(frozen=True)
-class Proof:
+class SigmoidProof:
     """What was shown of one kernel."""
 
     kernel: str
@@ -96,7 +96,7 @@ def prove(
     edges: Sequence[float] = EDGES,
     sample: int | None = None,
     progress: bool = False,
-) -> Proof:
+) -> SigmoidProof:
     """Put every float32 from the first to the last edge, and every NaN, through `score`.
 
     `score` takes logits (n, 1) and is called from several threads at once. With `sample`, about
@@ -121,7 +121,7 @@ def prove(
     *ranges, nan = (reduce(add, spans) for spans in parts)
     special = np.array([-np.inf, -0.0, 0.0, np.inf, np.nan], np.float32)
     answers = map(float, score(special[:, None])[1])
-    return Proof(
+    return SigmoidProof(
         kernel,
         tuple(ranges),
         reduce(add, ranges),
@@ -157,7 +157,7 @@ def _examine_task(score: Score, task: Interval) -> Span:
     return reduce(add, (examine(score, select(block)) for block in split(task, _BLOCK)))
 
 
-def failures(proof: Proof) -> list[str]:
+def failures(proof: SigmoidProof) -> list[str]:
     """What keeps the kernel from being proven, in words; empty if nothing does."""
     found, whole, nan = [], proof.whole, proof.nan
     judged = [span for span in proof.ranges if span.low >= LOWEST_LOGIT]
@@ -185,13 +185,13 @@ def failures(proof: Proof) -> list[str]:
     return found
 
 
-def require(proof: Proof) -> None:
+def require(proof: SigmoidProof) -> None:
     """Raise ParityError, which says what was found and where, if there are `failures`."""
     if found := failures(proof):
         raise ParityError(f"the sigmoid of {proof.kernel} is not proven: {'; '.join(found)}")
 
 
-def report(proof: Proof) -> str:
+def report(proof: SigmoidProof) -> str:
     """The proof as a table, one line for each range, and the verdict."""
     whole, nan = proof.whole, proof.nan
     lines = [
@@ -216,7 +216,7 @@ def report(proof: Proof) -> str:
     return "\n".join(lines)
 
 
-def _verdict(proof: Proof) -> str:
+def _verdict(proof: SigmoidProof) -> str:
     if found := failures(proof):
         return "not proven: " + "; ".join(found)
     complete = proof.whole.logits + proof.nan.logits == PATTERNS

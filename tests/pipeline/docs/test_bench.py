@@ -16,7 +16,7 @@ from benchmarks.processes import python
 from benchmarks.timing import Times, race
 from benchmarks.training.cli import TRAINING
 from benchmarks.workshop import Scale
-from export.text_table import Table
+from export.text_table import TextTable as Table
 
 ROOT = Path(__file__).parents[3]
 RESULTS = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
