@@ -51,12 +51,15 @@ _TITLES = {
 
 
 @dataclass
-class Studio:
-    """Where figures are made: the bundles in a temporary folder, each made when first needed."""
+class Models:
+    """The models that the page shows, each trained, exported and proven when it is first needed."""
 
     folder: Path
+    """A temporary folder, for runs and bundles."""
     torches: tuple[Path, ...]
+    """Pythons whose torch proves the TorchScript."""
     environments: Path
+    """The folder of the virtual environments that have one onnxruntime each."""
 
     @cached_property
     def breast_cancer(self) -> BundleProof:
@@ -81,7 +84,7 @@ class Studio:
         }
 
 
-def machine(_: Studio) -> str:
+def machine(_: Models) -> str:
     """What the figures were made on."""
     import onnxruntime
     import torch
@@ -97,15 +100,15 @@ def machine(_: Studio) -> str:
     return f"Made on {platform.system()}, {platform.machine()} with {capability}; {named}."
 
 
-def bundle(studio: Studio) -> str:
+def bundle(models: Models) -> str:
     """The breast-cancer bundle: every scorer, every range of the logit, all against all."""
-    proof = studio.breast_cancer
-    served = [name for name in proof.parity.scorers if name.startswith(("onnxr", "Pred"))]
+    proof = models.breast_cancer
+    serving = [name for name in proof.parity.scorers if name.startswith(("onnxr", "Pred"))]
     return "\n\n".join(
         [
             tables.overview(proof.parity).markdown(),
             "The onnxruntime and Predictor lines together, by range of the exact logit:",
-            tables.by_logit(proof.parity, served).markdown(),
+            tables.by_logit(proof.parity, serving).markdown(),
             "All against all: below the diagonal the largest difference of two logits as a share "
             "of both budgets, above it the largest difference of two probabilities in float32 "
             'steps, from -87 up; "=" where no row differs.',
@@ -114,12 +117,12 @@ def bundle(studio: Studio) -> str:
     )
 
 
-def widths(studio: Studio) -> str:
+def widths(models: Models) -> str:
     """Random models of every width, features of very different scales: the exported files."""
     rows = []
     for width in WIDTHS:
-        run = random_run(studio.folder / f"run-{width}", width, seed=width, spread=3.0)
-        proof = export_bundle(run, studio.folder / f"width-{width}")
+        run = random_run(models.folder / f"run-{width}", width, seed=width, spread=3.0)
+        proof = export_bundle(run, models.folder / f"width-{width}")
         found = [
             measured.overall
             for name, measured in proof.parity.scorers.items()
@@ -138,12 +141,12 @@ def widths(studio: Studio) -> str:
     return TextTable(heading, rows).markdown()
 
 
-def folding(studio: Studio) -> str:
+def folding(models: Models) -> str:
     """What folding costs one model that can afford it and one that cannot."""
     rows = []
     for name, proof in (
-        ("breast-cancer", studio.breast_cancer),
-        ("calendar-years", studio.calendar_years),
+        ("breast-cancer", models.breast_cancer),
+        ("calendar-years", models.calendar_years),
     ):
         folding = proof.folding
         rows.append((
@@ -157,9 +160,9 @@ def folding(studio: Studio) -> str:
     return TextTable(heading, rows).markdown()
 
 
-def kernels(studio: Studio) -> str:
+def kernels(models: Models) -> str:
     """The sigmoid on all floats: the output of prove-sigmoid, and all kernels side by side."""
-    proofs = studio.sigmoids
+    proofs = models.sigmoids
     rows = []
     for i, (low, high) in enumerate(pairwise(every_float32.EDGES)):
         cells = [f"[{low:g}, {high:g})"]
@@ -176,9 +179,9 @@ def kernels(studio: Studio) -> str:
     return f"```text\n{text}\n```\n\n{table.markdown()}\n\n![ULP by logit]({PICTURE.name})"
 
 
-def side_by_side(studio: Studio) -> str:
+def side_by_side(models: Models) -> str:
     """Other exporters' graphs of the breast-cancer model in the same harness."""
-    proof = studio.breast_cancer
+    proof = models.breast_cancer
     ours = {name: proof.parity.scorers[name] for name in ("Predictor, rows", "Predictor, columns")}
     parity = measure(peers.scorers(proof.affine), proof.batches, proof.affine)
     rows = []
@@ -196,22 +199,22 @@ def side_by_side(studio: Studio) -> str:
     return TextTable(heading, rows).markdown()
 
 
-def many_rows(studio: Studio) -> str:
+def many_rows(models: Models) -> str:
     """The breast-cancer bundle on many more rows than its proof has."""
-    assert studio.breast_cancer
+    assert models.breast_cancer
     with on_terminal() as show:
-        proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, show=show)
+        proof = verify_bundle(models.folder / "breast-cancer", rows=ROWS, show=show)
     return tables.overview(proof.parity).markdown()
 
 
-def runtimes(studio: Studio) -> str:
+def runtimes(models: Models) -> str:
     """Every onnxruntime minor release, and the torch of each Python given."""
-    assert studio.breast_cancer
-    assert studio.calendar_years
-    bundles = [studio.folder / name for name in ("breast-cancer", "calendar-years")]
+    assert models.breast_cancer
+    assert models.calendar_years
+    bundles = [models.folder / name for name in ("breast-cancer", "calendar-years")]
     outcomes = list(
         tqdm(
-            matrix.prove(bundles, matrix.MINORS, studio.torches, studio.environments),
+            matrix.prove(bundles, matrix.MINORS, models.torches, models.environments),
             "runtimes",
             leave=False,
             disable=None,
@@ -228,7 +231,7 @@ def runtimes(studio: Studio) -> str:
     return TextTable(heading, rows).markdown()
 
 
-SECTIONS: Mapping[str, Callable[[Studio], str]] = {
+SECTIONS: Mapping[str, Callable[[Models], str]] = {
     "machine": machine,
     "bundle": bundle,
     "widths": widths,
@@ -276,10 +279,10 @@ def _draw(path: Path) -> None:
 def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
     """Make the figures of docs/parity.md again."""
     with TemporaryDirectory() as folder:
-        studio = Studio(Path(folder), torches, DOCS.parent / ".matrix")
+        models = Models(Path(folder), torches, DOCS.parent / ".matrix")
         for name in only or SECTIONS:
             click.echo(name, err=True)
-            content = SECTIONS[name](studio)
+            content = SECTIONS[name](models)
             page = replace(PAGE.read_text(encoding="utf-8"), name, content)
             PAGE.write_text(page, encoding="utf-8")
 

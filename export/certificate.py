@@ -1,4 +1,4 @@
-"""parity.json: what was proven, of which files, on which rows, with which versions."""
+"""parity.json, the certificate: what was proven, of which files, on which rows, with what."""
 
 import base64
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A row that failed, as a test that can be pasted into a file and run."""
+"""Prints a row that failed as a test, which can be pasted into a file and run."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 
 _WIDEST = 64
-"""Features up to which a row is printed."""
+"""Most features of a row that is printed."""
 
 
 def as_test(scored_by: str, row: Float32, exact: np.float32 | None, affine: Affine) -> str:

@@ -1,4 +1,4 @@
-"""Bundles proven on runtimes old and new, each in an environment of its own.
+"""Bundles proven on old and new runtimes, each in a virtual environment of its own.
 
 Every minor release of onnxruntime from the oldest supported to the newest gets a virtual
 environment with nothing but numpy and it, in which export.runtimes.prove_here proves the bundles. A
