@@ -22,13 +22,14 @@ from benchmarks.peers import exports
 from export.parity import tables
 from export.parity.measure import measure
 from export.parity.tables import of_budget, ulp
-from export.proof import Proof
+from export.progress import on_terminal
+from export.proof import BundleProof
 from export.publish import export_bundle
 from export.runtimes import matrix
 from export.sigmoid import every_float32
-from export.sigmoid.every_float32 import Proof as SigmoidProof
+from export.sigmoid.every_float32 import SigmoidProof
 from export.sigmoid.kernels import KERNELS
-from export.text_table import Table
+from export.text_table import TextTable
 from export.verify import verify_bundle
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
@@ -50,24 +51,27 @@ _TITLES = {
 
 
 @dataclass
-class Studio:
-    """Where figures are made: the bundles in a temporary folder, each made when first needed."""
+class Models:
+    """The models that the page shows, each trained, exported and proven when it is first needed."""
 
     folder: Path
+    """A temporary folder, for runs and bundles."""
     torches: tuple[Path, ...]
+    """Pythons whose torch proves the TorchScript."""
     environments: Path
+    """The folder of the virtual environments that have one onnxruntime each."""
 
     @cached_property
-    def breast_cancer(self) -> Proof:
+    def breast_cancer(self) -> BundleProof:
         """The proof of the default recipe's bundle."""
         return self._export("breast-cancer")
 
     @cached_property
-    def calendar_years(self) -> Proof:
+    def calendar_years(self) -> BundleProof:
         """The proof of a bundle that subtracts first."""
         return self._export("calendar-years")
 
-    def _export(self, name: str) -> Proof:
+    def _export(self, name: str) -> BundleProof:
         recipe = Recipe.from_dict(read_toml(DOCS.parent / "recipes" / f"{name}.toml"))
         train(recipe, self.folder / "runs" / name)
         return export_bundle(self.folder / "runs" / name, self.folder / name)
@@ -80,7 +84,7 @@ class Studio:
         }
 
 
-def machine(_: Studio) -> str:
+def machine(_: Models) -> str:
     """What the figures were made on."""
     import onnxruntime
     import torch
@@ -96,15 +100,15 @@ def machine(_: Studio) -> str:
     return f"Made on {platform.system()}, {platform.machine()} with {capability}; {named}."
 
 
-def bundle(studio: Studio) -> str:
+def bundle(models: Models) -> str:
     """The breast-cancer bundle: every scorer, every range of the logit, all against all."""
-    proof = studio.breast_cancer
-    served = [name for name in proof.parity.subjects if name.startswith(("onnxr", "Pred"))]
+    proof = models.breast_cancer
+    serving = [name for name in proof.parity.scorers if name.startswith(("onnxr", "Pred"))]
     return "\n\n".join(
         [
             tables.overview(proof.parity).markdown(),
             "The onnxruntime and Predictor lines together, by range of the exact logit:",
-            tables.by_logit(proof.parity, served).markdown(),
+            tables.by_logit(proof.parity, serving).markdown(),
             "All against all: below the diagonal the largest difference of two logits as a share "
             "of both budgets, above it the largest difference of two probabilities in float32 "
             'steps, from -87 up; "=" where no row differs.',
@@ -113,36 +117,36 @@ def bundle(studio: Studio) -> str:
     )
 
 
-def widths(studio: Studio) -> str:
+def widths(models: Models) -> str:
     """Random models of every width, features of very different scales: the exported files."""
     rows = []
     for width in WIDTHS:
-        run = random_run(studio.folder / f"run-{width}", width, seed=width, spread=3.0)
-        proof = export_bundle(run, studio.folder / f"width-{width}")
+        run = random_run(models.folder / f"run-{width}", width, seed=width, spread=3.0)
+        proof = export_bundle(run, models.folder / f"width-{width}")
         found = [
             measured.overall
-            for name, measured in proof.parity.subjects.items()
+            for name, measured in proof.parity.scorers.items()
             if name.startswith(("model.", "onnxruntime", "Predictor"))
         ]
         rows.append((
             f"{width:,}",
             f"{max(figures.rows for figures in found):,}",
-            f"{proof.logit_bound:.2g}",
+            f"{proof.bounds.logit:.2g}",
             of_budget(max(figures.logit.share for figures in found)),
             of_budget(max(figures.probability.share for figures in found)),
             ulp(max(figures.kernel_ulp for figures in found)),
         ))  # fmt: skip
     heading = ("features", "rows", "largest bound of a training row", "logit of budget",
                "prob. of budget", "sigmoid ULP")  # fmt: skip
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
-def folding(studio: Studio) -> str:
+def folding(models: Models) -> str:
     """What folding costs one model that can afford it and one that cannot."""
     rows = []
     for name, proof in (
-        ("breast-cancer", studio.breast_cancer),
-        ("calendar-years", studio.calendar_years),
+        ("breast-cancer", models.breast_cancer),
+        ("calendar-years", models.calendar_years),
     ):
         folding = proof.folding
         rows.append((
@@ -153,12 +157,12 @@ def folding(studio: Studio) -> str:
             f"{folding.share:.0%}",
         ))  # fmt: skip
     heading = ("bundle", "written", "folded", "subtract-first", "folding owes")
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
-def kernels(studio: Studio) -> str:
+def kernels(models: Models) -> str:
     """The sigmoid on all floats: the output of prove-sigmoid, and all kernels side by side."""
-    proofs = studio.sigmoids
+    proofs = models.sigmoids
     rows = []
     for i, (low, high) in enumerate(pairwise(every_float32.EDGES)):
         cells = [f"[{low:g}, {high:g})"]
@@ -169,19 +173,19 @@ def kernels(studio: Studio) -> str:
         rows.append(cells)
     whole = ["outside [0, 1]"]
     whole += [f"{proofs[name].whole.outside.times:,}" for name in _TITLES]
-    table = Table(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
+    table = TextTable(("worst ULP for logits", *_TITLES.values()), [*rows, whole])
     _draw(PICTURE)
     text = every_float32.report(proofs["exported"])
     return f"```text\n{text}\n```\n\n{table.markdown()}\n\n![ULP by logit]({PICTURE.name})"
 
 
-def side_by_side(studio: Studio) -> str:
+def side_by_side(models: Models) -> str:
     """Other exporters' graphs of the breast-cancer model in the same harness."""
-    proof = studio.breast_cancer
-    ours = {name: proof.parity.subjects[name] for name in ("Predictor, rows", "Predictor, columns")}
-    parity = measure(exports.subjects(proof.affine), proof.cases, proof.affine)
+    proof = models.breast_cancer
+    ours = {name: proof.parity.scorers[name] for name in ("Predictor, rows", "Predictor, columns")}
+    parity = measure(exports.scorers(proof.affine), proof.batches, proof.affine)
     rows = []
-    for name, measured in {**ours, **parity.subjects}.items():
+    for name, measured in {**ours, **parity.scorers}.items():
         buckets = measured.buckets
         ranges = ("[-87, -18)", "[-18, -8)", "[-8, 0)", "[0, 8)")
         rows.append((
@@ -192,25 +196,25 @@ def side_by_side(studio: Studio) -> str:
               for label in ranges),
         ))  # fmt: skip
     heading = ("", "rows outside", "logit of budget", *(f"prob., logit in {r}" for r in ranges))
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
-def many_rows(studio: Studio) -> str:
-    """The breast-cancer bundle on many more rows than its corpus has."""
-    assert studio.breast_cancer
-    bar = lambda blocks: tqdm(blocks, "many rows", leave=False, disable=None)  # noqa: E731
-    proof = verify_bundle(studio.folder / "breast-cancer", rows=ROWS, watch=bar)
+def many_rows(models: Models) -> str:
+    """The breast-cancer bundle on many more rows than its proof has."""
+    assert models.breast_cancer
+    with on_terminal() as show:
+        proof = verify_bundle(models.folder / "breast-cancer", rows=ROWS, show=show)
     return tables.overview(proof.parity).markdown()
 
 
-def runtimes(studio: Studio) -> str:
+def runtimes(models: Models) -> str:
     """Every onnxruntime minor release, and the torch of each Python given."""
-    assert studio.breast_cancer
-    assert studio.calendar_years
-    bundles = [studio.folder / name for name in ("breast-cancer", "calendar-years")]
+    assert models.breast_cancer
+    assert models.calendar_years
+    bundles = [models.folder / name for name in ("breast-cancer", "calendar-years")]
     outcomes = list(
         tqdm(
-            matrix.prove(bundles, matrix.MINORS, studio.torches, studio.environments),
+            matrix.prove(bundles, matrix.MINORS, models.torches, models.environments),
             "runtimes",
             leave=False,
             disable=None,
@@ -224,10 +228,10 @@ def runtimes(studio: Studio) -> str:
     rows = [(f"{library} {', '.join(found)}", *figures)
             for (library, *figures), found in versions.items()]  # fmt: skip
     heading = ("runtimes", "bundle", "logit of budget", "prob. of budget", "sigmoid ULP", "bits")
-    return Table(heading, rows).markdown()
+    return TextTable(heading, rows).markdown()
 
 
-SECTIONS: Mapping[str, Callable[[Studio], str]] = {
+SECTIONS: Mapping[str, Callable[[Models], str]] = {
     "machine": machine,
     "bundle": bundle,
     "widths": widths,
@@ -275,10 +279,10 @@ def _draw(path: Path) -> None:
 def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
     """Make the figures of docs/parity.md again."""
     with TemporaryDirectory() as folder:
-        studio = Studio(Path(folder), torches, DOCS.parent / ".matrix")
+        models = Models(Path(folder), torches, DOCS.parent / ".matrix")
         for name in only or SECTIONS:
             click.echo(name, err=True)
-            content = SECTIONS[name](studio)
+            content = SECTIONS[name](models)
             page = replace_section(PAGE.read_text(encoding="utf-8"), name, content)
             PAGE.write_text(page, encoding="utf-8")
 

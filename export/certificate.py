@@ -1,4 +1,4 @@
-"""parity.json: what was proven, of which files, on which rows, with which versions."""
+"""parity.json, the certificate: what was proven, of which files, on which rows, with what."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from export.errors import BundleError
 from export.folding import FOLDED, SUBTRACT_FIRST, Folding, Form
 from export.parity.figures import Figures, Measured, Parity
-from export.parity.proof_rows import CORPUS_VERSION, Case, digest
+from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
@@ -20,9 +20,7 @@ from train.standardize import Scaling
 from train.trained import Trained
 
 CERTIFICATE: Final = "parity.json"
-TORCHSCRIPT: Final = "model.torchscript.pt"
-PROGRAM: Final = "model.pt2"
-"""Files of a bundle beside the ONNX models and the manifest."""
+"""The file of a bundle that holds the certificate."""
 
 FORMAT_VERSION: Final = 2
 _FIGURES: Final = (
@@ -31,37 +29,42 @@ _FIGURES: Final = (
       for error in ("absolute", "relative", "ulp", "share of budget")),
     "sigmoid ulp",
 )  # fmt: skip
-"""What the numbers of a subject's range are, in order."""
+"""What the numbers are that stand for a scorer in a range of logits, in order."""
 VERDICT: Final = "every score is inside its budget, every contract holds"
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """The rows of a proof, by their digest."""
+class ProofRowsDigest:
+    """Which rows a proof was made on."""
 
     version: int
+    """PROOF_ROWS_VERSION of the code that made them."""
     sha256: str
+    """Of all their names and values."""
     rows: int
+    """How many they are."""
 
     @classmethod
-    def of(cls, cases: Sequence[Case]) -> "Corpus":
-        """What identifies `cases`."""
-        return cls(CORPUS_VERSION, digest(cases), sum(len(case.rows) for case in cases))
+    def of(cls, batches: Sequence[ProofBatch]) -> "ProofRowsDigest":
+        """What identifies `batches`."""
+        return cls(PROOF_ROWS_VERSION, digest(batches), sum(len(batch.rows) for batch in batches))
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What `verify` needs of a certificate, and holds its own findings against."""
+    """The part of a certificate that `verify` reads, to compare it with what it finds itself."""
 
     files: Mapping[str, str]
     """SHA-256 of each model file."""
     form: Form
+    """Which graph was written."""
     trained: Trained
-    corpus: Corpus
+    """The model before standardisation was folded into it."""
+    proof_rows: ProofRowsDigest
     sample: Float32
-    """Training and hold-out rows (k, d); none where the bundle was made without."""
+    """Training and hold-out rows (k, d); k is 0 in a bundle that was exported without them."""
     contracts: Mapping[str, int]
-    """By contract: the rows that showed it."""
+    """How many rows showed each contract, by the contract's name."""
 
 
 def write(
@@ -77,7 +80,7 @@ def write(
         "verdict": VERDICT,
         "files": certificate.files,
         "versions": versions,
-        "corpus": asdict(certificate.corpus),
+        "corpus": asdict(certificate.proof_rows),
         "form": certificate.form,
         "folding": {
             "folded": asdict(folding.folded),
@@ -93,7 +96,7 @@ def write(
         "sampled_rows": {"shape": list(sample.shape), "values": _encode(sample, "<f4")},
         "contracts": certificate.contracts,
         "figures": _FIGURES,
-        "subjects": {name: _subject(found) for name, found in parity.subjects.items()},
+        "subjects": {name: _scorer_figures(found) for name, found in parity.scorers.items()},
         "between": {
             name: {other: [float(f"{value:.4g}") for value in pair] for other, pair in row.items()}
             for name, row in parity.between.items()
@@ -117,11 +120,14 @@ def read(path: Path) -> Certificate:
         if form not in (FOLDED, SUBTRACT_FIRST):
             raise ValueError(f"form is {form!r}")
         model = _trained(**trained)
-        corpus = Corpus(**document["corpus"])
+        proof_rows = ProofRowsDigest(**document["corpus"])
         files, contracts = dict(document["files"]), dict(document["contracts"])
         for value, kind in (
-            (corpus.sha256, str),
-            *((number, int) for number in (corpus.version, corpus.rows, *contracts.values())),
+            (proof_rows.sha256, str),
+            *(
+                (number, int)
+                for number in (proof_rows.version, proof_rows.rows, *contracts.values())
+            ),
             *((digest, str) for digest in files.values()),
         ):
             if type(value) is not kind:
@@ -135,7 +141,7 @@ def read(path: Path) -> Certificate:
             files,
             form,
             model,
-            corpus,
+            proof_rows,
             sample,
             contracts,
         )
@@ -154,7 +160,7 @@ def _trained(weight: str, bias: float, mean: str, scale: str) -> Trained:
 
 
 def require_files(path: Path, certificate: Certificate, found: Mapping[str, str]) -> None:
-    """Raise BundleError unless the certificate at `path` is of the files with these digests."""
+    """Raise BundleError unless the certificate at `path` lists these files with these digests."""
     for name in sorted({*certificate.files, *found}):
         stated, actual = (str(files.get(name)) for files in (certificate.files, found))
         if stated != actual:
@@ -164,16 +170,17 @@ def require_files(path: Path, certificate: Certificate, found: Mapping[str, str]
             )
 
 
-def require_corpus(path: Path, certificate: Certificate, cases: Sequence[Case]) -> None:
-    """Raise BundleError unless the certificate at `path` was issued for the corpus `cases`.
+def require_proof_rows(path: Path, certificate: Certificate, batches: Sequence[ProofBatch]) -> None:
+    """Raise BundleError unless the certificate at `path` was issued for the rows of `batches`.
 
-    A certificate of an older CORPUS_VERSION was issued for other rows, rightly.
+    A certificate with an older PROOF_ROWS_VERSION was issued for rows that this code cannot make
+    any more, and says nothing about these.
     """
-    issued, found = certificate.corpus, Corpus.of(cases)
+    issued, found = certificate.proof_rows, ProofRowsDigest.of(batches)
     if not 0 < issued.version <= found.version:
         raise BundleError(
-            f"{path} was issued for version {issued.version} of the corpus, this installation has "
-            f"version {found.version}: use the serve-runtime that matches"
+            f"{path} was issued for version {issued.version} of the proof rows, this installation "
+            f"has version {found.version}: use the serve-runtime that matches"
         )
     if issued.version == found.version and issued != found:
         raise BundleError(
@@ -184,9 +191,9 @@ def require_corpus(path: Path, certificate: Certificate, cases: Sequence[Case]) 
 
 
 def require_contracts(path: Path, certificate: Certificate, found: Mapping[str, int]) -> None:
-    """Raise BundleError unless the certificate at `path` says of the contracts what was found."""
+    """Raise BundleError unless the certificate at `path` gives the contracts these counts."""
     stated = certificate.contracts
-    if certificate.corpus.version == CORPUS_VERSION and stated != found:
+    if certificate.proof_rows.version == PROOF_ROWS_VERSION and stated != found:
         name = min(n for n in {*stated, *found} if stated.get(n) != found.get(n))
         raise BundleError(
             f"{path}: {name!r} was shown by {stated.get(name)} rows, now by {found.get(name)}: the "
@@ -194,13 +201,13 @@ def require_contracts(path: Path, certificate: Certificate, found: Mapping[str, 
         )
 
 
-def _subject(found: Measured) -> dict[str, list[float]]:
+def _scorer_figures(found: Measured) -> dict[str, list[float]]:
     named = {"overall": found.overall, **found.buckets}
     return {name: [figures.rows, *_rounded(figures)] for name, figures in named.items()}
 
 
 def _rounded(figures: Figures) -> list[float]:
-    """In the order of _FIGURES after the rows, to 4 digits: an error needs no more."""
+    """The figures in the order of _FIGURES, rounded to 4 digits: errors need no more."""
     errors = (*astuple(figures.logit), *astuple(figures.probability), figures.kernel_ulp)
     return [float(f"{value:.4g}") for value in errors]
 

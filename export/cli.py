@@ -5,24 +5,43 @@ from typing import TYPE_CHECKING
 
 import click
 
+from export.progress import on_terminal
 from serve_runtime.commands.errors import command_errors
 
 if TYPE_CHECKING:
-    from export.proof import Proof
+    from export.proof import BundleProof
 
-# Of export.sigmoid.kernels, which is too slow to import for a --help.
+# The names in export.sigmoid.kernels, which is too slow to import for a --help.
 _KERNELS = ("exported", "exported-rows", "torchscript", "torch", "plain-negation", "onnx-sigmoid")
 
-# Moving a logit by this much moves a probability by at most a quarter of it.
-_LOOSE_LOGIT = 1e-3
+_MAINTAINERS = ("runtimes", "sigmoid")
+"""Commands that prove export itself rather than somebody's bundle."""
+
+_LOADING = "loading torch, onnx and onnxruntime"
+
+_table = click.option("--table", is_flag=True, help="Show the figures of every scorer too.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """A group whose help lists the maintainers' commands last, under a heading of their own."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the two lists of commands."""
+        for heading, maintainers in (("Commands", False), ("For maintainers", True)):
+            with formatter.section(heading):
+                formatter.write_dl([
+                    (name, command.get_short_help_str())
+                    for name, command in self.commands.items()
+                    if (name in _MAINTAINERS) == maintainers
+                ])  # fmt: skip
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Export a training run to ONNX, TorchScript and .pt2, each proven against the model."""
 
 
-@main.command("bundle")
+@main.command("bundle", short_help="Export a run into a bundle.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the bundle if it exists.")
@@ -31,7 +50,8 @@ def main() -> None:
     default=True,
     help="Whether parity.json keeps some rows of the data, so that verify can use them.",
 )
-def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
+@_table
+def make_bundle(run: Path, bundle: Path, force: bool, sample: bool, table: bool) -> None:
     """Export RUN into the folder BUNDLE; nothing appears unless every artifact is proven.
 
     \b
@@ -39,17 +59,23 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
       python -m export bundle runs/churn bundles/churn
     """
     with command_errors():
-        from export.publish import export_bundle
+        with on_terminal() as show:
+            show(_LOADING)
+            from export.publish import export_bundle
 
-        proof = export_bundle(run, bundle, force=force, keep_sample=sample)
-        _show(proof)
-        kept = len(proof.sample)
-        click.echo(f"\nbundle: {bundle}" + (
-            f" (parity.json holds {kept} rows of the data, for verify; --no-sample leaves them out)"
-            if kept else ""))  # fmt: skip
+            proof = export_bundle(run, bundle, force=force, keep_sample=sample, show=show)
+        _say(proof, table=table)
+        sizes = [path.stat().st_size for path in bundle.iterdir()]
+        click.echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")
+        if kept := len(proof.sample):
+            click.echo(
+                f"        parity.json holds {kept} rows of your data, so that verify can use "
+                "them;\n        --no-sample leaves them out"
+            )
+        click.echo(f"next:   serve-runtime selftest {bundle}")
 
 
-@main.command()
+@main.command(short_help="Prove a bundle again from its files.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
     "--rows",
@@ -58,8 +84,9 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool) -> None:
     metavar="N",
     help="Prove it on N more generated rows, of any logit and far outside the ranges.",
 )
+@_table
 @click.option("--by-logit", is_flag=True, help="Show the figures for each range of the logit too.")
-def verify(bundle: Path, rows: int, by_logit: bool) -> None:
+def verify(bundle: Path, rows: int, table: bool, by_logit: bool) -> None:
     """Prove BUNDLE again from its files alone; exit 1 and say where if a proof fails.
 
     \b
@@ -67,23 +94,33 @@ def verify(bundle: Path, rows: int, by_logit: bool) -> None:
       python -m export verify bundles/churn --rows 1000000
     """
     with command_errors():
-        from tqdm import tqdm
+        with on_terminal() as show:
+            show(_LOADING)
+            from export import verdict
+            from export.verify import verify_bundle
 
-        from export.certificate import VERDICT
-        from export.parity import tables
-        from export.verify import verify_bundle
-
-        proof = verify_bundle(
-            bundle, rows=rows, watch=lambda blocks: tqdm(blocks, unit=" blocks", disable=None)
-        )
-        _show(proof)
+            proof = verify_bundle(bundle, rows=rows, show=show)
+        _say(proof, table=table)
         if by_logit:
-            click.echo(f"\n{tables.by_logit(proof.parity, list(proof.parity.subjects)).text()}")
-            click.echo(f"\n{tables.between(proof.parity).text()}")
-        click.echo(f"\n{bundle}: every file is the one exported, {VERDICT}")
+            click.echo(f"\n{verdict.by_logit(proof)}")
+        click.echo(
+            f"\nbundle: {bundle}\n        every file is the one exported, every contract holds"
+        )
+        click.echo(f"next:   serve-runtime selftest {bundle}  (on the machine that serves it)")
 
 
-@main.command()
+def _say(proof: "BundleProof", *, table: bool) -> None:
+    """Say what was proven, and on standard error what there is to worry about."""
+    from export import verdict
+
+    if table:
+        click.echo(f"{verdict.figures(proof)}\n")
+    click.echo(verdict.verdict(proof))
+    for warning in verdict.warnings(proof.bounds):
+        click.echo(warning, err=True)
+
+
+@main.command(short_help="Prove bundles on old and new onnxruntime releases.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--only",
@@ -130,49 +167,13 @@ def runtimes(
         outcomes = []
         for outcome in prove(absolute, only or MINORS, torches, environments.resolve()):
             outcomes.append(outcome)
-            found = "failed" if outcome.served is None else "within budget"
+            found = "failed" if outcome.figures is None else "within budget"
             click.echo(f"{outcome.runtime}, {outcome.bundle.name}: {found}", err=True)
         click.echo(table(outcomes).text())
         require(outcomes)
 
 
-def _show(proof: "Proof") -> None:
-    from export.parity.tables import overview
-
-    click.echo(overview(proof.parity).text())
-    selftest, folding = proof.selftest, proof.folding
-    click.echo(
-        f"golden rows: {selftest.rows}, logits use {selftest.logit_share:.1%} of their budget"
-    )
-    total = folding.written
-    click.echo(
-        f"weights: {folding.form}; within the training ranges a logit is within {total.total:.2g} "
-        f"of the trained model's ({total.rounding:.2g} from rounding the weights), and up to "
-        f"{proof.input_rounding:.2g} more where features hold more digits than float32"
-    )
-    if folding.form == "folded":
-        click.echo(f"         of that, folding the standardisation owes {folding.share:.0%}")
-    else:
-        click.echo(f"         folded, it would be {folding.folded.total:.2g}")
-    if proof.logit_bound:
-        click.echo(f"         the logit of a sampled row is good to ± {proof.logit_bound:.2g}")
-    if proof.logit_bound == float("inf"):
-        click.echo(
-            "warning: the terms of some sampled rows may overflow float32, and a Predictor may "
-            "refuse such rows: check the units of the features",
-            err=True,
-        )
-    feature, moves = proof.coarsest
-    if moves > _LOOSE_LOGIT:
-        click.echo(
-            f"warning: feature {feature!r} weighs so much that its rounding to float32 alone "
-            f"moves the logit by up to {moves:.2g}: if it lies far from 0 for its spread, subtract "
-            "a typical value from it before training and before scoring",
-            err=True,
-        )
-
-
-@main.command("sigmoid")
+@main.command("sigmoid", short_help="Prove the probability on every float32 logit.")
 @click.option(
     "--kernel",
     default="exported",

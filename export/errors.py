@@ -1,4 +1,4 @@
-"""What can go wrong while exporting; bases as in serve_runtime.errors."""
+"""What can go wrong while exporting; serve_runtime.errors says why each has two bases."""
 
 from serve_runtime.errors import ServeError
 

@@ -3,13 +3,13 @@
 Folding turns w·(x - m)/s + b into (w/s)·x + (b - Σwm/s). Two things change: the folded values are
 rounded to float32, and where |m|/s is large, large terms now cancel, so that the logit's own bound
 γ(d + 2)·(Σ|wᵢxᵢ| + |b|) grows. Both are computed here over the recorded ranges of the features,
-beside the same figures of the graph that subtracts m first. What folding owes is the difference:
-rounding alone is at most 1/(d + 2) of the bound while the folded weights are normal numbers, since
-both grow alike.
+beside the same figures of the graph that subtracts m first. What folding owes is the difference
+between the two totals. Rounding hardly counts: while the folded weights are normal numbers it is at
+most 1/(d + 2) of the bound, since both grow with the same Σ|wᵢxᵢ|.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ LIMIT: Final = 15 / 16
 class Total:
     """The largest distance that one graph's logit may have from the trained model's.
 
-    Over all rows within the recorded ranges of the features.
+    The largest over all rows within the ranges of the features that the card records.
     """
 
     rounding: float
@@ -77,6 +77,12 @@ def choose(trained: Trained, card: ModelCard) -> tuple[Affine, Folding]:
     return folded, folding
 
 
+def describe(trained: Trained, affine: Affine, card: ModelCard) -> Folding:
+    """The figures of both graphs where it is known that the one of `affine` was written."""
+    _, folding = choose(trained, card)
+    return replace(folding, form=FOLDED if affine.center is None else SUBTRACT_FIRST)
+
+
 def affine_of(trained: Trained, form: Form) -> Affine:
     """The values that a graph of this form holds."""
     return trained.affine(_center(trained) if form == SUBTRACT_FIRST else None)
@@ -84,22 +90,32 @@ def affine_of(trained: Trained, form: Form) -> Affine:
 
 def total(trained: Trained, affine: Affine, card: ModelCard) -> Total:
     """The error budget of `affine` against `trained` over the ranges that the card records."""
+    return Total(_rounding(trained, affine, card), arithmetic_bound(affine, card))
+
+
+def arithmetic_bound(affine: Affine, card: ModelCard) -> float:
+    """The largest a-priori bound that a row within the card's ranges has on its logit."""
+    low, high, center = _ranges(affine, card)
+    reach = np.maximum(np.abs(low - center), np.abs(high - center))
+    magnitude = np.abs(affine.weight.astype(np.float64)) @ reach + abs(affine.bias)
+    centered = affine.center is not None
+    return float(logit_bound(magnitude, reach.max(), len(affine.weight), centered))
+
+
+def _ranges(affine: Affine, card: ModelCard) -> tuple[Float64, Float64, Float64]:
+    """The smallest and largest value of each feature, and what is subtracted from it: (d,) each."""
     low, high = np.array(card.feature_min), np.array(card.feature_max)
     center = np.zeros(len(low)) if affine.center is None else affine.center.astype(np.float64)
-    weight = affine.weight.astype(np.float64)
-    reach = np.maximum(np.abs(low - center), np.abs(high - center))
-    magnitude = np.abs(weight) @ reach + abs(affine.bias)
-    arithmetic = logit_bound(magnitude, reach.max(), len(weight), affine.center is not None)
-    return Total(_rounding(trained, affine, low, high, center), float(arithmetic))
+    return low, high, center
 
 
-def _rounding(
-    trained: Trained, affine: Affine, low: Float64, high: Float64, center: Float64
-) -> float:
-    """Largest |exact logit of `affine` - logit of `trained`| over the box of the ranges.
+def _rounding(trained: Trained, affine: Affine, card: ModelCard) -> float:
+    """Largest |exact logit of `affine` - logit of `trained`| of a row within the card's ranges.
 
-    The difference is itself affine, so each feature contributes most at one end of its range.
+    The difference is itself an affine function, so each feature contributes most at one end of its
+    range.
     """
+    low, high, center = _ranges(affine, card)
     weight = affine.weight.astype(np.float64) - trained.raw_weight
     ends = np.sort(np.stack([weight * (low - center), weight * (high - center)]), axis=0)
     offset = affine.bias - trained.bias_at(center)
@@ -107,6 +123,6 @@ def _rounding(
 
 
 def _center(trained: Trained) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The means as float32, 0 where the weight is: there the mean may be anything."""
+    """The means as float32, and 0 for a feature of weight 0, whose mean may be anything."""
     mean = np.where(trained.raw_weight == 0, 0, trained.scaling.mean)
     return mean.astype(np.float32)

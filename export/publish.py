@@ -1,7 +1,6 @@
-"""A run into a bundle: built aside, proven, renamed into place."""
+"""A run into a bundle: written aside, proven, and only then renamed into place."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,85 +10,119 @@ import onnxruntime
 import torch
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE, PROGRAM, TORCHSCRIPT, Certificate, Corpus
+from export.certificate import CERTIFICATE, Certificate, ProofRowsDigest
 from export.errors import ParityError
-from export.formats import onnx_model, torch_export, torchscript
-from export.formats.registry import _LOAD
+from export.formats.onnxruntime_scorer import onnx_score
+from export.formats.registry import FORMATS, ONNX_ROWS
 from export.parity.proof_rows import golden_rows
-from export.proof import Proof, _prove
+from export.progress import Show, silent
+from export.proof import BundleProof, prove_models
+from serve_runtime.arrays import ROWS
 from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import GoldenRow, ModelCard
-from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest, read_bytes
+from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
-from serve_runtime.errors import ServeError
-from serve_runtime.predictor import Predictor
+from serve_runtime.bundle.onnx_graph import write_model
+from serve_runtime.errors import LogitOverflowError
 from serve_runtime.version import installed_version
 from train.run_folder import read as read_run
+from train.trained import Trained
+
+_BATCH_MULTIPLE = 4
+"""onnxruntime sums the rows of a batch alike where their number is a multiple of this."""
 
 
 def export_bundle(
-    run_folder: Path, bundle: Path, *, force: bool = False, keep_sample: bool = True
-) -> Proof:
+    run_folder: Path,
+    bundle: Path,
+    *,
+    force: bool = False,
+    keep_sample: bool = True,
+    show: Show = silent,
+) -> BundleProof:
     """Export the run and publish `bundle`, unless a proof fails: then nothing appears.
 
     `keep_sample` puts the run's sample of rows into parity.json, so that `verify` can use them;
     without it, verify has generated rows only. Raises RunError, ParityError, or OutputError where
     `bundle` exists and not `force`.
     """
+    show("reading the run")
     run = read_run(run_folder)
     with new_folder(bundle, marker=MANIFEST, force=force) as folder:
-        affine, _ = folding.choose(run.trained, run.card)
-        card = _write_models(folder, run.card, affine)
-        proof, sample = _prove(folder, run.trained, run.sample), run.sample
-        if not keep_sample:  # what the certificate records must be found again without them
-            sample = run.sample[:0]
-            proof = replace(_prove(folder, run.trained, sample), logit_bound=proof.logit_bound)
-        files = {name: FileEntry.of(read_bytes(folder / name)) for name in sorted(_LOAD)}
-        issued = Certificate(
-            {name: entry.sha256 for name, entry in files.items()},
-            proof.folding.form,
-            run.trained,
-            Corpus.of(proof.cases),
-            sample,
-            proof.contracts,
+        affine, chosen = folding.choose(run.trained, run.card)
+        card = complete_card(run.card, affine)
+        files = _write_models(folder, card, affine, show)
+        proof = prove_models(
+            folder, run.trained, run.sample, chosen, keep_sample=keep_sample, show=show
         )
-        text = certificate.write(issued, proof.parity, proof.folding, _versions())
-        (folder / CERTIFICATE).write_text(text, encoding="utf-8")
-        files[CERTIFICATE] = FileEntry.of(text.encode())
-        manifest = Manifest(files, {**card.training["versions"], **_versions()})
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        if not proof.selftest.identical:
+            raise ParityError(
+                f"{ONNX_ROWS.file_name}: a Predictor gives the golden rows other bits than "
+                "onnxruntime itself"
+            )
+        _write_certificate(folder, files, run.trained, proof)
     return proof
 
 
-def _write_models(folder: Path, card: ModelCard, affine: Affine) -> ModelCard:
-    """Write the four models into `folder`; returns the completed card that they carry."""
-    graphs = {layout: onnx_model.build(affine, layout) for layout in MODEL_FILES}
+def complete_card(card: ModelCard, affine: Affine) -> ModelCard:
+    """The run's card, with what only export knows: digests of the graphs and golden rows."""
+    graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
     digests = {layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()}
-    card = replace(card, weights_sha256=affine.sha256(), graph_sha256=digests)
-    card = replace(card, golden=_measure_golden(folder, card, graphs, affine))
-    for layout, name in MODEL_FILES.items():
-        (folder / name).write_bytes(onnx_model.add_card(graphs[layout], card))
-    (folder / TORCHSCRIPT).write_bytes(torchscript.build(affine, card))
-    (folder / PROGRAM).write_bytes(torch_export.build(affine, card))
-    return card
+    golden = _measure_golden(card, affine, graphs[ROWS])
+    return replace(card, weights_sha256=affine.sha256(), graph_sha256=digests, golden=golden)
 
 
-def _measure_golden(
-    folder: Path, card: ModelCard, graphs: Mapping[str, bytes], affine: Affine
-) -> tuple[GoldenRow, ...]:
-    """Golden rows with the scores that the rows graph gives them through the Predictor."""
-    (layout, name), rows = next(iter(MODEL_FILES.items())), golden_rows(card, affine)
-    (folder / name).write_bytes(onnx_model.add_card(graphs[layout], card))
-    try:
-        logit, probability = Predictor(folder / name).scores(rows)
-    except ServeError as reason:
-        raise ParityError(f"golden rows drawn from the training ranges: {reason}") from None
+def _measure_golden(card: ModelCard, affine: Affine, graph: bytes) -> tuple[GoldenRow, ...]:
+    """Golden rows, with the scores that the rows graph gives them in onnxruntime.
+
+    They are the bits that a Predictor gives, which fills batches up in the same way; export holds
+    it to that, on these rows and on others (see parity.contracts).
+    """
+    rows = golden_rows(card, affine)
+    filled = -(-len(rows) // _BATCH_MULTIPLE) * _BATCH_MULTIPLE
+    scores = onnx_score(graph, ROWS)(np.resize(rows, (filled, rows.shape[1])))
+    logit, probability = (values[: len(rows)] for values in scores)
+    if len(overflown := np.flatnonzero(~np.isfinite(logit))):
+        reason = LogitOverflowError(int(overflown[0]))
+        raise ParityError(f"golden rows drawn from the training ranges: {reason}")
     _, bound = affine.reference(rows)
     return tuple(
         GoldenRow(tuple(map(float, features)), float(z), float(p), float(limit))
         for features, z, p, limit in zip(rows, logit, probability, bound, strict=True)
     )
+
+
+def _write_models(
+    folder: Path, card: ModelCard, affine: Affine, show: Show
+) -> dict[str, FileEntry]:
+    """Write every artifact into `folder`; returns the size and digest of each, by name."""
+    files = {}
+    for format_ in FORMATS:
+        show(f"writing {format_.file_name}")
+        content = format_.build(affine, card)
+        (folder / format_.file_name).write_bytes(content)
+        files[format_.file_name] = FileEntry.of(content)
+    return files
+
+
+def _write_certificate(
+    folder: Path, files: dict[str, FileEntry], trained: Trained, proof: BundleProof
+) -> None:
+    """Write what was proven into parity.json, and the manifest of all `files`."""
+    issued = Certificate(
+        {name: files[name].sha256 for name in sorted(files)},
+        proof.folding.form,
+        trained,
+        ProofRowsDigest.of(proof.batches),
+        proof.sample,
+        proof.contracts,
+    )
+    text = certificate.write(issued, proof.parity, proof.folding, _versions())
+    (folder / CERTIFICATE).write_text(text, encoding="utf-8")
+    files = {**files, CERTIFICATE: FileEntry.of(text.encode())}
+    manifest = Manifest(files, {**proof.card.training["versions"], **_versions()})
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:

@@ -5,28 +5,44 @@ from pathlib import Path
 from export import certificate, folding
 from export.certificate import CERTIFICATE
 from export.errors import BundleError
-from export.formats.registry import _LOAD
+from export.formats.registry import ARTIFACT_NAMES, ONNX_ROWS
 from export.parity.file_agreement import require_same
-from export.proof import Proof, Watch, _prove
+from export.progress import Show, silent
+from export.proof import BundleProof, prove_models
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
-from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.errors import ArtifactError
 
 
-def verify_bundle(bundle: Path, *, rows: int = 0, watch: Watch = iter) -> Proof:
+def verify_bundle(bundle: Path, *, rows: int = 0, show: Show = silent) -> BundleProof:
     """Prove a bundle again from its files alone, and on `rows` more generated rows.
 
-    `watch` passes on the blocks of those rows, and may show how far they are.
     Raises ArtifactError, CardError, BundleError, SelfTestError or ParityError: a file is missing,
     extra, altered, disagrees with another, or scores outside its budget.
     """
+    show("reading the manifest and the certificate")
+    manifest = _read_manifest(bundle)
+    path = bundle / CERTIFICATE
+    issued = certificate.read(path)
+    proof = prove_models(bundle, issued.trained, issued.sample, more=rows, show=show)
+    show("comparing with what the certificate says")
+    certified = folding.affine_of(issued.trained, issued.form)
+    require_same(bundle / ONNX_ROWS.file_name, proof.affine, path, certified, proof.card)
+    found = {name: manifest.files[name].sha256 for name in ARTIFACT_NAMES}
+    certificate.require_files(path, issued, found)
+    certificate.require_proof_rows(path, issued, proof.batches)
+    certificate.require_contracts(path, issued, proof.contracts)
+    return proof
+
+
+def _read_manifest(bundle: Path) -> Manifest:
+    """The manifest; the bundle has all files that it lists, unaltered, and no others."""
     if not (bundle / MANIFEST).is_file():
         raise ArtifactError(
             f"{bundle} is no bundle: it has no {MANIFEST}; name a folder that `python -m export "
             "bundle` wrote"
         )
     manifest = Manifest.read(bundle)
-    expected = {*_LOAD, CERTIFICATE}
+    expected = {*ARTIFACT_NAMES, CERTIFICATE}
     found = {path.name for path in bundle.iterdir()} - {MANIFEST}
     for names, problem in (
         (expected - manifest.files.keys(), "not listed in its manifest"),
@@ -38,12 +54,4 @@ def verify_bundle(bundle: Path, *, rows: int = 0, watch: Watch = iter) -> Proof:
             raise BundleError(f"{bundle}: {', '.join(sorted(names))}: {problem}; export again")
     for name in sorted(expected):
         manifest.read_file(bundle, name)
-    path = bundle / CERTIFICATE
-    issued = certificate.read(path)
-    proof = _prove(bundle, issued.trained, issued.sample, rows, watch)
-    certified = folding.affine_of(issued.trained, issued.form)
-    require_same(bundle / MODEL_FILES["rows"], proof.affine, path, certified, proof.card)
-    certificate.require_files(path, issued, {n: manifest.files[n].sha256 for n in _LOAD})
-    certificate.require_corpus(path, issued, proof.cases)
-    certificate.require_contracts(path, issued, proof.contracts)
-    return proof
+    return manifest

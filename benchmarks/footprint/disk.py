@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from benchmarks.harness.context import Context
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.result import Result, digits
-from export.text_table import Table
+from export.text_table import TextTable
 
 _RUNTIMES = {
     "serve-runtime": ("numpy", "onnxruntime", "click"),
@@ -37,7 +37,7 @@ def measure(context: Context) -> Result:
         [
             f"The wheel of serve-runtime takes {_wheel(context.folder) / 1e3:.0f} kB. What each "
             "requires, with all that this requires in turn, installed:",
-            Table(("to serve with", "packages", "MB"), lines),
+            TextTable(("to serve with", "packages", "MB"), lines),
         ]
     )
 

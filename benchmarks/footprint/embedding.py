@@ -6,7 +6,7 @@ from benchmarks.footprint.programs import COMMAND
 from benchmarks.harness.context import Context
 from benchmarks.harness.processes import Finished, run_in_turns
 from benchmarks.harness.result import Result, Target, at_most, milliseconds
-from export.text_table import Table
+from export.text_table import TextTable
 
 # These programs import nothing else: a module that is loaded already makes later imports faster.
 _IMPORT = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
@@ -42,7 +42,7 @@ def measure(context: Context) -> Result:
             f"Medians of {rounds} fresh processes each, in turns, with compiled modules and the "
             "files in the system's cache and onnxruntime's telemetry off for all. The whole "
             "process is Python's start and end too.",
-            Table(
+            TextTable(
                 ("import", "import, ms", "whole process, ms", "to numpy, onnxruntime"),
                 [
                     (
@@ -54,7 +54,7 @@ def measure(context: Context) -> Result:
                     for name, runs in imports.items()
                 ],
             ),
-            Table(
+            TextTable(
                 ("after the imports, one thread asked for", "load, ms", "first prediction, ms",
                  "resident, MiB", "threads, numpy's included"),
                 [

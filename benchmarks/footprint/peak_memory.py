@@ -10,7 +10,7 @@ from benchmarks.footprint.programs import COMMAND
 from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.processes import run_python
 from benchmarks.harness.result import Result, at_most, digits
-from export.text_table import Table
+from export.text_table import TextTable
 
 _LEVELS = 16
 """Distinct values of a column, so that Parquet stores a value in four bits."""
@@ -48,7 +48,7 @@ def measure(context: Context) -> Result:
         [
             f"`score_file` in a fresh process; float32 of {_LEVELS} values, row groups of "
             f"{_GROUP:,} rows, so that the longest file stays small.",
-            Table(heading, lines),
+            TextTable(heading, lines),
             *skipped,
         ],
         [

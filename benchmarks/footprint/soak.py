@@ -6,7 +6,7 @@ from benchmarks.footprint.programs import COMMAND
 from benchmarks.harness.context import Context
 from benchmarks.harness.processes import run_python
 from benchmarks.harness.result import Result, at_most
-from export.text_table import Table
+from export.text_table import TextTable
 
 
 def measure(context: Context) -> Result:
@@ -22,7 +22,7 @@ def measure(context: Context) -> Result:
             "probability, predict_proba and predict in turns, 1 to 300 rows of float32, float64 "
             "and int64, in every layout; one call in 50 a pandas frame, an Arrow batch or a dict "
             f"of columns. A line through these grows {slope:.2f} MiB in a million calls.",
-            Table(
+            TextTable(
                 ("calls", *(f"{point['calls']:,}" for point in found)),
                 [
                     ("resident, MiB", *(f"{point['resident']:.1f}" for point in found)),

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness.processes import ROOT, run_python
 from benchmarks.harness.result import digits
-from export.text_table import Table
+from export.text_table import TextTable
 
 LIMIT = 0.03
 """How much slower, beyond the noise, is called slower."""
@@ -115,7 +115,9 @@ GROUPS: Mapping[str, Callable[[Checkout], Seconds]] = {
 }
 
 
-def compare(other: Path, groups: Mapping[str, Callable[[Checkout], Seconds]], rounds: int) -> Table:
+def compare(
+    other: Path, groups: Mapping[str, Callable[[Checkout], Seconds]], rounds: int
+) -> TextTable:
     """Time `groups` in this checkout and in `other`: a line for each call."""
     found: dict[str, dict[str, list[float]]] = {}
     with TemporaryDirectory() as folder:
@@ -134,7 +136,7 @@ def compare(other: Path, groups: Mapping[str, Callable[[Checkout], Seconds]], ro
                         found.setdefault(name, {}).setdefault(side, []).append(seconds)
             click.echo(f"round {done + 1} of {rounds}", err=True)
     heading = (f"{rounds} rounds", "other, ms", "this, ms", "this to other", "noise", "")
-    return Table(heading, [line(name, times) for name, times in found.items()])
+    return TextTable(heading, [line(name, times) for name, times in found.items()])
 
 
 def line(name: str, times: Mapping[str, list[float]]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export.text_table import Table
+from export.text_table import TextTable
 
 _HEADING = ("target", "reached", "")
 
@@ -22,7 +22,7 @@ class Target:
 class Result:
     """Tables and paragraphs in order, and the targets that they decide."""
 
-    parts: Sequence[Table | str]
+    parts: Sequence[TextTable | str]
     targets: Sequence[Target] = ()
 
     def markdown(self) -> str:
@@ -34,18 +34,18 @@ class Result:
         """The result for a terminal."""
         return "\n\n".join(p if isinstance(p, str) else p.text() for p in self._all())
 
-    def _all(self) -> list[Table | str]:
+    def _all(self) -> list[TextTable | str]:
         verdicts = [
             (target.claim, target.reached, "met" if target.met else "missed")
             for target in self.targets
         ]
-        return [*self.parts, *([Table(_HEADING, verdicts)] if verdicts else [])]
+        return [*self.parts, *([TextTable(_HEADING, verdicts)] if verdicts else [])]
 
 
-def targets_on(page: str) -> Table:
+def targets_on(page: str) -> TextTable:
     """Every target in the Markdown `page`, in order."""
     found = re.findall(r"^\| (.+) \| (.+) \| (met|missed) \|$", page, flags=re.MULTILINE)
-    return Table(_HEADING, found)
+    return TextTable(_HEADING, found)
 
 
 def at_most(claim: str, ratio: float, limit: float, unit: str = "×") -> Target:

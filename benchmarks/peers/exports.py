@@ -12,7 +12,7 @@ from torch import nn
 from export.formats.artifact import Score, Scores
 from export.formats.onnxruntime_scorer import session
 from export.formats.torch_values import tensors
-from export.parity.measure import Subject
+from export.parity.scorers import Scorer
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 
@@ -63,12 +63,12 @@ def sklearn(affine: Affine) -> Score:
     return score
 
 
-def subjects(affine: Affine) -> list[Subject]:
+def scorers(affine: Affine) -> list[Scorer]:
     """Every peer, in the form in which the proof measures the exported files."""
     return [
-        Subject("torch.onnx.export", torch_onnx(affine)),
-        Subject("skl2onnx", skl2onnx(affine)),
-        Subject("scikit-learn, no export", sklearn(affine), finite_only=True, wide=True),
+        Scorer("torch.onnx.export", torch_onnx(affine)),
+        Scorer("skl2onnx", skl2onnx(affine)),
+        Scorer("scikit-learn, no export", sklearn(affine), finite_only=True, wide=True),
     ]
 
 

@@ -10,7 +10,7 @@ from benchmarks.harness.result import Result, count_text, digits, microseconds, 
 from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.peers.memory_read import dot_read
 from benchmarks.peers.scorers import peer_scorers
-from export.text_table import Table
+from export.text_table import TextTable
 
 OURS, BOTH, READ = "probability", "predict_proba", "one read"
 THREADS = (1, 2)
@@ -20,7 +20,7 @@ def measure(context: Context) -> Result:
     """Time every size at one and two threads; draw context.picture too."""
     found = {threads: _by_size(context, threads) for threads in THREADS}
     _draw(context.picture, found)
-    parts: list[Table | str] = [
+    parts: list[TextTable | str] = [
         f"float32 rows of {WIDTH} features: µs a call, and its ratio to probability(). "
         "scikit-learn and skl2onnx answer both classes, as predict_proba does. One read is np.dot "
         "of the values with themselves, a part for each thread.",
@@ -37,7 +37,7 @@ def measure(context: Context) -> Result:
             for size, measured in by_size.items()
         ]
         heading = (f"rows, {count_text(threads, 'thread')}", OURS, "ns a row", *others)
-        parts.append(Table(heading, lines))
+        parts.append(TextTable(heading, lines))
     parts.append(f"![time of a row by the size of the batch]({context.picture.name})")
     return Result(parts)
 

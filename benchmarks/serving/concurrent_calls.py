@@ -13,7 +13,7 @@ from benchmarks.harness.context import Context, normal_rows
 from benchmarks.harness.result import Result, microseconds
 from benchmarks.harness.timing import limit_threads
 from benchmarks.peers.scorers import SKLEARN, TORCH_GRAPH, peer_scorers
-from export.text_table import Table
+from export.text_table import TextTable
 
 CALLERS = 8
 OURS = "Predictor.probability"
@@ -40,7 +40,7 @@ def measure(context: Context) -> Result:
         lines.append((name, f"{rate:,.0f}", microseconds(half), microseconds(most)))
     heading = (f"{CALLERS} threads, 1 row", "calls a second", "median, µs", "99 % within, µs")
     text = f"{calls:,} calls from each thread; Python runs one of the threads at a time."
-    return Result([text, Table(heading, lines)])
+    return Result([text, TextTable(heading, lines)])
 
 
 def _round(

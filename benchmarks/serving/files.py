@@ -12,7 +12,7 @@ from benchmarks.harness.context import WIDTH, Context, ExportedModel, normal_row
 from benchmarks.harness.result import Result, Target, at_most, count_text, digits, ratio_text
 from benchmarks.harness.timing import Call, Times
 from benchmarks.peers.file_pipelines import pandas_scripts, pyarrow_copies
-from export.text_table import Table
+from export.text_table import TextTable
 from serve_runtime import score_file
 
 _BYTES_A_VALUE = 12
@@ -21,7 +21,7 @@ _BYTES_A_VALUE = 12
 
 def measure(context: Context) -> Result:
     """Score a Parquet file and a CSV file, each into a file of the same format."""
-    parts: list[Table | str] = [
+    parts: list[TextTable | str] = [
         "From file to file in the same format, in this process, the input in the system's cache. "
         "pyarrow alone reads the feature columns and writes the very result of `score_file`, with "
         "nothing in between, in bounded memory, on all cores, reading and writing at once; the "
@@ -49,7 +49,7 @@ def measure(context: Context) -> Result:
     return Result(parts, targets)
 
 
-def _table(title: str, rows: int, found: Times, ours: str, floor: str) -> Table:
+def _table(title: str, rows: int, found: Times, ours: str, floor: str) -> TextTable:
     """Seconds and rows a second of each call, and its ratio to the call `ours`.
 
     A further column has the ratio to the call `floor`, unless that is `ours` too.
@@ -62,7 +62,7 @@ def _table(title: str, rows: int, found: Times, ours: str, floor: str) -> Table:
             line.append(f"{found.ratio(name, floor):.2f}×")
         lines.append((*line, "" if name == ours else ratio_text(found.ratio(name, ours))))
     ratios = ("to ours",) if floor == ours else ("to the floor", "to ours")
-    return Table((title, "seconds", "million rows a second", *ratios), lines)
+    return TextTable((title, "seconds", "million rows a second", *ratios), lines)
 
 
 def _timed(context: Context, source: Path) -> tuple[Times, Times, list[str], list[str]]:

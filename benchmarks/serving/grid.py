@@ -13,7 +13,7 @@ from benchmarks.harness.context import Context, ExportedModel, normal_rows
 from benchmarks.harness.result import Result, Target, count_text, microseconds, ratio_text
 from benchmarks.harness.timing import limit_threads, time_in_rounds
 from benchmarks.peers import exports
-from export.text_table import Table
+from export.text_table import TextTable
 
 MOST_VALUES = 8_000_000
 """Values (rows × features) of an input, at most."""
@@ -28,7 +28,7 @@ _LARGE = 2
 def measure(context: Context) -> Result:
     """The smallest ratio of each kind of input over all sizes, and the worst ratios of all."""
     sizes = context.scale.grid_rows
-    parts: list[Table | str] = [
+    parts: list[TextTable | str] = [
         "How many times longer scikit-learn's predict_proba takes than ours on the same input: "
         f"the smallest ratio over {', '.join(f'{n:,}' for n in sizes)} rows, and the rows where it "
         f"was (two threads: from {sizes[-_LARGE]:,} rows on; no more than {MOST_VALUES:,} values). "
@@ -61,8 +61,10 @@ def measure(context: Context) -> Result:
             )
             for (dtype, layout, width, rows), (ratio, ours, theirs) in worst
         ]
-        parts.append(Table(heading, lines))
-        parts.append(Table((f"the {_WORST} worst", "ratio", "ours, µs", "scikit-learn, µs"), named))
+        parts.append(TextTable(heading, lines))
+        parts.append(
+            TextTable((f"the {_WORST} worst", "ratio", "ours, µs", "scikit-learn, µs"), named)
+        )
         lowest = worst[0][1][0]
         targets.append(
             Target(

@@ -22,7 +22,7 @@ from benchmarks.harness.result import (
 from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.peers.memory_read import dot_read, sum_read
 from benchmarks.peers.scorers import SKL2ONNX, TORCH_GRAPH, peer_scorers
-from export.text_table import Table
+from export.text_table import TextTable
 from serve_runtime.arrays import Float32
 
 THREADS = 2
@@ -62,7 +62,7 @@ def measure(context: Context) -> Result:
         [
             f"float32 unless named otherwise. One read of the matrix is the faster of the two "
             f"reads at the end: {read}. {count_text(found.rounds, 'round')}.",
-            Table(heading, lines),
+            TextTable(heading, lines),
         ],
         [
             *(

@@ -6,7 +6,7 @@ from benchmarks.harness.context import WIDTH, Context, normal_rows
 from benchmarks.harness.result import Result, count_text, microseconds, ratio_text
 from benchmarks.harness.timing import limit_threads
 from benchmarks.peers import exports
-from export.text_table import Table
+from export.text_table import TextTable
 
 METHODS = ("predict_proba", "decision_function", "predict")
 OWN = ("probability", "scores")
@@ -16,7 +16,7 @@ def measure(context: Context) -> Result:
     """Time one row, a thousand and a million on one thread."""
     model = context.model()
     predictor, sklearn = model.predictor(1), exports.sklearn_model(model.affine)
-    tables: list[Table | str] = [f"float32 rows of {WIDTH} features, one thread."]
+    tables: list[TextTable | str] = [f"float32 rows of {WIDTH} features, one thread."]
     for size in (1, 1024, context.scale.rows):
         rows = normal_rows(size)
         calls = {}
@@ -44,5 +44,5 @@ def measure(context: Context) -> Result:
         ]
         heading = (count_text(size, "row"), "µs", "to probability", "scikit-learn, µs",
                    "its ratio to ours")  # fmt: skip
-        tables.append(Table(heading, lines))
+        tables.append(TextTable(heading, lines))
     return Result(tables)

@@ -6,7 +6,7 @@ from benchmarks.harness.context import WIDTH, Context, normal_rows
 from benchmarks.harness.result import Result, at_most, count_text, microseconds, ratio_text
 from benchmarks.harness.timing import Call, limit_threads, time_in_rounds
 from benchmarks.peers.scorers import NUMPY, TORCH_GRAPH, peer_scorers, session
-from export.text_table import Table
+from export.text_table import TextTable
 
 OURS = "Predictor.probability"
 
@@ -40,7 +40,7 @@ def measure(context: Context) -> Result:
         [
             f"1 × {WIDTH} float32; numpy is the floor: `1 / (1 + np.exp(-(x @ w + b)))`, "
             f"unchecked. {count_text(found.rounds, 'round')}.",
-            Table(("1 row, 1 thread", "µs", "to ours"), rows),
+            TextTable(("1 row, 1 thread", "µs", "to ours"), rows),
         ],
         [
             at_most(

@@ -12,7 +12,7 @@ from benchmarks.harness.context import WIDTH, Context, normal_rows
 from benchmarks.harness.random_run import random_run
 from benchmarks.harness.result import Result, Target, milliseconds
 from export.publish import export_bundle
-from export.text_table import Table
+from export.text_table import TextTable
 from serve_runtime import Predictor, ServeError
 
 CALLERS = 4
@@ -69,7 +69,7 @@ def measure(context: Context) -> Result:
         [
             f"One model and another in turns, {1000 * _PAUSE:.0f} ms apart; an answer that is "
             "neither's, bit for bit, is mixed.",
-            Table(heading, lines),
+            TextTable(heading, lines),
         ],
         [Target("reload: failed or mixed calls ≤ 0", f"{wrong} of {calls.total():,}", wrong == 0)],
     )

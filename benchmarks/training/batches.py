@@ -11,7 +11,7 @@ from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.result import Result, count_text, digits, ratio_text
 from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
-from export.text_table import Table
+from export.text_table import TextTable
 from train.recipe.recipe import Optimizer
 
 
@@ -52,7 +52,7 @@ def measure(context: Context) -> Result:
             "loop and scikit-learn shuffle; Vowpal Wabbit takes rows as they lie, and has "
             "turned its text into its cache before. Row by row there is an update for each row, "
             "which learns more in an epoch.",
-            Table(heading, lines),
+            TextTable(heading, lines),
         ]
     )
 

@@ -17,7 +17,7 @@ from benchmarks.harness.result import (
 )
 from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
-from export.text_table import Table
+from export.text_table import TextTable
 from train.gradients.cpu import Eager
 from train.recipe.recipe import Optimizer
 
@@ -33,7 +33,7 @@ def measure(context: Context) -> Result:
     """Time epochs at sizes from six rows to a million."""
     large = (context.scale.rows, 30)
     sizes = ((6, 2), (1000, 30), (100_000, 30), large, (context.scale.rows // 5, 200))
-    tables: list[Table] = []
+    tables: list[TextTable] = []
     targets: list[Target] = []
     with limit_threads(THREADS):
         for rows, width in sizes:
@@ -71,7 +71,7 @@ def _timed(context: Context, rows: int, width: int) -> tuple[Times, int]:
     return context.time(calls, 2), epochs
 
 
-def _table(found: Times, rows: int, width: int, epochs: int) -> Table:
+def _table(found: Times, rows: int, width: int, epochs: int) -> TextTable:
     title = f"{rows:,} × {width}, {count_text(found.rounds, 'round')}"
     heading = (title, "ms an epoch", "ns a row", "to one read", "to train")
     lines = [
@@ -84,4 +84,4 @@ def _table(found: Times, rows: int, width: int, epochs: int) -> Table:
         )
         for name in found.seconds
     ]
-    return Table(heading, lines)
+    return TextTable(heading, lines)

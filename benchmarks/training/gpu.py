@@ -11,7 +11,7 @@ from torch.nn import functional
 from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.result import Result, Target, at_least, digits
 from benchmarks.training.problems import problem, train
-from export.text_table import Table
+from export.text_table import TextTable
 from train.gradients.gpu import OnGpu
 from train.gradients.source import Rows, largest
 from train.recipe.recipe import Optimizer
@@ -43,7 +43,7 @@ def measure(context: Context) -> Result:
                  read / epoch / bandwidth, 0.8),
         at_least("6 × 2: autograd and torch.optim.SGD to train", loop / ours, 5),
     ]  # fmt: skip
-    table = Table(
+    table = TextTable(
         (torch.cuda.get_device_name(device), "ms an epoch", "GB/s"),
         [
             (f"train, {rows:,} × {WIDTH}", digits(epoch * 1e3), digits(read / epoch / 1e9)),

@@ -11,7 +11,7 @@ from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.result import Result, Target, at_most, count_text, digits, ratio_text
 from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, problem, train
-from export.text_table import Table
+from export.text_table import TextTable
 from serve_runtime.arrays import Float64
 from train.gradients.cpu import design
 from train.model import build
@@ -27,7 +27,7 @@ _FACTORS = 5
 
 def measure(context: Context) -> Result:
     """Time train and scikit-learn on independent and on strongly correlated features."""
-    tables: list[Table] = []
+    tables: list[TextTable] = []
     targets: list[Target] = []
     with limit_threads(THREADS):
         for kind, factors in (("independent", 0), ("strongly correlated", _FACTORS)):
@@ -49,7 +49,7 @@ def measure(context: Context) -> Result:
     )
 
 
-def _race(context: Context, data: Problem, kind: str) -> tuple[Table, Target]:
+def _race(context: Context, data: Problem, kind: str) -> tuple[TextTable, Target]:
     wide, labels = data.features.astype(np.float64), data.labels.astype(np.float64)
     least = _cost(wide, labels, _fitted(wide, labels, "newton-cholesky", 1e-12))
     calls: dict[str, Call] = {}
@@ -85,7 +85,7 @@ def _race(context: Context, data: Problem, kind: str) -> tuple[Table, Target]:
     lbfgs = next(name for name in calls if "lbfgs" in name)
     heading = (f"{kind} features, {count_text(found.rounds, 'round')}", "seconds", "to train")
     claim = f"{kind} features: train to lbfgs, to within {GAP:g} of the least cost"
-    return Table(heading, lines), at_most(claim, found.ratio(OURS, lbfgs), 1)
+    return TextTable(heading, lines), at_most(claim, found.ratio(OURS, lbfgs), 1)
 
 
 def _fitted(x: Float64, y: Float64, solver: str, tolerance: float) -> Float64:

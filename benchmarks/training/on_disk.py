@@ -13,7 +13,7 @@ from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.processes import run_python
 from benchmarks.harness.result import Result, at_most, digits, milliseconds
 from benchmarks.training.problems import Problem, problem, resident
-from export.text_table import Table
+from export.text_table import TextTable
 from train.recipe.recipe import Optimizer
 
 _MEMORY = "1200MB"
@@ -48,7 +48,7 @@ def measure(context: Context) -> Result:
             f"float32 Parquet, two threads, {_MEMORY} of memory: rows are read once, and kept "
             "standardised in blocks on disk, which the system may still have in its cache. An "
             "epoch is a gradient over all rows.",
-            Table(heading, lines),
+            TextTable(heading, lines),
         ],
         [
             at_most(

@@ -1,25 +1,55 @@
 """The ONNX files; serve_runtime.bundle.onnx_graph says what is in them, and why."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from export.formats.artifact import Artifact
-from export.formats.onnxruntime_scorer import scorer
-from serve_runtime.bundle import onnx_graph, onnx_writer
+from export.formats.onnxruntime_scorer import onnx_score
+from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import read_bytes
-from serve_runtime.bundle.model_file import MODEL_FILES, card_field, parse_model
+from serve_runtime.bundle.model_file import card_field, parse_model
+from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.errors import ArtifactError
 
-OPSET = onnx_writer.OPSET
-IR_VERSION = onnx_writer.IR_VERSION
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """The format of one of the two ONNX files (see artifact.FormatCode)."""
+
+    layout: str
+    """ROWS or COLUMNS: how the graph takes its input."""
+
+    def build(self, affine: Affine, card: ModelCard) -> bytes:
+        """The file: the graph, and after it the card."""
+        return add_card(checked_graph(affine, self.layout), card)
+
+    def load(self, path: Path) -> Artifact:
+        """Open an ONNX file of ours. Raises ArtifactError or CardError where it is not intact."""
+        file = parse_model(path, read_bytes(path))
+        if file.layout != self.layout:
+            raise ArtifactError(
+                f"{path} holds the {file.layout} graph: it was exchanged or renamed"
+            )
+        return Artifact(
+            path.name,
+            file.card.to_json(),
+            file.affine,
+            onnx_score(file.content, file.layout),
+            lambda: None,  # parse_model has compared the graph with the one that export writes
+        )
 
 
-def build(affine: Affine, layout: str) -> bytes:
-    """The serialized model for `layout` (ROWS or COLUMNS), card not included."""
-    content = onnx_graph.write_model(affine, layout)
+rows_file = OnnxFile(ROWS)
+columns_file = OnnxFile(COLUMNS)
+
+
+def checked_graph(affine: Affine, layout: str) -> bytes:
+    """The graph for `layout` as a serialized model without a card, valid by onnx's own checker."""
+    content = write_model(affine, layout)
     onnx.checker.check_model(content, full_check=True)
     return content
 
@@ -31,11 +61,3 @@ def add_card(model: bytes, card: ModelCard) -> bytes:
     "Encoding", last-one-wins), so the card is appended, not merged.
     """
     return model + card_field(card.to_json())
-
-
-def load(path: Path) -> Artifact:
-    """Open an ONNX file of ours. Raises ArtifactError or CardError where it is not intact."""
-    file = parse_model(path, read_bytes(path))
-    if MODEL_FILES[file.layout] != path.name:
-        raise ArtifactError(f"{path} holds the {file.layout} graph: it was exchanged or renamed")
-    return Artifact(path.name, file.card.to_json(), file.affine, scorer(file.content, file.layout))

@@ -1,4 +1,4 @@
-"""onnxruntime as the proof sees it: a model's bytes to scores, at any setting, no Predictor."""
+"""Scores by onnxruntime itself, at settings of our choice and without a Predictor."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from serve_runtime.arrays import COLUMNS, Float32
 
 
 def session(content: bytes, *, threads: int = 1, optimize: bool = True) -> Any:
-    """A CPU session at onnxruntime's default optimisation, or with none."""
+    """A session on the CPU; `optimize` False turns onnxruntime's graph optimisations off."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # Many sessions at a time in one process: idle threads must not spin.
+    # A proof opens many sessions in one process; their idle threads must not keep cores busy.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def scorer(content: bytes, layout: str, *, threads: int = 1, optimize: bool = True) -> Score:
-    """Score with the graph in `content`, which takes `layout`."""
+def onnx_score(content: bytes, layout: str, *, threads: int = 1, optimize: bool = True) -> Score:
+    """Score with the ONNX model in `content`, whose input has the layout ROWS or COLUMNS."""
     run = session(content, threads=threads, optimize=optimize).run
 
     def score(rows: Float32) -> Scores:

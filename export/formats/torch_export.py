@@ -21,11 +21,14 @@ _CALLS = (
     "output((linear, sigmoid),)",
 )
 
-# Where a node came from: paths of this machine, which an artifact must not carry.
+# What a node of the graph knows of the source code that it came from. It is removed: it holds paths
+# of this machine, which an artifact must not carry.
 _PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
 
 
-class _Scorer(nn.Module):
+class ExportedModule(nn.Module):
+    """The module that torch.export traces: features (n, d) -> logit, probability, both (n, 1)."""
+
     weight: torch.Tensor
     bias: torch.Tensor
     center: torch.Tensor
@@ -36,6 +39,7 @@ class _Scorer(nn.Module):
             setattr(self, name, nn.Parameter(value, requires_grad=False))
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logit and probability of each row."""
         if hasattr(self, "center"):
             features = features - self.center
         logit = nn.functional.linear(features, self.weight, self.bias)
@@ -47,7 +51,7 @@ def build(affine: Affine, card: ModelCard) -> bytes:
     # Two example rows: with one, torch.export takes the batch for a constant.
     example = torch.zeros(2, len(affine.weight))
     program = torch.export.export(
-        _Scorer(tensors(affine)).eval(),
+        ExportedModule(tensors(affine)).eval(),
         (example,),
         dynamic_shapes={"features": {0: torch.export.Dim.DYNAMIC}},
     )
@@ -67,12 +71,17 @@ def load(path: Path) -> Artifact:
         module = program.module()
     except (RuntimeError, ValueError, LookupError, AssertionError) as reason:
         raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
-    return Artifact(path.name, card, affine, torch_score(module))
+    return Artifact(
+        path.name,
+        card,
+        affine,
+        torch_score(module),
+        lambda: _require_own_graph(path, program, affine),
+    )
 
 
-def check_graph(path: Path, affine: Affine) -> None:
-    """Raise ArtifactError unless the file's graph is, call by call, the one `build` writes."""
-    program, _ = _read(path)
+def _require_own_graph(path: Path, program: torch.export.ExportedProgram, affine: Affine) -> None:
+    """Raise ArtifactError unless the graph is, call by call, the one that `build` writes."""
     centered = affine.center is not None
     made = [*(_SUBTRACTION if centered else ()), *_CALLS]
     made = [call.format("sub" if centered else "features") for call in made]

@@ -11,7 +11,7 @@ from serve_runtime.bundle.affine import Affine
 
 
 def tensors(affine: Affine) -> dict[str, torch.Tensor]:
-    """weight (1, d), bias (1,) and, where there is one, center (d,); float32 copies."""
+    """Copies of the values: weight (1, d), bias (1,) and, if there is one, center (d,); float32."""
     values = {"weight": torch.tensor(affine.weight[None]), "bias": torch.tensor([affine.bias])}
     if affine.center is not None:
         values["center"] = torch.tensor(affine.center)
@@ -19,7 +19,7 @@ def tensors(affine: Affine) -> dict[str, torch.Tensor]:
 
 
 def affine_of(values: Mapping[str, torch.Tensor]) -> Affine:
-    """The inverse of `tensors`. Raises KeyError or IndexError where `values` are others."""
+    """The model whose `tensors` these are. Raises KeyError or IndexError for other tensors."""
     center = values["center"].detach().numpy() if "center" in values else None
     return Affine(values["weight"].detach().numpy()[0], float(values["bias"][0]), center)
 
@@ -28,11 +28,14 @@ def torch_score(
     module: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     dtype: torch.dtype = torch.float32,
 ) -> Score:
-    """Score with a torch module that takes `dtype` and answers (logit, probability), (n, 1)."""
+    """Score with a torch module.
+
+    It takes features (n, d) of type `dtype` and gives logit and probability, both (n, 1).
+    """
 
     @torch.no_grad()
     def score(rows: Float32) -> Scores:
-        writable = np.require(rows, requirements="W")  # torch warns of other arrays
+        writable = np.require(rows, requirements="W")  # torch warns about read-only arrays
         logit, probability = module(torch.from_numpy(writable).to(dtype))
         return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
 

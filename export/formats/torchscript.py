@@ -18,8 +18,8 @@ from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.errors import ArtifactError
 
-# Defined from text, not from a Python function: TorchScript records where its source stood, and
-# an artifact must not carry the paths of the machine that wrote it.
+# Compiled from text: of a Python function, TorchScript would record the path of its source file,
+# and an artifact must not carry paths of the machine that wrote it.
 _FORWARD = """
 def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:
     logit = torch.addmm(self.bias, {multiplied}, self.weight.t())
@@ -28,7 +28,8 @@ def forward(self, features: Tensor) -> Tuple[Tensor, Tensor]:
 
 
 class _Parameters(nn.Module):
-    # TorchScript writes a class's module into the archive: bundles keep their bytes when it moves.
+    # TorchScript writes the name of this module into the archive. It stays the one that the first
+    # bundles had, so that bundles keep their bytes although the module has moved.
     __module__ = "export.torchscript"
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -39,9 +40,11 @@ class _Parameters(nn.Module):
 
 @cache
 def _templates() -> dict[bool, torch.jit.ScriptModule]:
-    """Modules without and with a centre, compiled once a process and in one order.
+    """Compiled modules by whether they subtract a centre.
 
-    TorchScript names a class in the archive by how many were compiled before it.
+    Both are compiled at once, the one without a centre first: TorchScript numbers the classes in
+    an archive by the order of their compilation, and an archive must not depend on what the process
+    exported before it.
     """
     templates: dict[bool, torch.jit.ScriptModule] = {}
     for center in (False, True):
@@ -54,8 +57,11 @@ def _templates() -> dict[bool, torch.jit.ScriptModule]:
 
 @contextmanager
 def _despite_deprecation() -> Iterator[None]:
-    """torch 2.13 deprecates torch.jit in favour of torch.export, which writes model.pt2; programs
-    that embed libtorch still load TorchScript."""
+    """Silence torch 2.13's deprecation of torch.jit.
+
+    Its successor torch.export writes model.pt2; programs that embed libtorch still load
+    TorchScript, so that it is written too.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*torch\.jit", DeprecationWarning)
         yield
@@ -80,12 +86,19 @@ def load(path: Path) -> Artifact:
         affine = affine_of(dict(module.named_parameters()))
     except (RuntimeError, KeyError, IndexError) as reason:
         raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
-    return Artifact(path.name, card, affine, torch_score(module))
+    centered = affine.center is not None
+    return Artifact(
+        path.name,
+        card,
+        affine,
+        torch_score(module),
+        lambda: _require_own_code(path, module, centered),
+    )
 
 
-def check_code(path: Path, affine: Affine) -> None:
-    """Raise ArtifactError unless the file's forward is, to the letter, the one `build` writes."""
-    found, made = _read(path)[0].code, _templates()[affine.center is not None].code
+def _require_own_code(path: Path, module: torch.jit.ScriptModule, centered: bool) -> None:
+    """Raise ArtifactError unless the code of forward is, letter by letter, what `build` writes."""
+    found, made = module.code, _templates()[centered].code
     if found != made:
         raise ArtifactError(
             f"{path} holds other code than export writes: {found.strip()!r}, not {made.strip()!r}"

@@ -1,4 +1,6 @@
-"""What holds between scores, whatever their values: promises that no tolerance can express.
+"""Contracts: what holds between the scores of several rows, whatever their values.
+
+No tolerance can express them, so each is tried by itself.
 
 A row has the same bits alone and in any batch, from any array, at any number of threads; a
 probability is in [0, 1], and never falls while the logit rises; a logit never moves against the
@@ -14,8 +16,8 @@ import numpy as np
 
 from export.errors import ParityError
 from export.formats.artifact import Scores
-from export.formats.onnxruntime_scorer import scorer
-from export.parity.proof_rows import Case
+from export.formats.onnxruntime_scorer import onnx_score
+from export.parity.proof_rows import ProofBatch
 from export.parity.scorers import THREADS
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.bundle.affine import Affine
@@ -25,19 +27,19 @@ from serve_runtime.predictor import Predictor
 
 _LONGEST = 33
 _FEATURES = 64
-"""Most features whose monotony is tried; of wide models, evenly spaced ones."""
+"""Most features that are tried for monotony; of wide models, evenly spaced ones."""
 _STEPS = 33
 _VALUES = 1 << 22
 """Most values in the large batch."""
 
 
-def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, int]:
+def check(folder: Path, batches: Mapping[str, ProofBatch], affine: Affine) -> dict[str, int]:
     """Hold both graphs in `folder` to every contract; returns how many rows showed each.
 
     Raises ParityError naming the contract, the file and the row.
     """
     shown: dict[str, int] = {}
-    random, sweep = (_safe(cases[name].rows, affine) for name in ("random rows", "logit sweep"))
+    random, sweep = (_safe(batches[name].rows, affine) for name in ("random rows", "logit sweep"))
     if not len(random):
         raise ParityError(
             f"{folder}: every row within the training ranges overflows float32: check the units of "
@@ -45,7 +47,7 @@ def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, 
         )
     for layout, name in MODEL_FILES.items():
         path = folder / name
-        one, several = (_Asked(layout, Predictor(path, threads=t)) for t in (1, THREADS))
+        one, several = (_LayoutPredictor(layout, Predictor(path, threads=t)) for t in (1, THREADS))
         content = read_bytes(path)
         for contract, rows in (
             ("same bits alone, in any batch, from any array, at any threads, by every method",
@@ -64,41 +66,41 @@ def check(folder: Path, cases: Mapping[str, Case], affine: Affine) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A Predictor asked for rows in one layout."""
+class _LayoutPredictor:
+    """A Predictor that is given its rows in one layout."""
 
     layout: str
     predictor: Predictor
 
-    def laid(self, rows: Float32) -> Any:
+    def in_layout(self, rows: Float32) -> Any:
         """The rows as named columns, or as they are."""
         if self.layout == ROWS:
             return rows
         return dict(zip(self.predictor.card.feature_names, rows.T, strict=True))
 
     def scores(self, rows: Float32) -> Scores:
-        """Logit and probability of the rows (n, d), asked for in the layout."""
-        return self.predictor.scores(self.laid(rows))
+        """Logit and probability of the rows (n, d), which are passed in the layout."""
+        return self.predictor.scores(self.in_layout(rows))
 
-    def single(self, rows: Float32) -> Scores:
-        """The same by the methods that answer one of the two."""
-        x = self.laid(rows)
+    def one_by_one(self, rows: Float32) -> Scores:
+        """The same scores by the methods that give one of the two each."""
+        x = self.in_layout(rows)
         return self.predictor.decision_function(x), self.predictor.probability(x)
 
-    def written(self, rows: Float32) -> Scores:
-        """The same, written into memory of the caller's, and from both columns of one answer."""
-        x, logit = self.laid(rows), np.empty(len(rows), np.float32)
+    def into_arrays(self, rows: Float32) -> Scores:
+        """The same scores, the logits written into an array, the probabilities by predict_proba."""
+        x, logit = self.in_layout(rows), np.empty(len(rows), np.float32)
         self.predictor.decision_function(x, out=logit)
         return logit, self.predictor.predict_proba(x)[:, 1].copy()
 
     def arrays(self, rows: Float32) -> dict[str, Any]:
-        """The rows as arrays that lie in the layout, each with what is odd about it."""
+        """The rows as arrays of every kind in this layout, by what is special about them."""
         order: Literal["C", "F"] = "C" if self.layout == ROWS else "F"
-        laid, twice = np.array(rows, order=order), np.repeat(rows, 2, axis=0)
-        read_only = laid.copy(order)
+        plain, twice = np.array(rows, order=order), np.repeat(rows, 2, axis=0)
+        read_only = plain.copy(order)
         read_only.flags.writeable = False
         return {
-            f"of a {order}-ordered array": laid,
+            f"of a {order}-ordered array": plain,
             "of a negatively strided array": np.array(rows[::-1, ::-1], order=order)[::-1, ::-1],
             "of every other row of an array": np.array(twice, order=order)[::2],
             "of a read-only array": read_only,
@@ -107,16 +109,16 @@ class _Asked:
 
 
 def _safe(rows: Float32, affine: Affine) -> Float32:
-    """The rows whose terms cannot overflow: a Predictor refuses the others."""
+    """The rows whose terms cannot overflow float32; a Predictor may refuse the others."""
     return rows[np.isfinite(affine.reference(rows)[1])]
 
 
-def _same_bits(name: str, one: _Asked, several: _Asked, rows: Float32) -> int:
+def _same_bits(name: str, one: _LayoutPredictor, several: _LayoutPredictor, rows: Float32) -> int:
     rows = rows[: 3 * _LONGEST]
     alone = [one.scores(row[None]) for row in rows]
     expected: Float32 = np.concatenate(alone, axis=1)
     shown = 0
-    for how, part, scores in _askings(one, several, rows):
+    for how, part, scores in _score_every_way(one, several, rows):
         if not _equal(np.stack(scores), expected[:, part]):
             raise ParityError(f"{name}: rows {part.start} to {part.stop - 1} have other bits {how} "
                               "than each alone")  # fmt: skip
@@ -124,20 +126,26 @@ def _same_bits(name: str, one: _Asked, several: _Asked, rows: Float32) -> int:
     return shown
 
 
-def _askings(one: _Asked, several: _Asked, rows: Float32) -> Iterator[tuple[str, slice, Scores]]:
-    """The same rows in every batch and array: how, which, and their scores."""
+def _score_every_way(
+    one: _LayoutPredictor, several: _LayoutPredictor, rows: Float32
+) -> Iterator[tuple[str, slice, Scores]]:
+    """Score rows in batches and arrays of every kind: how, which of them, and their scores."""
     for size in range(min(_LONGEST, len(rows)) + 1):
         for start in {0, min(size % 5, len(rows) - size)}:
             part = slice(start, start + size)
             yield f"in a batch of {size}", part, one.scores(rows[part])
             yield f"in a batch of {size} at {THREADS} threads", part, several.scores(rows[part])
-            yield f"in a batch of {size}, logit and probability alone", part, one.single(rows[part])
-            yield f"in a batch of {size}, written into an array", part, one.written(rows[part])
+            yield (
+                f"in a batch of {size}, logit and probability alone",
+                part,
+                one.one_by_one(rows[part]),
+            )
+            yield f"in a batch of {size}, written into an array", part, one.into_arrays(rows[part])
     times = max(2, min(101, _VALUES // rows.size))
     whole, tiled = slice(0, len(rows)), np.tile(rows, (times, 1))
     for how, (logit, probability) in (
         ("a large batch", several.scores(tiled)),
-        ("a large batch written into an array", several.written(tiled)),
+        ("a large batch written into an array", several.into_arrays(tiled)),
     ):
         for start in range(0, len(tiled), 10 * len(rows)):
             part = slice(start, start + len(rows))
@@ -146,12 +154,16 @@ def _askings(one: _Asked, several: _Asked, rows: Float32) -> Iterator[tuple[str,
         yield how, whole, one.predictor.scores(array)
 
 
-def _same_as_file(name: str, asked: _Asked, content: bytes, random: Float32, sweep: Float32) -> int:
-    """The file's graph is not the one that a Predictor runs (it writes its own), the bits are."""
-    score, shown = scorer(content, asked.layout), 0
+def _same_as_file(
+    name: str, predictor: _LayoutPredictor, content: bytes, random: Float32, sweep: Float32
+) -> int:
+    """A Predictor runs graphs of its own, not the file's; the bits must be the same."""
+    score, shown = onnx_score(content, predictor.layout), 0
     for rows in (random, sweep):
-        rows = rows[: len(rows) - len(rows) % 4]  # the file itself fills nothing up
-        if not _equal(np.stack(asked.scores(rows)), np.stack(score(rows))):
+        rows = rows[
+            : len(rows) - len(rows) % 4
+        ]  # a Predictor fills batches up to a multiple of 4, the file does not
+        if not _equal(np.stack(predictor.scores(rows)), np.stack(score(rows))):
             raise ParityError(f"{name}: a Predictor has other bits than the file in onnxruntime")
         shown += len(rows)
     return shown
@@ -161,13 +173,13 @@ def _equal(scores: Float32, expected: Float32) -> bool:
     return np.array_equal(scores.view(np.uint32), expected.view(np.uint32))
 
 
-def _monotone_in_logit(name: str, asked: _Asked, rows: Float32) -> int:
-    logit, probability = asked.scores(rows)
+def _monotone_in_logit(name: str, predictor: _LayoutPredictor, rows: Float32) -> int:
+    logit, probability = predictor.scores(rows)
     order = np.argsort(logit, kind="stable")
     logit, probability = logit[order], probability[order]
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ParityError(f"{name}: a probability is outside [0, 1]")
-    # Over equal logits this compares in arbitrary order, so these must have equal bits.
+    # Rows of equal logits come in any order here, so they must have the same probability.
     fallen = np.flatnonzero(np.diff(probability) < 0)
     if len(fallen):
         i = int(fallen[0])
@@ -178,7 +190,9 @@ def _monotone_in_logit(name: str, asked: _Asked, rows: Float32) -> int:
     return len(rows)
 
 
-def _monotone_in_features(name: str, asked: _Asked, affine: Affine, rows: Float32) -> int:
+def _monotone_in_features(
+    name: str, predictor: _LayoutPredictor, affine: Affine, rows: Float32
+) -> int:
     shown, width = 0, len(affine.weight)
     for feature in np.unique(np.linspace(0, width - 1, min(width, _FEATURES)).astype(int)):
         values = _rising(rows[:, feature])
@@ -186,7 +200,7 @@ def _monotone_in_features(name: str, asked: _Asked, affine: Affine, rows: Float3
             stepped = np.repeat(base[None], len(values), axis=0)
             stepped[:, feature] = values
             stepped = _safe(stepped, affine)
-            moved = np.diff(asked.scores(stepped)[0])
+            moved = np.diff(predictor.scores(stepped)[0])
             sign = np.sign(affine.weight[feature])
             if (moved * sign < 0).any() or (sign == 0 and moved.any()):
                 raise ParityError(
@@ -198,7 +212,7 @@ def _monotone_in_features(name: str, asked: _Asked, affine: Affine, rows: Float3
 
 
 def _rising(values: Float32) -> Float32:
-    """Sorted finite values: neighbouring float32 values, and the range of what was seen."""
+    """Finite values in rising order: neighbouring float32 values, and others all over the range."""
     start = np.full(_STEPS, values[0], np.float32).view(np.int32)
     close = (start + np.arange(_STEPS, dtype=np.int32)).view(np.float32)
     spread = np.linspace(float(values.min()), float(values.max()), _STEPS).astype(np.float32)
@@ -207,9 +221,12 @@ def _rising(values: Float32) -> Float32:
 
 
 def _neighbours(name: str, content: bytes, layout: str, rows: Float32) -> int:
-    """Of a whole batch, so that padding plays no part; asked of the graph, which takes NaN."""
+    """Scores before and after other rows became NaN, by the file itself: a Predictor refuses NaN.
+
+    The batch is a multiple of 4 rows, as a Predictor would have filled it up.
+    """
     rows = rows[: min(32, len(rows) - len(rows) % 4)].copy()
-    score = scorer(content, layout)
+    score = onnx_score(content, layout)
     before = np.stack(score(rows))
     rows[::2, :: max(1, rows.shape[1] // 8)] = np.nan
     rows[2::4, 0] = np.inf

@@ -1,4 +1,4 @@
-"""A row that failed, as a test that can be pasted into a file and run."""
+"""Prints a row that failed as a test, which can be pasted into a file and run."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,13 +7,14 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 
 _WIDEST = 64
-"""Features up to which a row is printed."""
+"""Most features of a row that is printed."""
 
 
 def as_test(scored_by: str, row: Float32, exact: np.float32 | None, affine: Affine) -> str:
-    """A test of `row` (d,) for what is called `scored_by`, or a remark where it is too wide.
+    """A test that holds the scorer named `scored_by` to its budget on `row` (d,).
 
-    `exact` is the logit that allows no error, where there is one.
+    `exact` is the logit that the row must give without any error, or None where errors are allowed.
+    Of a row with more than 64 features, only a remark that says so.
     """
     if len(row) > _WIDEST:
         return f"\n({len(row)} features are too many to print as a test)"
@@ -28,8 +29,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from export.parity.measure import measure
-from export.parity.proof_rows import Case
-from export.proof import subjects
+from export.parity.proof_rows import ProofBatch
+from export.proof import scorers_of
 from serve_runtime.bundle.affine import Affine
 
 def test_row(bundle):
@@ -37,9 +38,9 @@ def test_row(bundle):
     weight, bias = {_values(affine.weight)}, {affine.bias!r}
     center, exact = {center}, {logit}
     affine = Affine(weight, bias, center)
-    chosen = [s for s in subjects(bundle, affine) if s.name == {scored_by!r}]
+    chosen = [s for s in scorers_of(bundle, affine) if s.name == {scored_by!r}]
     assert chosen
-    measure(chosen, [Case("the row", row, exact)], affine).require()
+    measure(chosen, [ProofBatch("the row", row, exact)], affine).require()
 
 if __name__ == "__main__":
     test_row(Path(sys.argv[1]))

@@ -11,18 +11,21 @@ from export.errors import ParityError
 from serve_runtime.arrays import Float64
 
 EDGES: Final = (-104.0, -88.7, -87.0, -18.0, -8.0, 0.0, 8.0, 18.0, 88.7, 104.0)
-"""Between these, figures are kept apart by the exact logit: [-8, 0), [0, 8), …"""
+"""Figures are kept for each range of exact logits between two of these: [-8, 0), [0, 8), …"""
 
 RANGES: Final = (
     *(f"[{low:g}, {high:g})" for low, high in pairwise((-np.inf, *EDGES, np.inf))),
     "any, bound ≥ 1",
 )
-"""Their names. The last is of rows whose logit float32 cannot promise to 1, whatever it is."""
+"""The names of the ranges. In the last are the rows whose logit, whatever it is, has a bound of 1
+or more: float32 cannot promise it better."""
 
-_LOOSE = len(EDGES) + 1
+LOOSE: Final = len(EDGES) + 1
+"""Position of that last range."""
 
-_SIZES = np.array([0, 1, 2, 4, 5, 6])
-"""Figures that are no shares of a budget; of loose rows they say nothing."""
+SIZE_COLUMNS: Final = np.array([0, 1, 2, 4, 5, 6])
+"""Which of the numbers that `figures_of` takes are sizes of errors, not shares of a budget: in the
+last range, a size says nothing."""
 
 
 @dataclass(frozen=True)
@@ -33,54 +36,57 @@ class Errors:
     relative: float
     ulp: float
     share: float
-    """Of the row's own budget; 1 is the limit."""
+    """Largest share of a row's own budget that was used; 1 is the limit."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The worst that was seen of one subject, in one range of logits or in all.
+    """The worst that was seen of one scorer, in one range of logits or in all of them.
 
-    Over all ranges, sizes are of the rows whose logit bound is below 1, shares of every row.
+    Over all ranges, sizes are the largest among rows whose logit bound is below 1, and shares the
+    largest among all rows.
     """
 
     rows: int
     logit: Errors
-    """Against the exact logit; its budget is the a-priori bound."""
+    """Distance to the exact logit; its budget is the a-priori bound."""
     probability: Errors
-    """Against the exact sigmoid of the exact logit; its budget is probability_budget."""
+    """Distance to the exact sigmoid of the exact logit; its budget is probability_budget."""
     kernel_ulp: float
-    """ULP between a probability and the exact sigmoid of its own logit, from -87 up."""
+    """ULP between a probability and the exact sigmoid of its own logit, for logits from -87 up."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found of one subject."""
+    """What was found about one scorer."""
 
     overall: Figures
     buckets: Mapping[str, Figures]
-    """By range of the exact logit; ranges without rows are left out."""
+    """For each range of the exact logit that has rows."""
     problem: str | None
-    """The first score that left its budget, None where none did."""
+    """Says which score was the first outside its budget; None where none was."""
     outside: int
-    """How many rows left their budget."""
+    """How many rows were outside their budget."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Every subject against the exact scores, and against each other."""
+    """Every scorer against the exact scores, and against each other."""
 
-    subjects: Mapping[str, Measured]
+    scorers: Mapping[str, Measured]
     between: Mapping[str, Mapping[str, tuple[float, float]]]
     """For each pair: the largest difference of logits as a share of both budgets, and of
     probabilities in float32 steps."""
 
     def require(self) -> None:
-        """Raise ParityError if any subject left its budget."""
-        for measured in self.subjects.values():
+        """Raise ParityError if a score of any scorer was outside its budget."""
+        for measured in self.scorers.values():
             if measured.problem:
                 raise ParityError(measured.problem)
 
 
-def _figures(rows: int, worst: Float64) -> Figures:
+def figures_of(rows: int, worst: Float64) -> Figures:
+    """Figures out of the nine numbers in `worst` (9,): four of the logit, four of the probability,
+    and the ULP of the sigmoid alone."""
     values = [float(value) for value in worst]
     return Figures(rows, Errors(*values[:4]), Errors(*values[4:8]), values[8])

@@ -1,4 +1,4 @@
-"""That the files of a bundle say the same: one card, one set of values, one graph each."""
+"""Whether the files of a bundle agree: all carry the same card and hold the same values."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 
 _LONGEST = 100
-"""Characters of a card's value in a message."""
+"""Most characters that a message shows of a card's value."""
 
 
 def agreed_card(folder: Path, artifacts: Sequence[Artifact]) -> ModelCard:
@@ -24,7 +24,9 @@ def agreed_card(folder: Path, artifacts: Sequence[Artifact]) -> ModelCard:
     for artifact in artifacts[1:]:
         if artifact.card != first.card:
             where = f"the card in {folder / artifact.name}"
-            ModelCard.from_json(artifact.card, where=where)  # damaged, or of another model?
+            ModelCard.from_json(
+                artifact.card, where=where
+            )  # raises CardError if it is damaged, rather than of another model
             raise BundleError(
                 f"{folder / artifact.name} carries another card than {folder / first.name}: its "
                 f"{_first_difference(artifact.card, first.card)}"
@@ -33,8 +35,11 @@ def agreed_card(folder: Path, artifacts: Sequence[Artifact]) -> ModelCard:
 
 
 def agreed_affine(folder: Path, artifacts: Sequence[Artifact], card: ModelCard) -> Affine:
-    """The values that all artifacts hold, bit for bit; the first, an ONNX file, has shown when it
-    was opened that they are those that the card was made for."""
+    """The values that all artifacts hold, bit for bit. Raises BundleError where two differ.
+
+    The first artifact is an ONNX file: opening it has shown that its values are those that the card
+    was made for.
+    """
     width = len(card.feature_names)
     for artifact in artifacts:
         affine = artifact.affine

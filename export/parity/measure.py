@@ -1,20 +1,20 @@
 """The proof that artifacts score like the model: every score inside a derived budget.
 
 The budgets and their derivation are in serve_runtime.error_budgets. The reference is the exact
-function of the float32 values; nothing is judged by another float32 result, though all are also
-compared with one another.
+function of the float32 values that the files hold: no score is judged by another float32 score. All
+are compared with one another besides, for the figures alone.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from export.formats.artifact import Score, Scores
+from export.formats.artifact import Scores
 from export.parity.failing_row import as_test
-from export.parity.figures import _LOOSE, _SIZES, EDGES, RANGES, Measured, Parity, _figures
-from export.parity.proof_rows import Case
+from export.parity.figures import EDGES, LOOSE, RANGES, SIZE_COLUMNS, Measured, Parity, figures_of
+from export.parity.proof_rows import ProofBatch
+from export.parity.scorers import Scorer
 from serve_runtime.arrays import Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import (
@@ -30,31 +30,21 @@ from serve_runtime.errors import ServeError
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-@dataclass(frozen=True)
-class Subject:
-    """Something that scores."""
-
-    name: str
-    score: Score
-    finite_only: bool = False
-    """Whether it refuses NaN, infinities and terms that overflow, as a Predictor does."""
-    wide: bool = False
-    """Whether it is an oracle that answers in float64; everything exported answers in float32."""
-
-
-def measure(subjects: Sequence[Subject], cases: Iterable[Case], affine: Affine) -> Parity:
-    """Hold all subjects against the exact scores of `affine`, and against each other."""
-    tallies = [_Tally(subject, affine) for subject in subjects]
-    pairs = {(i, j): np.zeros(2) for j in range(len(subjects)) for i in range(j)}
-    for case in cases:
-        exact, bound = affine.reference(case.rows)
+def measure(scorers: Sequence[Scorer], batches: Iterable[ProofBatch], affine: Affine) -> Parity:
+    """Hold all scorers against the exact scores of `affine`, and against each other."""
+    tallies = [_Tally(scorer, affine) for scorer in scorers]
+    pairs = {(i, j): np.zeros(2) for j in range(len(scorers)) for i in range(j)}
+    for batch in batches:
+        exact, bound = affine.reference(batch.rows)
         proven = np.isfinite(exact) & np.isfinite(bound)
         given: list[Scores | None] = []
         for tally in tallies:
-            # What a Predictor refuses, its own tests show.
-            rows = proven if tally.subject.finite_only and not proven.all() else None
-            given.append(tally.add(case if rows is None else _only(case, rows), exact, bound, rows))
-        # Elsewhere nothing is promised of a probability that steps could tell.
+            # Other tests show that a Predictor refuses the others.
+            rows = proven if tally.scorer.finite_only and not proven.all() else None
+            given.append(
+                tally.add(batch if rows is None else _only(batch, rows), exact, bound, rows)
+            )
+        # For other rows no distance between two probabilities is promised in float32 steps.
         counted = (bound < 1) & (exact >= LOWEST_LOGIT)
         compared = [None if s is None else (s[0][proven], _rank(s[1][counted])) for s in given]
         for (i, j), worst in pairs.items():
@@ -63,43 +53,45 @@ def measure(subjects: Sequence[Subject], cases: Iterable[Case], affine: Affine) 
                 np.maximum(worst, _difference(*one, *other, bound[proven]), out=worst)
     between: dict[str, dict[str, tuple[float, float]]] = {}
     for (i, j), (share, steps) in pairs.items():
-        between.setdefault(subjects[j].name, {})[subjects[i].name] = (float(share), float(steps))
-    return Parity({t.subject.name: t.result() for t in tallies}, between)
+        between.setdefault(scorers[j].name, {})[scorers[i].name] = (float(share), float(steps))
+    return Parity({t.scorer.name: t.result() for t in tallies}, between)
 
 
 class _Tally:
-    """One subject's figures, case by case."""
+    """One scorer's figures, batch by batch."""
 
-    def __init__(self, subject: Subject, affine: Affine) -> None:
-        self.subject, self._affine = subject, affine
-        self._dtype = np.dtype(np.float64 if subject.wide else np.float32)
-        self._worst = np.zeros((_LOOSE + 1, 9))
-        self._rows = np.zeros(_LOOSE + 1, np.int64)
+    def __init__(self, scorer: Scorer, affine: Affine) -> None:
+        self.scorer, self._affine = scorer, affine
+        self._dtype = np.dtype(np.float64 if scorer.wide else np.float32)
+        self._worst = np.zeros((LOOSE + 1, 9))
+        self._rows = np.zeros(LOOSE + 1, np.int64)
         self._problem: str | None = None
         self._outside = 0
 
     def add(
-        self, case: Case, exact: Float64, bound: Float64, only: npt.NDArray[np.bool_] | None
+        self, batch: ProofBatch, exact: Float64, bound: Float64, only: npt.NDArray[np.bool_] | None
     ) -> Scores | None:
-        """Score a case; `exact` and `bound` are of all its rows, of which it holds `only` these.
+        """Score a batch, and take in how far its scores are from the exact ones.
 
-        Returns the scores, with NaN for rows left out; None where there are none of right shape.
+        `exact` and `bound` (n,) are of all rows of a batch; where `only` (n,) is given, `batch`
+        holds just the rows for which it is True. Returns scores for all n rows, NaN for those left
+        out, or None if the scorer refused the batch or gave scores of another shape or type.
         """
         try:
-            logit, probability = self.subject.score(case.rows)
+            logit, probability = self.scorer.score(batch.rows)
         except ServeError as reason:
-            self._fail(f"{self.subject.name}, {case.name}: {len(case.rows)} rows with finite "
-                       f"budgets are refused: {reason}", len(case.rows))  # fmt: skip
+            self._fail(f"{self.scorer.name}, {batch.name}: {len(batch.rows)} rows with finite "
+                       f"budgets are refused: {reason}", len(batch.rows))  # fmt: skip
             return None
         for what, scores in (("logit", logit), ("probability", probability)):
-            if scores.shape != (len(case.rows),) or scores.dtype != self._dtype:
-                self._fail(f"{self.subject.name}, {case.name}: {len(case.rows)} rows gave {what} "
+            if scores.shape != (len(batch.rows),) or scores.dtype != self._dtype:
+                self._fail(f"{self.scorer.name}, {batch.name}: {len(batch.rows)} rows gave {what} "
                            f"with shape {scores.shape}, {scores.dtype}; expected one "
-                           f"{self._dtype} each", len(case.rows))  # fmt: skip
+                           f"{self._dtype} each", len(batch.rows))  # fmt: skip
                 return None
         if only is not None:
             exact, bound = exact[only], bound[only]
-        self._judge(case, logit, probability, exact, bound)
+        self._judge(batch, logit, probability, exact, bound)
         if only is None:
             return logit, probability
         whole = np.full((2, len(only)), np.nan, np.float32)
@@ -108,7 +100,7 @@ class _Tally:
 
     def _judge(
         self,
-        case: Case,
+        batch: ProofBatch,
         logit: npt.NDArray[np.floating],
         probability: npt.NDArray[np.floating],
         exact: Float64,
@@ -117,28 +109,30 @@ class _Tally:
         share = _logit_share(logit, exact, bound)
         with np.errstate(over="ignore"):
             kernel = probability_error(probability.astype(np.float32), logit.astype(np.float32))
-        if self.subject.wide:  # its sigmoid is that of a logit with more digits
+        if (
+            self.scorer.wide
+        ):  # its probability is of a logit with more digits than `logit` as float32
             kernel = np.zeros_like(exact)
         budget = probability_budget(exact, bound)
         error = np.abs(probability - sigmoid(exact))
         finite = np.isfinite(exact) & np.isfinite(bound)
         outside = ~(share <= 1) | ~(kernel <= PROBABILITY_ULP)
         outside |= finite & ~(error <= budget)
-        if case.exact is not None:
-            outside |= logit.astype(np.float32) != case.exact
+        if batch.exact is not None:
+            outside |= logit.astype(np.float32) != batch.exact
         if outside.any():
             row = int(outside.argmax())
             self._fail(
-                f"{self.subject.name}, {case.name}, row {row}: logit {float(logit[row])!r}, exact "
+                f"{self.scorer.name}, {batch.name}, row {row}: logit {float(logit[row])!r}, exact "
                 f"{float(exact[row])!r}, allowed ± "
-                f"{0 if case.exact is not None else float(bound[row]):.3g}; probability "
+                f"{0 if batch.exact is not None else float(bound[row]):.3g}; probability "
                 f"{float(probability[row])!r}, off the sigmoid of its logit by "
                 f"{kernel[row]:.3g} ULP, allowed {PROBABILITY_ULP:g}, and off the exact one by "
                 f"{error[row]:.3g}, allowed {budget[row]:.3g}"
                 + as_test(
-                    self.subject.name,
-                    case.rows[row],
-                    None if case.exact is None else case.exact[row],
+                    self.scorer.name,
+                    batch.rows[row],
+                    None if batch.exact is None else batch.exact[row],
                     self._affine,
                 ),
                 int(outside.sum()),
@@ -159,7 +153,7 @@ class _Tally:
             np.where(budget[finite] < 1, p_error / budget[finite], 0),
             np.where(np.isfinite(kernel[finite]), kernel[finite], 0),
         ])  # fmt: skip
-        bucket = np.where(bound[finite] < 1, np.digitize(z, EDGES), _LOOSE)
+        bucket = np.where(bound[finite] < 1, np.digitize(z, EDGES), LOOSE)
         order = np.argsort(bucket, kind="stable")
         present, starts = np.unique(bucket[order], return_index=True)
         worst = np.maximum.reduceat(figures[:, order], starts, axis=1).T
@@ -172,26 +166,29 @@ class _Tally:
 
     def result(self) -> Measured:
         buckets = {
-            label: _figures(int(rows), worst)
+            label: figures_of(int(rows), worst)
             for label, rows, worst in zip(RANGES, self._rows, self._worst, strict=True)
             if rows
         }
         worst = self._worst.max(0)
-        worst[_SIZES] = self._worst[:_LOOSE].max(0)[_SIZES]
-        overall = _figures(int(self._rows.sum()), worst)
+        worst[SIZE_COLUMNS] = self._worst[:LOOSE].max(0)[SIZE_COLUMNS]
+        overall = figures_of(int(self._rows.sum()), worst)
         return Measured(overall, buckets, self._problem, self._outside)
 
 
-def _only(case: Case, rows: npt.NDArray[np.bool_]) -> Case:
-    return Case(case.name, case.rows[rows], None if case.exact is None else case.exact[rows])
+def _only(batch: ProofBatch, rows: npt.NDArray[np.bool_]) -> ProofBatch:
+    return ProofBatch(
+        batch.name, batch.rows[rows], None if batch.exact is None else batch.exact[rows]
+    )
 
 
 def _logit_share(
     logit: npt.NDArray[np.floating], exact: Float64, bound: Float64
 ) -> npt.NDArray[np.floating]:
-    """|logit - exact| / bound.
+    """|logit - exact| / bound, for each row.
 
-    Where the exact one is NaN or infinite, 0 if equal, else infinity; 0 where nothing is promised.
+    Where the exact logit is NaN or infinite it is 0 if the logit is the same, else infinity; where
+    the bound is infinite, so that nothing is promised, it is 0.
     """
     finite = np.isfinite(exact)
     same = (logit == exact) | (np.isnan(logit) & np.isnan(exact))
@@ -208,7 +205,8 @@ def _difference(
     other_rank: npt.NDArray[np.int64],
     bound: Float64,
 ) -> Float64:
-    """Largest difference: of logits in shares of both bounds, of probabilities in steps."""
+    """The largest difference of two logits, as a share of both bounds, and of two probabilities, in
+    float32 steps: (2,)."""
     with np.errstate(invalid="ignore"):  # both infinite
         share = np.abs(logit.astype(np.float64) - other_logit) / (2 * bound)
     return np.array([share.max(initial=0), np.abs(rank - other_rank).max(initial=0)])

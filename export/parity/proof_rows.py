@@ -1,8 +1,8 @@
-"""The rows on which artifacts are proven: built from a card and weights alone, so anyone can.
+"""The rows on which artifacts are proven, made from a card and the weights alone.
 
-Nothing here depends on the machine: uniform draws from a seeded generator, elementwise float64
-arithmetic, and exact sums (a logarithm for the threshold apart). The same model gives the same
-corpus, bit for bit, everywhere.
+They are the same on every machine, bit for bit: uniform draws from a seeded generator, elementwise
+float64 arithmetic and exact sums make them; only the threshold's logit takes a logarithm. Most of
+them lie far outside the training data on purpose: errors are largest there.
 """
 
 import hashlib
@@ -18,87 +18,88 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import LARGEST, SMALLEST
 
-CORPUS_VERSION: Final = 2
-"""To be raised with every change of the rows below, or of how many rows show a contract:
-certificates name it beside both."""
+PROOF_ROWS_VERSION: Final = 2
+"""Raise it with every change of the rows below, or of how many rows show a contract. Certificates
+record it, so that verify does not compare with rows that it cannot make."""
 
-BATCHES: Final = (*range(34), 1024)
+BATCH_SIZES: Final = (*range(34), 1024)
+"""A batch of each of these sizes is scored."""
 LOGITS: Final = (0.0, 8.0, 16.0, 17.3, 18.0, 18.25, 20.0, 87.0, 88.7, 104.0, 200.0)
 """Logits, of both signs, around which rows lie one float32 apart."""
 SWEEP: Final = (-110.0, 110.0)
-"""Beyond ±104 float32's exp is 0 or infinite."""
+"""Logits between which rows are spread evenly; beyond ±104, float32's exp is 0 or infinite."""
 PROBES: Final = "probes"
-"""The case whose logits must be exact."""
+"""Name of the batch whose logits must be exact."""
 
 _ROWS = 4096
 _VALUES = 1 << 20
-"""Most values in one case; wide models get fewer rows."""
+"""Most values in one batch; wide models get fewer rows."""
 _PROBE_VALUES = 1 << 22
 _STREAM_ROWS, _STREAM_VALUES = 1 << 16, 1 << 21
 _NON_FINITE_FEATURES = 16
 _NEIGHBOURS = np.arange(-8, 9)
 _FAR = 21
-"""Powers of two, less one, by which rows may leave the training ranges."""
+"""Rows are up to 2**(_FAR - 1) times as far out as the training ranges reach."""
 _GOLDEN_LOGITS = (-20.0, 0.5, -85.0, 8.0, -50.0, -2.0, 2.0, 20.0)
 _GOLDEN_VALUES = 1 << 13
 
 
 @dataclass(frozen=True)
-class Case:
-    """Rows that are scored in one call."""
+class ProofBatch:
+    """Rows that are scored in one call, under the name that a failure gives them."""
 
     name: str
     rows: Float32
     """(n, d)"""
     exact: Float32 | None = None
-    """Logits (n,) that every order of summation must give exactly, where there are such."""
+    """Logits (n,) that any order of summation gives exactly, with no error allowed; mostly None."""
 
 
-def corpus(card: ModelCard, affine: Affine, sample: Float32) -> list[Case]:
-    """The cases for a model; `sample` (k, d) are rows of the run's data. Seeded."""
+def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[ProofBatch]:
+    """The rows on which a model is proven, `sample` (k, d) among them: rows of the run's data."""
     rng = np.random.default_rng(0)
     count = max(len(_NEIGHBOURS), min(_ROWS, _VALUES // len(affine.weight)))
     inside = random_rows(card, max(count, 33), rng)
     threshold = _logit_of(card.threshold)
     return [
-        Case("sampled rows", sample),
-        Case("random rows", inside),
-        Case("random rows far outside", far_rows(card, count, rng)),
-        *(Case(f"batch of {n}", np.ascontiguousarray(inside[:n])) for n in BATCHES),
-        Case("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
-        Case("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
-        Case("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
-        Case("zeros and subnormals", _tiny(len(affine.weight))),
-        Case("largest values", _largest(affine)),
-        Case("cancellation", _cancelling(affine, inside, rng)),
+        ProofBatch("sampled rows", sample),
+        ProofBatch("random rows", inside),
+        ProofBatch("random rows far outside", far_rows(card, count, rng)),
+        *(ProofBatch(f"batch of {n}", np.ascontiguousarray(inside[:n])) for n in BATCH_SIZES),
+        ProofBatch("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
+        ProofBatch("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
+        ProofBatch("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
+        ProofBatch("zeros and subnormals", _tiny(len(affine.weight))),
+        ProofBatch("largest values", _largest(affine)),
+        ProofBatch("cancellation", _cancelling(affine, inside, rng)),
         _probes(affine),
-        Case("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
+        ProofBatch("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
     ]
 
 
-def digest(cases: Sequence[Case]) -> str:
-    """SHA-256 over the names, shapes and float32 values of `cases`."""
+def digest(batches: Sequence[ProofBatch]) -> str:
+    """SHA-256 over the names, shapes and float32 values of `batches`."""
     total = hashlib.sha256()
-    for case in cases:
-        total.update(f"{case.name}\0{case.rows.shape}\0".encode())
-        total.update(case.rows.astype("<f4").tobytes())
+    for batch in batches:
+        total.update(f"{batch.name}\0{batch.rows.shape}\0".encode())
+        total.update(batch.rows.astype("<f4").tobytes())
     return total.hexdigest()
 
 
-def stream(card: ModelCard, affine: Affine, rows: int) -> Iterator[Case]:
+def more_batches(card: ModelCard, affine: Affine, rows: int) -> Iterator[ProofBatch]:
     """`rows` more rows in blocks: inside the training ranges, far outside, and of any logit."""
     block = max(1, min(_STREAM_ROWS, _STREAM_VALUES // len(affine.weight)))
     for number, start in enumerate(range(0, rows, block)):
         rng, count = np.random.default_rng((1, number)), min(block, rows - start)
         if number % 3 == 0:
-            yield Case(f"streamed rows {start}", random_rows(card, count, rng))
+            yield ProofBatch(f"streamed rows {start}", random_rows(card, count, rng))
         elif number % 3 == 1:
-            yield Case(f"streamed rows {start}, far outside", far_rows(card, count, rng))
+            yield ProofBatch(f"streamed rows {start}, far outside", far_rows(card, count, rng))
         else:
             low, high = SWEEP
             logits = low + (high - low) * rng.random(count)
             base = random_rows(card, count, rng)
-            yield Case(f"streamed rows {start}, any logit", along(affine, logits, base))
+            yield ProofBatch(f"streamed rows {start}, any logit", along(affine, logits, base))
 
 
 def random_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
@@ -119,9 +120,9 @@ def far_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
 
 
 def along(affine: Affine, logits: Float64, base: Float32) -> Float32:
-    """`base` (n, d) or (1, d), moved along the weights to `logits` (n,); only rows that get there.
+    """Rows with the given logits (n,): `base`, (n, d) or (1, d), moved along the weights.
 
-    Where the weights are so small that no float32 row reaches a logit, its row is left out.
+    Where the weights are so small that no float32 row has a logit, its row is left out.
     """
     direction = affine.weight.astype(np.float64)
     length = math.fsum((direction * direction).tolist())
@@ -132,9 +133,10 @@ def along(affine: Affine, logits: Float64, base: Float32) -> Float32:
 
 
 def golden_rows(card: ModelCard, affine: Affine) -> Float32:
-    """The rows that the card will carry, with logits near _GOLDEN_LOGITS.
+    """The rows that the card will carry for self-tests, with logits near _GOLDEN_LOGITS.
 
-    Drawn from the ranges of the features and shifted along the weights; nobody's data.
+    They are drawn from the ranges of the features and moved in the direction of the weights, so
+    they are nobody's data.
     """
     count = max(2, min(len(_GOLDEN_LOGITS), _GOLDEN_VALUES // len(affine.weight)))
     rows = random_rows(card, count, np.random.default_rng(1))
@@ -147,7 +149,7 @@ def _logit_of(threshold: float) -> float | None:
 
 
 def _near(affine: Affine, logits: Sequence[float], base: Float32) -> Float32:
-    """Rows at each logit and at its nearest float32 neighbours, as far as rows can tell them."""
+    """Rows at each logit and at the float32 values next to it, as nearly as a row can have them."""
     centres = np.array(logits, np.float32)
     steps = np.spacing(np.abs(centres)).astype(np.float64)
     wanted = (centres.astype(np.float64)[:, None] + steps[:, None] * _NEIGHBOURS).ravel()
@@ -192,13 +194,14 @@ def _cancelling(affine: Affine, base: Float32, rng: np.random.Generator) -> Floa
     return rows[np.isfinite(rows).all(1)]
 
 
-def _probes(affine: Affine) -> Case:
-    """Rows that read the values off the scores: the bias, and each weight times a power of two.
+def _probes(affine: Affine) -> ProofBatch:
+    """Rows whose logit is one value of the model: the bias, or a weight times a power of two.
 
     All terms but one are 0 there, and the power is so large that bias and centre are less than
     half a unit in the last place of what they are added to. Both products and sums are exact, in
     any order: the logit must have the very bits of the weight. A weight that is 0 or leaves no
-    room for such a power is not probed; of very many weights, evenly spaced ones are.
+    room for such a power is not probed; where there are very many weights,
+    evenly spaced ones are.
     """
     width = len(affine.weight)
     center = np.zeros(width, np.float32) if affine.center is None else affine.center
@@ -215,7 +218,7 @@ def _probes(affine: Affine) -> Case:
     powers = np.ldexp(1.0, power[probed])
     rows[1 + np.arange(len(probed)), probed] = powers
     exact = np.append([affine.bias], affine.weight[probed] * powers).astype(np.float32)
-    return Case(PROBES, rows, exact)
+    return ProofBatch(PROBES, rows, exact)
 
 
 def _non_finite(rows: Float32) -> Float32:

@@ -1,15 +1,19 @@
-"""What scores an ONNX file in the proof, and the references that need no file."""
+"""Everything that scores in a proof: the ONNX files at every setting, and references.
+
+A reference computes the same function without any of the exported files that it is compared with,
+or, like onnx's own evaluator, in another way.
+"""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from export.formats.artifact import Score, Scores
-from export.formats.onnxruntime_scorer import scorer
-from export.parity.measure import Subject
+from export.formats.onnxruntime_scorer import onnx_score
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import read_bytes
@@ -18,13 +22,25 @@ from serve_runtime.error_budgets import sigmoid
 from serve_runtime.predictor import Predictor
 
 THREADS = 3
-"""Of the oracles with several threads; fixed, so that every machine runs the same proof."""
+"""Of the scorers with several threads; fixed, so that every machine runs the same proof."""
 
 
-def served(folder: Path) -> Iterable[Subject]:
-    """onnxruntime at no and at its default optimisation, at 1 and several threads; Predictors.
+@dataclass(frozen=True)
+class Scorer:
+    """Something that scores, under the name that figures and messages give it."""
 
-    Needs neither torch nor onnx, so that any runtime can be proven where it serves.
+    name: str
+    score: Score
+    finite_only: bool = False
+    """Whether it refuses NaN, infinities and terms that overflow, as a Predictor does."""
+    wide: bool = False
+    """Whether it is a reference that answers in float64; everything exported answers in float32."""
+
+
+def serving_scorers(folder: Path) -> Iterable[Scorer]:
+    """Both ONNX files in onnxruntime, optimised or not, at 1 and several threads; and Predictors.
+
+    This needs neither torch nor onnx, so that a runtime can be proven on the machine that serves.
     """
     for layout, name in MODEL_FILES.items():
         content = read_bytes(folder / name)
@@ -32,10 +48,10 @@ def served(folder: Path) -> Iterable[Subject]:
             for optimize in (True, False):
                 how = f"{threads} thread{'s' if threads > 1 else ''}"
                 how += "" if optimize else ", not optimised"
-                score = scorer(content, layout, threads=threads, optimize=optimize)
-                yield Subject(f"onnxruntime, {layout}, {how}", score)
+                score = onnx_score(content, layout, threads=threads, optimize=optimize)
+                yield Scorer(f"onnxruntime, {layout}, {how}", score)
     for layout, name in MODEL_FILES.items():
-        yield Subject(f"Predictor, {layout}", _predictor(folder / name, layout), finite_only=True)
+        yield Scorer(f"Predictor, {layout}", _predictor(folder / name, layout), finite_only=True)
 
 
 def _predictor(path: Path, layout: str) -> Score:
@@ -46,19 +62,22 @@ def _predictor(path: Path, layout: str) -> Score:
     return lambda rows: predictor.scores(dict(zip(names, rows.T, strict=True)))
 
 
-def references(folder: Path, affine: Affine) -> Iterable[Subject]:
-    """math.fsum, torch eager in float32 and float64, onnx's own reference evaluator."""
+def reference_scorers(folder: Path, affine: Affine) -> Iterable[Scorer]:
+    """math.fsum, torch in float32 and float64, and onnx's own evaluator of both ONNX files."""
     import torch
 
-    yield Subject("float64, math.fsum", _fsum(affine), wide=True)
-    yield Subject("torch float32", _eager(affine, torch.float32))
-    yield Subject("torch float64", _eager(affine, torch.float64), wide=True)
+    yield Scorer("float64, math.fsum", exact_sum_score(affine), wide=True)
+    yield Scorer("torch float32", torch_eager_score(affine, torch.float32))
+    yield Scorer("torch float64", torch_eager_score(affine, torch.float64), wide=True)
     for layout, name in MODEL_FILES.items():
-        yield Subject(f"onnx reference, {layout}", _evaluator(folder / name, layout))
+        yield Scorer(f"onnx reference, {layout}", _onnx_reference_score(folder / name, layout))
 
 
-def _fsum(affine: Affine) -> Score:
-    """Exact products, exactly summed, rounded once (Shewchuk's algorithm in math.fsum)."""
+def exact_sum_score(affine: Affine) -> Score:
+    """Logits whose exact products are summed exactly and rounded once.
+
+    math.fsum does that (Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997).
+    """
     weight = affine.weight.astype(np.float64)
     center = 0.0 if affine.center is None else affine.center.astype(np.float64)
 
@@ -77,8 +96,8 @@ def _fsum(affine: Affine) -> Score:
     return score
 
 
-def _eager(affine: Affine, dtype: Any) -> Score:
-    """The model itself, nn.Sequential(nn.Linear, nn.Sigmoid), as torch runs it."""
+def torch_eager_score(affine: Affine, dtype: Any) -> Score:
+    """The trained model itself, nn.Sequential(nn.Linear, nn.Sigmoid), run by torch in `dtype`."""
     import torch
 
     from export.formats.torch_values import tensors, torch_score
@@ -91,7 +110,8 @@ def _eager(affine: Affine, dtype: Any) -> Score:
     return torch_score(lambda x: (linear(x - center), model(x - center)), dtype)
 
 
-def _evaluator(path: Path, layout: str) -> Score:
+def _onnx_reference_score(path: Path, layout: str) -> Score:
+    """The graph evaluated by onnx.reference, which is written in numpy."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

@@ -1,24 +1,24 @@
-"""What a person reads of a proof: tables of the figures, for a terminal and for the docs."""
+"""Tables of the figures of a proof, for a terminal and for the docs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from export.parity.figures import RANGES, Figures, Parity
-from export.text_table import Table
+from export.text_table import TextTable
 
 _COLUMNS = ("rows", "logit error", "of budget", "prob. error", "of budget", "sigmoid ULP")
 
 
-def overview(parity: Parity) -> Table:
-    """One line for each subject, or group of equal ones: the worst it did on any row."""
-    return Table(
+def overview(parity: Parity) -> TextTable:
+    """The largest errors on any row: a line for each scorer, or for a group that never differs."""
+    return TextTable(
         ("scored by", *_COLUMNS),
-        [(_called(names), *_cells(parity.subjects[names[0]].overall)) for names in _alike(parity)],
+        [(_called(names), *_cells(parity.scorers[names[0]].overall)) for names in _alike(parity)],
     )
 
 
-def by_logit(parity: Parity, names: Sequence[str]) -> Table:
-    """The named subjects together, one line for each range of the exact logit."""
-    chosen = [parity.subjects[name].buckets for name in names]
+def by_logit(parity: Parity, names: Sequence[str]) -> TextTable:
+    """The largest errors of all the named scorers, a line for each range of the exact logit."""
+    chosen = [parity.scorers[name].buckets for name in names]
     heading = ("exact logit in", "rows", "logit absolute", "relative", "ULP", "of budget",
                "prob. absolute", "relative", "ULP", "of budget", "sigmoid ULP")  # fmt: skip
     rows = []
@@ -26,15 +26,15 @@ def by_logit(parity: Parity, names: Sequence[str]) -> Table:
         found = [buckets[label] for buckets in chosen if label in buckets]
         if found:
             rows.append((label, f"{max(f.rows for f in found):,}", *_worst(found)))
-    return Table(heading, rows)
+    return TextTable(heading, rows)
 
 
-def between(parity: Parity) -> Table:
-    """All against all: below the diagonal logits, above it probabilities.
+def between(parity: Parity) -> TextTable:
+    """Every scorer against every other: logits below the diagonal, probabilities above it.
 
-    Largest difference of two logits as a share of both their budgets, and of two probabilities in
-    float32 steps, where float32 promises the logit to 1 and it is -87 or more; "=" where no row
-    differs.
+    A cell is the largest difference: of two logits as a share of both their budgets; of two
+    probabilities in float32 steps, over the rows whose logit is -87 or more with a bound below 1.
+    "=" stands where no row differs.
     """
     groups = _alike(parity)
     names = [group[0] for group in groups]
@@ -50,15 +50,15 @@ def between(parity: Parity) -> Table:
             shown = f"{share:.1%}" if below else f"{steps:,.0f}"
             cells.append(shown if (share if below else steps) else "=")
         rows.append(cells)
-    return Table(("", *(str(i + 1) for i in range(len(names)))), rows)
+    return TextTable(("", *(str(i + 1) for i in range(len(names)))), rows)
 
 
 def _alike(parity: Parity) -> list[list[str]]:
-    """Subjects in groups, of which none ever differs from the first of its group."""
+    """Names of scorers in groups; no scorer ever differs from the first of its group."""
     groups: list[list[str]] = []
-    for name, found in parity.subjects.items():
+    for name, found in parity.scorers.items():
         for group in groups:
-            first = parity.subjects[group[0]]
+            first = parity.scorers[group[0]]
             if found == first and _pair(parity.between, name, group[0]) == (0, 0):
                 group.append(name)
                 break
@@ -95,10 +95,10 @@ def _worst(found: Sequence[Figures]) -> Iterator[str]:
 
 
 def of_budget(share: float) -> str:
-    """A share of a budget: per cent, or how many times it was exceeded."""
+    """A share of a budget as text: in per cent, or as how many times it was exceeded."""
     return f"{share:.1%}" if share < 10 else f"{share:.3g} ×"
 
 
 def ulp(distance: float) -> str:
-    """A distance in units in the last place."""
+    """A distance in units in the last place as text."""
     return f"{distance:.2f}" if distance < 1000 else f"{distance:.2g}"

@@ -1,4 +1,4 @@
-"""Bundles proven on runtimes old and new, each in an environment of its own.
+"""Bundles proven on old and new runtimes, each in a virtual environment of its own.
 
 Every minor release of onnxruntime from the oldest supported to the newest gets a virtual
 environment with nothing but numpy and it, in which export.runtimes.prove_here proves the bundles. A
@@ -15,8 +15,8 @@ from typing import Final
 
 from export.errors import ParityError
 from export.parity.tables import of_budget, ulp
-from export.runtimes.prove_here import Served
-from export.text_table import Table
+from export.runtimes.prove_here import RuntimeFigures
+from export.text_table import TextTable
 
 OLDEST, NEWEST = 15, 31
 MINORS: Final = tuple(f"1.{minor}" for minor in range(OLDEST, NEWEST + 1))
@@ -28,13 +28,13 @@ _NUMPY_1_UNTIL = 18
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one runtime made of one bundle."""
+    """What came of proving one bundle on one runtime."""
 
     runtime: str
     bundle: Path
-    served: Served | None
+    figures: RuntimeFigures | None
     problem: str
-    """Why there is no `served`; empty where there is."""
+    """Why there are no figures; empty where there are."""
 
 
 def prove(
@@ -63,12 +63,12 @@ def prove(
 
 def require(outcomes: Iterable[Outcome]) -> None:
     """Raise ParityError naming every runtime that failed, and why."""
-    failed = [f"{o.runtime}, {o.bundle}: {o.problem}" for o in outcomes if o.served is None]
+    failed = [f"{o.runtime}, {o.bundle}: {o.problem}" for o in outcomes if o.figures is None]
     if failed:
         raise ParityError("\n".join(failed))
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
+def table(outcomes: Sequence[Outcome]) -> TextTable:
     """One line for each runtime and bundle.
 
     Releases of one library that agree in every bit of a bundle's scores share a letter.
@@ -76,20 +76,20 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     letters: dict[tuple[str, Path], list[str]] = {}
     rows: list[Sequence[str]] = []
     for outcome in outcomes:
-        served, name = outcome.served, outcome.bundle.name
-        if served is None:
+        figures, name = outcome.figures, outcome.bundle.name
+        if figures is None:
             rows.append((outcome.runtime, *("—",) * 2, name, "failed", *("—",) * 3))
             continue
-        seen = letters.setdefault((served.runtime.split()[0], outcome.bundle), [])
-        if served.bits not in seen:
-            seen.append(served.bits)
-        shares = map(of_budget, (served.logit_share, served.probability_share))
-        letter = chr(ord("a") + seen.index(served.bits))
-        rows.append((served.runtime, served.python, served.numpy, name, *shares,
-                     ulp(served.kernel_ulp), letter))  # fmt: skip
+        seen = letters.setdefault((figures.runtime.split()[0], outcome.bundle), [])
+        if figures.bits not in seen:
+            seen.append(figures.bits)
+        shares = map(of_budget, (figures.logit_share, figures.probability_share))
+        letter = chr(ord("a") + seen.index(figures.bits))
+        rows.append((figures.runtime, figures.python, figures.numpy, name, *shares,
+                     ulp(figures.kernel_ulp), letter))  # fmt: skip
     heading = ("runtime", "Python", "numpy", "bundle", "logit of budget", "prob. of budget",
                "sigmoid ULP", "bits")  # fmt: skip
-    return Table(heading, rows)
+    return TextTable(heading, rows)
 
 
 def _environment(folder: Path, minor: str) -> Path:
@@ -125,7 +125,7 @@ def _run(runtime: str, bundle: Path, python: Path, *options: str) -> Outcome:
             timeout=600,
         )
         if done.returncode == 0:
-            return Outcome(runtime, bundle, Served(**json.loads(done.stdout)), "")
+            return Outcome(runtime, bundle, RuntimeFigures(**json.loads(done.stdout)), "")
         problem = done.stderr.strip()[-2000:].removeprefix("Error: ") or f"exit {done.returncode}"
     except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:
         problem = str(reason)

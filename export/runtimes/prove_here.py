@@ -1,8 +1,8 @@
-"""The proof of a bundle by the runtime that is installed, whatever its version.
+"""The proof of a bundle by the runtime that is installed here, whatever its version.
 
 `python -m export.runtimes.prove_here BUNDLE` needs numpy and onnxruntime; `--torchscript` needs
-numpy and torch
-instead. One line of JSON on standard output says what was found; exit 1 outside the budget.
+numpy and torch instead. One line of JSON on standard output says what was found; the exit code is 1
+where a score is outside its budget.
 """
 
 import argparse
@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from export import certificate
-from export.certificate import CERTIFICATE, TORCHSCRIPT
+from export.certificate import CERTIFICATE
 from export.folding import affine_of
-from export.parity.measure import Subject, measure
-from export.parity.proof_rows import Case, corpus
+from export.formats.registry import TORCHSCRIPT
+from export.parity.measure import measure
+from export.parity.proof_rows import ProofBatch, proof_batches
+from export.parity.scorers import Scorer, serving_scorers
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
@@ -28,8 +30,8 @@ from serve_runtime.errors import ServeError
 
 
 @dataclass(frozen=True)
-class Served:
-    """The worst of all scorers that one runtime offers."""
+class RuntimeFigures:
+    """The worst figures of all scorers that one runtime offers."""
 
     runtime: str
     """Its name and version."""
@@ -43,67 +45,65 @@ class Served:
     """Digest of all scores: two runtimes with the same one agree in every bit."""
 
 
-def prove(bundle: Path, *, torchscript: bool = False) -> Served:
-    """Prove the bundle's ONNX graphs (or its TorchScript) with the libraries of this process.
+def prove(bundle: Path, *, torchscript: bool = False) -> RuntimeFigures:
+    """Prove the bundle's ONNX graphs, or its TorchScript, with the libraries of this process.
 
-    Raises ServeError's subclasses; ParityError names the row that leaves its budget.
+    Raises ArtifactError, CardError, BundleError or SelfTestError where the bundle is not intact,
+    and ParityError, which names the row, where a score is outside its budget.
     """
     manifest = Manifest.read(bundle)
-    names = [CERTIFICATE, TORCHSCRIPT] if torchscript else [CERTIFICATE, *MODEL_FILES.values()]
-    for name in names:
+    models = [TORCHSCRIPT.file_name] if torchscript else MODEL_FILES.values()
+    for name in (CERTIFICATE, *models):
         manifest.read_file(bundle, name)
     card = read_models(bundle)[0].card
     issued = certificate.read(bundle / CERTIFICATE)
     affine = affine_of(issued.trained, issued.form)
-    cases = corpus(card, affine, issued.sample)
-    certificate.require_corpus(bundle / CERTIFICATE, issued, cases)
+    batches = proof_batches(card, affine, issued.sample)
+    certificate.require_proof_rows(bundle / CERTIFICATE, issued, batches)
     found = {name: manifest.files[name].sha256 for name in issued.files}
     certificate.require_files(bundle / CERTIFICATE, issued, found)
-    runtime, subjects = _torch(bundle) if torchscript else _onnxruntime(bundle, cases, affine)
-    parity = measure(subjects, cases, affine)
+    runtime, scorers = _torch(bundle) if torchscript else _onnxruntime(bundle, batches, affine)
+    parity = measure(scorers, batches, affine)
     parity.require()
-    worst = [measured.overall for measured in parity.subjects.values()]
-    return Served(
+    worst = [measured.overall for measured in parity.scorers.values()]
+    return RuntimeFigures(
         runtime,
         np.__version__,
         platform.python_version(),
-        sum(len(case.rows) for case in cases),
+        sum(len(batch.rows) for batch in batches),
         max(figures.logit.share for figures in worst),
         max(figures.probability.share for figures in worst),
         max(figures.kernel_ulp for figures in worst),
-        _bits(subjects, cases, affine),
+        _bits(scorers, batches, affine),
     )
 
 
 def _onnxruntime(
-    bundle: Path, cases: Sequence[Case], affine: Affine
-) -> tuple[str, Sequence[Subject]]:
+    bundle: Path, batches: Sequence[ProofBatch], affine: Affine
+) -> tuple[str, Sequence[Scorer]]:
     import onnxruntime
 
     from export.parity import contracts
-    from export.parity.scorers import served
     from serve_runtime.predictor import Predictor
 
     Predictor(bundle, selftest=True)
-    contracts.check(bundle, {case.name: case for case in cases}, affine)
-    return f"onnxruntime {onnxruntime.__version__}", list(served(bundle))
+    contracts.check(bundle, {batch.name: batch for batch in batches}, affine)
+    return f"onnxruntime {onnxruntime.__version__}", list(serving_scorers(bundle))
 
 
-def _torch(bundle: Path) -> tuple[str, Sequence[Subject]]:
+def _torch(bundle: Path) -> tuple[str, Sequence[Scorer]]:
     import torch
 
-    from export.formats import torchscript
-
-    script = torchscript.load(bundle / TORCHSCRIPT)
-    return f"torch {torch.__version__}", [Subject(script.name, script.score)]
+    script = TORCHSCRIPT.load(bundle)
+    return f"torch {torch.__version__}", [Scorer(script.name, script.score)]
 
 
-def _bits(subjects: Sequence[Subject], cases: Sequence[Case], affine: Affine) -> str:
+def _bits(scorers: Sequence[Scorer], batches: Sequence[ProofBatch], affine: Affine) -> str:
     total = hashlib.sha256()
-    for case in cases:
-        rows = case.rows[np.isfinite(affine.reference(case.rows)[1])]
-        for subject in subjects:
-            total.update(np.stack(subject.score(rows)).astype("<f4").tobytes())
+    for batch in batches:
+        rows = batch.rows[np.isfinite(affine.reference(batch.rows)[1])]
+        for scorer in scorers:
+            total.update(np.stack(scorer.score(rows)).astype("<f4").tobytes())
     return total.hexdigest()
 
 

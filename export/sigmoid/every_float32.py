@@ -1,8 +1,9 @@
-"""Logit -> probability, proven on every float32.
+"""The probability proven as a function of the logit, on every float32.
 
-The probability is a function of one float32, so nothing needs to be sampled: all 2³² bit patterns
-go through the kernel in increasing order and are held against the exact sigmoid in float64, which
-is held against decimal arithmetic of 50 digits in turn. ULP: see serve_runtime.error_budgets.
+There are only 2³² float32 logits, so all of them are tried: they go through the kernel (the
+function from logit to probability) in increasing order, and each result is compared with the exact
+sigmoid in float64, which is compared with decimal arithmetic of 50 digits in turn. A ULP is a unit
+in the last place of a float32, see serve_runtime.error_budgets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,8 +37,8 @@ from serve_runtime.container_limits import processors
 from serve_runtime.error_budgets import LOWEST_LOGIT, sigmoid, ulp_of
 
 PROVEN_ULP: Final = 3.0
-"""Most ULP of an exported kernel for logits from LOWEST_LOGIT up. The budget of scores at run
-time is wider: the exp of another machine may round otherwise."""
+"""Largest error allowed to an exported kernel, in ULP, for logits from LOWEST_LOGIT up. Scores at
+run time are allowed 4: the exp of another machine may round otherwise."""
 
 PROVEN_DECREASE_ULP: Final = 0.0
 """Most ULP by which a larger logit may have the smaller probability."""
@@ -64,25 +65,26 @@ EDGES: Final = (
     88.73,
     np.inf,
 )
-"""The ranges of the report, rounded to float32: [low, high), the last one [low, high]. A range is
-held against PROVEN_ULP if it begins at LOWEST_LOGIT or above."""
+"""Where the ranges of the report begin and end, rounded to float32: [low, high), and the last one
+[low, high]. Ranges from LOWEST_LOGIT up are held to PROVEN_ULP."""
 
-_BLOCK = 1 << 15  # fastest: smaller ones wait for the interpreter, larger ones for memory
-_TASK = 1 << 20  # milliseconds each: handing them to the threads costs nothing
+_BLOCK = 1 << 15  # logits scored in one call; fewer wait for the interpreter, more for memory
+_TASK = 1 << 20  # logits handed to a thread at a time; each takes milliseconds
 _REFERENCE_SAMPLE = 100
+"""About how many logits of each range are computed in decimal arithmetic."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was shown of one kernel."""
+class SigmoidProof:
+    """What was shown about one kernel."""
 
     kernel: str
     ranges: tuple[Span, ...]
-    """One for each pair of neighbouring edges."""
+    """One for each range between neighbouring edges."""
     whole: Span
-    """The sum of the ranges."""
+    """All ranges together."""
     nan: Span
-    """The NaNs."""
+    """The span of the NaNs."""
     special: Mapping[str, float]
     """Probabilities of ±inf, ±0 and NaN."""
     reference_ulp: float
@@ -96,12 +98,13 @@ def prove(
     edges: Sequence[float] = EDGES,
     sample: int | None = None,
     progress: bool = False,
-) -> Proof:
-    """Put every float32 from the first to the last edge, and every NaN, through `score`.
+) -> SigmoidProof:
+    """Score every float32 from the first to the last edge, and every NaN.
 
-    `score` takes logits (n, 1) and is called from several threads at once. With `sample`, about
-    so many logits, as many from each range: a random one of every k neighbours, always the same,
-    and all that are next to an edge. `progress` shows a bar on a terminal.
+    `score` takes logits (n, 1) and is called from several threads at once. With `sample`, only
+    about so many logits are tried, equally many of each range: the same ones every time, one chosen
+    at random among every few neighbours, and all that are next to an edge. `progress` shows a bar
+    on a terminal.
     """
     cuts = ranks_of(np.array(edges, np.float32)).tolist()
     cuts[-1] += 1
@@ -121,7 +124,7 @@ def prove(
     *ranges, nan = (reduce(add, spans) for spans in parts)
     special = np.array([-np.inf, -0.0, 0.0, np.inf, np.nan], np.float32)
     answers = map(float, score(special[:, None])[1])
-    return Proof(
+    return SigmoidProof(
         kernel,
         tuple(ranges),
         reduce(add, ranges),
@@ -132,8 +135,10 @@ def prove(
 
 
 def reference_ulp(logits: Float32) -> float:
-    """Largest distance, in float32 ULP, between budgets.sigmoid of `logits` (n,), which hold no
-    NaN, and decimal arithmetic of 50 digits."""
+    """Largest distance between error_budgets.sigmoid and decimal arithmetic of 50 digits.
+
+    In float32 ULP, over `logits` (n,), none of which is NaN.
+    """
     computed = sigmoid(logits)
     distances = [Decimal(0)]
     with localcontext(Context(prec=50, traps=[])):  # exp(-logit) may be infinite
@@ -157,7 +162,7 @@ def _examine_task(score: Score, task: Interval) -> Span:
     return reduce(add, (examine(score, select(block)) for block in split(task, _BLOCK)))
 
 
-def failures(proof: Proof) -> list[str]:
+def failures(proof: SigmoidProof) -> list[str]:
     """What keeps the kernel from being proven, in words; empty if nothing does."""
     found, whole, nan = [], proof.whole, proof.nan
     judged = [span for span in proof.ranges if span.low >= LOWEST_LOGIT]
@@ -185,13 +190,13 @@ def failures(proof: Proof) -> list[str]:
     return found
 
 
-def require(proof: Proof) -> None:
+def require(proof: SigmoidProof) -> None:
     """Raise ParityError, which says what was found and where, if there are `failures`."""
     if found := failures(proof):
         raise ParityError(f"the sigmoid of {proof.kernel} is not proven: {'; '.join(found)}")
 
 
-def report(proof: Proof) -> str:
+def report(proof: SigmoidProof) -> str:
     """The proof as a table, one line for each range, and the verdict."""
     whole, nan = proof.whole, proof.nan
     lines = [
@@ -216,7 +221,7 @@ def report(proof: Proof) -> str:
     return "\n".join(lines)
 
 
-def _verdict(proof: Proof) -> str:
+def _verdict(proof: SigmoidProof) -> str:
     if found := failures(proof):
         return "not proven: " + "; ".join(found)
     complete = proof.whole.logits + proof.nan.logits == PATTERNS

@@ -1,6 +1,7 @@
-"""What every_float32 can put to the proof: each kernel scores one feature as its own logit.
+"""The sigmoids that `python -m export sigmoid` can try: each takes one feature, which is the logit.
 
-The exported ones are graphs and modules with weight 1 and bias 0: 1·x + 0 is x.
+The exported ones are whole graphs and modules, with weight 1 and bias 0, so that their logit,
+1·x + 0, is the feature x itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.formats import onnx_model, torchscript
 from export.formats.artifact import Score, Scores
-from export.formats.onnxruntime_scorer import scorer, session
+from export.formats.onnxruntime_scorer import onnx_score, session
 from export.formats.torch_values import torch_score
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
+from serve_runtime.bundle import onnx_writer
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 
@@ -27,7 +29,7 @@ _IDENTITY = Affine(np.ones(1, np.float32), 0.0)
 
 def exported_graph(layout: str) -> Score:
     """The ONNX graph that export writes for `layout`, in onnxruntime; one thread a call."""
-    return scorer(onnx_model.build(_IDENTITY, layout), layout)
+    return onnx_score(onnx_model.checked_graph(_IDENTITY, layout), layout)
 
 
 def exported_torchscript() -> Score:
@@ -69,8 +71,8 @@ def _graph(nodes: Sequence[onnx.NodeProto]) -> Score:
     ones = [numpy_helper.from_array(np.array(1, np.float32), "one")] if used else []
     model = helper.make_model(
         helper.make_graph(nodes, "sigmoid", [taken], [given], ones),
-        opset_imports=[helper.make_opsetid("", onnx_model.OPSET)],
-        ir_version=onnx_model.IR_VERSION,
+        opset_imports=[helper.make_opsetid("", onnx_writer.OPSET)],
+        ir_version=onnx_writer.IR_VERSION,
     )
     onnx.checker.check_model(model, full_check=True)
     run = session(model.SerializeToString()).run

@@ -1,6 +1,8 @@
-"""All float32 in increasing order, and what was seen of a kernel on a stretch of them.
+"""All float32 values in increasing order, and the figures of a kernel on a span of them.
 
-The order is that of a rank: 0 is -inf, then come ... -0, +0 ... +inf, and then the NaNs.
+A kernel is a function from logit to probability. The rank of a float32 is its position in the
+order: -inf has rank 0, then come the negative numbers, -0, +0, the positive numbers, +inf, and the
+NaNs.
 """
 
 from collections.abc import Iterator
@@ -16,20 +18,23 @@ from serve_runtime.error_budgets import probability_ulp, ulp_of
 
 Ranks = npt.NDArray[np.int64]
 Interval = tuple[int, int, int]
-"""start, stop and stride: the ranks start ... stop - 1, one of every `stride`."""
+"""(start, stop, stride): of the ranks from start up to stop - 1, one out of every `stride`."""
 
 PATTERNS: Final = 1 << 32
-"""Bit patterns of a float32, NaNs included."""
+"""How many bit patterns a float32 has, those of NaN included."""
 
 NUMBERS: Final = 2 * (0x7F800000 + 1)
-"""Those that are no NaN: zero to infinity with both signs. Their ranks come first."""
+"""How many of them are no NaN: 0 to infinity, with both signs. Their ranks come first."""
 
 _NEIGHBOURS = 8
 
 
 @dataclass(frozen=True)
 class Count:
-    """How often something was seen, and at which logit first; `a + b` where b comes after a."""
+    """How often something was seen, and at which logit first.
+
+    `a + b` is the count over both spans, if the span of `b` comes after that of `a`.
+    """
 
     times: int
     first: float | None
@@ -46,29 +51,32 @@ class Count:
 
 @dataclass(frozen=True)
 class Span:
-    """What was seen on logits in increasing order; `a + b` where b comes after a."""
+    """The figures of a kernel on logits in increasing order.
+
+    `a + b` are those of both spans together, if `b` follows `a`.
+    """
 
     low: float
     high: float
     """The first and the last logit."""
     logits: int
     ulp: float
-    """Largest error; infinite where a number stands for NaN or NaN for a number."""
+    """Largest error in ULP; infinite if the kernel gives a number for NaN or NaN for a number."""
     ulp_at: float
     """The lowest logit with that error."""
     smallest: float
     largest: float
     first: float
     last: float
-    """Probabilities: the extremes, and those of `low` and `high`."""
+    """Probabilities: the smallest and largest, and those of `low` and of `high`."""
     outside: Count
-    """Probabilities that are not in [0, 1]; for a NaN, those that are no NaN."""
+    """Probabilities outside [0, 1]; in the span of the NaNs, probabilities that are not NaN."""
     decreases: Count
-    """Probabilities lower than that of the logit before."""
+    """Probabilities that are lower than that of the logit before."""
     decrease_ulp: float
-    """The largest decrease."""
+    """The largest of these decreases, in ULP of the higher probability."""
     altered: Count
-    """Logits that the kernel gave back changed; -0 may become 0."""
+    """Logits that the kernel returned changed; it may return 0 for -0."""
 
     def __add__(self, other: "Span") -> "Span":
         worst = self if self.ulp >= other.ulp else other
@@ -99,7 +107,7 @@ def float32_at(ranks: Ranks) -> Float32:
 
 
 def ranks_of(values: Float32) -> Ranks:
-    """The inverse of `float32_at`: the rank of each value (n,)."""
+    """The rank of each value (n,): the inverse of `float32_at`."""
     bits = values.view(np.uint32).astype(np.int64)
     numbers = np.where(bits >= 0x80000000, 0xFF800000 - bits, bits + 0x7F800001)
     return np.where(bits > 0xFF800000, bits, numbers)
@@ -155,7 +163,7 @@ def examine(score: Score, ranks: Ranks) -> Span:
 
 
 def _decreases(p: Float32, logit: Float32) -> tuple[Count, float]:
-    """Where `p` (n,) is lower than before, and by how many ULP of before at most."""
+    """Where a probability of `p` (n,) is lower than the one before, and by how many ULP at most."""
     lower = p[1:] < p[:-1]
     count = Count.of(lower, logit[1:])
     if not count.times:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness.random_run import random_run
 from export.publish import export_bundle
-from pipeline.export.making import Model, make_model
+from pipeline.export.bundle_files import Model, make_model
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,11 @@ import pytest
 
 from benchmarks.harness.random_run import random_run
 from export import certificate, folding
-from export.certificate import CERTIFICATE, Corpus
+from export.certificate import CERTIFICATE, ProofRowsDigest
 from export.errors import BundleError
 from export.publish import export_bundle
 from export.verify import verify_bundle
-from pipeline.export.making import (
+from pipeline.export.bundle_files import (
     MODELS,
     affine_of,
     card_of,
@@ -134,7 +134,7 @@ def test_a_file_that_the_certificate_leaves_out_or_adds_is_named(bundle: Path) -
 
 
 def test_another_corpus_digest_is_told_with_both(bundle: Path) -> None:
-    actual = certificate.read(bundle / CERTIFICATE).corpus
+    actual = certificate.read(bundle / CERTIFICATE).proof_rows
     edit_certificate(bundle, lambda document: document["corpus"].update(sha256=NO_DIGEST))
     with pytest.raises(
         BundleError,
@@ -145,7 +145,7 @@ def test_another_corpus_digest_is_told_with_both(bundle: Path) -> None:
 
 
 def test_another_number_of_rows_is_told_with_both(bundle: Path) -> None:
-    rows = certificate.read(bundle / CERTIFICATE).corpus.rows
+    rows = certificate.read(bundle / CERTIFICATE).proof_rows.rows
     edit_certificate(bundle, lambda document: document["corpus"].update(rows=7))
     with pytest.raises(BundleError, match=in_order(CERTIFICATE, "7 rows", rows, "another bundle")):
         verify_bundle(bundle)
@@ -158,7 +158,7 @@ def test_a_training_row_altered_by_1_ulp_does_not_fit_the_corpus_digest(bundle: 
     edit_certificate(
         bundle, lambda document: document["sampled_rows"].update(values=encode(sample))
     )
-    with pytest.raises(BundleError, match=f"{issued.corpus.sha256[:12]}….*belongs to another"):
+    with pytest.raises(BundleError, match=f"{issued.proof_rows.sha256[:12]}….*belongs to another"):
         verify_bundle(bundle)
 
 
@@ -177,17 +177,19 @@ def test_a_corpus_of_an_older_version_is_not_compared(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows cannot be made any more; the bundle is still proven, on the rows of today."""
-    today = certificate.read(bundle / CERTIFICATE).corpus
+    today = certificate.read(bundle / CERTIFICATE).proof_rows
     edit_certificate(
         bundle, lambda document: document["corpus"].update(version=1, sha256=NO_DIGEST)
     )
-    monkeypatch.setattr(certificate, "CORPUS_VERSION", 3)
-    assert Corpus.of(verify_bundle(bundle).cases) == replace(today, version=3)
+    monkeypatch.setattr(certificate, "PROOF_ROWS_VERSION", 3)
+    assert ProofRowsDigest.of(verify_bundle(bundle).batches) == replace(today, version=3)
 
 
 def test_a_corpus_of_a_newer_version_is_refused(bundle: Path) -> None:
     edit_certificate(bundle, lambda document: document["corpus"].update(version=3))
-    with pytest.raises(BundleError, match=r"for version 3 of the corpus, this .* has version 2"):
+    with pytest.raises(
+        BundleError, match=r"for version 3 of the proof rows, this .* has version 2"
+    ):
         verify_bundle(bundle)
 
 
@@ -304,7 +306,11 @@ def test_what_is_read_is_what_was_written(bundle: Path) -> None:
     issued = certificate.read(path)
     recertify(bundle)
     again = certificate.read(path)
-    assert (again.files, again.form, again.corpus) == (issued.files, issued.form, issued.corpus)
+    assert (again.files, again.form, again.proof_rows) == (
+        issued.files,
+        issued.form,
+        issued.proof_rows,
+    )
     for one, other in (
         (again.sample, issued.sample),
         (again.trained.weight, issued.trained.weight),

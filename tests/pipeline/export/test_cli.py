@@ -1,5 +1,7 @@
 """The export command: what it prints, what it refuses, and that it leaves nothing half-made."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,12 @@ import torch
 from click.testing import CliRunner, Result
 
 from benchmarks.harness.random_run import random_run
-from export import proof as bundle_module
+from export import proof as proof_module
 from export.cli import main
 from export.errors import ParityError
+from export.progress import on_terminal
+from export.verdict import WIDTH
+from export.verify import verify_bundle
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal, unseal
 
@@ -18,19 +23,85 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_bundle_prints_the_parity_table(run_folder: Path, tmp_path: Path) -> None:
+def in_width(output: str, *long: Path) -> bool:
+    """Whether no line is wider than a terminal, but for those that name one of these paths."""
+    lines = [line for line in output.splitlines() if not any(str(p) in line for p in long)]
+    return max(map(len, lines)) <= WIDTH
+
+
+def test_bundle_says_what_was_proven_and_what_comes_next(run_folder: Path, tmp_path: Path) -> None:
     result = run("bundle", run_folder, tmp_path / "b")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.output.startswith("PROVEN: 17 scorers × 18,")
+    assert f"\n\nbundle: {tmp_path / 'b'}  (6 files, " in result.output
+    assert "parity.json holds 256 rows of your data" in result.output
+    assert result.output.endswith(f"\nnext:   serve-runtime selftest {tmp_path / 'b'}\n")
+    assert "scored by" not in result.output
+    assert in_width(result.output, tmp_path)
+
+
+def test_bundle_without_the_sample_says_of_which_rows_it_speaks(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    result = run("bundle", run_folder, tmp_path / "b", "--no-sample")
     assert result.exit_code == 0
-    for name in ("float64, math.fsum", "torch float32", "onnx reference, rows",
-                 "onnxruntime, rows, 1 thread", "onnxruntime, columns, 1 thread"):  # fmt: skip
-        assert f"\n{name} " in result.output
-    assert f"\nbundle: {tmp_path / 'b'} (parity.json holds 256 rows" in result.output
+    assert "(the largest bound of 256 rows sampled from your data)" in result.output
+    assert "parity.json holds" not in result.output
+    verified = run("verify", tmp_path / "b").output
+    assert "\n  within the training ranges a probability is within " in verified
+    assert "sampled" not in verified
 
 
-def test_verify_prints_its_verdict(pristine: Path) -> None:
+def test_the_table_shows_every_scorer_in_the_width_of_a_terminal(
+    run_folder: Path, pristine: Path, tmp_path: Path
+) -> None:
+    for arguments in (["bundle", run_folder, tmp_path / "b"], ["verify", pristine]):
+        result = run(*arguments, "--table")
+        assert result.exit_code == 0
+        assert result.output.startswith("The worst error of each scorer on 18,")
+        assert " far outside your\ndata on purpose" in result.output
+        for name in ("float64, math.fsum", "torch float32", "onnx reference, rows",
+                     "onnxruntime, rows, 1", "onnxruntime, columns, 1"):  # fmt: skip
+            assert f"\n{name} " in result.output
+        assert in_width(result.output, tmp_path, pristine)
+
+
+def test_verify_says_that_every_file_is_the_one_exported(pristine: Path) -> None:
     result = run("verify", pristine)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.output.startswith("PROVEN: 17 scorers × 18,")
+    assert "every file is the one exported, every contract holds" in result.output
+    assert f"\nnext:   serve-runtime selftest {pristine}" in result.output
+    assert in_width(result.output, pristine)
+
+
+def test_verify_shows_the_ranges_of_the_logit_when_asked(pristine: Path) -> None:
+    result = run("verify", pristine, "--by-logit", "--rows", 70000)
     assert result.exit_code == 0
-    assert "every file is the one exported, every score is inside its budget" in result.output
+    assert "\nexact logit in " in result.output
+    assert "\n[-8, 0) " in result.output
+    assert result.output.startswith("PROVEN: 17 scorers × 88,")
+
+
+def test_the_steps_are_shown_on_a_terminal_and_leave_nothing(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with on_terminal() as show:
+        verify_bundle(pristine, show=show)
+    steps = capsys.readouterr().err.split("\r\x1b[K")
+    assert steps[0] == steps[-1] == ""
+    assert "opening the files …" in steps
+    assert any(re.fullmatch(r"scoring with 17 scorers: 256 of 18,\d+ rows …", s) for s in steps)
+    assert not any("0 blocks" in step for step in steps)
+
+
+def test_the_steps_are_silent_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with on_terminal() as show:
+        show("a step")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_verify_of_a_damaged_bundle_exits_1_and_names_the_file(bundle: Path) -> None:
@@ -68,7 +139,7 @@ def test_a_failed_proof_publishes_nothing_and_keeps_the_old_bundle(
         raise ParityError("model.pt2, random rows, row 3: logit 1.0, exact 2.0")
 
     before = (bundle / "MANIFEST.json").read_bytes()
-    monkeypatch.setattr(bundle_module, "measure", refuse)
+    monkeypatch.setattr(proof_module, "measure", refuse)
     result = run("bundle", run_folder, bundle, "--force")
     assert result.exit_code == 1
     assert "model.pt2, random rows, row 3" in result.output
@@ -134,3 +205,11 @@ def test_every_command_has_help(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
+    assert "..." not in result.output.replace("[OPTIONS] COMMAND [ARGS]...", "")
+
+
+def test_the_maintainers_commands_come_last() -> None:
+    listed = run("--help").output.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed if line] == [
+        "bundle", "verify", "For", "runtimes", "sigmoid",
+    ]  # fmt: skip

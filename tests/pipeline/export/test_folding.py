@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export import folding
 from export.folding import FOLDED, LIMIT, SUBTRACT_FIRST, Folding, Total
 from export.formats import onnx_model
-from export.formats.onnxruntime_scorer import scorer
+from export.formats.onnxruntime_scorer import onnx_score
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from train.standardize import Scaling
@@ -139,7 +139,7 @@ def test_the_total_bounds_what_a_shipped_score_is_off_the_trained_model(
         "up to what float64 rounds of the figure itself"
     )
     for layout in ("rows", "columns"):
-        logit, _ = scorer(onnx_model.build(affine, layout), layout)(rows)
+        logit, _ = onnx_score(onnx_model.checked_graph(affine, layout), layout)(rows)
         off = [abs(Fraction(float(z)) - e) for z, e in zip(logit, exact, strict=True)]
         assert max(off) <= Fraction(total.total)
 

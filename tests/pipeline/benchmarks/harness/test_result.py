@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.harness.result import Result, Target, at_least, at_most, ratio_text, targets_on
-from export.text_table import Table
+from export.text_table import TextTable
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from export.text_table import Table
     ],
 )
 def test_a_target_says_met_or_missed(target: Target, line: tuple[str, str, str]) -> None:
-    result = Result([Table(("x", "y"), [("1", "2")])], [target])
+    result = Result([TextTable(("x", "y"), [("1", "2")])], [target])
     assert targets_on(result.markdown()).rows == [line]
     assert line[1] in result.text()
 

@@ -12,7 +12,7 @@ from export.errors import ParityError
 from export.formats.artifact import Score, Scores
 from export.parity import contracts
 from export.parity.scorers import THREADS
-from pipeline.export.making import Model, write_graphs
+from pipeline.export.bundle_files import Model, write_graphs
 from serve_runtime import Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.model_file import MODEL_FILES
@@ -30,7 +30,7 @@ BITS, RISING, FEATURES, NEIGHBOURS, FILE = (
 
 
 def check(model: Model) -> dict[str, int]:
-    return contracts.check(model.folder, model.cases, model.affine)
+    return contracts.check(model.folder, model.batches, model.affine)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_every_contract_holds_for_every_width(
     shown = check(models(width, centered))
     assert shown.keys() == {BITS, RISING, FEATURES, NEIGHBOURS, FILE}
     assert shown[BITS] > 2 * 33 * 34
-    assert shown[RISING] == 2 * len(models(width, centered).cases["logit sweep"].rows) > 2000
+    assert shown[RISING] == 2 * len(models(width, centered).batches["logit sweep"].rows) > 2000
     assert shown[FEATURES] == 2 * 3 * 66 * min(width, 64)
     assert shown[NEIGHBOURS] == 2 * 16
     assert shown[FILE] > 2 * 2000
@@ -309,9 +309,9 @@ def test_a_logit_that_falls_back_one_step_is_caught(
 def test_a_neighbour_that_changes_a_score_is_caught(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = contracts.scorer
+    true = contracts.onnx_score
 
-    def scorer(content: bytes, layout: str) -> Score:
+    def onnx_score(content: bytes, layout: str) -> Score:
         score = true(content, layout)
 
         def leaking(rows: np.ndarray) -> Scores:
@@ -322,7 +322,7 @@ def test_a_neighbour_that_changes_a_score_is_caught(
         return leaking
 
     check(model)
-    monkeypatch.setattr(contracts, "scorer", scorer)
+    monkeypatch.setattr(contracts, "onnx_score", onnx_score)
     with pytest.raises(
         ParityError,
         match=r"^model\.onnx: NaN or infinity in a row changes the scores of its neighbours",

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.certificate import TORCHSCRIPT
 from export.errors import ParityError
+from export.formats.registry import TORCHSCRIPT
 from export.parity.failing_row import as_test
 from export.parity.measure import measure
-from export.parity.proof_rows import corpus
-from export.proof import subjects
-from pipeline.export.making import affine_of, card_of, one_up, write_models, write_torch
+from export.parity.proof_rows import proof_batches
+from export.proof import scorers_of
+from pipeline.export.bundle_files import affine_of, card_of, one_up, write_models, write_torch
 from serve_runtime.bundle.affine import Affine
 
 FOLDED = Affine(np.array([0.75, -1.5, 3e-5], np.float32), 0.625)
@@ -47,7 +47,7 @@ def compiled(text: str) -> Callable[[Path], None]:
 
 @pytest.mark.parametrize("form", ["pristine", "pristine_centered"])
 @pytest.mark.parametrize(
-    ("case", "damage"),
+    ("batch", "damage"),
     [
         ("random rows", bias_dropped),
         ("logit sweep", swapped),
@@ -55,26 +55,28 @@ def compiled(text: str) -> Callable[[Path], None]:
         ("probes", bias_up),
     ],
 )
-@pytest.mark.parametrize("name", ["onnxruntime, columns, 1 thread", "Predictor, rows", TORCHSCRIPT])
+@pytest.mark.parametrize(
+    "name", ["onnxruntime, columns, 1 thread", "Predictor, rows", TORCHSCRIPT.file_name]
+)
 def test_it_fails_for_the_damaged_bundle_and_passes_for_the_true_one(
     request: pytest.FixtureRequest,
     bundle: Path,
     form: str,
-    case: str,
+    batch: str,
     damage: Callable[[Affine], Affine],
     name: str,
 ) -> None:
     sound: Path = request.getfixturevalue(form)
     affine, card = affine_of(sound), card_of(sound)
-    if name == TORCHSCRIPT:
+    if name == TORCHSCRIPT.file_name:
         write_torch(bundle, name, damage(affine))
     else:
         damaged = damage(affine)
         write_models(bundle, damaged, replace(card, weights_sha256=damaged.sha256()))
-    chosen = [s for s in subjects(bundle, affine) if s.name == name]
-    cases = [c for c in corpus(card, affine, NONE) if c.name == case]
+    chosen = [s for s in scorers_of(bundle, affine) if s.name == name]
+    batches = [c for c in proof_batches(card, affine, NONE) if c.name == batch]
     with pytest.raises(ParityError, match="As a test, for a checkout; it holds a row") as raised:
-        measure(chosen, cases, affine).require()
+        measure(chosen, batches, affine).require()
     test = compiled(str(raised.value))
     test(sound)
     with pytest.raises(ParityError, match=rf"^{name}, the row, row 0: "):

@@ -11,12 +11,12 @@ import pytest
 from export.errors import ParityError
 from export.formats import onnx_model
 from export.formats.artifact import Score, Scores
-from export.formats.onnxruntime_scorer import scorer
+from export.formats.onnxruntime_scorer import onnx_score
 from export.parity.figures import Parity
-from export.parity.measure import Subject, measure
-from export.parity.proof_rows import Case, corpus
-from export.parity.scorers import _eager, _fsum
-from pipeline.export.making import one_up, up
+from export.parity.measure import measure
+from export.parity.proof_rows import ProofBatch, proof_batches
+from export.parity.scorers import Scorer, exact_sum_score, torch_eager_score
+from pipeline.export.bundle_files import one_up, up
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import sigmoid
@@ -37,8 +37,8 @@ CARD = ModelCard(
 
 
 @cache
-def cases(form: str) -> list[Case]:
-    return corpus(CARD, MODELS[form], np.empty((0, WIDTH), np.float32))
+def batches(form: str) -> list[ProofBatch]:
+    return proof_batches(CARD, MODELS[form], np.empty((0, WIDTH), np.float32))
 
 
 def found(
@@ -48,12 +48,12 @@ def found(
     finite_only: bool = False,
     wide: bool = False,
 ) -> Parity:
-    chosen = [case for case in cases(form) if not only or case.name in only]
-    return measure([Subject("damaged", score, finite_only, wide)], chosen, MODELS[form])
+    chosen = [batch for batch in batches(form) if not only or batch.name in only]
+    return measure([Scorer("damaged", score, finite_only, wide)], chosen, MODELS[form])
 
 
 def graph(affine: Affine, layout: str = "rows") -> Score:
-    return scorer(onnx_model.build(affine, layout), layout)
+    return onnx_score(onnx_model.checked_graph(affine, layout), layout)
 
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])
@@ -61,8 +61,8 @@ def graph(affine: Affine, layout: str = "rows") -> Score:
 def test_the_undamaged_model_passes(form: str, layout: str) -> None:
     parity = found(graph(MODELS[form], layout), form)
     parity.require()
-    assert parity.subjects["damaged"].outside == 0
-    assert parity.subjects["damaged"].overall.rows > 10_000
+    assert parity.scorers["damaged"].outside == 0
+    assert parity.scorers["damaged"].overall.rows > 10_000
 
 
 # One unit in the last place of one value is far inside every budget; the probes read it.
@@ -78,12 +78,12 @@ def test_a_weight_off_by_one_ulp_is_read_off_its_probe(form: str, feature: int, 
     parity = found(graph(replace(true, weight=weight)), form, "probes")
     with pytest.raises(ParityError, match=rf"^damaged, probes, row {feature + 1}: .* allowed ± 0;"):
         parity.require()
-    assert parity.subjects["damaged"].outside == 1
+    assert parity.scorers["damaged"].outside == 1
 
 
 def test_a_weight_off_by_one_ulp_is_inside_every_other_budget() -> None:
     """Why there are probes."""
-    others = [case.name for case in cases("folded") if case.name != "probes"]
+    others = [batch.name for batch in batches("folded") if batch.name != "probes"]
     found(graph(replace(FOLDED, weight=one_up(WEIGHT, 1))), "folded", *others).require()
 
 
@@ -95,7 +95,7 @@ def test_a_bias_off_by_one_ulp_is_read_off_the_first_probe(form: str) -> None:
         ParityError, match=r"^damaged, probes, row 0: logit 0\.62500\d+, exact 0\.625, allowed ± 0;"
     ):
         parity.require()
-    assert parity.subjects["damaged"].outside == 1
+    assert parity.scorers["damaged"].outside == 1
 
 
 @pytest.mark.parametrize("feature", range(WIDTH))
@@ -127,7 +127,7 @@ def test_other_values_are_out_of_the_logit_budget(what: str, layout: str) -> Non
     parity = found(graph(DAMAGES[what](FOLDED), layout), "folded", "random rows")
     with pytest.raises(ParityError, match=r"^damaged, random rows, row \d+: logit .*, exact "):
         parity.require()
-    assert parity.subjects["damaged"].overall.logit.share > 1
+    assert parity.scorers["damaged"].overall.logit.share > 1
 
 
 # Scores that are changed on their way.
@@ -229,25 +229,25 @@ def test_a_wrong_shape_or_type_is_told_with_the_one_expected(what: str) -> None:
         ParityError, match=f"^damaged, random rows: {n} rows {message}.*; expected one float32 each"
     ):
         parity.require()
-    assert parity.subjects["damaged"].outside == n
-    assert parity.subjects["damaged"].overall.rows == 0
+    assert parity.scorers["damaged"].outside == n
+    assert parity.scorers["damaged"].overall.rows == 0
 
 
 def test_the_first_of_several_problems_is_told_and_all_are_counted() -> None:
     parity = found(changed(lambda z, p: (z, 1 - p)), "folded", "random rows", "logit sweep")
-    (problem,) = (measured.problem for measured in parity.subjects.values())
+    (problem,) = (measured.problem for measured in parity.scorers.values())
     assert problem is not None
     assert problem.startswith("damaged, random rows, row ")
-    rows = [len(c.rows) for c in cases("folded") if c.name in ("random rows", "logit sweep")]
-    assert sum(rows) * 0.9 < parity.subjects["damaged"].outside <= sum(rows)
+    rows = [len(c.rows) for c in batches("folded") if c.name in ("random rows", "logit sweep")]
+    assert sum(rows) * 0.9 < parity.scorers["damaged"].outside <= sum(rows)
 
 
 def test_one_damaged_subject_among_sound_ones_is_the_one_told() -> None:
     wrong = graph(replace(FOLDED, bias=0.0))
-    subjects = [Subject("sound", graph(FOLDED)), Subject("damaged", wrong),
-                Subject("sound too", graph(FOLDED, "columns"))]  # fmt: skip
-    parity = measure(subjects, cases("folded"), FOLDED)
-    assert [name for name, m in parity.subjects.items() if m.problem] == ["damaged"]
+    scorers = [Scorer("sound", graph(FOLDED)), Scorer("damaged", wrong),
+                Scorer("sound too", graph(FOLDED, "columns"))]  # fmt: skip
+    parity = measure(scorers, batches("folded"), FOLDED)
+    assert [name for name, m in parity.scorers.items() if m.problem] == ["damaged"]
     with pytest.raises(ParityError, match=r"^damaged, "):
         parity.require()
     assert parity.between["damaged"]["sound"][0] > 1
@@ -267,21 +267,23 @@ def test_rows_that_are_not_finite_are_left_out_where_they_are_refused() -> None:
     parity = found(refusing, finite_only=True)
     parity.require()
     everything = found(true)
-    assert parity.subjects["damaged"].overall.rows == everything.subjects["damaged"].overall.rows
+    assert parity.scorers["damaged"].overall.rows == everything.scorers["damaged"].overall.rows
     with pytest.raises(AssertionError, match="a row that a Predictor would refuse"):
         found(refusing)
 
 
-def test_an_oracle_of_float64_is_held_to_the_budgets_too() -> None:
+def test_a_reference_of_float64_is_held_to_the_budgets_too() -> None:
     """Its own sigmoid has the digits of its own logit, so no float32 steps are counted."""
     import torch
 
-    for oracle in (_fsum(FOLDED), _eager(FOLDED, torch.float64)):
-        found(oracle, wide=True).require()
-    for oracle in (_fsum(replace(FOLDED, bias=0.0)), _eager(DAMAGES["a sign turned"](FOLDED),
-                                                            torch.float64)):  # fmt: skip
+    for reference in (exact_sum_score(FOLDED), torch_eager_score(FOLDED, torch.float64)):
+        found(reference, wide=True).require()
+    for reference in (
+        exact_sum_score(replace(FOLDED, bias=0.0)),
+        torch_eager_score(DAMAGES["a sign turned"](FOLDED), torch.float64),
+    ):
         with pytest.raises(ParityError, match=re.escape("damaged, random rows")):
-            found(oracle, wide=True).require()
+            found(reference, wide=True).require()
 
 
 def test_a_row_refused_without_reason_is_a_problem_of_the_subject_and_the_case() -> None:
@@ -291,4 +293,4 @@ def test_a_row_refused_without_reason_is_a_problem_of_the_subject_and_the_case()
     parity = found(refuse, "folded", "random rows", finite_only=True)
     with pytest.raises(ParityError, match=r"^damaged, random rows: 4096 .* refused: row 1 is so"):
         parity.require()
-    assert parity.subjects["damaged"].outside == 4096
+    assert parity.scorers["damaged"].outside == 4096

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.peers import exports
 from export.parity.figures import Measured
 from export.parity.measure import measure
-from export.parity.proof_rows import corpus
+from export.parity.proof_rows import proof_batches
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 
@@ -17,8 +17,8 @@ CARD = ModelCard(("a", "b", "c"), (0, 1), (-2.0,) * 3, (2.0,) * 3, AFFINE.sha256
 @pytest.fixture(scope="module")
 def found() -> dict[str, Measured]:
     sample = np.empty((0, 3), np.float32)
-    parity = measure(exports.subjects(AFFINE), corpus(CARD, AFFINE, sample), AFFINE)
-    return dict(parity.subjects)
+    parity = measure(exports.scorers(AFFINE), proof_batches(CARD, AFFINE, sample), AFFINE)
+    return dict(parity.scorers)
 
 
 @pytest.mark.parametrize("name", ["torch.onnx.export", "skl2onnx"])

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.parity import proof_rows as corpus_module
+from export.parity import proof_rows as rows_module
 from export.parity.proof_rows import (
-    BATCHES,
-    CORPUS_VERSION,
+    BATCH_SIZES,
     LOGITS,
     PROBES,
+    PROOF_ROWS_VERSION,
     SWEEP,
-    Case,
-    corpus,
+    ProofBatch,
     digest,
     golden_rows,
-    stream,
+    more_batches,
+    proof_batches,
 )
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
@@ -41,16 +41,16 @@ FOLDED_DIGEST = "2b846351f6bcfccfa19b32b74b7d30022eaab661a1640ac4efdea2d8d1de3b6
 CENTERED_DIGEST = "c65100cbfe8eedd19cd9fd71cebbfcf8f5a8ae29c7770e167615af0649bfff60"
 
 
-def by_name(affine: Affine = AFFINE, card: ModelCard = CARD) -> dict[str, Case]:
-    return {case.name: case for case in corpus(card, affine, NONE)}
+def by_name(affine: Affine = AFFINE, card: ModelCard = CARD) -> dict[str, ProofBatch]:
+    return {batch.name: batch for batch in proof_batches(card, affine, NONE)}
 
 
 def test_the_corpus_of_a_fixed_model_has_a_fixed_digest() -> None:
-    """If this changes, raise CORPUS_VERSION."""
+    """If this changes, raise PROOF_ROWS_VERSION."""
     sample = np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert CORPUS_VERSION == 2
-    assert digest(corpus(CARD, AFFINE, sample)) == FOLDED_DIGEST
-    assert digest(corpus(CARD, CENTERED, sample)) == CENTERED_DIGEST
+    assert PROOF_ROWS_VERSION == 2
+    assert digest(proof_batches(CARD, AFFINE, sample)) == FOLDED_DIGEST
+    assert digest(proof_batches(CARD, CENTERED, sample)) == CENTERED_DIGEST
 
 
 def test_the_digest_sees_names_shapes_and_every_bit() -> None:
@@ -59,37 +59,43 @@ def test_the_digest_sees_names_shapes_and_every_bit() -> None:
     one_bit[1, 2] = 1e-45
     minus[0, 0] = -0.0
     corpora = [
-        [Case("a", rows)], [Case("b", rows)], [Case("a", rows.reshape(3, 2))], [Case("a", one_bit)],
-        [Case("a", minus)], [Case("a", rows[:1])], [Case("a", rows), Case("a", rows[:0])], [],
-    ]  # fmt: skip
-    assert len({digest(cases) for cases in corpora}) == len(corpora)
-    assert digest([Case("a", np.asfortranarray(rows))]) == digest([Case("a", rows)])
+        [ProofBatch("a", rows)],
+        [ProofBatch("b", rows)],
+        [ProofBatch("a", rows.reshape(3, 2))],
+        [ProofBatch("a", one_bit)],
+        [ProofBatch("a", minus)],
+        [ProofBatch("a", rows[:1])],
+        [ProofBatch("a", rows), ProofBatch("a", rows[:0])],
+        [],
+    ]
+    assert len({digest(batches) for batches in corpora}) == len(corpora)
+    assert digest([ProofBatch("a", np.asfortranarray(rows))]) == digest([ProofBatch("a", rows)])
 
 
 @pytest.mark.parametrize("affine", [AFFINE, CENTERED], ids=["folded", "subtract-first"])
 def test_every_case_is_finite_but_the_one_that_is_not_meant_to_be(affine: Affine) -> None:
-    cases = by_name(affine)
-    assert len(cases) == len(corpus(CARD, affine, NONE)), "names are unique"
-    for name, case in cases.items():
-        assert case.rows.dtype == np.float32
-        assert case.rows.flags.c_contiguous
-        assert case.rows.shape[1:] == (3,)
-        finite = np.isfinite(case.rows).all(1)
+    batches = by_name(affine)
+    assert len(batches) == len(proof_batches(CARD, affine, NONE)), "names are unique"
+    for name, batch in batches.items():
+        assert batch.rows.dtype == np.float32
+        assert batch.rows.flags.c_contiguous
+        assert batch.rows.shape[1:] == (3,)
+        finite = np.isfinite(batch.rows).all(1)
         assert finite.all() == (name != "NaN and inf"), name
         if name == "NaN and inf":
             assert finite.tolist() == [False, True] * 16
-            bad = case.rows[~np.isfinite(case.rows)]
+            bad = batch.rows[~np.isfinite(batch.rows)]
             assert np.isnan(bad).any()
             assert np.isposinf(bad).any()
             assert np.isneginf(bad).any()
 
 
 def test_batches_and_sizes() -> None:
-    cases = by_name()
-    for size in BATCHES:
-        assert len(cases[f"batch of {size}"].rows) == size
-    assert len(cases["random rows"].rows) == len(cases["random rows far outside"].rows) == 4096
-    assert {*range(34), 1024} == set(BATCHES)
+    batches = by_name()
+    for size in BATCH_SIZES:
+        assert len(batches[f"batch of {size}"].rows) == size
+    assert len(batches["random rows"].rows) == len(batches["random rows far outside"].rows) == 4096
+    assert {*range(34), 1024} == set(BATCH_SIZES)
 
 
 @pytest.mark.parametrize("width", [1, 2, 300, 5000])
@@ -101,19 +107,19 @@ def test_wide_models_get_fewer_rows_and_never_none(width: int) -> None:
         feature_max=(1.0,) * width,
     )
     affine = Affine(np.full(width, 0.25, np.float32), 0.5)
-    for case in corpus(card, affine, np.empty((0, width), np.float32)):
-        assert case.rows.size <= 1 << 23
+    for batch in proof_batches(card, affine, np.empty((0, width), np.float32)):
+        assert batch.rows.size <= 1 << 23
         optional = ("sampled rows", "batch of 0", "cancellation")
-        assert len(case.rows) or case.name in optional, case.name
+        assert len(batch.rows) or batch.name in optional, batch.name
 
 
 def test_random_rows_are_inside_the_ranges_and_far_rows_leave_them() -> None:
-    cases = by_name()
+    batches = by_name()
     low, high = np.float32(CARD.feature_min), np.float32(CARD.feature_max)
-    rows = cases["random rows"].rows
+    rows = batches["random rows"].rows
     assert ((rows >= low) & (rows <= high)).all()
     assert (np.ptp(rows, axis=0) > 0.99 * (high - low)).all()
-    far = np.abs(cases["random rows far outside"].rows - (low + high) / 2).max(0) / (high - low)
+    far = np.abs(batches["random rows far outside"].rows - (low + high) / 2).max(0) / (high - low)
     assert (far > 2.0**17).all()
 
 
@@ -151,12 +157,12 @@ def test_a_threshold_that_no_logit_reaches_has_no_rows(threshold: float) -> None
 
 
 def test_zeros_subnormals_and_the_largest_values_are_there() -> None:
-    cases = by_name()
-    tiny = np.abs(cases["zeros and subnormals"].rows)
+    batches = by_name()
+    tiny = np.abs(batches["zeros and subnormals"].rows)
     assert ((tiny < 2.0**-125) | (tiny == 1)).all()
     assert {0.0, 2.0**-149, 2.0**-126} < set(tiny.ravel().tolist())
-    assert np.signbit(cases["zeros and subnormals"].rows[tiny == 0]).any()
-    largest = cases["largest values"].rows
+    assert np.signbit(batches["zeros and subnormals"].rows[tiny == 0]).any()
+    largest = batches["largest values"].rows
     assert np.abs(largest).max() == np.finfo(np.float32).max
     _, bound = AFFINE.reference(largest)
     assert np.isposinf(bound).any()
@@ -186,13 +192,13 @@ def assert_exact(affine: Affine) -> int:
         feature_min=(-1.0,) * width,
         feature_max=(1.0,) * width,
     )
-    (case,) = (
-        c for c in corpus(card, affine, np.empty((0, width), np.float32)) if c.name == PROBES
+    (batch,) = (
+        c for c in proof_batches(card, affine, np.empty((0, width), np.float32)) if c.name == PROBES
     )
-    assert case.exact is not None
-    assert case.exact.dtype == np.float32
+    assert batch.exact is not None
+    assert batch.exact.dtype == np.float32
     center = np.zeros(width, np.float32) if affine.center is None else affine.center
-    for row, expected in zip(case.rows, case.exact, strict=True):
+    for row, expected in zip(batch.rows, batch.exact, strict=True):
         exact = Fraction(affine.bias) + sum(
             Fraction(float(w)) * (Fraction(float(x)) - Fraction(float(c)))
             for w, x, c in zip(affine.weight, row, center, strict=True)
@@ -209,7 +215,7 @@ def assert_exact(affine: Affine) -> int:
                     total = np.float32(total + term)
                 total = total if end is None else np.float32(total + end)
                 assert total == expected  # of zeros, either
-    return len(case.rows)
+    return len(batch.rows)
 
 
 values = st.builds(
@@ -258,16 +264,16 @@ def test_a_weight_too_large_to_be_multiplied_is_not_probed() -> None:
 def test_streamed_rows_are_as_many_as_asked_and_of_all_three_kinds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(corpus_module, "_STREAM_ROWS", 150)
-    cases = list(stream(CARD, AFFINE, 1000))
-    assert sum(len(case.rows) for case in cases) == 1000
-    assert [case.name for case in cases[:4]] == [
+    monkeypatch.setattr(rows_module, "_STREAM_ROWS", 150)
+    batches = list(more_batches(CARD, AFFINE, 1000))
+    assert sum(len(batch.rows) for batch in batches) == 1000
+    assert [batch.name for batch in batches[:4]] == [
         "streamed rows 0", "streamed rows 150, far outside", "streamed rows 300, any logit",
         "streamed rows 450",
     ]  # fmt: skip
-    assert digest(cases) == digest(list(stream(CARD, AFFINE, 1000)))
-    assert len({case.rows.tobytes() for case in cases}) == len(cases)
-    assert list(stream(CARD, AFFINE, 0)) == []
+    assert digest(batches) == digest(list(more_batches(CARD, AFFINE, 1000)))
+    assert len({batch.rows.tobytes() for batch in batches}) == len(batches)
+    assert list(more_batches(CARD, AFFINE, 0)) == []
 
 
 def test_blocks_of_wide_rows_are_short() -> None:
@@ -279,7 +285,7 @@ def test_blocks_of_wide_rows_are_short() -> None:
         feature_min=(-1.0,) * wide,
         feature_max=(1.0,) * wide,
     )
-    assert len(next(stream(card, affine, 1 << 16)).rows) == 16
+    assert len(next(more_batches(card, affine, 1 << 16)).rows) == 16
 
 
 @pytest.mark.parametrize("affine", [AFFINE, CENTERED], ids=["folded", "subtract-first"])

@@ -6,13 +6,16 @@ import numpy as np
 
 from export.parity import tables
 from export.parity.figures import RANGES, Errors, Figures, Measured, Parity
-from export.parity.measure import Subject, measure
-from export.parity.proof_rows import Case
-from export.text_table import Table
+from export.parity.measure import measure
+from export.parity.proof_rows import ProofBatch
+from export.parity.scorers import Scorer
+from export.text_table import TextTable
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import sigmoid
 
-TABLE = Table(("name", "n", "share"), [("a", "1,234,567", "1%"), ("longer name", "7", "100.0%")])
+TABLE = TextTable(
+    ("name", "n", "share"), [("a", "1,234,567", "1%"), ("longer name", "7", "100.0%")]
+)
 
 
 def figures(rows: int = 1, size: float = 0.0, share: float = 0.0, kernel: float = 0.0) -> Figures:
@@ -20,9 +23,9 @@ def figures(rows: int = 1, size: float = 0.0, share: float = 0.0, kernel: float 
     return Figures(rows, errors, replace(errors, share=share / 2), kernel)
 
 
-def parity(**subjects: dict[str, Figures]) -> Parity:
+def parity(**scorers: dict[str, Figures]) -> Parity:
     return Parity(
-        {name: Measured(figures(), buckets, None, 0) for name, buckets in subjects.items()}, {}
+        {name: Measured(figures(), buckets, None, 0) for name, buckets in scorers.items()}, {}
     )
 
 
@@ -35,7 +38,7 @@ def test_a_table_is_as_wide_as_its_widest_cells_with_numbers_to_the_right() -> N
 
 
 def test_a_line_does_not_end_in_blanks() -> None:
-    text = Table(("a", "b"), [("x", ""), ("y", "2")]).text()
+    text = TextTable(("a", "b"), [("x", ""), ("y", "2")]).text()
     assert text == "a  b\nx\ny  2"
 
 
@@ -49,7 +52,7 @@ def test_the_same_in_markdown() -> None:
 
 
 def test_a_table_without_rows_is_its_heading() -> None:
-    table = Table(("a", "bc"), [])
+    table = TextTable(("a", "bc"), [])
     assert table.text() == "a  bc"
     assert table.markdown() == "| a | bc |\n| --- | --: |"
 
@@ -126,7 +129,7 @@ def test_subjects_that_never_differ_share_a_line() -> None:
 def test_subjects_of_equal_scores_and_other_figures_do_not() -> None:
     """One was not asked for the rows that it refuses."""
     found = replace(parity(a={}, b={}), between={"b": {"a": (0.0, 0.0)}})
-    found = replace(found, subjects={**found.subjects, "b": Measured(figures(7), {}, None, 0)})
+    found = replace(found, scorers={**found.scorers, "b": Measured(figures(7), {}, None, 0)})
     assert [row[0] for row in tables.overview(found).rows] == ["a", "b"]
 
 
@@ -134,16 +137,16 @@ def test_differences_are_found_by_the_proof() -> None:
     affine = Affine(np.array([1.0], np.float32), 0.0)
     rows = np.linspace(-3, 3, 50, dtype=np.float32)[:, None]
 
-    def score(by: int) -> Subject:
+    def score(by: int) -> Scorer:
         def scores(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             logit = rows[:, 0]
             p = sigmoid(logit).astype(np.float32)
             return logit, (p.view(np.int32) + by).view(np.float32)
 
-        return Subject(f"off by {by}", scores)
+        return Scorer(f"off by {by}", scores)
 
-    found = measure([score(by) for by in (0, 1, 0)], [Case("rows", rows)], affine)
-    assert tables.between(replace(found, subjects=dict(found.subjects))).rows == [
+    found = measure([score(by) for by in (0, 1, 0)], [ProofBatch("rows", rows)], affine)
+    assert tables.between(replace(found, scorers=dict(found.scorers))).rows == [
         ["1 off by 0", "·", "1"],
         ["2 off by 1", "=", "·"],
     ]

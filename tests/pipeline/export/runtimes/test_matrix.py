@@ -14,15 +14,15 @@ from export.cli import main
 from export.errors import BundleError, ParityError
 from export.runtimes import matrix, prove_here
 from export.runtimes.matrix import Outcome, require, table
-from export.runtimes.prove_here import Served
-from pipeline.export.making import reseal
+from export.runtimes.prove_here import RuntimeFigures
+from pipeline.export.bundle_files import reseal
 from serve_runtime import ArtifactError
 
 LIGHT = (
     "import sys; sys.modules.update(torch=None, onnx=None); "
     "from export.runtimes.prove_here import main; sys.argv[1:] = {!r}; main()"
 )
-SERVED = Served("onnxruntime 1.15.1", "1.26.4", "3.11.7", 100, 0.075, 0.25, 1.5, "abc")
+FIGURES = RuntimeFigures("onnxruntime 1.15.1", "1.26.4", "3.11.7", 100, 0.075, 0.25, 1.5, "abc")
 
 
 def light(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def light(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_onnx_graphs_are_proven_without_torch_and_onnx(pristine: Path) -> None:
     done = light(pristine)
     assert (done.returncode, done.stderr) == (0, "")
-    found = Served(**json.loads(done.stdout))
+    found = RuntimeFigures(**json.loads(done.stdout))
     assert found.runtime.startswith("onnxruntime 1.")
     assert found.rows > 10_000
     assert 0 < found.logit_share <= 1
@@ -72,7 +72,7 @@ def test_a_certificate_of_another_model_is_refused(
 
 def test_a_python_without_the_runtime_is_an_outcome(pristine: Path, tmp_path: Path) -> None:
     (outcome,) = matrix.prove([pristine], [], [tmp_path / "python"], tmp_path)
-    assert outcome.served is None
+    assert outcome.figures is None
     assert "No such file" in outcome.problem
     with pytest.raises(ParityError, match=r"the torch of .*python, .*five: .*No such file"):
         require([outcome])
@@ -81,7 +81,7 @@ def test_a_python_without_the_runtime_is_an_outcome(pristine: Path, tmp_path: Pa
 def test_this_python_proves_torchscript_as_another_would(pristine: Path, tmp_path: Path) -> None:
     (outcome,) = matrix.prove([pristine], [], [Path(sys.executable)], tmp_path)
     assert outcome.problem == ""
-    assert outcome.served == prove_here.prove(pristine, torchscript=True)
+    assert outcome.figures == prove_here.prove(pristine, torchscript=True)
     require([outcome])
 
 
@@ -124,11 +124,11 @@ def test_a_replaced_torchscript_is_refused(bundle: Path, other: Path) -> None:
 def test_releases_that_agree_in_every_bit_share_a_letter() -> None:
     bundle = Path("bundles/churn")
     outcomes = [
-        Outcome("onnxruntime 1.15", bundle, SERVED, ""),
-        Outcome("onnxruntime 1.16", bundle, replace(SERVED, bits="other"), ""),
-        Outcome("onnxruntime 1.17", bundle, SERVED, ""),
-        Outcome("onnxruntime 1.17", Path("bundles/else"), replace(SERVED, bits="third"), ""),
-        Outcome("the torch of python", bundle, replace(SERVED, runtime="torch 1.13"), ""),
+        Outcome("onnxruntime 1.15", bundle, FIGURES, ""),
+        Outcome("onnxruntime 1.16", bundle, replace(FIGURES, bits="other"), ""),
+        Outcome("onnxruntime 1.17", bundle, FIGURES, ""),
+        Outcome("onnxruntime 1.17", Path("bundles/else"), replace(FIGURES, bits="third"), ""),
+        Outcome("the torch of python", bundle, replace(FIGURES, runtime="torch 1.13"), ""),
         Outcome("onnxruntime 1.18", bundle, None, "a reason"),
     ]
     rows = table(outcomes).rows

@@ -15,7 +15,7 @@ from export.sigmoid import every_float32
 from export.sigmoid import every_float32 as sigmoid_module
 from export.sigmoid.every_float32 import (
     EDGES,
-    Proof,
+    SigmoidProof,
     failures,
     prove,
     reference_ulp,
@@ -62,7 +62,7 @@ def rank_of(logit: float) -> int:
     return int(ranks_of(np.array([logit], np.float32))[0])
 
 
-def narrow(score: Score, edges: tuple[float, ...] = NARROW) -> Proof:
+def narrow(score: Score, edges: tuple[float, ...] = NARROW) -> SigmoidProof:
     return prove("made", score, edges=edges, sample=EVERY)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from export.errors import BundleError
 from export.verify import verify_bundle
-from pipeline.export.making import (
+from pipeline.export.bundle_files import (
     MODELS,
     affine_of,
     card_of,

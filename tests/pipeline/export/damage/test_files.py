@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.certificate import CERTIFICATE, Corpus
+from export.certificate import CERTIFICATE, ProofRowsDigest
 from export.errors import BundleError
 from export.verify import verify_bundle
-from pipeline.export.making import FILES, MODELS, card_of, edit_certificate, reseal
+from pipeline.export.bundle_files import FILES, MODELS, card_of, edit_certificate, reseal
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.sealed_json import seal
@@ -21,8 +21,8 @@ def test_an_undamaged_bundle_is_proven_again(bundle: Path, pristine: Path) -> No
     again = verify_bundle(bundle)
     assert again.card == card_of(pristine)
     recorded = json.loads((pristine / CERTIFICATE).read_text())
-    assert recorded["subjects"].keys() == again.parity.subjects.keys()
-    for name, found in again.parity.subjects.items():
+    assert recorded["subjects"].keys() == again.parity.scorers.keys()
+    for name, found in again.parity.scorers.items():
         figures = recorded["subjects"][name]
         assert figures.keys() == {"overall", *found.buckets}
         rows, absolute, _, _, share, *_, kernel = figures["overall"]
@@ -31,7 +31,7 @@ def test_an_undamaged_bundle_is_proven_again(bundle: Path, pristine: Path) -> No
         assert share == float(f"{found.overall.logit.share:.4g}")
         assert kernel == float(f"{found.overall.kernel_ulp:.4g}")
     assert recorded["contracts"] == again.contracts
-    assert recorded["corpus"] == asdict(Corpus.of(again.cases))
+    assert recorded["corpus"] == asdict(ProofRowsDigest.of(again.batches))
 
 
 def test_an_undamaged_bundle_with_a_centre_is_proven_again(centered: Path) -> None:

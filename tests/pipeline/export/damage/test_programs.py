@@ -17,7 +17,7 @@ from export.errors import ParityError
 from export.formats import torch_export
 from export.formats.torch_values import tensors
 from export.verify import verify_bundle
-from pipeline.export.making import affine_of, card_of, recertify
+from pipeline.export.bundle_files import affine_of, card_of, recertify
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
@@ -84,7 +84,7 @@ def _program(affine: Affine, card: ModelCard, forward: str) -> bytes:
         scope,
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(torch_export._Scorer, "forward", scope["forward"])
+        patched.setattr(torch_export.ExportedModule, "forward", scope["forward"])
         return torch_export.build(affine, card)
 
 

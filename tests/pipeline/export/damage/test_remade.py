@@ -10,7 +10,7 @@ import pytest
 from export import certificate
 from export.certificate import CERTIFICATE
 from export.verify import verify_bundle
-from pipeline.export.making import affine_of, card_of, forge
+from pipeline.export.bundle_files import affine_of, card_of, forge
 from serve_runtime.bundle.card import ModelCard
 
 

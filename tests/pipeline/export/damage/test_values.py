@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 
 from export.errors import BundleError
 from export.verify import verify_bundle
-from pipeline.export.making import (
+from pipeline.export.bundle_files import (
     Edit,
     affine_of,
     card_of,

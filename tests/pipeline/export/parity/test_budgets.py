@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 
 from export.formats import onnx_model, torch_export, torchscript
 from export.formats.artifact import Score
-from export.formats.onnxruntime_scorer import scorer
+from export.formats.onnxruntime_scorer import onnx_score
 from export.formats.torch_values import tensors, torch_score
-from export.parity.scorers import _eager
+from export.parity.scorers import torch_eager_score
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import (
@@ -71,8 +71,8 @@ def scorers(affine: Affine) -> dict[str, Score]:
         )  # torch.jit, see export.formats.torchscript
         script = torch.jit.load(io.BytesIO(torchscript.build(affine, CARD)))
     found = {
-        f"onnxruntime, {layout}, optimised {optimize}": scorer(
-            onnx_model.build(affine, layout), layout, optimize=optimize
+        f"onnxruntime, {layout}, optimised {optimize}": onnx_score(
+            onnx_model.checked_graph(affine, layout), layout, optimize=optimize
         )
         for layout in ("rows", "columns")
         for optimize in (True, False)
@@ -80,8 +80,8 @@ def scorers(affine: Affine) -> dict[str, Score]:
     return {
         **found,
         "TorchScript": torch_score(script),
-        "what .pt2 holds": torch_score(torch_export._Scorer(tensors(affine))),
-        "torch float32": _eager(affine, torch.float32),
+        "what .pt2 holds": torch_score(torch_export.ExportedModule(tensors(affine))),
+        "torch float32": torch_eager_score(affine, torch.float32),
     }
 
 

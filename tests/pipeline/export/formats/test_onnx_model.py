@@ -1,6 +1,6 @@
 """The ONNX files against the onnx package: the same bytes from its writer, and evil ones refused.
 
-tests/light/test_graph.py has the refusals field by field, and runs without onnx.
+tests/light/bundle/test_onnx_graph.py has the refusals field by field, and runs without onnx.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.formats import onnx_model
+from export.formats.onnx_model import OnnxFile
 from export.verify import verify_bundle
-from pipeline.export.making import card_of, reseal
+from pipeline.export.bundle_files import card_of, reseal
 from serve_runtime import ArtifactError, Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import FileEntry
@@ -77,17 +78,18 @@ def written_by_onnx(affine: Affine, layout: str) -> bytes:
 @pytest.mark.parametrize("width", [1, 2, 127, 128, 1000, 40_000])
 def test_the_onnx_package_writes_the_same_bytes(layout: str, centered: bool, width: int) -> None:
     affine = random_affine(width, centered)
-    content = onnx_model.build(affine, layout)
+    content = onnx_model.checked_graph(affine, layout)
     assert content == written_by_onnx(affine, layout)
-    graph = read_graph(content, "model.onnx")
-    assert graph.weights_sha256() == affine.sha256()
+    found, held = read_graph(content, "model.onnx")
+    assert (found, held.sha256()) == (layout, affine.sha256())
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("centered", [False, True])
 def test_what_onnxruntime_is_given_is_valid_onnx(layout: str, centered: bool) -> None:
-    content = onnx_model.build(random_affine(5, centered), layout)
-    for given in (write_graph(read_graph(content, "model.onnx")), write_sigmoid()):
+    content = onnx_model.checked_graph(random_affine(5, centered), layout)
+    _, held = read_graph(content, "model.onnx")
+    for given in (write_graph(held, layout), write_sigmoid()):
         onnx.checker.check_model(given, full_check=True)
         assert onnx.load_from_string(given).SerializeToString(deterministic=True) == given
 
@@ -241,7 +243,7 @@ def test_an_evil_graph_is_refused_before_onnxruntime_sees_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(onnxruntime, "InferenceSession", loaded)
-        for load in (Predictor, lambda p: parse_model(p, p.read_bytes()), onnx_model.load):
+        for load in (Predictor, lambda p: parse_model(p, p.read_bytes()), OnnxFile(layout).load):
             with pytest.raises(ArtifactError, match=message):
                 load(path)
         with pytest.raises(ArtifactError, match=message):

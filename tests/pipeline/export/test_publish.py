@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.harness.random_run import random_run
 from export.publish import export_bundle
-from pipeline.export.making import FILES, card_of
+from pipeline.export.bundle_files import FILES, card_of
 from serve_runtime import Predictor
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
@@ -181,8 +181,8 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", width, seed=width, spread=3.0)
     proof = export_bundle(run, tmp_path / "bundle")
-    assert len(proof.parity.subjects) == 17
-    for name, found in proof.parity.subjects.items():
+    assert len(proof.parity.scorers) == 17
+    for name, found in proof.parity.scorers.items():
         assert 0 <= found.overall.logit.share <= 1
         assert 0 <= found.overall.probability.share <= 1
         if "64" not in name:  # the float64 oracles come closer than can be measured

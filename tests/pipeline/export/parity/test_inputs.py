@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from export.parity.scorers import THREADS
-from pipeline.export.making import Model
+from pipeline.export.bundle_files import Model
 from serve_runtime import Predictor
 from serve_runtime.bundle.model_file import MODEL_FILES
 
@@ -69,7 +69,7 @@ def test_every_way_in_of_a_layout_gives_the_same_bits(
     ways: dict[str, Callable[[np.ndarray, list[str]], Any]],
 ) -> None:
     chosen = models(width, centered)
-    rows = chosen.cases["random rows"].rows[:70]
+    rows = chosen.batches["random rows"].rows[:70]
     name = MODEL_FILES["rows" if ways is ROWS else "columns"]
     one, several = (Predictor(chosen.folder / name, threads=n) for n in (1, THREADS))
     names = list(one.card.feature_names)

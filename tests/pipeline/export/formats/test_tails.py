@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from export.formats import onnx_model, torch_export, torchscript
-from pipeline.export.making import weights_of
+from export.formats.registry import ONNX_COLUMNS, ONNX_ROWS, TORCH_EXPORT, TORCHSCRIPT
+from pipeline.export.bundle_files import weights_of
 from serve_runtime import Predictor
 
 LOGITS = (-20.0, -50.0, -85.0)
@@ -23,10 +23,10 @@ def _predictor(bundle: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndar
 WAYS = {
     "Predictor, rows": _predictor,
     "Predictor, columns": lambda b: Predictor(b / "model.columnar.onnx").scores,
-    "model.onnx": lambda b: onnx_model.load(b / "model.onnx").score,
-    "model.columnar.onnx": lambda b: onnx_model.load(b / "model.columnar.onnx").score,
-    "TorchScript": lambda b: torchscript.load(b / "model.torchscript.pt").score,
-    ".pt2": lambda b: torch_export.load(b / "model.pt2").score,
+    "model.onnx": lambda b: ONNX_ROWS.load(b).score,
+    "model.columnar.onnx": lambda b: ONNX_COLUMNS.load(b).score,
+    "TorchScript": lambda b: TORCHSCRIPT.load(b).score,
+    ".pt2": lambda b: TORCH_EXPORT.load(b).score,
 }
 
 

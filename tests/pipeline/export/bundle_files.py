@@ -10,10 +10,12 @@ import numpy as np
 import onnx
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE, PROGRAM, TORCHSCRIPT, Corpus
-from export.formats import onnx_model, torch_export, torchscript
+from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.formats import onnx_model
+from export.formats.registry import ARTIFACT_NAMES as MODELS
+from export.formats.registry import FORMATS, ONNX_ROWS
 from export.parity.figures import Parity
-from export.parity.proof_rows import Case, corpus
+from export.parity.proof_rows import ProofBatch, proof_batches
 from serve_runtime import Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
@@ -22,9 +24,10 @@ from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
 from serve_runtime.bundle.sealed_json import seal
 from train.trained import Trained
 
-MODELS = (*MODEL_FILES.values(), TORCHSCRIPT, PROGRAM)
 FILES = (MANIFEST, *MODELS, CERTIFICATE)
 """Every file of a bundle."""
+
+TORCH_FILES = {f.file_name: f for f in FORMATS if f.onnx_layout is None}
 
 Edit = Callable[[onnx.ModelProto, str], object]
 """Changes a graph in place; its second argument is the layout."""
@@ -32,10 +35,10 @@ Edit = Callable[[onnx.ModelProto, str], object]
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Both ONNX files of a model in a folder, and its corpus by name."""
+    """Both ONNX files of a model in a folder, and the rows of its proof by name."""
 
     folder: Path
-    cases: Mapping[str, Case]
+    batches: Mapping[str, ProofBatch]
     affine: Affine
 
 
@@ -51,7 +54,7 @@ def make_model(folder: Path, width: int, centered: bool) -> Model:
 
 def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray) -> Model:
     """Both ONNX files of `affine`, for features of these ranges."""
-    graphs = {layout: onnx_model.build(affine, layout) for layout in MODEL_FILES}
+    graphs = {layout: onnx_model.checked_graph(affine, layout) for layout in MODEL_FILES}
     card = ModelCard(
         feature_names=tuple(f"c{i}" for i in range(len(low))),
         classes=("no", "yes"),
@@ -62,8 +65,8 @@ def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray
     )
     for layout, name in MODEL_FILES.items():
         (folder / name).write_bytes(onnx_model.add_card(graphs[layout], card))
-    cases = corpus(card, affine, np.empty((0, len(low)), np.float32))
-    return Model(folder, {case.name: case for case in cases}, affine)
+    batches = proof_batches(card, affine, np.empty((0, len(low)), np.float32))
+    return Model(folder, {batch.name: batch for batch in batches}, affine)
 
 
 def reseal(bundle: Path) -> None:
@@ -80,7 +83,7 @@ def card_of(bundle: Path) -> ModelCard:
 
 
 def affine_of(bundle: Path) -> Affine:
-    return onnx_model.load(bundle / MODEL_FILES["rows"]).affine
+    return ONNX_ROWS.load(bundle).affine
 
 
 def weights_of(bundle: Path) -> tuple[np.ndarray, float]:
@@ -104,7 +107,7 @@ def write_models(
     affine, card = affine or affine_of(bundle), card or card_of(bundle)
     graphs = {}
     for layout in MODEL_FILES:
-        model = onnx.load_from_string(onnx_model.build(affine, layout))
+        model = onnx.load_from_string(onnx_model.checked_graph(affine, layout))
         if edit:
             edit(model, layout)
         graphs[layout] = model.SerializeToString(deterministic=True)
@@ -124,7 +127,7 @@ def write_models(
         ))  # fmt: skip
     for layout, name in MODEL_FILES.items():
         (bundle / name).write_bytes(onnx_model.add_card(graphs[layout], card))
-    for name in (TORCHSCRIPT, PROGRAM):
+    for name in TORCH_FILES:
         write_torch(bundle, name, affine, card)
 
 
@@ -132,8 +135,8 @@ def write_torch(
     bundle: Path, name: str, affine: Affine | None = None, card: ModelCard | None = None
 ) -> None:
     """Write one torch artifact with these values and this card, or with the bundle's own."""
-    build = {TORCHSCRIPT: torchscript.build, PROGRAM: torch_export.build}[name]
-    (bundle / name).write_bytes(build(affine or affine_of(bundle), card or card_of(bundle)))
+    content = TORCH_FILES[name].build(affine or affine_of(bundle), card or card_of(bundle))
+    (bundle / name).write_bytes(content)
     reseal(bundle)
 
 
@@ -143,7 +146,7 @@ def write_card(bundle: Path, name: str, card: ModelCard) -> None:
     if name not in layouts:
         write_torch(bundle, name, card=card)
         return
-    graph = onnx_model.build(affine_of(bundle), layouts[name])
+    graph = onnx_model.checked_graph(affine_of(bundle), layouts[name])
     (bundle / name).write_bytes(onnx_model.add_card(graph, card))
     reseal(bundle)
 
@@ -167,7 +170,7 @@ def recertify(bundle: Path, trained: Trained | None = None) -> None:
         issued,
         files={n: FileEntry.of(read_bytes(bundle / n)).sha256 for n in MODELS},
         trained=trained,
-        corpus=Corpus.of(corpus(card, affine, issued.sample)),
+        proof_rows=ProofRowsDigest.of(proof_batches(card, affine, issued.sample)),
     )
     _, figures = folding.choose(trained, card)
     path.write_text(certificate.write(issued, Parity({}, {}), figures, {}), encoding="utf-8")

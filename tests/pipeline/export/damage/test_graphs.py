@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from export.errors import BundleError, ParityError
 from export.verify import verify_bundle
-from pipeline.export.making import Edit, card_of, forge, recertify, write_models
+from pipeline.export.bundle_files import Edit, card_of, forge, recertify, write_models
 from serve_runtime import ArtifactError
 from serve_runtime.bundle import model_file, onnx_graph
 

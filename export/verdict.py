@@ -1,0 +1,116 @@
+"""What the commands say of a proof: a verdict in plain words, or a table of all figures.
+
+Every number is taken from the proof: nothing here is a judgement of its own.
+"""
+
+from collections.abc import Iterator
+from math import isinf
+from textwrap import wrap
+from typing import Final
+
+from export.folding import FOLDED, SUBTRACT_FIRST
+from export.parity import tables
+from export.proof import BundleProof, DataBounds
+
+WIDTH: Final = 79
+"""Columns of a line, unless a name or a path takes more."""
+
+_LOOSE_LOGIT = 1e-3
+"""A feature whose rounding moves a logit by more than this is warned about; a probability moves by
+at most a quarter of it."""
+
+
+def verdict(proof: BundleProof) -> str:
+    """What was proven, what it is good for, and what it does not say."""
+    shares = [
+        share
+        for measured in proof.parity.scorers.values()
+        for share in (measured.overall.logit.share, measured.overall.probability.share)
+    ]
+    total, bounds = proof.folding.written, proof.bounds
+    lines = [
+        f"PROVEN: {len(proof.parity.scorers)} scorers × {_rows(proof)} rows, none outside what "
+        "float32 allows",
+        f"        (worst: {max(shares):.1%} of it)",
+        *_on_your_rows(bounds),
+        *_item(
+            f"within the training ranges a logit is within {total.total:.2g} of the trained "
+            f"model's, and up to {bounds.input_rounding:.2g} more where features hold more digits "
+            "than float32"
+        ),
+        *_item("the rows reach far outside your data on purpose"),
+        *_item(f"this says nothing about accuracy: {_holdout(proof)}"),
+    ]
+    return "\n".join(lines)
+
+
+def warnings(bounds: DataBounds) -> Iterator[str]:
+    """What somebody should look at before the model is used."""
+    if isinf(bounds.logit) and bounds.sampled:
+        yield (
+            "warning: the terms of some sampled rows may overflow float32, and a Predictor may "
+            "refuse such rows: check the units of the features"
+        )
+    feature, moves = bounds.coarsest
+    if moves > _LOOSE_LOGIT:
+        yield (
+            f"warning: feature {feature!r} weighs so much that its rounding to float32 alone "
+            f"moves the logit by up to {moves:.2g}: if it lies far from 0 for its spread, subtract "
+            "a typical value from it before training and before scoring"
+        )
+
+
+def figures(proof: BundleProof) -> str:
+    """All figures: a table with a line for each scorer, and what the weights cost."""
+    folding, selftest = proof.folding, proof.selftest
+    totals = {FOLDED: folding.folded.total, SUBTRACT_FIRST: folding.subtract_first.total}
+    return "\n".join([
+        f"The worst error of each scorer on {_rows(proof)} rows, which reach far outside your",
+        'data on purpose. "of budget" is the share that was used of what float32 allows.',
+        "",
+        tables.overview(proof.parity).text(WIDTH),
+        "",
+        f"golden rows: {selftest.rows}, logits use {selftest.logit_share:.1%} of their budget",
+        f"weights: {folding.form}; of a logit's {folding.written.total:.2g}, "
+        f"{folding.written.rounding:.2g} are from rounding the weights",
+        *(f"         {form} it would be {total:.2g}"
+          for form, total in totals.items() if form != folding.form),
+    ])  # fmt: skip
+
+
+def by_logit(proof: BundleProof) -> str:
+    """The figures for each range of the exact logit, and every scorer against every other."""
+    ranges = tables.by_logit(proof.parity, list(proof.parity.scorers))
+    return f"{ranges.text()}\n\n{tables.between(proof.parity).text()}"
+
+
+def _item(text: str) -> list[str]:
+    return wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def _rows(proof: BundleProof) -> str:
+    """How many rows had an exact score and a bound; the others are proven to give NaN alike."""
+    return f"{max(found.overall.rows for found in proof.parity.scorers.values()):,}"
+
+
+def _on_your_rows(bounds: DataBounds) -> list[str]:
+    rows = "on rows like yours" if bounds.sampled else "within the training ranges"
+    found = f"{rows} a probability is within {bounds.probability:.2g} of the exact one"
+    if bounds.probability >= 1:
+        found = f"{rows} float32 promises nothing of a probability"
+    if not bounds.sampled:
+        return _item(found)
+    return [
+        *_item(found),
+        f"    (the largest bound of {bounds.sampled:,} rows sampled from your data)",
+    ]
+
+
+def _holdout(proof: BundleProof) -> str:
+    """What the card says of the rows that training did not see."""
+    metrics = proof.card.training.get("metrics")
+    found = metrics.get("holdout") if isinstance(metrics, dict) else None
+    auc = found.get("auc") if isinstance(found, dict) else None
+    if isinstance(auc, float):
+        return f"hold-out AUC {auc:.4f} (from training)"
+    return "training held no rows out to measure it"
