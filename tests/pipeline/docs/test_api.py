@@ -21,7 +21,7 @@ def test_every_public_name_is_documented() -> None:
     assert [name for name in serve_runtime.__all__ if name not in API] == []
 
 
-def test_every_method_and_attribute_of_a_predictor_is_documented() -> None:
+def test_everything_public_of_a_predictor_is_documented() -> None:
     public = {name for name in dir(Predictor) if not name.startswith("_")}
     section = rows("Predictor")
     documented = set(re.findall(r"^\| `(\w+)[(`]", section, re.M))
