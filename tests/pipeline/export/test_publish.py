@@ -77,7 +77,7 @@ for affine in {order}:
 """
 
 
-def test_torchscript_is_the_same_whatever_was_exported_before_it() -> None:
+def test_torchscript_does_not_depend_on_earlier_exports() -> None:
     forms = ["Affine(one, 1.0)", "Affine(one, 1.0, one)"]
     printed = [
         subprocess.run(
@@ -156,7 +156,7 @@ def test_torch_artifacts_answer_logit_and_probability(pristine: Path) -> None:
         assert torch.equal(probability, torch.sigmoid(logit))
 
 
-def test_golden_rows_reach_into_both_tails_and_are_not_training_rows(
+def test_golden_rows_reach_both_tails_and_are_nobodys_data(
     pristine: Path, run_folder: Path
 ) -> None:
     golden = card_of(pristine).golden
@@ -185,7 +185,7 @@ def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     for name, found in proof.parity.scorers.items():
         assert 0 <= found.overall.logit.share <= 1
         assert 0 <= found.overall.probability.share <= 1
-        if "64" not in name:  # the float64 oracles come closer than can be measured
+        if "64" not in name:  # the float64 references come closer than can be measured
             assert found.overall.logit.share > 0
             assert 0 < found.overall.kernel_ulp <= 4
     assert Predictor(tmp_path / "bundle").n_features_in_ == width
