@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
@@ -13,9 +14,15 @@ import pytest
 import torch
 
 from benchmarks.models import random_run
+from export import proof
+from export.parity.figures import Parity
+from export.parity.measure import measure
+from export.parity.proof_rows import ProofBatch
+from export.parity.scorers import Scorer
 from export.publish import export_bundle
 from pipeline.export.bundle_files import FILES, card_of
 from serve_runtime import Predictor
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
 
@@ -177,12 +184,31 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
     assert shapes == [[256, 5], [0, 5]]
 
 
+def test_sampled_rows_are_proven_even_if_they_are_not_kept(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def recorded(
+        scorers: Sequence[Scorer], batches: Iterable[ProofBatch], affine: Affine
+    ) -> Parity:
+        seen = list(batches)
+        measured.append([(batch.name, len(batch.rows)) for batch in seen])
+        return measure(scorers, seen, affine)
+
+    monkeypatch.setattr(proof, "measure", recorded)
+    export_bundle(run_folder, tmp_path / "b", keep_sample=False)
+    assert measured[0] == [("sampled rows", 256)]
+    assert measured[1][0] == ("sampled rows", 0)
+    assert len(measured) == 2
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 31, 128, 129, 1000, 10_000])
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", width, seed=width, spread=3.0)
-    proof = export_bundle(run, tmp_path / "bundle")
-    assert len(proof.parity.scorers) == 17
-    for name, found in proof.parity.scorers.items():
+    proven = export_bundle(run, tmp_path / "bundle")
+    assert len(proven.parity.scorers) == 17
+    for name, found in proven.parity.scorers.items():
         assert 0 <= found.overall.logit.share <= 1
         assert 0 <= found.overall.probability.share <= 1
         if "64" not in name:  # the float64 references come closer than can be measured
@@ -195,6 +221,6 @@ def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["folded", "subtract-first"])
 def test_a_model_with_a_constant_feature_is_proven(offset: float, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", 3, offset=offset, standardize=True, constant=True)
-    proof = export_bundle(run, tmp_path / "bundle")
-    assert proof.affine.weight[2] == 0
-    assert proof.folding.form == ("subtract-first" if offset else "folded")
+    proven = export_bundle(run, tmp_path / "bundle")
+    assert proven.affine.weight[2] == 0
+    assert proven.folding.form == ("subtract-first" if offset else "folded")

@@ -4,15 +4,22 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.publish import export_bundle
 from export.verify import verify_bundle
-from pipeline.export.bundle_files import card_of
 
 
-def test_an_undamaged_bundle_is_proven_again(bundle: Path, pristine: Path) -> None:
+@pytest.mark.parametrize("sample", [True, False], ids=["sample", "no sample"])
+def test_an_undamaged_bundle_is_proven_again(
+    run_folder: Path, tmp_path: Path, sample: bool
+) -> None:
+    bundle = tmp_path / "bundle"
+    issued = export_bundle(run_folder, bundle, keep_sample=sample)
     again = verify_bundle(bundle)
-    assert again.card == card_of(pristine)
-    recorded = json.loads((pristine / CERTIFICATE).read_text())
+    assert again.card == issued.card
+    recorded = json.loads((bundle / CERTIFICATE).read_text())
     assert recorded["subjects"].keys() == again.parity.scorers.keys()
     for name, found in again.parity.scorers.items():
         figures = recorded["subjects"][name]
