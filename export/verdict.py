@@ -110,7 +110,9 @@ def _holdout(proof: BundleProof) -> str:
     """What the card says of the rows that training did not see."""
     metrics = proof.card.training.get("metrics")
     found = metrics.get("holdout") if isinstance(metrics, dict) else None
-    auc = found.get("auc") if isinstance(found, dict) else None
-    if isinstance(auc, float):
-        return f"hold-out AUC {auc:.4f} (from training)"
-    return "training held no rows out to measure it"
+    if not isinstance(found, dict):
+        return "training held no rows out to measure it"
+    auc = found.get("auc")
+    if not isinstance(auc, float):
+        return "the hold-out rows are all of one class, so they have no AUC"
+    return f"hold-out AUC {auc:.4f} (from training)"

@@ -76,7 +76,7 @@ def test_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_installing_brings_numpy_onnxruntime_click_and_what_they_need(
+def test_installing_brings_the_dependencies_and_nothing_else(
     programs: Path, tmp_path: Path
 ) -> None:
     script = (

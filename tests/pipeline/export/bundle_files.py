@@ -27,10 +27,18 @@ from train.trained import Trained
 FILES = (MANIFEST, *MODELS, CERTIFICATE)
 """Every file of a bundle."""
 
+SWAPPED = [1, 0, 2, 3, 4]
+"""The order of five features of which the first two are swapped."""
+
 TORCH_FILES = {f.file_name: f for f in FORMATS if f.onnx_layout is None}
 
 Edit = Callable[[onnx.ModelProto, str], object]
 """Changes a graph in place; its second argument is the layout."""
+
+
+def only(layout: str, change: Callable[[onnx.ModelProto], object]) -> Edit:
+    """An edit that changes the graph of one layout."""
+    return lambda model, found: change(model) if found == layout else None
 
 
 @dataclasses.dataclass(frozen=True)

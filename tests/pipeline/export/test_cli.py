@@ -52,7 +52,7 @@ def test_bundle_without_the_sample_says_of_which_rows_it_speaks(
     assert "sampled" not in verified
 
 
-def test_the_table_shows_every_scorer_in_the_width_of_a_terminal(
+def test_the_table_shows_every_scorer_in_79_columns(
     run_folder: Path, pristine: Path, tmp_path: Path
 ) -> None:
     for arguments in (["bundle", run_folder, tmp_path / "b"], ["verify", pristine]):
@@ -132,7 +132,7 @@ def test_force_replaces_nothing_but_a_bundle(run_folder: Path, tmp_path: Path) -
     assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_failed_proof_publishes_nothing_and_keeps_the_old_bundle(
+def test_a_failed_proof_keeps_the_old_bundle(
     run_folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -167,7 +167,7 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
     assert "it was truncated or altered; train again" in result.output
 
 
-def test_a_run_whose_weights_are_not_those_of_its_card_is_refused(tmp_path: Path) -> None:
+def test_a_run_whose_weights_differ_from_its_card_is_refused(tmp_path: Path) -> None:
     folder = random_run(tmp_path / "run", 2)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
     saved["state_dict"]["0.weight"] *= 2

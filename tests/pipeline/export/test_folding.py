@@ -122,7 +122,7 @@ def exact_logit(affine: Affine, row: np.ndarray) -> Fraction:
     st.integers(1, 6),
     st.sampled_from([FOLDED, SUBTRACT_FIRST]),
 )
-def test_the_total_bounds_what_a_shipped_score_is_off_the_trained_model(
+def test_the_total_bounds_the_distance_to_the_trained_model(
     ratio: float, seed: int, width: int, form: folding.Form
 ) -> None:
     trained, card = make(ratio, seed, width)

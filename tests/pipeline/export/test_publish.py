@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
@@ -13,9 +14,15 @@ import pytest
 import torch
 
 from benchmarks.harness.random_run import random_run
+from export import proof
+from export.parity.figures import Parity
+from export.parity.measure import measure
+from export.parity.proof_rows import ProofBatch
+from export.parity.scorers import Scorer
 from export.publish import export_bundle
 from pipeline.export.bundle_files import FILES, card_of
 from serve_runtime import Predictor
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
 
@@ -77,7 +84,7 @@ for affine in {order}:
 """
 
 
-def test_torchscript_is_the_same_whatever_was_exported_before_it() -> None:
+def test_torchscript_does_not_depend_on_earlier_exports() -> None:
     forms = ["Affine(one, 1.0)", "Affine(one, 1.0, one)"]
     printed = [
         subprocess.run(
@@ -156,7 +163,7 @@ def test_torch_artifacts_answer_logit_and_probability(pristine: Path) -> None:
         assert torch.equal(probability, torch.sigmoid(logit))
 
 
-def test_golden_rows_reach_into_both_tails_and_are_not_training_rows(
+def test_golden_rows_reach_both_tails_and_are_nobodys_data(
     pristine: Path, run_folder: Path
 ) -> None:
     golden = card_of(pristine).golden
@@ -177,15 +184,34 @@ def test_training_rows_can_be_left_out_of_the_certificate(run_folder: Path, tmp_
     assert shapes == [[256, 5], [0, 5]]
 
 
+def test_sampled_rows_are_proven_even_if_they_are_not_kept(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def recorded(
+        scorers: Sequence[Scorer], batches: Iterable[ProofBatch], affine: Affine
+    ) -> Parity:
+        seen = list(batches)
+        measured.append([(batch.name, len(batch.rows)) for batch in seen])
+        return measure(scorers, seen, affine)
+
+    monkeypatch.setattr(proof, "measure", recorded)
+    export_bundle(run_folder, tmp_path / "b", keep_sample=False)
+    assert measured[0] == [("sampled rows", 256)]
+    assert measured[1][0] == ("sampled rows", 0)
+    assert len(measured) == 2
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 31, 128, 129, 1000, 10_000])
 def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", width, seed=width, spread=3.0)
-    proof = export_bundle(run, tmp_path / "bundle")
-    assert len(proof.parity.scorers) == 17
-    for name, found in proof.parity.scorers.items():
+    proven = export_bundle(run, tmp_path / "bundle")
+    assert len(proven.parity.scorers) == 17
+    for name, found in proven.parity.scorers.items():
         assert 0 <= found.overall.logit.share <= 1
         assert 0 <= found.overall.probability.share <= 1
-        if "64" not in name:  # the float64 oracles come closer than can be measured
+        if "64" not in name:  # the float64 references come closer than can be measured
             assert found.overall.logit.share > 0
             assert 0 < found.overall.kernel_ulp <= 4
     assert Predictor(tmp_path / "bundle").n_features_in_ == width
@@ -195,6 +221,6 @@ def test_every_width_and_scale_is_proven(width: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["folded", "subtract-first"])
 def test_a_model_with_a_constant_feature_is_proven(offset: float, tmp_path: Path) -> None:
     run = random_run(tmp_path / "run", 3, offset=offset, standardize=True, constant=True)
-    proof = export_bundle(run, tmp_path / "bundle")
-    assert proof.affine.weight[2] == 0
-    assert proof.folding.form == ("subtract-first" if offset else "folded")
+    proven = export_bundle(run, tmp_path / "bundle")
+    assert proven.affine.weight[2] == 0
+    assert proven.folding.form == ("subtract-first" if offset else "folded")

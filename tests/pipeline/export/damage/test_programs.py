@@ -88,12 +88,15 @@ def _program(affine: Affine, card: ModelCard, forward: str) -> bytes:
         return torch_export.build(affine, card)
 
 
-@pytest.mark.parametrize(
+each_program = pytest.mark.parametrize(
     ("name", "build"),
     [("model.torchscript.pt", _script), ("model.pt2", _program)],
     ids=["TorchScript", "pt2"],
 )
-def test_a_torch_program_built_here_is_accepted_where_it_computes_the_model(
+
+
+@each_program
+def test_a_sound_program_built_here_is_accepted(
     bundle: Path, name: str, build: Callable[[Affine, ModelCard, str], bytes]
 ) -> None:
     """The undamaged counterpart of the tests below."""
@@ -103,12 +106,8 @@ def test_a_torch_program_built_here_is_accepted_where_it_computes_the_model(
 
 
 @pytest.mark.parametrize("what", FORWARDS)
-@pytest.mark.parametrize(
-    ("name", "build"),
-    [("model.torchscript.pt", _script), ("model.pt2", _program)],
-    ids=["TorchScript", "pt2"],
-)
-def test_scores_notice_a_torch_program_that_does_not_compute_the_model(
+@each_program
+def test_scores_notice_another_program(
     bundle: Path, name: str, build: Callable[[Affine, ModelCard, str], bytes], what: str
 ) -> None:
     (bundle / name).write_bytes(build(affine_of(bundle), card_of(bundle), FORWARDS[what]))
@@ -120,7 +119,7 @@ def test_scores_notice_a_torch_program_that_does_not_compute_the_model(
 ONE_ROW = (
     "z + 7.0 * (features[:, :1] == 123.0), torch.sigmoid(z + 7.0 * (features[:, :1] == 123.0))"
 )
-"""Wrong for rows that no corpus holds."""
+"""Wrong for rows that no proof has."""
 
 
 @pytest.mark.parametrize(
@@ -149,15 +148,11 @@ def test_scores_notice_a_torchscript_that_depends_on_its_batch(bundle: Path) -> 
         verify_bundle(bundle)
 
 
-@pytest.mark.parametrize(
-    ("name", "build"),
-    [("model.torchscript.pt", _script), ("model.pt2", _program)],
-    ids=["TorchScript", "pt2"],
-)
+@each_program
 def test_a_torch_program_that_answers_float64_is_refused(
     bundle: Path, name: str, build: Callable[[Affine, ModelCard, str], bytes]
 ) -> None:
-    """The contract is float32, and only an oracle may have more."""
+    """The contract is float32, and only a reference may have more."""
     forward = "z.double(), torch.sigmoid(z).double()"
     (bundle / name).write_bytes(build(affine_of(bundle), card_of(bundle), forward))
     recertify(bundle)

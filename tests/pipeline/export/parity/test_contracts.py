@@ -265,9 +265,7 @@ def test_a_probability_that_leaves_its_range_or_falls_is_caught(
 
 
 @pytest.mark.parametrize("feature", range(3))
-def test_a_logit_that_moves_against_the_sign_of_its_weight_is_caught(
-    model: Model, feature: int
-) -> None:
+def test_a_logit_that_moves_against_its_weight_is_caught(model: Model, feature: int) -> None:
     """The model itself is sound; the weights that it is held against have one sign turned."""
     weight = model.affine.weight.copy()
     weight[feature] *= -1
@@ -279,9 +277,7 @@ def test_a_logit_that_moves_against_the_sign_of_its_weight_is_caught(
 
 
 @pytest.mark.parametrize("feature", range(3))
-def test_a_logit_that_moves_with_a_feature_of_no_weight_is_caught(
-    model: Model, feature: int
-) -> None:
+def test_a_logit_that_moves_without_a_weight_is_caught(model: Model, feature: int) -> None:
     weight = model.affine.weight.copy()
     weight[feature] = 0
     with pytest.raises(ParityError, match=rf"the logit moves .* of feature {feature} as it rises"):

@@ -58,7 +58,7 @@ def compiled(text: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     "name", ["onnxruntime, columns, 1 thread", "Predictor, rows", TORCHSCRIPT.file_name]
 )
-def test_it_fails_for_the_damaged_bundle_and_passes_for_the_true_one(
+def test_it_tells_a_damaged_bundle_from_a_sound_one(
     request: pytest.FixtureRequest,
     bundle: Path,
     form: str,

@@ -233,7 +233,7 @@ def test_a_wrong_shape_or_type_is_told_with_the_one_expected(what: str) -> None:
     assert parity.scorers["damaged"].overall.rows == 0
 
 
-def test_the_first_of_several_problems_is_told_and_all_are_counted() -> None:
+def test_the_first_problem_is_told_and_all_are_counted() -> None:
     parity = found(changed(lambda z, p: (z, 1 - p)), "folded", "random rows", "logit sweep")
     (problem,) = (measured.problem for measured in parity.scorers.values())
     assert problem is not None
@@ -242,7 +242,7 @@ def test_the_first_of_several_problems_is_told_and_all_are_counted() -> None:
     assert sum(rows) * 0.9 < parity.scorers["damaged"].outside <= sum(rows)
 
 
-def test_one_damaged_subject_among_sound_ones_is_the_one_told() -> None:
+def test_one_damaged_scorer_among_sound_ones_is_the_one_told() -> None:
     wrong = graph(replace(FOLDED, bias=0.0))
     scorers = [Scorer("sound", graph(FOLDED)), Scorer("damaged", wrong),
                 Scorer("sound too", graph(FOLDED, "columns"))]  # fmt: skip
@@ -257,7 +257,7 @@ def test_one_damaged_subject_among_sound_ones_is_the_one_told() -> None:
 # What a Predictor refuses is left out for it, and for nothing else.
 
 
-def test_rows_that_are_not_finite_are_left_out_where_they_are_refused() -> None:
+def test_rows_not_finite_are_left_out_where_refused() -> None:
     true = graph(FOLDED)
 
     def refusing(rows: np.ndarray) -> Scores:
@@ -286,7 +286,7 @@ def test_a_reference_of_float64_is_held_to_the_budgets_too() -> None:
             found(reference, wide=True).require()
 
 
-def test_a_row_refused_without_reason_is_a_problem_of_the_subject_and_the_case() -> None:
+def test_rows_refused_without_reason_are_a_problem() -> None:
     def refuse(rows: np.ndarray) -> Scores:
         raise LogitOverflowError(1)
 

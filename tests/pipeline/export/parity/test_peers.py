@@ -22,7 +22,7 @@ def found() -> dict[str, Measured]:
 
 
 @pytest.mark.parametrize("name", ["torch.onnx.export", "skl2onnx"])
-def test_their_logits_keep_the_bound_and_their_probabilities_do_not(
+def test_their_logits_keep_the_bound_probabilities_do_not(
     found: dict[str, Measured], name: str
 ) -> None:
     measured = found[name]

@@ -45,7 +45,7 @@ def by_name(affine: Affine = AFFINE, card: ModelCard = CARD) -> dict[str, ProofB
     return {batch.name: batch for batch in proof_batches(card, affine, NONE)}
 
 
-def test_the_corpus_of_a_fixed_model_has_a_fixed_digest() -> None:
+def test_the_rows_of_a_fixed_model_have_a_fixed_digest() -> None:
     """If this changes, raise PROOF_ROWS_VERSION."""
     sample = np.arange(12, dtype=np.float32).reshape(4, 3)
     assert PROOF_ROWS_VERSION == 2
@@ -73,7 +73,7 @@ def test_the_digest_sees_names_shapes_and_every_bit() -> None:
 
 
 @pytest.mark.parametrize("affine", [AFFINE, CENTERED], ids=["folded", "subtract-first"])
-def test_every_case_is_finite_but_the_one_that_is_not_meant_to_be(affine: Affine) -> None:
+def test_every_batch_is_finite_but_the_one_named_so(affine: Affine) -> None:
     batches = by_name(affine)
     assert len(batches) == len(proof_batches(CARD, affine, NONE)), "names are unique"
     for name, batch in batches.items():
@@ -113,7 +113,7 @@ def test_wide_models_get_fewer_rows_and_never_none(width: int) -> None:
         assert len(batch.rows) or batch.name in optional, batch.name
 
 
-def test_random_rows_are_inside_the_ranges_and_far_rows_leave_them() -> None:
+def test_random_rows_are_in_the_ranges_and_far_rows_are_not() -> None:
     batches = by_name()
     low, high = np.float32(CARD.feature_min), np.float32(CARD.feature_max)
     rows = batches["random rows"].rows
@@ -261,7 +261,7 @@ def test_a_weight_too_large_to_be_multiplied_is_not_probed() -> None:
 # Streams and golden rows.
 
 
-def test_streamed_rows_are_as_many_as_asked_and_of_all_three_kinds(
+def test_more_rows_are_as_many_as_wanted_of_all_three_kinds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rows_module, "_STREAM_ROWS", 150)

@@ -9,13 +9,8 @@ from export.parity.figures import RANGES, Errors, Figures, Measured, Parity
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch
 from export.parity.scorers import Scorer
-from export.text_table import TextTable
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import sigmoid
-
-TABLE = TextTable(
-    ("name", "n", "share"), [("a", "1,234,567", "1%"), ("longer name", "7", "100.0%")]
-)
 
 
 def figures(rows: int = 1, size: float = 0.0, share: float = 0.0, kernel: float = 0.0) -> Figures:
@@ -29,35 +24,7 @@ def parity(**scorers: dict[str, Figures]) -> Parity:
     )
 
 
-def test_a_table_is_as_wide_as_its_widest_cells_with_numbers_to_the_right() -> None:
-    assert TABLE.text().split("\n") == [
-        "name                 n   share",
-        "a            1,234,567      1%",
-        "longer name          7  100.0%",
-    ]
-
-
-def test_a_line_does_not_end_in_blanks() -> None:
-    text = TextTable(("a", "b"), [("x", ""), ("y", "2")]).text()
-    assert text == "a  b\nx\ny  2"
-
-
-def test_the_same_in_markdown() -> None:
-    assert TABLE.markdown().split("\n") == [
-        "| name | n | share |",
-        "| --- | --: | --: |",
-        "| a | 1,234,567 | 1% |",
-        "| longer name | 7 | 100.0% |",
-    ]
-
-
-def test_a_table_without_rows_is_its_heading() -> None:
-    table = TextTable(("a", "bc"), [])
-    assert table.text() == "a  bc"
-    assert table.markdown() == "| a | bc |\n| --- | --: |"
-
-
-def test_the_overview_has_a_line_for_each_subject_in_order() -> None:
+def test_the_overview_has_a_line_for_each_scorer_in_order() -> None:
     found = Parity(
         {
             "second": Measured(figures(12345, 1.5e-7, 0.25, 1.234), {}, None, 0),
@@ -74,7 +41,7 @@ def test_the_overview_has_a_line_for_each_subject_in_order() -> None:
     assert {len(row) for row in table.rows} == {len(table.heading)}
 
 
-def test_ranges_come_in_the_order_of_the_logit_whatever_order_they_were_found_in() -> None:
+def test_ranges_come_in_the_order_of_the_logit() -> None:
     buckets = {label: figures() for label in reversed(RANGES)}
     assert [row[0] for row in tables.by_logit(parity(a=buckets), ["a"]).rows] == list(RANGES)
     assert RANGES[0] == "[-inf, -104)"
@@ -82,7 +49,7 @@ def test_ranges_come_in_the_order_of_the_logit_whatever_order_they_were_found_in
     assert RANGES[-2:] == ("[104, inf)", "any, bound ≥ 1")
 
 
-def test_ranges_without_rows_are_left_out_and_the_worst_of_the_named_subjects_is_shown() -> None:
+def test_empty_ranges_are_left_out_and_the_worst_is_shown() -> None:
     found = parity(
         a={"[0, 8)": figures(10, 1.0, 0.5, 1.0), "[8, 18)": figures(3)},
         b={"[0, 8)": figures(20, 0.5, 0.75, 2.0)},
@@ -96,7 +63,7 @@ def test_ranges_without_rows_are_left_out_and_the_worst_of_the_named_subjects_is
     assert {len(row) for row in table.rows} == {len(table.heading)}
 
 
-def test_all_against_all_has_logits_below_the_diagonal_and_probabilities_above() -> None:
+def test_between_has_logits_below_and_probabilities_above() -> None:
     found = replace(
         parity(a={}, b={}, c={}),
         between={"b": {"a": (0.125, 3.0)}, "c": {"a": (1e-9, 0.0), "b": (0.0, 2000.0)}},
@@ -110,7 +77,7 @@ def test_all_against_all_has_logits_below_the_diagonal_and_probabilities_above()
     ]
 
 
-def test_subjects_that_never_differ_share_a_line() -> None:
+def test_scorers_that_never_differ_share_a_line() -> None:
     found = replace(
         parity(a={}, b={}, c={}, d={}),
         between={
@@ -126,7 +93,7 @@ def test_subjects_that_never_differ_share_a_line() -> None:
     ]
 
 
-def test_subjects_of_equal_scores_and_other_figures_do_not() -> None:
+def test_scorers_of_equal_scores_and_other_figures_do_not() -> None:
     """One was not asked for the rows that it refuses."""
     found = replace(parity(a={}, b={}), between={"b": {"a": (0.0, 0.0)}})
     found = replace(found, scorers={**found.scorers, "b": Measured(figures(7), {}, None, 0)})

@@ -90,7 +90,7 @@ def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
         matrix._call(sys.executable, "-c", "raise SystemExit('broken')")
 
 
-def test_an_environment_that_cannot_be_made_is_an_outcome_and_the_others_go_on(
+def test_without_one_environment_the_others_go_on(
     pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def environment(folder: Path, minor: str) -> Path:
