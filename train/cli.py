@@ -3,16 +3,20 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from tqdm import tqdm
 
-from serve_runtime.errors import ServeError
+from serve_runtime.commands.errors import command_errors
 from train.errors import LostProcessError
 from train.recipe.recipe import SOURCES, Recipe
 from train.recipe.toml_file import override, put, read_toml
+
+if TYPE_CHECKING:
+    from train.gradients.processes import Group
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -112,27 +116,31 @@ def main(
       python -m train customers.parquet --target churned --out runs/churn
       python -m train --recipe recipes/six-points-zeros.toml --set optimizer.lr=0.5
     """
-    first = True
-    try:
+    with command_errors():
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
         from train.evaluate.metrics import report
         from train.gradients.processes import started
         from train.run import train
 
-        with started() as group:
-            first = group.first
-            shown: dict[str, Any] = {"watch": _Progress(recipe), "say": _say} if first else {}
+        with started() as group, _only_the_first_speaks(group):
+            shown: dict[str, Any] = {}
+            if group.first:
+                shown = {"watch": _Progress(recipe), "say": _say}
             result = train(recipe, out, force=force, resume=resume, group=group, **shown)
-    except LostProcessError as reason:
-        if first:  # whoever was lost has said why, and the others need not repeat it
-            click.ClickException(str(reason)).show()
-        sys.exit(1)
-    except ServeError as reason:
-        click.ClickException(str(reason)).show()
-        sys.exit(getattr(reason, "exit_code", 1))
-    if first:
-        _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+            if group.first:
+                _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+
+
+@contextmanager
+def _only_the_first_speaks(group: "Group") -> Iterator[None]:
+    """End the other processes of `group` in silence where one is lost: the first reports it."""
+    try:
+        yield
+    except LostProcessError:
+        if group.first:
+            raise
+        sys.exit(LostProcessError.exit_code)
 
 
 def _say(text: str) -> None:
