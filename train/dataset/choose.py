@@ -12,7 +12,7 @@ from train.dataset.in_memory import InMemory
 from train.dataset.on_disk import OnDisk
 from train.errors import TrainError
 from train.gradients.processes import ALONE, Group
-from train.recipe.recipe import Data, Recipe
+from train.recipe.recipe import Recipe
 from train.tables.table_files import Files, find
 
 
@@ -27,7 +27,7 @@ def prepare(
         raise TrainError("several processes share files: give DATA, or start one process")
     if recipe.data.file is not None:
         files = find(recipe.data, recipe.data.file)
-        needed, allowed = _needed(files), _allowed(recipe.data) // group.size
+        needed, allowed = _needed(files), memory_budget.budget(recipe.data.memory) // group.size
         if needed > allowed:
             say(
                 f"about {memory_budget.show(needed)} would be needed to train in memory, and "
@@ -37,14 +37,6 @@ def prepare(
             return OnDisk(recipe, files, where, allowed, say, device, group)
         return InMemory(recipe, files, device, say)
     return InMemory(recipe, None, device, say)
-
-
-def _allowed(data: Data) -> int:
-    if data.memory is None:
-        return memory_budget.limit() // 2
-    allowed = memory_budget.parse(data.memory)
-    assert allowed is not None  # the recipe has been checked
-    return allowed
 
 
 _COPIES = 4
