@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from serve_runtime.bundle.affine import Affine
 from train.errors import RecipeError
 
 
@@ -28,7 +29,17 @@ def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
                 raise RecipeError(f"model.init must hold numbers: {reason}") from None
             if not (weight.isfinite().all() and bias.isfinite().all()):
                 raise RecipeError("model.init must hold finite numbers that float32 holds")
-        set_parameters(model, weight, bias)
+        _set_parameters(model, weight, bias)
+    return model
+
+
+def plain_model(affine: Affine) -> nn.Sequential:
+    """The model, float32 on the CPU, with the weights and the bias of `affine`, which has no
+    centre."""
+    assert affine.center is None
+    linear = torch.nn.utils.skip_init(nn.Linear, len(affine.weight), 1)  # draws no random numbers
+    model = nn.Sequential(linear, nn.Sigmoid())
+    _set_parameters(model, torch.from_numpy(affine.weight[None]), torch.tensor([affine.bias]))
     return model
 
 
@@ -52,7 +63,7 @@ def joined(model: nn.Sequential) -> tuple[Tensor, Tensor]:
     return theta, gradient
 
 
-def set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:
+def _set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:
     """Overwrite the model's values. Raises RecipeError when the shapes do not fit."""
     for name, parameter, value in zip(
         ("weight", "bias"), parameters(model), (weight, bias), strict=True

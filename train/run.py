@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from serve_runtime.atomic import new_folder
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.errors import OutputError
 from train import memory_budget, run_folder
@@ -23,12 +23,11 @@ from train.errors import TrainError
 from train.evaluate.metrics import Metrics
 from train.gradients.processes import ALONE, Group
 from train.gradients.source import Design
-from train.model import build, parameters, set_parameters
+from train.model import build
 from train.optimize.convergence import verdict
 from train.optimize.curvature import automatic
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.recipe import Recipe
-from train.standardize import Scaling
 from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
@@ -105,16 +104,16 @@ def train(
             raise
 
         _judge(fit, rows, say)
-        trained = _trained(model.cpu(), data.scaling)
-        served = _fold(trained)
-        metrics = data.evaluate(served, trained)
+        theta = fit.theta.cpu().numpy()
+        trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
+        served = _served(trained)
+        metrics = data.evaluate(served)
         _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
-        card = _card(recipe, data, trained, metrics)
+        card = _card(recipe, data, served, metrics)
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
                 folder,
-                model=served,
                 trained=trained,
                 sample=data.sample(),
                 card=card,
@@ -162,21 +161,14 @@ def _write_history(path: Path, records: Iterable[Record], validation: bool) -> N
             writer.writerow([getattr(record, column) for column in columns])
 
 
-def _trained(model: nn.Sequential, scaling: Scaling) -> Trained:
-    weight, bias = (parameter.detach().numpy() for parameter in parameters(model))
-    return Trained(weight[0].copy(), float(bias[0]), scaling)
-
-
-def _fold(trained: Trained) -> nn.Sequential:
-    """The model that takes raw features: folded in float64, rounded to float32 once."""
-    values = trained.affine().values
-    if not np.isfinite(values).all():
+def _served(trained: Trained) -> Affine:
+    """The model on raw features, folded. Raises TrainError where float32 does not hold it."""
+    served = trained.affine()
+    if not np.isfinite(served.values).all():
         raise TrainError(
             "the weights for raw features leave float32: rescale the features so that their "
             "standard deviations are neither tiny nor huge"
         )
-    served = build(len(trained.weight), "zeros", 0)
-    set_parameters(served, torch.from_numpy(values[None, :-1]), torch.from_numpy(values[-1:]))
     return served
 
 
@@ -193,9 +185,7 @@ def _warn_if_worse_than_guessing(
         )
 
 
-def _card(
-    recipe: Recipe, data: Prepared, trained: Trained, metrics: dict[str, Metrics]
-) -> ModelCard:
+def _card(recipe: Recipe, data: Prepared, served: Affine, metrics: dict[str, Metrics]) -> ModelCard:
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
         "data_sha256": data.digests["training rows"],
@@ -209,6 +199,6 @@ def _card(
         classes=data.classes.labels,
         feature_min=tuple(map(float, data.moments.low)),
         feature_max=tuple(map(float, data.moments.high)),
-        weights_sha256=trained.affine().sha256(),
+        weights_sha256=served.sha256(),
         training=training,
     )

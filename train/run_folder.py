@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
@@ -19,6 +18,7 @@ from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
 from train.errors import RunError
 from train.evaluate.metrics import Metrics
+from train.model import plain_model
 from train.standardize import Scaling
 from train.trained import Trained
 
@@ -71,19 +71,18 @@ def sample_rows(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def write(
     folder: Path,
     *,
-    model: nn.Sequential,
     trained: Trained,
     sample: npt.NDArray[np.float32],
     card: ModelCard,
     metrics: Mapping[str, Metrics],
     training: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `training` is the state in which it ended."""
+    """Write checkpoint.pt and metrics.json; `training` is the state in which training ended."""
     buffer = io.BytesIO()
     torch.save(
         {
             "format_version": FORMAT_VERSION,
-            "state_dict": model.state_dict(),
+            "state_dict": plain_model(trained.affine()).state_dict(),
             "sample": torch.from_numpy(sample),
             "card": card.to_json(),
             "standardized": {

@@ -12,7 +12,7 @@ from benchmarks.timing import Call, race, threads_of_peers
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
 from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 
 def answer(shop: Workshop) -> Answer:

@@ -10,7 +10,7 @@ from benchmarks.training.problems import THREADS, autograd, problem, resident, t
 from benchmarks.workshop import Workshop
 from export.text_table import Table
 from train.gradients.cpu import Eager
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 OURS, LOOP, PRODUCTS, READ = (
     "train",

@@ -14,7 +14,7 @@ from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
 from train.gradients.gpu import OnGpu
 from train.gradients.source import Rows, largest
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 _LARGE = 10
 """Times the rows of the large batch."""

@@ -17,7 +17,7 @@ from train.gradients.cpu import design
 from train.model import build
 from train.optimize.curvature import automatic
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 GAP = 1e-6
 OURS = f"train, lr = auto, until {GAP:g}"

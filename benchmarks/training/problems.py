@@ -12,7 +12,7 @@ from train.gradients.cpu import design
 from train.gradients.source import Design, Rows
 from train.model import build
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 THREADS = 2
 

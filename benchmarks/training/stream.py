@@ -14,7 +14,7 @@ from benchmarks.processes import python
 from benchmarks.training.problems import Problem, problem, resident
 from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 _MEMORY = "1200MB"
 _SIZES = (10**5, 10**6, 10**7, 10**8)

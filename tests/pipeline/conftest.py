@@ -21,7 +21,8 @@ from train.gradients.cpu import design
 from train.gradients.source import Rows
 from train.model import parameters
 from train.optimize.fit import Fit, Record
-from train.recipe.recipe import Optimizer, Recipe
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Optimizer
 from train.recipe.toml_file import override, read_toml
 from train.run import train
 

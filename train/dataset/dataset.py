@@ -5,17 +5,20 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
+from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import Design
 from train.standardize import Moments, Scaling
 from train.tables.labels import Classes
 from train.tables.table_files import first_not_finite
-from train.trained import Trained
 
 Say = Callable[[str], None]
+"""Takes a line that a person should read."""
+
+WORDS = {"training": "training", "holdout": "hold-out"}
+"""What messages call the two parts of the rows, by their names in metrics.json."""
 
 
 class Prepared(Protocol):
@@ -47,8 +50,8 @@ class Prepared(Protocol):
     def sample(self) -> npt.NDArray[np.float32]:
         """Some raw rows (k, d), for the proof at export."""
 
-    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
-        """What the model is worth on each part: "training" and "holdout"."""
+    def evaluate(self, served: Affine) -> dict[str, Metrics]:
+        """What the model as served is worth on each part: "training" and "holdout"."""
 
 
 def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say: Say) -> Scaling:

@@ -1,14 +1,16 @@
 """Rows in memory: read, split, standardised, and ready to be trained on."""
 
 import operator
-from functools import reduce
+from collections.abc import Iterator
+from functools import partial, reduce
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from train.dataset.dataset import Say, check_standardised, scaling
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
+from train.dataset.dataset import WORDS, Say, check_standardised, scaling
 from train.evaluate.metrics import Metrics, evaluate
 from train.gradients.cpu import design
 from train.gradients.gpu import OnGpu, fits
@@ -19,7 +21,6 @@ from train.standardize import Moments
 from train.tables.holdout import split
 from train.tables.table import Table, load, load_holdout
 from train.tables.table_files import Files
-from train.trained import Trained
 
 _ROWS_TO_COPY = 64
 """Parts of rows that are copied to a GPU at once, where not all fit into its memory."""
@@ -33,43 +34,43 @@ class InMemory:
 
     def __init__(self, recipe: Recipe, files: Files | None, device: torch.device, say: Say) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
-        self._table, self._holdout = _tables(recipe, files)
-        table = self._table
+        table, holdout = _tables(recipe, files)
+        self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
         self.names, self.classes = table.feature_names, table.classes
         self.rows = table.rows
-        self.holdout_rows = self._holdout.rows if self._holdout else 0
+        self.holdout_rows = holdout.rows if holdout else 0
         self.positives = float(table.labels.mean())
         self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.parts()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )
-        parts = {"training rows": table, "hold-out rows": self._holdout}
-        self.digests = {name: part.digest() for name, part in parts.items() if part}
+        self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 
     def design(self, *, batches: bool) -> Design:
-        """See Prepared."""
-        return self._design(self._rows(self._table, "training"), batches=batches)
+        """The standardised rows to train on; with `batches`, laid out for mini-batches."""
+        return self._design(self._rows("training"), batches=batches)
 
     def holdout(self) -> Design | None:
-        """See Prepared."""
-        if self._holdout is None:
+        """The standardised rows held out, if any."""
+        if "holdout" not in self._parts:
             return None
-        return self._design(self._rows(self._holdout, "hold-out"), batches=False)
+        return self._design(self._rows("holdout"), batches=False)
 
     def sample(self) -> npt.NDArray[np.float32]:
-        """See Prepared."""
-        return sample_rows(*(t.features for t in (self._table, self._holdout) if t))
+        """Some raw rows (k, d), for the proof at export."""
+        return sample_rows(*(table.features for table in self._parts.values()))
 
-    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
-        """See Prepared; of the model as served, on raw rows."""
-        metrics = {"training": evaluate(served, self._table, self._loss)}
-        if self._holdout:
-            metrics["holdout"] = evaluate(served, self._holdout, self._loss, part="hold-out")
-        return metrics
+    def evaluate(self, served: Affine) -> dict[str, Metrics]:
+        """What the model as served is worth on each part: "training" and "holdout"."""
+        return {
+            name: evaluate(partial(_whole, table), table.rows, served, self._loss, part=WORDS[name])
+            for name, table in self._parts.items()
+        }
 
-    def _rows(self, table: Table, part: str) -> Rows:
+    def _rows(self, part: str) -> Rows:
+        table = self._parts[part]
         features = self.scaling.apply(table.features)
-        check_standardised(features, self.names, part)
+        check_standardised(features, self.names, WORDS[part])
         return Rows(torch.from_numpy(features), torch.from_numpy(table.labels))
 
     def _design(self, rows: Rows, *, batches: bool) -> Design:
@@ -83,6 +84,10 @@ class InMemory:
             self._device,
             resident=resident,
         )
+
+
+def _whole(table: Table) -> Iterator[tuple[Float32, Float32]]:
+    yield table.features, table.labels
 
 
 def _tables(recipe: Recipe, files: Files | None) -> tuple[Table, Table | None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.gradients.losses import LOSSES
 from train.gradients.source import Design, Rows, squared_norms
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 MOST_FEATURES = 512
 """With more, a matrix of second moments would take longer than what it saves."""

@@ -16,7 +16,7 @@ from train.model import joined
 from train.optimize.convergence import Distance, distance
 from train.optimize.curvature import penalty
 from train.optimize.updates import Updates, learning_rates
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 _FLAT_WIDE = 1e-6
 """A gradient at which models too wide for Newton's step are taken to have converged."""

@@ -11,7 +11,7 @@ from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from train.errors import DataError
 from train.gradients.numba_kernels import part_slices
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import Digest
 from train.tables.table_files import Files, check_finite, chosen, find

@@ -18,7 +18,7 @@ from serve_runtime.tables.formats import is_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, opened
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.labels import LabelColumn
 
 _TARGET_NAMES = ("target", "label", "y")

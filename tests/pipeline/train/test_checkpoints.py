@@ -19,7 +19,8 @@ from train.gradients.cpu import design
 from train.gradients.source import Rows
 from train.model import build
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer, Recipe
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Optimizer
 from train.run import train
 
 POINTS = {

@@ -176,3 +176,17 @@ def test_holdout_rows_whose_scores_overflow_are_an_error(
     recipe = {"data": data, "model": {"standardize": standardize}, "optimizer": optimizer}
     with pytest.raises(ServeError, match=r"hold\.csv|hold-out"):
         train_recipe(Recipe.from_dict(recipe))
+
+
+def test_undoing_gives_the_raw_features_to_rounding():
+    rng = np.random.default_rng(0)
+    raw = (rng.normal(size=(3, 500)) * [[1], [1e3], [0]] + [[0], [5e4], [7]]).astype(np.float32)
+    scaling = Scaling.of(Moments.of(raw))
+    standardised = scaling.apply(raw)
+    back = scaling.undo(standardised)
+    scale = np.where(np.isinf(scaling.scale), 0, scaling.scale)[:, None]
+    lost = (np.abs(standardised) * scale + np.abs(raw)) * 2.0**-24
+    assert (np.abs(back.astype(np.float64) - raw) <= lost).all()
+    assert (back[2] == 7).all(), "a constant feature is its mean"
+    none = Scaling.none(3)
+    assert np.array_equal(none.undo(none.apply(raw)), raw)

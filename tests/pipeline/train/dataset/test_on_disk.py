@@ -359,7 +359,7 @@ def test_an_empty_hold_out_file_is_refused_before_training(frame, tmp_path, crow
 def test_the_area_under_the_curve_does_not_hang_on_the_size_of_logits(
     decay, frame, tmp_path, crowded, monkeypatch
 ):
-    monkeypatch.setattr(on_disk, "_SAMPLE", 500)  # most rows lie between two of them
+    monkeypatch.setattr(on_disk, "_MOST_LOGITS", 500)  # most rows lie between two of them
     pq.write_table(frame, tmp_path / "rows.parquet")
     settings = {"weight_decay": decay, "lr": 1e-4 if decay else 1.0, "epochs": 200}
     inside = train(recipe(tmp_path / "rows.parquet", **settings), tmp_path / "memory")

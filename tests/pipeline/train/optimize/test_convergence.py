@@ -17,7 +17,7 @@ from train.optimize.curvature import automatic, step_length
 from train.optimize.fit import Fit
 from train.optimize.separation import separable, separates
 from train.optimize.updates import Updates, learning_rates
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 
 def sampled(count: int, width: int, seed: int, *, shared: float = 0.0) -> Rows:

@@ -11,7 +11,7 @@ from train.gradients.cpu import Compiled, Eager, design
 from train.gradients.source import Rows
 from train.model import build
 from train.optimize.fit import Fit, pick_device
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 SPECS = {
     "full batch": Optimizer(lr=0.7, epochs=60),

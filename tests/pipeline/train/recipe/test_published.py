@@ -11,7 +11,7 @@ from train.gradients.cpu import design
 from train.gradients.source import Rows
 from train.model import build
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 from train.tables.table import load
 
 PRINTED_ACCURACY = 0.005  # two decimals of a percentage

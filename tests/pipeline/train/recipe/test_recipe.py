@@ -6,7 +6,8 @@ import tomllib
 import pytest
 
 from train.errors import RecipeError
-from train.recipe.recipe import Data, Log, Model, Optimizer, Recipe
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Data, Log, Model, Optimizer
 from train.recipe.toml_file import override, read_toml
 
 FULL = """

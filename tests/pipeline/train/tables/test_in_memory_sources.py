@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.table import load
 
 LINE = {"n": 500, "low": -2.0, "high": 3.0, "w0": 0.5, "w1": 2.0}

@@ -8,7 +8,7 @@ import pytest
 
 from serve_runtime.errors import InputError
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.holdout import split
 from train.tables.table import load, load_holdout
 
