@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,11 @@ from train.recipe.toml_file import override, put, read_toml
 
 if TYPE_CHECKING:
     from train.gradients.processes import Group
+    from train.optimize.fit import Fit, Record
 
+_WIDTH = 77
+"""Columns of a line; those that go on one are indented by two more."""
+_WRAPPING: Any = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
 _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml"
 
 
@@ -65,7 +70,6 @@ def main(
     with command_errors():
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
-        from train.evaluate.metrics import report
         from train.gradients.processes import started
         from train.run import train
 
@@ -75,7 +79,7 @@ def main(
                 shown = {"watch": _Progress(recipe), "say": _say}
             result = train(recipe, out, force=force, resume=resume, group=group, **shown)
             if group.first:
-                _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+                _say(f"\n{result.summary.text(out)}", wrap=False)
 
 
 @contextmanager
@@ -89,8 +93,10 @@ def _only_the_first_speaks(group: "Group") -> Iterator[None]:
         sys.exit(LostProcessError.exit_code)
 
 
-def _say(text: str) -> None:
+def _say(text: str, *, wrap: bool = True) -> None:
     """Print; where nobody reads any more, train on in silence rather than lose the run."""
+    if wrap:
+        text = "\n  ".join(textwrap.wrap(text, _WIDTH, **_WRAPPING))
     try:
         click.echo(text)
     except BrokenPipeError:
@@ -124,22 +130,20 @@ class _Progress:
     def __init__(self, recipe: Recipe) -> None:
         self._epochs = recipe.optimizer.epochs
 
-    def __call__(self, records: Any) -> Iterator[Any]:
-        done = records.progress.epoch
+    def __call__(self, fit: "Fit") -> "Iterator[Record | None]":
         bar = tqdm(
-            records, initial=done, total=self._epochs, unit="epoch", disable=None, leave=False
-        )
+            fit, initial=fit.progress.epoch, total=self._epochs, unit="epoch", disable=None,
+            leave=False,
+        )  # fmt: skip
         for record in bar:
             if record is not None:
-                line = (
-                    f"epoch {record.epoch:>7}  cost {record.cost:.6f}"
-                    f"  accuracy {record.accuracy:.2%}"
-                )
-                if record.validation_cost is not None:
-                    line += (
-                        f"  validation cost {record.validation_cost:.6f}"
-                        f"  accuracy {record.validation_accuracy:.2%}"
-                    )
                 with bar.external_write_mode():
-                    _say(line)
+                    _say(_line(record), wrap=False)
             yield record
+
+
+def _line(record: "Record") -> str:
+    line = f"epoch {record.epoch:>7}  cost {record.cost:.6f}  accuracy {record.accuracy:.2%}"
+    if record.validation_cost is not None:
+        line += f"  hold-out {record.validation_cost:.6f}  {record.validation_accuracy:.2%}"
+    return line

@@ -21,6 +21,7 @@ from train.dataset.choose import prepare
 from train.dataset.dataset import Prepared
 from train.errors import TrainError
 from train.evaluate.metrics import Metrics
+from train.evaluate.summary import Summary
 from train.gradients.processes import ALONE, Group
 from train.gradients.source import Design
 from train.model import build
@@ -38,11 +39,13 @@ Watch = Callable[[Fit], Iterable[Record | None]]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run says when it is done."""
+    """What a finished run is, besides its folder."""
 
     metrics: dict[str, Metrics]
     """By part: "training" and, where there is one, "holdout"."""
     card: ModelCard
+    summary: Summary
+    """What to show a person."""
 
 
 def train(
@@ -72,6 +75,8 @@ def train(
         data = prepare(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{data.classes.labels[1]!r}, on {device}")  # fmt: skip
+        if data.holdout_rows:
+            say(f"{data.holdout_rows:,} more rows are held out")
 
         model = build(len(data.names), recipe.model.init, recipe.model.seed).to(device)
         rows = data.design(batches=recipe.optimizer.in_batches(data.rows))
@@ -108,7 +113,7 @@ def train(
         trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
         served = _served(trained)
         metrics = data.evaluate(served)
-        _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
+        _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
         card = _card(recipe, data, served, metrics)
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
@@ -124,7 +129,10 @@ def train(
         if data.on_disk:
             say(f"at most {memory_budget.show(memory_budget.peak())} of memory were resident")
     checkpoints.remove()
-    return Result(metrics, card)
+    weights = (trained.raw_weight * data.moments.deviation).tolist()
+    by_name = dict(zip(data.names, weights, strict=True))
+    summary = Summary(metrics, data.positives, by_name, recipe.optimizer.loss)
+    return Result(metrics, card, summary)
 
 
 @contextmanager
@@ -143,8 +151,8 @@ def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
     """Say which weights are kept, or how far from the minimum they are that were to reach it."""
     if fit.spec.patience:
         say(
-            f"kept the weights of epoch {fit.progress.best_epoch}: their hold-out cost, "
-            f"{fit.progress.best_cost:.6f}, is the lowest up to epoch {fit.progress.epoch}"
+            f"kept the weights of epoch {fit.progress.best_epoch:,}: their hold-out cost is the "
+            f"lowest of {fit.progress.epoch:,} epochs"
         )
     elif fit.spec.loss == "bce" and fit.spec.tolerance:
         told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates, fit.distance)

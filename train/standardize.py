@@ -27,9 +27,9 @@ class Scaling:
     def of(cls, moments: "Moments") -> "Scaling":
         """The scaling that gives each feature mean 0 and deviation 1."""
         constant = moments.low == moments.high
-        deviation = np.sqrt(moments.squares / max(1, moments.count))
         return cls(
-            np.where(constant, moments.low, moments.mean), np.where(constant, np.inf, deviation)
+            np.where(constant, moments.low, moments.mean),
+            np.where(constant, np.inf, moments.deviation),
         )
 
     def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -64,6 +64,11 @@ class Moments:
     squares: Float64
     low: Float64
     high: Float64
+
+    @property
+    def deviation(self) -> Float64:
+        """(d,) standard deviations: the square roots of the mean squared deviations."""
+        return np.sqrt(self.squares / max(1, self.count))
 
     @classmethod
     def of(cls, features: npt.NDArray[np.float32]) -> "Moments":

@@ -29,8 +29,8 @@ class Prepared(Protocol):
     rows: int
     """To train on."""
     holdout_rows: int
-    positives: float
-    """The share of the rows to train on that are of the positive class."""
+    positives: dict[str, float]
+    """The share of rows of the positive class, of each part: "training" and "holdout"."""
     moments: Moments
     """Of raw features."""
     scaling: Scaling

@@ -39,7 +39,7 @@ class InMemory:
         self.names, self.classes = table.feature_names, table.classes
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
-        self.positives = float(table.labels.mean())
+        self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
         self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.parts()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say

@@ -78,7 +78,7 @@ class OnDisk:
         self.moments = training.moments
         self.rows = training.count
         self.holdout_rows = holdout.count if holdout else 0
-        self.positives = training.positives / self.rows
+        self.positives = {name: part.positives / part.count for name, part in self._parts.items()}
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )

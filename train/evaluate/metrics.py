@@ -97,20 +97,3 @@ def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: Group) -> 
     number = np.arange(counts.numel())
     weight = group.sum(counts).flatten().numpy()
     return _auc(number % counts.shape[1], number // counts.shape[1], weight)
-
-
-def report(parts: Mapping[str, Metrics]) -> str:
-    """The metrics as a table, one line for each part of the data."""
-    header = ("", "rows", "features", "cost", "accuracy", "AUC", "log loss")
-    lines = ["{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}".format(*header)]
-    for name, m in parts.items():
-        auc = "-" if m["auc"] is None else f"{m['auc']:.4f}"
-        lines.append(
-            f"{name:<10}{m['rows']:>10,.0f}{m['features']:>10,.0f}{_cost(m['cost'])}"
-            f"{m['accuracy']:>10.2%}{auc:>10}{_cost(m['log_loss'])}"
-        )
-    return "\n".join(lines)
-
-
-def _cost(value: float | None) -> str:
-    return f" {value:>9.6f}" if value is not None and value < 100 else f" {value:>9.4g}"

@@ -73,29 +73,23 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
 def verdict(
     data: Design, theta: Tensor, weight_decay: float, updates: int, found: Distance | None = None
 ) -> str:
-    """What to tell about a training of `updates`, of the cross-entropy, that was to converge;
-    `found` is its distance, where that is known."""
+    """One sentence on whether a training of the cross-entropy has come to its minimum, and what to
+    do where it has not; empty for very wide models, of which that is not known.
+
+    `theta` (d + 1,) are the weights after `updates`; `found` is their distance, if it is known.
+    """
     if not weight_decay and separates(data, theta):
-        return _SEPARABLE.format(updates)
+        return _SEPARABLE
     found = found or distance(data, theta, weight_decay)
     if found is None:
         return ""
     if found.converged:
-        return (
-            f"converged after {updates:,} updates: the minimum of the cost is some "
-            f"{found.cost:.1e} lower, and each weight {found.change:.1e} of itself away, at most"
-        )
+        return f"converged: each weight is right to four digits, after {updates:,} updates"
     if not weight_decay and separable(data):
-        return _SEPARABLE.format(updates)
-    return (
-        f"warning: not converged after {updates:,} updates: the gradient is up to "
-        f"{found.gradient:.1e}, the minimum of the cost some {found.cost:.1e} lower, and weights "
-        f"up to {found.change:.1e} of themselves away; more --epochs get nearer"
-    )
+        return _SEPARABLE
+    off = f"{100 * found.change:.2g}%"
+    return f"warning: after {updates:,} updates some weights are still {off} off: raise --epochs"
 
 
-_SEPARABLE = (
-    "warning: the classes are separable: some weights are never wrong on these rows, so the cost "
-    "falls for ever as they grow. These are the weights of {:,} updates; to bound them, use "
-    "--weight-decay, or --patience to stop by the hold-out rows"
-)
+_SEPARABLE = "warning: the classes are separable, so no weights are best: use --weight-decay"
+"""The cost falls for ever as weights grow that are never wrong on the training rows."""

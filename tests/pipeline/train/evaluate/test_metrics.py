@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
-from train.evaluate.metrics import evaluate, report
+from train.evaluate.metrics import evaluate
 from train.model import plain_model
 
 
@@ -86,20 +86,3 @@ def test_sure_and_wrong_costs_much_but_stays_finite():
 def test_a_row_whose_logit_leaves_float32_is_named():
     with pytest.raises(DataError, match=r"^hold-out row 5: its logit leaves float32: check its u"):
         metrics([[1, 2, 3, 4, 3e38]], [0, 1, 0, 1, 0], [10.0], 0.0, size=2, part="hold-out")
-
-
-def test_report_is_a_table():
-    figures = {
-        "rows": 1234567.0,
-        "features": 30.0,
-        "cost": 0.123456789,
-        "accuracy": 0.98765,
-        "auc": 0.99999,
-        "log_loss": 12.5,
-    }
-    text = report({"training": figures, "holdout": {**figures, "rows": 2.0, "auc": None}})
-    assert text.splitlines() == [
-        "                rows  features      cost  accuracy       AUC  log loss",
-        "training   1,234,567        30  0.123457    98.77%    1.0000 12.500000",
-        "holdout            2        30  0.123457    98.77%         - 12.500000",
-    ]
