@@ -18,7 +18,7 @@ from train.recipe.recipe import SOURCES, Recipe
 from train.recipe.toml_file import override, put, read_toml
 
 if TYPE_CHECKING:
-    from train.gradients.processes import Group
+    from train.gradients.processes import ProcessGroup
     from train.optimize.fit import Fit, Record
 
 _WIDTH = 77
@@ -70,10 +70,10 @@ def main(
     with command_errors():
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
-        from train.gradients.processes import started
+        from train.gradients.processes import process_group
         from train.run import train
 
-        with started() as group, _only_the_first_speaks(group):
+        with process_group() as group, _only_the_first_speaks(group):
             shown: dict[str, Any] = {}
             if group.first:
                 shown = {"watch": _Progress(recipe), "say": _say}
@@ -83,7 +83,7 @@ def main(
 
 
 @contextmanager
-def _only_the_first_speaks(group: "Group") -> Iterator[None]:
+def _only_the_first_speaks(group: "ProcessGroup") -> Iterator[None]:
     """End the other processes of `group` in silence where one is lost: the first reports it."""
     try:
         yield
@@ -132,7 +132,7 @@ class _Progress:
 
     def __call__(self, fit: "Fit") -> "Iterator[Record | None]":
         bar = tqdm(
-            fit, initial=fit.progress.epoch, total=self._epochs, unit="epoch", disable=None,
+            fit, initial=fit.state.epoch, total=self._epochs, unit="epoch", disable=None,
             leave=False,
         )  # fmt: skip
         for record in bar:

@@ -43,7 +43,7 @@ def budget(memory: str | None) -> int:
 
 def peak() -> int:
     """The most bytes of memory that this process has had resident so far."""
-    try:  # what getrusage tells of a child begins with what its parent had
+    try:  # getrusage would start a child at its parent's peak
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
     except (OSError, IndexError):

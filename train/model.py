@@ -9,17 +9,18 @@ from serve_runtime.bundle.affine import Affine
 from train.errors import RecipeError
 
 
-def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
-    """A model of `width` features, float32 on the CPU, initialised as the recipe says.
+def new_model(n_features: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
+    """A model of `n_features` features, float32 on the CPU, with the first weights of the recipe.
 
-    "default" is nn.Linear's own after torch.manual_seed(seed); the global generator is left as it
-    was. Raises RecipeError when given values do not fit.
+    `init` is "default" (nn.Linear's own after torch.manual_seed(seed)), "zeros", or {"weight": …,
+    "bias": …}. The global random generator is left as it was. Raises RecipeError where given values
+    do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
+        model = nn.Sequential(nn.Linear(n_features, 1), nn.Sigmoid())
     if init != "default":
-        weight, bias = torch.zeros(1, width), torch.zeros(1)
+        weight, bias = torch.zeros(1, n_features), torch.zeros(1)
         if isinstance(init, dict):
             try:
                 weight, bias = (
@@ -51,8 +52,10 @@ def parameters(model: nn.Sequential) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def joined(model: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Weights and then bias (d + 1,), and their gradient: one tensor each, of which the model's
-    parameters and their `.grad` become views."""
+    """The model's weights and bias in one tensor (d + 1,), and their gradient in another.
+
+    The model's parameters and their `.grad` become views of the two.
+    """
     parts = parameters(model)
     theta = torch.cat([part.detach().flatten() for part in parts])
     gradient = torch.zeros_like(theta)

@@ -9,7 +9,7 @@ from benchmarks.timing import Call, Times, race, threads_of_peers
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
 from benchmarks.workshop import Workshop
 from export.text_table import Table
-from train.gradients.cpu import Eager
+from train.gradients.cpu import TorchGradients
 from train.recipe.sections import Optimizer
 
 OURS, LOOP, PRODUCTS, READ = (
@@ -56,7 +56,7 @@ def _timed(shop: Workshop, rows: int, width: int) -> tuple[Times, int]:
     calls: dict[str, Call] = {
         OURS: partial(train, ours, spec),
         LOOP: partial(autograd, features, labels, epochs),
-        PRODUCTS: partial(train, Eager(data.rows()), spec),
+        PRODUCTS: partial(train, TorchGradients(data.rows()), spec),
         READ: lambda: [features.sum() for _ in range(epochs)],
     }
     return race(calls, seconds=2 * shop.scale.seconds, rounds=shop.scale.rounds), epochs

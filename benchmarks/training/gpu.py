@@ -12,7 +12,7 @@ from benchmarks.answers import Answer, Target, at_least, digits
 from benchmarks.training.problems import problem, train
 from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
-from train.gradients.gpu import OnGpu
+from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, largest
 from train.recipe.sections import Optimizer
 
@@ -55,8 +55,10 @@ def answer(shop: Workshop) -> Answer:
     return Answer(["Full batches of rows that are resident on the GPU.", table], targets)
 
 
-def _resident(rows: Rows, device: torch.device) -> OnGpu:
-    return OnGpu(lambda: iter([rows]), len(rows.labels), largest(rows), device, resident=True)
+def _resident(rows: Rows, device: torch.device) -> GpuGradients:
+    return GpuGradients(
+        lambda: iter([rows]), len(rows.labels), largest(rows), device, resident=True
+    )
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -13,8 +13,8 @@ from benchmarks.training.problems import THREADS, Problem, problem, train
 from benchmarks.workshop import WIDTH, Workshop
 from export.text_table import Table
 from serve_runtime.arrays import Float64
-from train.gradients.cpu import design
-from train.model import build
+from train.gradients.cpu import gradient_source
+from train.model import new_model
 from train.optimize.curvature import automatic
 from train.optimize.fit import Fit
 from train.recipe.sections import Optimizer
@@ -65,7 +65,7 @@ def _race(shop: Workshop, data: Problem, kind: str) -> tuple[Table, Target]:
     rows = data.rows()
 
     def ours(**settings: object) -> torch.Tensor:
-        made = design(rows)
+        made = gradient_source(rows)
         return train(made, *automatic(made, Optimizer(**settings)))  # type: ignore[arg-type]
 
     calls = {
@@ -101,10 +101,15 @@ def _cost(x: Float64, y: Float64, theta: Float64) -> float:
 
 def _epochs(data: Problem, near: Callable[[Float64], bool]) -> int:
     """The fewest epochs of train after which `near`, looked for at every fifth part more."""
-    made = design(data.rows())
-    spec, metric = automatic(made, Optimizer(epochs=100_000, tolerance=0))
+    made = gradient_source(data.rows())
+    spec, preconditioner = automatic(made, Optimizer(epochs=100_000, tolerance=0))
     fit = Fit(
-        build(WIDTH, "zeros", 0), spec, made, every=10**9, shuffle=torch.Generator(), metric=metric
+        new_model(WIDTH, "zeros", 0),
+        spec,
+        made,
+        every=10**9,
+        shuffle=torch.Generator(),
+        preconditioner=preconditioner,
     )
     look = 1
     for epoch, _ in enumerate(fit):

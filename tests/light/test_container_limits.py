@@ -201,7 +201,7 @@ def test_available_memory_is_the_machines_within_the_limit(limit, share, tree):
     ("processors", "quota", "expected"),
     [(64, 2, 2), (64, 2.5, 2), (64, 1.99, 1), (64, 0.25, 1), (2, 8, 2), (64, None, 64)],
 )
-def test_threads_are_the_processors_within_the_quota_rounded_down(
+def test_threads_are_processors_within_the_quota_rounded_down(
     tree, monkeypatch, processors, quota, expected
 ):
     monkeypatch.delattr(os, "process_cpu_count", raising=False)

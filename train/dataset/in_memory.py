@@ -1,4 +1,4 @@
-"""Rows in memory: read, split, standardised, and ready to be trained on."""
+"""The dataset whose rows are all in memory."""
 
 import operator
 from collections.abc import Iterator
@@ -12,27 +12,29 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from train.dataset.dataset import WORDS, Say, check_standardised, scaling
 from train.evaluate.metrics import Metrics, evaluate
-from train.gradients.cpu import design
-from train.gradients.gpu import OnGpu, fits
-from train.gradients.source import Design, Rows, largest, parts
+from train.gradients.cpu import gradient_source
+from train.gradients.gpu import GpuGradients, fits
+from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import sample_rows
 from train.standardize import Moments
 from train.tables.holdout import split
-from train.tables.table import Table, load, load_holdout
-from train.tables.table_files import Files
+from train.tables.table import Table, load_holdout_table, load_table
+from train.tables.table_files import TableFiles
 
-_ROWS_TO_COPY = 64
-"""Parts of rows that are copied to a GPU at once, where not all fit into its memory."""
+_CHUNKS_TO_COPY = 64
+"""Chunks that are copied to a GPU at once, where not all rows fit into its memory."""
 
 
-class InMemory:
-    """See train.dataset.dataset.Prepared. Raises InputError or DataError."""
+class InMemoryDataset:
+    """A Dataset in memory. Raises InputError or DataError where rows cannot be trained on."""
 
     on_disk = False
     picking = "from all rows"
 
-    def __init__(self, recipe: Recipe, files: Files | None, device: torch.device, say: Say) -> None:
+    def __init__(
+        self, recipe: Recipe, files: TableFiles | None, device: torch.device, say: Say
+    ) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
         table, holdout = _tables(recipe, files)
         self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
@@ -40,24 +42,24 @@ class InMemory:
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
-        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.parts()))
+        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.chunks()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )
         self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 
-    def design(self, *, batches: bool) -> Design:
+    def gradient_source(self, *, batches: bool) -> GradientSource:
         """The standardised rows to train on; with `batches`, laid out for mini-batches."""
-        return self._design(self._rows("training"), batches=batches)
+        return self._gradient_source(self._rows("training"), batches=batches)
 
-    def holdout(self) -> Design | None:
+    def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""
         if "holdout" not in self._parts:
             return None
-        return self._design(self._rows("holdout"), batches=False)
+        return self._gradient_source(self._rows("holdout"), batches=False)
 
     def sample(self) -> npt.NDArray[np.float32]:
-        """Some raw rows (k, d), for the proof at export."""
+        """Some raw rows (k, d), on which export compares its artifacts with the model."""
         return sample_rows(*(table.features for table in self._parts.values()))
 
     def evaluate(self, served: Affine) -> dict[str, Metrics]:
@@ -73,12 +75,12 @@ class InMemory:
         check_standardised(features, self.names, WORDS[part])
         return Rows(torch.from_numpy(features), torch.from_numpy(table.labels))
 
-    def _design(self, rows: Rows, *, batches: bool) -> Design:
+    def _gradient_source(self, rows: Rows, *, batches: bool) -> GradientSource:
         if self._device.type == "cpu":
-            return design(rows, batches=batches)
+            return gradient_source(rows, batches=batches)
         resident = fits(rows.features.numel() + rows.labels.numel(), self._device)
-        return OnGpu(
-            lambda: iter([rows]) if resident else parts(rows, _ROWS_TO_COPY),
+        return GpuGradients(
+            lambda: iter([rows]) if resident else chunks(rows, _CHUNKS_TO_COPY),
             len(rows.labels),
             largest(rows),
             self._device,
@@ -90,8 +92,8 @@ def _whole(table: Table) -> Iterator[tuple[Float32, Float32]]:
     yield table.features, table.labels
 
 
-def _tables(recipe: Recipe, files: Files | None) -> tuple[Table, Table | None]:
-    table, part = load(recipe.data, recipe.model.seed, files), recipe.data.holdout
+def _tables(recipe: Recipe, files: TableFiles | None) -> tuple[Table, Table | None]:
+    table, part = load_table(recipe.data, recipe.model.seed, files), recipe.data.holdout
     if isinstance(part, str):
-        return table, load_holdout(recipe.data, part, table)
+        return table, load_holdout_table(recipe.data, part, table)
     return split(table, part, recipe.model.seed) if part else (table, None)

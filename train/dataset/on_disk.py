@@ -1,4 +1,4 @@
-"""Rows on disk: read once, split, standardised, and ready to be trained on."""
+"""The dataset whose rows do not fit into memory, or are shared by processes."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,29 +14,29 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from train.dataset.block_file import rows_in_block
 from train.dataset.dataset import WORDS, check_standardised, scaling
-from train.dataset.disk_gradients import Streamed
-from train.dataset.disk_part import _Part
+from train.dataset.disk_gradients import DiskGradients
+from train.dataset.disk_part import DiskPart
 from train.errors import DataError, TrainError
 from train.evaluate.metrics import Metrics, evaluate
-from train.gradients.gpu import OnGpu, fits
-from train.gradients.processes import ALONE, Group
-from train.gradients.source import Design
+from train.gradients.gpu import GpuGradients, fits
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.gradients.source import GradientSource
 from train.memory_budget import peak, show
 from train.recipe.recipe import Recipe
 from train.tables.holdout import held_out
-from train.tables.table_files import Files, find
+from train.tables.table_files import TableFiles, find_table_files
 
 _READING = 1 << 28
-"""Bytes that Arrow's reader and what it reads ahead may take."""
+"""Bytes of memory that Arrow's reader and what it reads ahead may take."""
 _MOST_LOGITS = 1 << 17
-"""That are kept in memory for the area under the curve: with more rows it is exact to about
-1e-5."""
+"""Logits that are kept in memory for the AUC, which is exact to about 1e-5 where there are more."""
 
 
-class OnDisk:
-    """See train.dataset.choose.Prepared. Takes no more than about `allowed` bytes of memory.
+class OnDiskDataset:
+    """A Dataset whose rows are in files in the folder `where`, which need no cleaning up.
 
-    Of several processes each reads and keeps its share of the rows. Raises TrainError where
+    It takes no more than about `allowed` bytes of memory. Each process of `group` reads and keeps
+    its share of the rows. Raises TrainError where
     `allowed` is too little, InputError or DataError where rows cannot be trained on or kept.
     """
 
@@ -45,18 +45,18 @@ class OnDisk:
     def __init__(
         self,
         recipe: Recipe,
-        files: Files,
+        files: TableFiles,
         where: Path,
         allowed: int,
         say: Callable[[str], None],
         device: torch.device,
-        group: Group = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self._device = device
         self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
         width = len(files.names)
         block = 4 * (width + 1) * rows_in_block(width)
-        # By what is allowed alone, so that batches are the same when training is resumed.
+        # It depends on `allowed` alone, so that a resumed training draws the same batches.
         self._pool = max(1, allowed // 8 // block)
         least = peak() + _READING + (2 + self._pool) * block
         if least > allowed:
@@ -88,20 +88,20 @@ class OnDisk:
             self._standardise(name)
         group.maximum(self._largest)
 
-    def design(self, *, batches: bool) -> Design:
+    def gradient_source(self, *, batches: bool) -> GradientSource:
         """The standardised rows to train on."""
         return self._streamed(self._parts["training"])
 
-    def holdout(self) -> Design | None:
+    def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""
         return self._streamed(self._parts["holdout"]) if "holdout" in self._parts else None
 
-    def _streamed(self, part: _Part) -> Design:
+    def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
-            return Streamed(part.cache, part.count, self._largest, self._pool, self._group)
-        resident = fits(part.cache.count * (part.cache.width + 1), self._device)
-        return OnGpu(
-            part.cache.blocks,
+            return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
+        resident = fits(part.file.count * (part.file.width + 1), self._device)
+        return GpuGradients(
+            part.file.blocks,
             part.count,
             self._largest,
             self._device,
@@ -110,7 +110,7 @@ class OnDisk:
         )
 
     def sample(self) -> Float32:
-        """Some raw rows (k, d), for the proof at export."""
+        """Some raw rows (k, d), on which export compares its artifacts with the model."""
         return np.concatenate([part.sample for part in self._parts.values()])
 
     def evaluate(self, served: Affine) -> dict[str, Metrics]:
@@ -131,12 +131,12 @@ class OnDisk:
             for name, part in self._parts.items()
         }
 
-    def _raw_blocks(self, part: _Part) -> Iterator[tuple[Float32, Float32]]:
-        for rows in part.cache.blocks():
+    def _raw_blocks(self, part: DiskPart) -> Iterator[tuple[Float32, Float32]]:
+        for rows in part.file.blocks():
             yield self.scaling.undo(rows.features.numpy()), rows.labels.numpy()
 
-    def _read(self, recipe: Recipe, files: Files) -> tuple[_Part, _Part | None]:
-        """The rows to train on and to hold out, as they are."""
+    def _read(self, recipe: Recipe, files: TableFiles) -> tuple[DiskPart, DiskPart | None]:
+        """Read the raw rows to train on and the raw rows held out."""
         source, part = str(recipe.data.file), recipe.data.holdout
         before, column = _stamps(files.paths), files.labels()
         if not len(column):
@@ -146,7 +146,7 @@ class OnDisk:
         del column
         _check_room(self._where, 4 * (len(self.names) + 1) * len(labels))
         if isinstance(part, str):
-            others = find(recipe.data, part, self.names)
+            others = find_table_files(recipe.data, part, self.names)
             if not len(held := others.labels()):
                 raise DataError(f"{part} has no rows below its header")
             theirs = held.encode(self.classes, part)
@@ -161,12 +161,12 @@ class OnDisk:
         return training, holdout or split
 
     def _split(
-        self, files: Files, labels: Float32, out: npt.NDArray[np.bool_]
-    ) -> tuple[_Part, _Part | None]:
-        """The rows of `files`, those apart that are `out`."""
+        self, files: TableFiles, labels: Float32, out: npt.NDArray[np.bool_]
+    ) -> tuple[DiskPart, DiskPart | None]:
+        """Read the rows of `files` into two parts: to train on, and those in the mask `out`."""
         width, held = len(self.names), int(out.sum())
-        kept = _Part(self._where, width, len(labels) - held, self._group)
-        apart = _Part(self._where, width, held, self._group) if held else None
+        kept = DiskPart(self._where, width, len(labels) - held, self._group)
+        apart = DiskPart(self._where, width, held, self._group) if held else None
         parts = [(kept, ~out), *([(apart, out)] if apart else [])]
         wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
         for part, mask in parts:
@@ -203,11 +203,11 @@ class OnDisk:
                 self._largest[:-1] = torch.maximum(self._largest[:-1], reach)
             return result
 
-        rows.cache.change(apply)
+        rows.file.change(apply)
 
 
 def _range(indices: Sequence[npt.NDArray[np.intp]]) -> range:
-    """From the first to the last of all `indices`, each sorted."""
+    """The smallest range that holds all `indices`, each of which is sorted."""
     there = [index for index in indices if len(index)]
     if not there:
         return range(0)

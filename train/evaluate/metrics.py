@@ -11,7 +11,7 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.gradients.losses import LOSSES, logits
-from train.gradients.processes import ALONE, Group
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 
 Metrics = Mapping[str, float | None]
 Blocks = Callable[[], Iterable[tuple[Float32, Float32]]]
@@ -27,7 +27,7 @@ def evaluate(
     *,
     part: str = "training",
     most_logits: int | None = None,
-    group: Group = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Metrics:
     """Rows, features, cost, accuracy, AUC and log loss of the model as it will be served.
 
@@ -87,7 +87,7 @@ def _auc(
     return float(roc_auc_score(label, score, sample_weight=weight))
 
 
-def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: Group) -> float | None:
+def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: ProcessGroup) -> float | None:
     """The area under the curve where logits between the same two `edges` count as ties."""
     counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64)
     for features, labels in blocks():

@@ -6,38 +6,41 @@ import torch
 from torch import Tensor
 
 from train.gradients.losses import logits
-from train.gradients.source import Design, Rows
+from train.gradients.source import GradientSource, Rows
 from train.optimize.curvature import MOST_FEATURES, penalty, second_moments
 from train.optimize.separation import separable, separates
 
 _FLAT = 1e-13
-"""Curvature that float64 cannot tell from none, as a share of the largest."""
+"""Curvature below this share of the largest one is rounding noise of float64."""
 _CONVERGED = 5e-5
-"""A change that leaves four significant digits."""
+"""The largest relative change of a weight that leaves four significant digits."""
 _SMALL = 1e-3
 """Weights below this share of the largest need no digits of their own."""
 
 
 @dataclass(frozen=True)
 class Distance:
-    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
+    """How far weights are from the minimum of the mean cross-entropy plus penalty.
+
+    Estimated in float64 by one step of Newton's method.
+    """
 
     gradient: float
     """The largest component of the gradient."""
     cost: float
-    """How much lower the minimum is, to second order: half of Newton's decrement."""
+    """How much lower the cost is at the minimum: half of the squared Newton decrement."""
     change: float
-    """The largest change on the way there, as a share of the weight that changes; of weights under
-    a thousandth of the largest, as a share of that thousandth."""
+    """The largest relative change of a weight on the way to the minimum. For weights below a
+    thousandth of the largest one, it is relative to that thousandth."""
 
     @property
     def converged(self) -> bool:
-        """Whether the weights have four significant digits right."""
+        """Whether four significant digits of each weight are right."""
         return self.change < _CONVERGED
 
 
 @torch.no_grad()
-def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | None:
+def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance | None:
     """How far `theta` (d + 1,) is from the minimum; None for very wide models.
 
     Directions without curvature do not count: along them, such as that of a feature that repeats
@@ -56,7 +59,7 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
         sums[-1] += residual.sum()
         return p * (1 - p)
 
-    # In float64: directions that float32 cannot tell from flat ones are still ways to go.
+    # In float64: along directions that look flat in float32 weights may still have far to go.
     hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
     gradient = data.group.sum(sums) / data.count + penalties * theta
     curvature, directions = torch.linalg.eigh(hessian)
@@ -71,7 +74,11 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
 
 
 def verdict(
-    data: Design, theta: Tensor, weight_decay: float, updates: int, found: Distance | None = None
+    data: GradientSource,
+    theta: Tensor,
+    weight_decay: float,
+    updates: int,
+    found: Distance | None = None,
 ) -> str:
     """One sentence on whether a training of the cross-entropy has come to its minimum, and what to
     do where it has not; empty for very wide models, of which that is not known.

@@ -33,7 +33,7 @@ def ok(result) -> str:
     return result.stdout
 
 
-def test_the_run_folder_holds_its_four_files_and_nothing_else_appears(command, table, workplace):
+def test_the_run_folder_holds_four_files_and_nothing_else(command, table, workplace):
     ok(command(table(CSV), "--epochs", "5", "--out", "deep/er/run"))
     assert sorted(contents(workplace / "deep/er/run")) == FILES
     assert sorted(p.name for p in workplace.rglob("*")) == sorted(
@@ -62,7 +62,7 @@ def test_checkpoint_loads_into_the_plain_model_on_raw_features(command, table, w
     assert float(hits.double().mean()) == metrics["training"]["accuracy"] > 0.9
 
 
-def test_history_has_its_columns_and_a_row_for_every_hundredth_epoch(command, table, workplace):
+def test_history_has_a_row_for_every_hundredth_epoch(command, table, workplace):
     ok(command(table(CSV), "--epochs", "250", "--holdout", "0", "--out", "run"))
     lines = (workplace / "run" / "history.csv").read_text().splitlines()
     assert lines[0] == ",".join(HISTORY_COLUMNS) == "epoch,cost,accuracy"
@@ -90,7 +90,7 @@ def test_the_resolved_recipe_trains_to_the_same_run(command, table, workplace):
     assert contents(workplace / "first") == contents(workplace / "second")
 
 
-def test_a_flag_goes_before_an_override_and_an_override_before_the_recipe(command, workplace):
+def test_flags_go_before_overrides_and_these_before_the_recipe(command, workplace):
     (workplace / "r.toml").write_text("[optimizer]\nepochs = 3\nlr = 0.5\nmomentum = 0.1\n")
     overrides = ("--set", "optimizer.lr=0.25", "--set", "optimizer.momentum=0.2")
     points = ("--set", "data.points={x=[[1.0],[2.0]],y=[0,1]}", "--holdout", "0")
@@ -154,7 +154,7 @@ def test_a_hidden_file_still_names_its_run(command, table, workplace):
     assert [p.parent.parent for p in workplace.rglob("checkpoint.pt")] == [workplace / "runs"]
 
 
-def test_the_output_is_a_line_for_every_record_and_a_closing_table(command, table):
+def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     options = ("--lr", "1", "--epochs", "11", "--log-every", "5", "--device", "cpu")
     output = ok(command(table(CSV), *options, "--out", "run"))
     lines = output.splitlines()
