@@ -1,4 +1,4 @@
-"""Checkpoints along the way: a training that was killed goes on as if it had not been."""
+"""Checkpoints, from which a training that was interrupted goes on to the same bits."""
 
 import io
 import signal
@@ -13,7 +13,7 @@ import torch
 from serve_runtime.atomic import new_file
 from serve_runtime.errors import OutputError
 from train.errors import LostProcessError, RunError, StoppedError
-from train.gradients.processes import ALONE, Group
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
 from train.recipe.recipe import Recipe
 from train.run_folder import NOT_OURS, versions
@@ -23,24 +23,25 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Checkpoints:
-    """The checkpoint of the training that is to leave the run folder `out`: a file beside it.
+    """The checkpoint file of one training, beside the run folder `out` that it will leave.
 
-    `made_of` is what it hangs on besides the recipe, by name. The first process of `group` writes
-    it, whole, every `recipe.log.checkpoint_every` updates and when a signal ends the training, and
-    removes it when the run folder is there. `say` takes what a person should know.
+    The first process of `group` writes the file every `recipe.log.checkpoint_every` updates, and
+    when a signal ends the training; it replaces the file as a whole. `inputs` is everything besides
+    the recipe that the training depends on: name → digest or description. A checkpoint is loaded
+    only by a training with the same recipe and the same inputs. `say` takes lines for a person.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         out: Path,
-        made_of: Mapping[str, str],
+        inputs: Mapping[str, str],
         say: Callable[[str], None],
-        group: Group = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.path, self._group = path_of(out), group
         self._every, self._say = recipe.log.checkpoint_every, say
-        self._made_for = {**_flat(recipe), **made_of}
+        self._made_for = {**_flat(recipe), **inputs}
         self._versions = {
             **versions(),
             "threads": str(torch.get_num_threads()),
@@ -49,7 +50,7 @@ class Checkpoints:
         self._signal: int | None = None
 
     def load(self, fit: Fit) -> bool:
-        """Have `fit` go on from the checkpoint; False where there is none.
+        """Have `fit` go on from the checkpoint; returns False where there is none.
 
         Raises RunError where it is damaged, and where it was made by another recipe or from other
         rows, saying what differs.
@@ -99,55 +100,53 @@ class Checkpoints:
             )
 
     @contextmanager
-    def kept(self, fit: Fit) -> Iterator[None]:
-        """Keep checkpoints while the block trains with `fit`.
+    def keeping(self, fit: Fit) -> Iterator[None]:
+        """Write checkpoints while the `with` block trains with `fit`.
 
-        The first SIGINT or SIGTERM raises StoppedError after the update that is under way,
-        when its checkpoint is written; a second one ends at once. Where another process is lost,
-        LostProcessError says that the checkpoint of the last update is there.
+        After the first SIGINT or SIGTERM the update under way is finished, a checkpoint is written
+        and StoppedError is raised; a second signal ends the process at once. Where another process
+        is lost, a checkpoint is written too, and LostProcessError names it.
         """
-        ours = threading.current_thread() is threading.main_thread()
-        before = {number: signal.signal(number, self._note) for number in _SIGNALS if ours}
-        fit.updated = lambda: self._look(fit)
+        is_main = threading.current_thread() is threading.main_thread()  # others take no signals
+        handlers = {n: signal.signal(n, self._on_signal) for n in _SIGNALS if is_main}
+        fit.updated = lambda: self._after_update(fit)
         try:
             yield
         except LostProcessError as reason:
             self._write(fit)
             raise LostProcessError(
-                f"{reason}: training ended after update {fit.progress.updates:,}; {self.path} has "
+                f"{reason}: training ended after update {fit.state.updates:,}; {self.path} has "
                 "all of it, go on with the same command and --resume"
             ) from None
         finally:
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def remove(self) -> None:
-        """The run folder is there, or this training can come to nothing."""
+        """Remove the file: the run folder is complete, or the training would only fail again."""
         if self._group.first:
             self.path.unlink(missing_ok=True)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal is not None:
             raise KeyboardInterrupt
         self._signal = number
 
-    def _look(self, fit: Fit) -> None:
+    def _after_update(self, fit: Fit) -> None:
         if self._signal is not None:
             self._write(fit)
             name = signal.Signals(self._signal).name
             raise StoppedError(
-                f"{name} after update {fit.progress.updates:,}: {self.path} has all of it; go on "
+                f"{name} after update {fit.state.updates:,}: {self.path} has all of it; go on "
                 "with the same command and --resume",
                 128 + self._signal,
             )
-        if self._every and fit.progress.updates % self._every == 0:
+        if self._every and fit.state.updates % self._every == 0:
             try:
                 self._write(fit)
             except OutputError as reason:  # the training is worth more than its checkpoint
                 kept = "; the last one stays" if self.path.exists() else ""
-                self._say(
-                    f"warning: no checkpoint at update {fit.progress.updates:,}: {reason}{kept}"
-                )
+                self._say(f"warning: no checkpoint at update {fit.state.updates:,}: {reason}{kept}")
 
     def _write(self, fit: Fit) -> None:
         if not self._group.first:
@@ -165,12 +164,12 @@ class Checkpoints:
 
 
 def path_of(out: Path) -> Path:
-    """Where the checkpoint of the training lies that is to leave the run folder `out`."""
+    """The checkpoint file of the training that will leave the run folder `out`."""
     return out.with_name(f"{out.name}.resume")
 
 
 def _flat(recipe: Recipe) -> dict[str, str]:
-    """What decides, besides the rows, what a recipe computes, as texts by section.key."""
+    """The recipe as texts by section.key, without what does not change the result."""
     return {
         f"{section}.{key}": repr(value)
         for section, values in recipe.to_dict().items()

@@ -2,29 +2,32 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
-from serve_runtime.errors import ServeError
+from serve_runtime.commands.errors import command_errors
 from train.errors import LostProcessError
+from train.recipe.options import GroupedCommand, apply_options, key_options
 from train.recipe.recipe import SOURCES, Recipe
 from train.recipe.toml_file import override, put, read_toml
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from train.gradients.processes import ProcessGroup
+    from train.optimize.fit import Fit, Record
 
+_WIDTH = 77
+"""Columns of a line; those that go on one are indented by two more."""
+_WRAPPING: Any = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
 _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml"
 
 
-def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Command]:
-    """An option that overrides the recipe's key `key`, written section.key."""
-    return click.option(*names, key.replace(".", "__"), default=None, **options)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", required=False, type=click.Path())
 @click.option(
     "--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML file to start from."
@@ -32,67 +35,18 @@ def _setting(*names: str, key: str, **options: Any) -> Callable[[Command], Comma
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder to write.  [default: runs/NAME, after the recipe or the data]",
+    help="Run folder to write; by default in runs/.",
 )
 @click.option("--force", is_flag=True, help="Replace the run folder if it exists.")
-@click.option(
-    "--resume", is_flag=True, help="Go on where the same training was interrupted, if it was."
-)
+@click.option("--resume", is_flag=True, help="Go on where this training was interrupted.")
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="Override any key of the recipe.",
+    help="Set any key of the recipe.",
 )
-@_setting(
-    "--target", key="data.target", help="Column to predict: its name, or position (-1: last)."
-)
-@_setting("--positive", key="data.positive", help="Label that counts as 1.")
-@_setting("--features", key="data.features", metavar="COL[,COL…]", help="Columns to learn from.")
-@_setting("--drop", key="data.drop", metavar="COL[,COL…]", help="Columns to leave out.")
-@_setting("--header/--no-header", key="data.header", help="Whether CSV begins with column names.")
-@_setting("--memory", key="data.memory", help="How much may be used, such as 8GB.")
-@_setting("--holdout", key="data.holdout", help="Rows to hold out: a fraction, a file, or 0.")
-@_setting(
-    "--init", key="model.init", type=click.Choice(["default", "zeros"]), help="First weights."
-)
-@_setting("--standardize/--no-standardize", key="model.standardize", help="Scale the features.")
-@_setting("--seed", key="model.seed", type=int, help="Of everything random.")
-@_setting(
-    "--loss", key="optimizer.loss", type=click.Choice(["bce", "mse"]), help="Cost to minimise."
-)
-@_setting("--lr", key="optimizer.lr", metavar="NUMBER|auto", help="Learning rate.")
-@_setting("--epochs", key="optimizer.epochs", type=int, help="Passes over the data.")
-@_setting("--batch-size", key="optimizer.batch_size", type=int, help="Rows per update; 0: all.")
-@_setting("--momentum", key="optimizer.momentum", metavar="NUMBER|auto", help="0: none.")
-@_setting("--nesterov/--no-nesterov", key="optimizer.nesterov", help="Needs momentum.")
-@_setting(
-    "--tolerance",
-    key="optimizer.tolerance",
-    metavar="NUMBER|auto",
-    help="Stop at a gradient as small, or at four right digits.",
-)
-@_setting(
-    "--patience",
-    key="optimizer.patience",
-    type=int,
-    help="Stop after so many epochs without a lower hold-out cost.",
-)
-@_setting("--weight-decay", key="optimizer.weight_decay", type=float, help="Never on the bias.")
-@_setting(
-    "--device",
-    key="optimizer.device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where to train.",
-)
-@_setting("--log-every", key="log.every", type=int, help="Epochs between two lines.")
-@_setting(
-    "--checkpoint-every",
-    key="log.checkpoint_every",
-    type=int,
-    help="Updates between two checkpoints.",
-)
+@key_options
 def main(
     data: str | None,
     recipe_file: Path | None,
@@ -102,41 +56,47 @@ def main(
     assignments: tuple[str, ...],
     **settings: Any,
 ) -> None:
-    """Fit a logistic regression to DATA (.csv, .csv.gz, .parquet) and leave a run folder.
+    """Fit a logistic regression to a table and leave a run folder.
 
-    Without DATA the recipe names it; without either, scikit-learn's breast-cancer set is used.
+    DATA is a .csv, .csv.gz or .parquet file, a folder or a glob of them. Without it the recipe
+    says where the rows are; without a recipe too, scikit-learn's breast-cancer set is used.
 
     \b
     Examples:
       python -m train
       python -m train customers.parquet --target churned --out runs/churn
-      python -m train --recipe recipes/six-points-zeros.toml --set optimizer.lr=0.5
+      python -m train --recipe recipes/six-points-zeros.toml --lr 0.5
     """
-    first = True
-    try:
+    with command_errors():
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
-        from train.evaluate.metrics import report
-        from train.gradients.processes import started
+        from train.gradients.processes import process_group
         from train.run import train
 
-        with started() as group:
-            first = group.first
-            shown: dict[str, Any] = {"watch": _Progress(recipe), "say": _say} if first else {}
+        with process_group() as group, _only_the_first_speaks(group):
+            shown: dict[str, Any] = {}
+            if group.first:
+                shown = {"watch": _Progress(recipe), "say": _say}
             result = train(recipe, out, force=force, resume=resume, group=group, **shown)
-    except LostProcessError as reason:
-        if first:  # whoever was lost has said why, and the others need not repeat it
-            click.ClickException(str(reason)).show()
-        sys.exit(1)
-    except ServeError as reason:
-        click.ClickException(str(reason)).show()
-        sys.exit(getattr(reason, "exit_code", 1))
-    if first:
-        _say(f"\n{report(result.metrics)}\n\nrun: {out}")
+            if group.first:
+                _say(f"\n{result.summary.text(out)}", wrap=False)
 
 
-def _say(text: str) -> None:
+@contextmanager
+def _only_the_first_speaks(group: "ProcessGroup") -> Iterator[None]:
+    """End the other processes of `group` in silence where one is lost: the first reports it."""
+    try:
+        yield
+    except LostProcessError:
+        if group.first:
+            raise
+        sys.exit(LostProcessError.exit_code)
+
+
+def _say(text: str, *, wrap: bool = True) -> None:
     """Print; where nobody reads any more, train on in silence rather than lose the run."""
+    if wrap:
+        text = "\n  ".join(textwrap.wrap(text, _WIDTH, **_WRAPPING))
     try:
         click.echo(text)
     except BrokenPipeError:
@@ -159,23 +119,9 @@ def _recipe(
             document["data"].pop(other, None)
     for assignment in assignments:
         override(document, assignment)
-    for key, value in settings.items():
-        if value is not None:
-            section, _, name = key.partition("__")
-            if name in ("holdout", "lr", "momentum", "tolerance"):
-                value = _number_or_text(value)
-            if name in ("features", "drop"):
-                value = [column for column in value.split(",") if column]
-            put(document, section, name, value)
+    apply_options(document, settings)
     source = recipe_file or Path(data or "run")
     return Recipe.from_dict(document), source.name.lstrip(".").split(".")[0] or "run"
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 class _Progress:
@@ -184,22 +130,20 @@ class _Progress:
     def __init__(self, recipe: Recipe) -> None:
         self._epochs = recipe.optimizer.epochs
 
-    def __call__(self, records: Any) -> Iterator[Any]:
-        done = records.progress.epoch
+    def __call__(self, fit: "Fit") -> "Iterator[Record | None]":
         bar = tqdm(
-            records, initial=done, total=self._epochs, unit="epoch", disable=None, leave=False
-        )
+            fit, initial=fit.state.epoch, total=self._epochs, unit="epoch", disable=None,
+            leave=False,
+        )  # fmt: skip
         for record in bar:
             if record is not None:
-                line = (
-                    f"epoch {record.epoch:>7}  cost {record.cost:.6f}"
-                    f"  accuracy {record.accuracy:.2%}"
-                )
-                if record.validation_cost is not None:
-                    line += (
-                        f"  validation cost {record.validation_cost:.6f}"
-                        f"  accuracy {record.validation_accuracy:.2%}"
-                    )
                 with bar.external_write_mode():
-                    _say(line)
+                    _say(_line(record), wrap=False)
             yield record
+
+
+def _line(record: "Record") -> str:
+    line = f"epoch {record.epoch:>7}  cost {record.cost:.6f}  accuracy {record.accuracy:.2%}"
+    if record.validation_cost is not None:
+        line += f"  hold-out {record.validation_cost:.6f}  {record.validation_accuracy:.2%}"
+    return line

@@ -1,4 +1,4 @@
-"""What can go wrong while training; bases as in serve_runtime.errors."""
+"""The errors of training; like those of serve_runtime, each is a ValueError or RuntimeError too."""
 
 from serve_runtime.errors import ServeError
 

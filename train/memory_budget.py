@@ -1,10 +1,11 @@
-"""How much memory there is, how much is used, and how people write it."""
+"""How much memory training may take, how much it has taken, and how people write sizes."""
 
 import math
-import os
 import re
 import sys
 from pathlib import Path
+
+from serve_runtime import container_limits
 
 _UNITS = {
     f"{prefix}{unit}": base**power
@@ -14,7 +15,7 @@ _UNITS = {
 
 
 def parse(text: str) -> int | None:
-    """Bytes that a text such as "8GB", "512 MiB" or "1e9" says; None where it says none."""
+    """The number of bytes in a text such as "8GB", "512 MiB" or "1e9"; None if it is no size."""
     found = re.fullmatch(r"\s*([0-9.]+(?:[eE][0-9]+)?)\s*([kKMGT]?i?B?)\s*", text)
     if not found:
         return None
@@ -27,25 +28,22 @@ def parse(text: str) -> int | None:
 
 
 def show(size: float) -> str:
-    """Bytes, for people."""
+    """A number of bytes as text with three digits and a unit: show(8e9) is "8 GB"."""
     power = min(4, max(0, int(math.log10(max(1, size))) // 3))
     return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
-def limit() -> int:
-    """The bytes that this process may use: the machine's, or those of its control group."""
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            there = min(there, int(Path(path).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-    return there
+def budget(memory: str | None) -> int:
+    """Bytes that training may take: what a recipe's `data.memory` says, else half of what this
+    process may use (a container's limit counts)."""
+    allowed = parse(memory) if memory is not None else container_limits.available_memory() // 2
+    assert allowed is not None  # the recipe has been checked
+    return allowed
 
 
 def peak() -> int:
-    """The most bytes that this process has had resident."""
-    try:  # what getrusage tells of a child begins with what its parent had
+    """The most bytes of memory that this process has had resident so far."""
+    try:  # getrusage would start a child at its parent's peak
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
     except (OSError, IndexError):

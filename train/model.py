@@ -5,20 +5,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from serve_runtime.bundle.affine import Affine
 from train.errors import RecipeError
 
 
-def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
-    """A model of `width` features, float32 on the CPU, initialised as the recipe says.
+def new_model(n_features: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
+    """A model of `n_features` features, float32 on the CPU, with the first weights of the recipe.
 
-    "default" is nn.Linear's own after torch.manual_seed(seed); the global generator is left as it
-    was. Raises RecipeError when given values do not fit.
+    `init` is "default" (nn.Linear's own after torch.manual_seed(seed)), "zeros", or {"weight": …,
+    "bias": …}. The global random generator is left as it was. Raises RecipeError where given values
+    do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
+        model = nn.Sequential(nn.Linear(n_features, 1), nn.Sigmoid())
     if init != "default":
-        weight, bias = torch.zeros(1, width), torch.zeros(1)
+        weight, bias = torch.zeros(1, n_features), torch.zeros(1)
         if isinstance(init, dict):
             try:
                 weight, bias = (
@@ -28,7 +30,17 @@ def build(width: int, init: str | dict[str, Any], seed: int) -> nn.Sequential:
                 raise RecipeError(f"model.init must hold numbers: {reason}") from None
             if not (weight.isfinite().all() and bias.isfinite().all()):
                 raise RecipeError("model.init must hold finite numbers that float32 holds")
-        set_parameters(model, weight, bias)
+        _set_parameters(model, weight, bias)
+    return model
+
+
+def plain_model(affine: Affine) -> nn.Sequential:
+    """The model, float32 on the CPU, with the weights and the bias of `affine`, which has no
+    centre."""
+    assert affine.center is None
+    linear = torch.nn.utils.skip_init(nn.Linear, len(affine.weight), 1)  # draws no random numbers
+    model = nn.Sequential(linear, nn.Sigmoid())
+    _set_parameters(model, torch.from_numpy(affine.weight[None]), torch.tensor([affine.bias]))
     return model
 
 
@@ -40,8 +52,10 @@ def parameters(model: nn.Sequential) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def joined(model: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Weights and then bias (d + 1,), and their gradient: one tensor each, of which the model's
-    parameters and their `.grad` become views."""
+    """The model's weights and bias in one tensor (d + 1,), and their gradient in another.
+
+    The model's parameters and their `.grad` become views of the two.
+    """
     parts = parameters(model)
     theta = torch.cat([part.detach().flatten() for part in parts])
     gradient = torch.zeros_like(theta)
@@ -52,7 +66,7 @@ def joined(model: nn.Sequential) -> tuple[Tensor, Tensor]:
     return theta, gradient
 
 
-def set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:
+def _set_parameters(model: nn.Sequential, weight: torch.Tensor, bias: torch.Tensor) -> None:
     """Overwrite the model's values. Raises RecipeError when the shapes do not fit."""
     for name, parameter, value in zip(
         ("weight", "bias"), parameters(model), (weight, bias), strict=True

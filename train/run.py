@@ -1,4 +1,4 @@
-"""One training run from recipe to folder: the steps, in the order in which they happen."""
+"""One training run, from the recipe to the run folder, step by step."""
 
 import csv
 import math
@@ -10,25 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from serve_runtime.atomic import new_folder
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.errors import OutputError
 from train import memory_budget, run_folder
 from train.checkpoints import Checkpoints, path_of
-from train.dataset.choose import prepare
-from train.dataset.dataset import Prepared
+from train.dataset.choose import choose_dataset
+from train.dataset.dataset import Dataset
 from train.errors import TrainError
 from train.evaluate.metrics import Metrics
-from train.gradients.processes import ALONE, Group
-from train.gradients.source import Design
-from train.model import build, parameters, set_parameters
+from train.evaluate.summary import Summary
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.gradients.source import GradientSource
+from train.model import new_model
 from train.optimize.convergence import verdict
 from train.optimize.curvature import automatic
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.recipe import Recipe
-from train.standardize import Scaling
 from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
@@ -39,11 +39,13 @@ Watch = Callable[[Fit], Iterable[Record | None]]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run says when it is done."""
+    """What a finished run is, besides its folder."""
 
     metrics: dict[str, Metrics]
     """By part: "training" and, where there is one, "holdout"."""
     card: ModelCard
+    summary: Summary
+    """What to show a person."""
 
 
 def train(
@@ -52,16 +54,16 @@ def train(
     *,
     force: bool = False,
     resume: bool = False,
-    group: Group = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
     watch: Watch = lambda fit: fit,
     say: Callable[[str], None] = lambda text: None,
 ) -> Result:
     """Train as `recipe` says and leave the run folder `out`; nothing appears unless it succeeds.
 
-    What appears beside it is the checkpoint of a training that was ended by a signal, or killed,
-    from which another call with `resume` goes on. `watch` passes on what a `Fit` gives, and may
-    show it; `say` takes what a person should know. All processes of `group` call this alike; the
-    first one writes. Raises ServeError's subclasses.
+    A training that is ended by a signal leaves a checkpoint beside it, from which another call with
+    `resume` goes on. `watch` is given the `Fit`, iterates over it and yields its items, and may
+    show them; `say` takes lines for a person. All processes of `group` call this with the same
+    arguments; the first one writes. Raises subclasses of ServeError.
     """
     device = pick_device(recipe.optimizer.device)
     if not (resume or force) and group.first and (there := path_of(out)).exists():
@@ -70,14 +72,16 @@ def train(
             "or start anew with --force"
         )
     with _folder(out, force, group) as folder:
-        data = prepare(recipe, device, folder, say, group)
+        data = choose_dataset(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{data.classes.labels[1]!r}, on {device}")  # fmt: skip
+        if data.holdout_rows:
+            say(f"{data.holdout_rows:,} more rows are held out")
 
-        model = build(len(data.names), recipe.model.init, recipe.model.seed).to(device)
-        rows = data.design(batches=recipe.optimizer.in_batches(data.rows))
-        spec, metric = automatic(rows, recipe.optimizer)
-        if recipe.optimizer.lr == "auto" and metric is None:
+        model = new_model(len(data.names), recipe.model.init, recipe.model.seed).to(device)
+        rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
+        spec, preconditioner = automatic(rows, recipe.optimizer)
+        if recipe.optimizer.lr == "auto" and preconditioner is None:
             say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
         fit = Fit(
             model,
@@ -86,18 +90,18 @@ def train(
             every=recipe.log.every,
             shuffle=torch.Generator().manual_seed(recipe.model.seed),
             validation=data.holdout(),
-            metric=metric,
+            preconditioner=preconditioner,
         )
-        made_of = dict(data.digests)
+        inputs = dict(data.digests)  # what the result depends on besides the recipe
         if recipe.optimizer.in_batches(data.rows):
-            made_of["picking of mini-batches"] = data.picking
-        checkpoints = Checkpoints(recipe, out, made_of, say, group)
+            inputs["picking of mini-batches"] = data.picking
+        checkpoints = Checkpoints(recipe, out, inputs, say, group)
         if resume and checkpoints.load(fit):
-            say(f"going on after update {fit.progress.updates:,}")
+            say(f"going on after update {fit.state.updates:,}")
         elif resume:
             say(f"no checkpoint at {checkpoints.path}: starting at the beginning")
         try:
-            with checkpoints.kept(fit):
+            with checkpoints.keeping(fit):
                 for _ in watch(fit):
                     pass
         except TrainError:  # it would fail again
@@ -105,16 +109,16 @@ def train(
             raise
 
         _judge(fit, rows, say)
-        trained = _trained(model.cpu(), data.scaling)
-        served = _fold(trained)
-        metrics = data.evaluate(served, trained)
-        _warn_if_worse_than_guessing(data.positives, metrics["training"], say)
-        card = _card(recipe, data, trained, metrics)
+        theta = fit.theta.cpu().numpy()
+        trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
+        served = _served(trained)
+        metrics = data.evaluate(served)
+        _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
+        card = _card(recipe, data, served, metrics)
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
                 folder,
-                model=served,
                 trained=trained,
                 sample=data.sample(),
                 card=card,
@@ -125,30 +129,34 @@ def train(
         if data.on_disk:
             say(f"at most {memory_budget.show(memory_budget.peak())} of memory were resident")
     checkpoints.remove()
-    return Result(metrics, card)
+    weights = (trained.raw_weight * data.moments.deviation).tolist()
+    by_name = dict(zip(data.names, weights, strict=True))
+    summary = Summary(metrics, data.positives, by_name, recipe.optimizer.loss)
+    return Result(metrics, card, summary)
 
 
 @contextmanager
-def _folder(out: Path, force: bool, group: Group) -> Iterator[Path]:
-    """The folder that becomes `out`, or the one above where that is another process's work."""
+def _folder(out: Path, force: bool, group: ProcessGroup) -> Iterator[Path]:
+    """A temporary folder that becomes `out` at the end; for other processes than the first, which
+    write nothing into it, the folder above `out`."""
     if group.first:
         with new_folder(out, marker=run_folder.CHECKPOINT, force=force) as folder:
             group.gather(None)
             yield folder
     else:
-        group.gather(None)  # the first makes the folders above, or says why it cannot
+        group.gather(None)  # until the first has made the folders above `out`, or has failed
         yield out.parent
 
 
-def _judge(fit: Fit, rows: Design, say: Callable[[str], None]) -> None:
-    """Say which weights are kept, or how far from the minimum they are that were to reach it."""
+def _judge(fit: Fit, rows: GradientSource, say: Callable[[str], None]) -> None:
+    """Say whether training has come to the minimum, or, with patience, which weights are kept."""
     if fit.spec.patience:
         say(
-            f"kept the weights of epoch {fit.progress.best_epoch}: their hold-out cost, "
-            f"{fit.progress.best_cost:.6f}, is the lowest up to epoch {fit.progress.epoch}"
+            f"kept the weights of epoch {fit.state.best_epoch:,}: their hold-out cost is the "
+            f"lowest of {fit.state.epoch:,} epochs"
         )
     elif fit.spec.loss == "bce" and fit.spec.tolerance:
-        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.progress.updates, fit.distance)
+        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.state.updates, fit.distance)
         if told:
             say(told)
 
@@ -162,21 +170,14 @@ def _write_history(path: Path, records: Iterable[Record], validation: bool) -> N
             writer.writerow([getattr(record, column) for column in columns])
 
 
-def _trained(model: nn.Sequential, scaling: Scaling) -> Trained:
-    weight, bias = (parameter.detach().numpy() for parameter in parameters(model))
-    return Trained(weight[0].copy(), float(bias[0]), scaling)
-
-
-def _fold(trained: Trained) -> nn.Sequential:
-    """The model that takes raw features: folded in float64, rounded to float32 once."""
-    values = trained.affine().values
-    if not np.isfinite(values).all():
+def _served(trained: Trained) -> Affine:
+    """The model on raw features, folded. Raises TrainError where float32 does not hold it."""
+    served = trained.affine()
+    if not np.isfinite(served.values).all():
         raise TrainError(
             "the weights for raw features leave float32: rescale the features so that their "
             "standard deviations are neither tiny nor huge"
         )
-    served = build(len(trained.weight), "zeros", 0)
-    set_parameters(served, torch.from_numpy(values[None, :-1]), torch.from_numpy(values[-1:]))
     return served
 
 
@@ -193,9 +194,7 @@ def _warn_if_worse_than_guessing(
         )
 
 
-def _card(
-    recipe: Recipe, data: Prepared, trained: Trained, metrics: dict[str, Metrics]
-) -> ModelCard:
+def _card(recipe: Recipe, data: Dataset, served: Affine, metrics: dict[str, Metrics]) -> ModelCard:
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
         "data_sha256": data.digests["training rows"],
@@ -209,6 +208,6 @@ def _card(
         classes=data.classes.labels,
         feature_min=tuple(map(float, data.moments.low)),
         feature_max=tuple(map(float, data.moments.high)),
-        weights_sha256=trained.affine().sha256(),
+        weights_sha256=served.sha256(),
         training=training,
     )

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
@@ -19,6 +18,7 @@ from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
 from train.errors import RunError
 from train.evaluate.metrics import Metrics
+from train.model import plain_model
 from train.standardize import Scaling
 from train.trained import Trained
 
@@ -29,27 +29,27 @@ RECIPE: Final = "recipe.toml"
 FORMAT_VERSION: Final = 1
 
 NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
-"""What torch.load and a foreign document raise."""
+"""What torch.load raises for a file that is not ours, and what looking into it raises."""
 _SAMPLE_ROWS = 256
 _SAMPLE_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds that others need."""
+    """What a run folder holds that export needs."""
 
     state_dict: Mapping[str, torch.Tensor]
-    """Of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()), taking raw features."""
+    """That of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()) on raw features."""
     sample: npt.NDArray[np.float32]
-    """Some training rows and hold-out rows (k, d), for the proof at export."""
+    """Some raw training rows and hold-out rows (k, d), on which export compares its artifacts."""
     card: ModelCard
-    """The card before export: neither graphs nor golden rows yet."""
+    """The model card; export adds the digests of its graphs and the golden rows."""
     trained: Trained
-    """The weights on standardised features, which `state_dict` holds folded."""
+    """The weights on standardised features; `state_dict` holds them folded for raw features."""
 
 
 def versions() -> dict[str, str]:
-    """Of what the bits of a training hang on."""
+    """The versions of what decides the bits of a training: numpy, Python and torch."""
     return {
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -58,32 +58,31 @@ def versions() -> dict[str, str]:
 
 
 def sample_positions(rows: int, width: int) -> npt.NDArray[np.intp]:
-    """Up to 256 of `rows` rows, evenly spaced, fewer where they are wide."""
+    """The positions of a sample of `rows` rows: up to 256, evenly spaced, fewer of wide ones."""
     count = min(rows, _SAMPLE_ROWS, max(1, _SAMPLE_VALUES // width))
     return np.linspace(0, rows - 1, count).astype(np.intp)
 
 
 def sample_rows(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Some rows of each part (d, n): (k, d)."""
+    """A sample (k, d) of the rows of each part (d, n)."""
     return np.concatenate([part[:, sample_positions(part.shape[1], len(part))].T for part in parts])
 
 
 def write(
     folder: Path,
     *,
-    model: nn.Sequential,
     trained: Trained,
     sample: npt.NDArray[np.float32],
     card: ModelCard,
     metrics: Mapping[str, Metrics],
     training: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `training` is the state in which it ended."""
+    """Write checkpoint.pt and metrics.json; `training` is the state in which training ended."""
     buffer = io.BytesIO()
     torch.save(
         {
             "format_version": FORMAT_VERSION,
-            "state_dict": model.state_dict(),
+            "state_dict": plain_model(trained.affine()).state_dict(),
             "sample": torch.from_numpy(sample),
             "card": card.to_json(),
             "standardized": {

@@ -1,4 +1,4 @@
-"""Standardisation of features, and what it takes: their means and deviations."""
+"""Standardisation of features, and the means and standard deviations that it needs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from serve_runtime.arrays import Float64
 
 @dataclass(frozen=True)
 class Scaling:
-    """x -> (x - mean) / scale, feature by feature."""
+    """The map x → (x - mean) / scale of each feature."""
 
     mean: Float64
     """(d,)"""
@@ -27,19 +27,33 @@ class Scaling:
     def of(cls, moments: "Moments") -> "Scaling":
         """The scaling that gives each feature mean 0 and deviation 1."""
         constant = moments.low == moments.high
-        deviation = np.sqrt(moments.squares / max(1, moments.count))
         return cls(
-            np.where(constant, moments.low, moments.mean), np.where(constant, np.inf, deviation)
+            np.where(constant, moments.low, moments.mean),
+            np.where(constant, np.inf, moments.deviation),
         )
 
     def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
         result = np.empty_like(features)
-        with np.errstate(over="ignore", under="ignore"):  # rows far outside become infinite
+        with np.errstate(
+            over="ignore", under="ignore"
+        ):  # values far outside become infinite; the caller checks
             for row, values, mean, scale in zip(
                 result, features, self.mean, self.scale, strict=True
             ):
                 row[:] = (values.astype(np.float64) - mean) / scale
+        return result
+
+    def undo(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The raw features (d, n) that standardised `features` were made of, to rounding.
+
+        Computed in float64 and rounded once; where `apply` has rounded, up to 2⁻²⁴ of the distance
+        from the mean is lost.
+        """
+        scale = np.where(np.isinf(self.scale), 0, self.scale)  # constant: all at the mean
+        result = np.empty_like(features)
+        for row, values, mean, deviation in zip(result, features, self.mean, scale, strict=True):
+            row[:] = values.astype(np.float64) * deviation + mean
         return result
 
 
@@ -53,9 +67,14 @@ class Moments:
     low: Float64
     high: Float64
 
+    @property
+    def deviation(self) -> Float64:
+        """(d,) standard deviations: the square roots of the mean squared deviations."""
+        return np.sqrt(self.squares / max(1, self.count))
+
     @classmethod
     def of(cls, features: npt.NDArray[np.float32]) -> "Moments":
-        """Of the rows of `features` (d, m), m >= 1, by two passes in float64."""
+        """The moments of the rows of `features` (d, m), m >= 1, by two passes in float64."""
         mean, squares = np.empty(len(features)), np.empty(len(features))
         for i, values in enumerate(features):
             wide = values.astype(np.float64)
@@ -65,8 +84,10 @@ class Moments:
         return cls(features.shape[1], mean, squares, low, high)
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Of the rows of both, as in Chan, Golub and LeVeque 1983, Algorithms for computing the
-        sample variance: as stable as two passes over all of them."""
+        """The moments of the rows of both, as stable as two passes over all of them.
+
+        Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance.
+        """
         count = self.count + other.count
         apart = other.mean - self.mean
         return Moments(

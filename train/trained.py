@@ -1,4 +1,4 @@
-"""What a model computes before the sigmoid: an affine function, as trained and as shipped."""
+"""The weights that training leaves, on standardised features, and the same function of raw ones."""
 
 import math
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Trained:
 
     @property
     def raw_weight(self) -> Float64:
-        """(d,), on raw features."""
+        """The weights (d,) on raw features, in float64."""
         result: Float64 = self.weight.astype(np.float64) / self.scaling.scale
         return result
 
     def bias_at(self, center: npt.NDArray[np.floating]) -> float:
-        """The bias of raw_weight·(x - center) + bias.
+        """The bias b with which raw_weight·(x - center) + b is the same function.
 
         Summed exactly and rounded to float64 once, so that every machine finds the same.
         """

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from serve_runtime.bundle.card import ModelCard
 from train import run_folder
-from train.model import build, set_parameters
 from train.standardize import Moments, Scaling
 from train.trained import Trained
 
@@ -39,8 +37,6 @@ def random_run(
     weight = (rng.normal(size=width) / unit / np.sqrt(width)).astype(np.float32)
     trained = Trained(weight, float(np.float32(rng.normal())), scaling)
     folded = trained.affine()
-    model = build(width, "zeros", 0)
-    set_parameters(model, torch.tensor(folded.weight[None]), torch.tensor([folded.bias]))
     card = ModelCard(
         feature_names=tuple(f"c{i}" for i in range(width)),
         classes=("no", "yes"),
@@ -52,7 +48,6 @@ def random_run(
     folder.mkdir(parents=True)
     run_folder.write(
         folder,
-        model=model,
         trained=trained,
         sample=run_folder.sample_rows(features),
         card=card,

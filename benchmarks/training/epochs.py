@@ -18,8 +18,8 @@ from benchmarks.harness.result import (
 from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
 from export.text_table import TextTable
-from train.gradients.cpu import Eager
-from train.recipe.recipe import Optimizer
+from train.gradients.cpu import TorchGradients
+from train.recipe.sections import Optimizer
 
 OURS, LOOP, PRODUCTS, READ = (
     "train",
@@ -65,7 +65,7 @@ def _timed(context: Context, rows: int, width: int) -> tuple[Times, int]:
     calls: dict[str, Call] = {
         OURS: partial(train, ours, spec),
         LOOP: partial(autograd, features, labels, epochs),
-        PRODUCTS: partial(train, Eager(data.rows()), spec),
+        PRODUCTS: partial(train, TorchGradients(data.rows()), spec),
         READ: lambda: [features.sum() for _ in range(epochs)],
     }
     return context.time(calls, 2), epochs

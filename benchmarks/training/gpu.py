@@ -12,9 +12,9 @@ from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.result import Result, Target, at_least, digits
 from benchmarks.training.problems import problem, train
 from export.text_table import TextTable
-from train.gradients.gpu import OnGpu
+from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, largest
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 _LARGE = 10
 """The large batch has so many times the rows that the scale names."""
@@ -55,8 +55,10 @@ def measure(context: Context) -> Result:
     return Result(["Full batches of rows that are resident on the GPU.", table], targets)
 
 
-def _resident(rows: Rows, device: torch.device) -> OnGpu:
-    return OnGpu(lambda: iter([rows]), len(rows.labels), largest(rows), device, resident=True)
+def _resident(rows: Rows, device: torch.device) -> GpuGradients:
+    return GpuGradients(
+        lambda: iter([rows]), len(rows.labels), largest(rows), device, resident=True
+    )
 
 
 def _seconds(call: Callable[[], object]) -> float:

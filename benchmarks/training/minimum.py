@@ -13,11 +13,11 @@ from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, problem, train
 from export.text_table import TextTable
 from serve_runtime.arrays import Float64
-from train.gradients.cpu import design
-from train.model import build
+from train.gradients.cpu import gradient_source
+from train.model import new_model
 from train.optimize.curvature import automatic
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 GAP = 1e-6
 OURS = f"train, lr = auto, until {GAP:g}"
@@ -65,7 +65,7 @@ def _race(context: Context, data: Problem, kind: str) -> tuple[TextTable, Target
     rows = data.rows()
 
     def ours(**settings: object) -> torch.Tensor:
-        made = design(rows)
+        made = gradient_source(rows)
         return train(made, *automatic(made, Optimizer(**settings)))  # type: ignore[arg-type]
 
     calls = {
@@ -104,10 +104,15 @@ def _epochs(data: Problem, near: Callable[[Float64], bool]) -> int:
 
     Weights and bias (d + 1,) are tried after epochs 1, 2, …, each about 5 % later than the last.
     """
-    made = design(data.rows())
-    spec, metric = automatic(made, Optimizer(epochs=100_000, tolerance=0))
+    made = gradient_source(data.rows())
+    spec, preconditioner = automatic(made, Optimizer(epochs=100_000, tolerance=0))
     fit = Fit(
-        build(WIDTH, "zeros", 0), spec, made, every=10**9, shuffle=torch.Generator(), metric=metric
+        new_model(WIDTH, "zeros", 0),
+        spec,
+        made,
+        every=10**9,
+        shuffle=torch.Generator(),
+        preconditioner=preconditioner,
     )
     look = 1
     for epoch, _ in enumerate(fit):

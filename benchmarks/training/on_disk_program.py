@@ -25,9 +25,9 @@ def main(source: str, allowed: str) -> dict[str, float]:
         patch.object(choose, "_needed", lambda files: 1 << 60),
     ):
         start = time.perf_counter()
-        rows = choose.prepare(recipe, torch.device("cpu"), Path(folder), lambda text: None)
+        rows = choose.choose_dataset(recipe, torch.device("cpu"), Path(folder), lambda text: None)
         ready = time.perf_counter()
-        data, theta = rows.design(batches=False), torch.zeros(len(rows.names) + 1)
+        data, theta = rows.gradient_source(batches=False), torch.zeros(len(rows.names) + 1)
         gradient = torch.empty_like(theta)
         data.gradient("bce", theta, None, gradient)
         epochs, first = 0, time.perf_counter()

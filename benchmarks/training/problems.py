@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn import functional
 
 from serve_runtime.arrays import Float32
-from train.gradients.cpu import design
-from train.gradients.source import Design, Rows
-from train.model import build
+from train.gradients.cpu import gradient_source
+from train.gradients.source import GradientSource, Rows
+from train.model import new_model
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 THREADS = 2
 
@@ -48,19 +48,21 @@ def problem(count: int, width: int, *, factors: int = 0) -> Problem:
     return Problem(x, labels.astype(np.float32))
 
 
-def train(data: Design, spec: Optimizer, metric: torch.Tensor | None = None) -> torch.Tensor:
+def train(
+    data: GradientSource, spec: Optimizer, preconditioner: torch.Tensor | None = None
+) -> torch.Tensor:
     """Train from zeros; weights and bias (d + 1,)."""
-    model = build(len(data.largest) - 1, "zeros", 0).to(data.largest.device)
+    model = new_model(len(data.largest) - 1, "zeros", 0).to(data.largest.device)
     shuffle = torch.Generator().manual_seed(0)
-    fit = Fit(model, spec, data, every=10**9, shuffle=shuffle, metric=metric)
+    fit = Fit(model, spec, data, every=10**9, shuffle=shuffle, preconditioner=preconditioner)
     for _ in fit:
         pass
     return fit.theta
 
 
-def resident(rows: Rows, spec: Optimizer) -> Design:
+def resident(rows: Rows, spec: Optimizer) -> GradientSource:
     """The rows as train prepares them for `spec`."""
-    return design(rows, batches=spec.in_batches(len(rows.labels)))
+    return gradient_source(rows, batches=spec.in_batches(len(rows.labels)))
 
 
 def autograd(features: torch.Tensor, labels: torch.Tensor, epochs: int, batch: int = 0) -> None:

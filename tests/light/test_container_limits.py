@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import string
 import sys
 
@@ -19,15 +20,30 @@ OTHER = (
 UNIFIED, CPU = "/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct"
 
 
-def v2(quota):
-    """The file of version 2 that allows `quota` processors; None where it allows all."""
-    return {"cpu.max": "max 100000\n" if quota is None else f"{round(quota * 100000)} 100000\n"}
+GIB = 1 << 30
 
 
-def v1(quota):
+def v2(limit):
+    """The files of version 2 that allow `limit` processors and GiB; None where they allow all."""
+    cpu, memory = ("max", "max") if limit is None else (round(limit * 100000), round(limit * GIB))
+    return {"cpu.max": f"{cpu} 100000\n", "memory.max": f"{memory}\n"}
+
+
+def v1(limit):
     """The files of version 1; None where they allow all."""
-    allowed = -1 if quota is None else round(quota * 50000)
-    return {"cpu.cfs_quota_us": f"{allowed}\n", "cpu.cfs_period_us": "50000\n"}
+    none = 2**63 - 4096
+    cpu, memory = (-1, none) if limit is None else (round(limit * 50000), round(limit * GIB))
+    return {
+        "cpu.cfs_quota_us": f"{cpu}\n",
+        "cpu.cfs_period_us": "50000\n",
+        "memory.limit_in_bytes": f"{memory}\n",
+    }
+
+
+def of_memory(text):
+    """The same tree with the names of the two controllers exchanged."""
+    swapped = {"cpu,cpuacct": "memory", "memory": "cpu,cpuacct"}
+    return re.sub("cpu,cpuacct|memory", lambda name: swapped[name[0]], text)
 
 
 @pytest.fixture
@@ -163,11 +179,29 @@ def test_the_quota_is_the_smallest_that_counts_for(case, tree):
     assert container_limits.quota(tree(cgroup, mounts, groups)) == expected
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_memory_limit_is_the_smallest_that_counts_for(case, tree):
+    cgroup, mounts, groups, expected = CASES[case]
+    groups = {of_memory(folder): files for folder, files in groups.items()}
+    found = container_limits.memory_limit(tree(of_memory(cgroup), of_memory(mounts), groups))
+    if expected == math.inf:
+        assert found > 2**62  # which version 1 writes
+    else:
+        assert found == pytest.approx(expected * GIB)
+
+
+@pytest.mark.parametrize(("limit", "share"), [(None, 1), (2**20, 1), (2**-10, 0)])
+def test_available_memory_is_the_machines_within_the_limit(limit, share, tree):
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    root = tree("0::/a\n", unified(), {f"{UNIFIED}/a": v2(limit)})
+    assert container_limits.available_memory(root) == (machine if share else 2**20)
+
+
 @pytest.mark.parametrize(
     ("processors", "quota", "expected"),
     [(64, 2, 2), (64, 2.5, 2), (64, 1.99, 1), (64, 0.25, 1), (2, 8, 2), (64, None, 64)],
 )
-def test_threads_are_the_processors_within_the_quota_rounded_down(
+def test_threads_are_processors_within_the_quota_rounded_down(
     tree, monkeypatch, processors, quota, expected
 ):
     monkeypatch.delattr(os, "process_cpu_count", raising=False)
@@ -203,7 +237,8 @@ def test_affinity_narrows_what_is_available():
 def test_the_mounts_of_this_machine_are_found():
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         mounted = "cgroup2" in file.read()
-    assert ("cgroup2" in container_limits._mounts("")) == mounted
+    for controller in ("cpu", "memory"):
+        assert ("cgroup2" in container_limits._mounts("", controller)) == mounted
 
 
 ODD = ["", "max", "-1 100000", "0 100000", "100000 0", "1", "1 2 3", "nan nan", "x y", "\x00"]
@@ -215,6 +250,12 @@ def test_a_file_that_no_kernel_writes_sets_no_quota(tree, text):
         container_limits.quota(tree("0::/a\n", unified(), {f"{UNIFIED}/a": {"cpu.max": text}}))
         == math.inf
     )
+
+
+@pytest.mark.parametrize("text", ["", "max", "-1", "0", "1 2", "nan", "x", "\x00", "9" * 5000])
+def test_a_file_that_no_kernel_writes_sets_no_limit(text, tree):
+    root = tree("0::/a\n", unified(), {f"{UNIFIED}/a": {"memory.max": text}})
+    assert container_limits.memory_limit(root) == math.inf
 
 
 @pytest.mark.parametrize("line", ["1 2 3 4 5 6 - cgroup2", "1 2 3 - cgroup2 c rw", " - ", "\0"])
@@ -243,7 +284,9 @@ def test_odd_files_never_raise(tmp_path_factory, cgroup, mounts, content):
         ("proc/self/cgroup", cgroup),
         ("proc/self/mountinfo", mounts),
         ("sys/fs/cgroup/a/cpu.max", content),
+        ("sys/fs/cgroup/a/memory.max", content),
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(text.encode("utf-8", "surrogatepass"))
     assert container_limits.available(str(root)) >= 1
+    assert container_limits.available_memory(str(root)) >= 0

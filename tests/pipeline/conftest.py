@@ -17,11 +17,12 @@ from torch.nn import functional
 from pipeline import published
 from train import run_folder
 from train.cli import main
-from train.gradients.cpu import design
+from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import parameters
 from train.optimize.fit import Fit, Record
-from train.recipe.recipe import Optimizer, Recipe
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Optimizer
 from train.recipe.toml_file import override, read_toml
 from train.run import train
 
@@ -158,7 +159,7 @@ def run_fit() -> Callable[..., list[Record]]:
         model: nn.Sequential, spec: Optimizer, rows: Rows, *, every: int = 1, seed: int = 0
     ) -> list[Record]:
         shuffle = torch.Generator().manual_seed(seed)
-        data = design(rows, batches=spec.in_batches(len(rows.labels)))
+        data = gradient_source(rows, batches=spec.in_batches(len(rows.labels)))
         items = Fit(model, spec, data, every=every, shuffle=shuffle)
         return [record for record in items if record is not None]
 

@@ -1,8 +1,8 @@
-"""Rows that do not fit into memory: blocks on disk, feature by feature, mapped when they are read.
+"""A file of rows that do not fit into memory: blocks, feature by feature, mapped to be read.
 
-The file has no name, so that it is gone when the process is, however that ends. A block is read
-by mapping it: what the system still has in its cache costs no copy, and the next block is asked
-for while one is worked on.
+The file has no name in its folder, so that the system removes it however the process ends. To map
+a block costs no copy of what the system still has in its page cache; the next block is requested
+while one is worked on.
 """
 
 import mmap
@@ -16,27 +16,33 @@ import torch
 
 from serve_runtime.arrays import Float32
 from train.errors import DataError
-from train.gradients.numba_kernels import part_rows
+from train.gradients.numba_kernels import chunk_rows
 from train.gradients.source import Rows
 
 _BLOCK_VALUES = 1 << 22
-"""16 MiB: a millisecond or more of work, and little beside any memory that was asked for."""
+"""Of float32: 16 MiB are a millisecond or more of work, and little beside any memory limit."""
 
 
 def rows_in_block(width: int) -> int:
-    """Rows of a block: whole parts, so that sums over rows on disk are those over rows in memory,
-    bit by bit."""
-    part = part_rows(width)
-    return part * max(1, _BLOCK_VALUES // (part * (width + 1)))
+    """Rows of `width` features in a block on disk.
+
+    A block is made of whole chunks, so that sums over rows on disk have the bits of sums over the
+    same rows in memory.
+    """
+    chunk = chunk_rows(width)
+    return chunk * max(1, _BLOCK_VALUES // (chunk * (width + 1)))
 
 
-class Cache:
-    """Features and labels (0 or 1) of rows on disk, in the folder `where`."""
+class BlockFile:
+    """Features and labels (0 or 1) of rows, in a file in the folder `where`.
+
+    First rows are appended, then `finish` is called, then blocks are read.
+    """
 
     def __init__(self, where: Path, width: int) -> None:
         self.width, self.count, self.step = width, 0, rows_in_block(width)
         self._where = where
-        self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - as long as the cache
+        self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - open as long as this
         weakref.finalize(self, self._file.close)
         self._filling = np.empty((width + 1, self.step), np.float32)
         self._filled = 0
@@ -45,7 +51,8 @@ class Cache:
     def append(
         self, features: Float32, labels: Float32, seen: Callable[[Float32, Float32], object]
     ) -> None:
-        """Add rows: (d, m) and (m,). `seen` is called with each block that is full."""
+        """Append rows, features (d, m) and labels (m,); each block that is full is given to `seen`
+        and written."""
         start = 0
         while start < len(labels):
             count = min(len(labels) - start, self.step - self._filled)
@@ -57,7 +64,7 @@ class Cache:
                 self._write(seen)
 
     def finish(self, seen: Callable[[Float32, Float32], object]) -> None:
-        """Write the last block; from now on rows are read."""
+        """Write the last block, and make the file ready to be read."""
         if self._filled:
             self._write(seen)
         self._file.flush()
@@ -65,20 +72,20 @@ class Cache:
             self._map = mmap.mmap(self._file.fileno(), 0)
 
     def change(self, apply: Callable[[Float32], Float32]) -> None:
-        """Replace the features of each block by what `apply` makes of them."""
+        """Replace the features (d, m) of each block, in order, by what `apply` makes of them."""
         for block in self._arrays(range(len(self))):
             block[:-1] = apply(block[:-1])
 
     def rows_of(self, number: int) -> int:
-        """Rows in the block `number`."""
+        """The number of rows in the block `number`, from 0."""
         return min(self.step, self.count - number * self.step)
 
     def __len__(self) -> int:
         return -(-self.count // self.step)
 
     def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Rows]:
-        """All blocks in order, or `numbers`; each is dropped from memory when the next is asked
-        for."""
+        """Read all blocks in order, or the blocks `numbers`; a block may leave memory when the next
+        one is asked for."""
         return map(_rows, self._arrays(range(len(self)) if numbers is None else numbers))
 
     def _arrays(self, numbers: Iterable[int]) -> Iterator[Float32]:
@@ -95,7 +102,7 @@ class Cache:
 
     @property
     def _bytes(self) -> int:
-        """Of a block; a multiple of the size of a page."""
+        """The size of a full block in bytes: a multiple of 4096, as most systems' pages are."""
         return 4 * (self.width + 1) * self.step
 
     def _advise(self, number: int, advice: str) -> None:

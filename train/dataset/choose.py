@@ -1,4 +1,4 @@
-"""From a recipe's data to what is trained on: in memory where it fits, else on disk."""
+"""Whether rows are trained on in memory or on disk."""
 
 import gzip
 import zlib
@@ -7,70 +7,68 @@ from pathlib import Path
 import torch
 
 from train import memory_budget
-from train.dataset.dataset import Prepared, Say
-from train.dataset.in_memory import InMemory
-from train.dataset.on_disk import OnDisk
+from train.dataset.dataset import Dataset, Say
+from train.dataset.in_memory import InMemoryDataset
+from train.dataset.on_disk import OnDiskDataset
 from train.errors import TrainError
-from train.gradients.processes import ALONE, Group
-from train.recipe.recipe import Data, Recipe
-from train.tables.table_files import Files, find
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.recipe.recipe import Recipe
+from train.tables.table_files import TableFiles, find_table_files
 
 
-def prepare(
-    recipe: Recipe, device: torch.device, where: Path, say: Say, group: Group = ALONE
-) -> Prepared:
-    """The rows of `recipe`; those that do not fit into memory are kept in the folder `where`.
+def choose_dataset(
+    recipe: Recipe,
+    device: torch.device,
+    where: Path,
+    say: Say,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> Dataset:
+    """Read the rows of `recipe`, into memory where they fit.
 
-    So are those of several processes, which share the rows, and the memory.
+    Otherwise, and where several processes share the rows, they are kept on disk, in files in the
+    folder `where`. Raises TrainError, InputError or DataError.
     """
     if group.size > 1 and recipe.data.file is None:
         raise TrainError("several processes share files: give DATA, or start one process")
     if recipe.data.file is not None:
-        files = find(recipe.data, recipe.data.file)
-        needed, allowed = _needed(files), _allowed(recipe.data) // group.size
+        files = find_table_files(recipe.data, recipe.data.file)
+        needed, allowed = _needed(files), memory_budget.budget(recipe.data.memory) // group.size
         if needed > allowed:
             say(
                 f"about {memory_budget.show(needed)} would be needed to train in memory, and "
                 f"{memory_budget.show(allowed)} are allowed: rows are kept on disk, in {where}"
             )
         if needed > allowed or group.size > 1:
-            return OnDisk(recipe, files, where, allowed, say, device, group)
-        return InMemory(recipe, files, device, say)
-    return InMemory(recipe, None, device, say)
-
-
-def _allowed(data: Data) -> int:
-    if data.memory is None:
-        return memory_budget.limit() // 2
-    allowed = memory_budget.parse(data.memory)
-    assert allowed is not None  # the recipe has been checked
-    return allowed
+            return OnDiskDataset(recipe, files, where, allowed, say, device, group)
+        return InMemoryDataset(recipe, files, device, say)
+    return InMemoryDataset(recipe, None, device, say)
 
 
 _COPIES = 4
-"""Of the values, while they are read, standardised and ordered for training."""
+"""Copies of the values that exist while they are read, standardised and laid out."""
 
 
-def _needed(files: Files) -> int:
-    """Bytes of memory, roughly, to train on `files` in memory."""
+def _needed(files: TableFiles) -> int:
+    """About how many bytes of memory it takes to train on `files` in memory."""
     rows = files.rows if files.rows is not None else sum(map(_lines, files.paths))
     return _COPIES * 4 * rows * (len(files.names) + 1)
 
 
 _HEAD = 1 << 20
+"""Bytes at the beginning of a CSV by which its lines are counted."""
 _GZIP = 5
-"""What numbers in text shrink by, and a little more."""
+"""How many times larger than a .csv.gz its text is taken to be: a little more than is usual."""
 
 
 def _lines(path: str) -> int:
-    """Lines of a CSV file, by the length of the first ones."""
+    """About how many lines a CSV file has, judged by the length of the first ones."""
     size = Path(path).stat().st_size
     if path.lower().endswith(".gz"):
         size *= _GZIP
         try:
             with gzip.open(path) as stream:
                 head = stream.read(_HEAD)
-        except (OSError, EOFError, zlib.error):  # whoever reads it says so
+        except (OSError, EOFError, zlib.error):  # reading it will report the error
             return 0
     else:
         with Path(path).open("rb") as file:

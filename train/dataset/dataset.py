@@ -1,58 +1,63 @@
-"""What a recipe's data become, in memory or on disk, before they are trained on."""
+"""What training asks of its rows, whether they are in memory or on disk."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
+from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
-from train.gradients.source import Design
+from train.gradients.source import GradientSource
 from train.standardize import Moments, Scaling
 from train.tables.labels import Classes
 from train.tables.table_files import first_not_finite
-from train.trained import Trained
 
 Say = Callable[[str], None]
+"""Takes a line that a person should read."""
+
+WORDS = {"training": "training", "holdout": "hold-out"}
+"""What messages call the two parts of the rows, by their names in metrics.json."""
 
 
-class Prepared(Protocol):
-    """Rows to train on and to hold out."""
+class Dataset(Protocol):
+    """The rows to train on and the rows held out, read, split and standardised."""
 
     names: tuple[str, ...]
+    """Of the features, in order."""
     classes: Classes
     rows: int
-    """To train on."""
+    """The number of rows to train on."""
     holdout_rows: int
-    positives: float
-    """The share of the rows to train on that are of the positive class."""
+    """The number of rows held out."""
+    positives: dict[str, float]
+    """The share of rows of the positive class, of each part: "training" and "holdout"."""
     moments: Moments
-    """Of raw features."""
+    """Of the raw features of the rows to train on."""
     scaling: Scaling
     on_disk: bool
     """Whether the rows did not fit into memory."""
     picking: str
-    """From how many rows at a time mini-batches are picked, which decides what they are."""
+    """How mini-batches are drawn, in words: a training is resumed only where it is the same."""
     digests: dict[str, str]
-    """By part: "training rows" and "hold-out rows"."""
+    """SHA-256 of "training rows" and of "hold-out rows"."""
 
-    def design(self, *, batches: bool) -> Design:
-        """Of the standardised rows to train on."""
+    def gradient_source(self, *, batches: bool) -> GradientSource:
+        """The standardised rows to train on; with `batches`, laid out for mini-batches."""
 
-    def holdout(self) -> Design | None:
-        """Of the standardised rows held out."""
+    def holdout(self) -> GradientSource | None:
+        """The standardised rows held out, if any."""
 
     def sample(self) -> npt.NDArray[np.float32]:
-        """Some raw rows (k, d), for the proof at export."""
+        """Some raw rows (k, d), on which export compares its artifacts with the model."""
 
-    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
-        """What the model is worth on each part: "training" and "holdout"."""
+    def evaluate(self, served: Affine) -> dict[str, Metrics]:
+        """What the model as served is worth on each part: "training" and "holdout"."""
 
 
 def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say: Say) -> Scaling:
-    """That of the recipe; constant features are told."""
+    """The scaling by `moments`, or none; warns by `say` of features that are constant."""
     constant = [name for name, c in zip(names, moments.low == moments.high, strict=True) if c]
     if constant:
         effect = "its weight becomes 0" if standardize else "it acts as a second bias"

@@ -1,4 +1,4 @@
-"""The rows of one part of a data set on disk: to train on, or held out."""
+"""One part of the rows on disk (those to train on, or those held out) while it is read."""
 
 import operator
 from functools import reduce
@@ -7,54 +7,59 @@ from pathlib import Path
 import numpy as np
 
 from serve_runtime.arrays import Float32
-from train.dataset.block_file import Cache
-from train.gradients.numba_kernels import part_rows, part_slices
-from train.gradients.processes import Group
+from train.dataset.block_file import BlockFile
+from train.gradients.numba_kernels import chunk_rows, chunk_slices
+from train.gradients.processes import ProcessGroup
 from train.run_folder import sample_positions
 from train.standardize import Moments
-from train.tables.row_digest import Digest
+from train.tables.row_digest import RowDigest
 
 
-class _Part:
-    """Rows to train on, or to hold out: those of this process, `mine` of `count`."""
+class DiskPart:
+    """The rows to train on, or the rows held out: their file, digest, moments and sample.
 
-    def __init__(self, where: Path, width: int, count: int, group: Group) -> None:
-        step = part_rows(width)
+    `count` is the number of rows of all processes; this one keeps `mine`, whole chunks. Rows are
+    added in order, then `finish` is called; from then on `sample`, `digest`, `moments` and
+    `positives` are those of the rows of all processes.
+    """
+
+    def __init__(self, where: Path, width: int, count: int, group: ProcessGroup) -> None:
+        step = chunk_rows(width)
         mine = group.share(-(-count // step))
         self.count, self.mine = count, range(mine.start * step, min(count, mine.stop * step))
-        self.cache = Cache(where, width)
+        self.file = BlockFile(where, width)
         self._positions = sample_positions(count, width)
         self._sample: list[Float32] = []
-        self._digests, self._moments = Digest(), list[Moments]()
+        self._digest, self._moments = RowDigest(), list[Moments]()
         self._positives, self._seen = 0.0, 0
 
     def add(self, features: Float32, labels: Float32) -> None:
-        """Take in the next of all `count` rows, and keep those of this process."""
+        """Add the next of all rows: features (d, m), labels (m,). This process keeps its share."""
         first, self._seen = self._seen, self._seen + len(labels)
         here = slice(max(0, self.mine.start - first), max(0, self.mine.stop - first))
         if len(labels[here]):
-            self.cache.append(features[:, here], labels[here], self._see)
+            self.file.append(features[:, here], labels[here], self._see)
 
     def skip(self, rows: int) -> None:
-        """The next `rows` rows are none of this process."""
+        """Pass over the next `rows` rows, of which this process keeps none."""
         self._seen += rows
 
-    def finish(self, group: Group) -> None:
-        """Make known to each process what all have found."""
-        self.cache.finish(self._see)
-        found = group.gather((self._sample, self._digests.parts, self._moments, self._positives))
+    def finish(self, group: ProcessGroup) -> None:
+        """Write what is left, and exchange what the processes have found in their rows."""
+        self.file.finish(self._see)
+        found = group.gather((self._sample, self._digest.chunks, self._moments, self._positives))
         samples, digests, moments, positives = zip(*found, strict=True)
-        self.sample = np.concatenate([rows for part in samples for rows in part])
-        self.digest = Digest()
-        self.digest.parts = [part for parts in digests for part in parts]
-        self.moments = reduce(operator.add, (part for parts in moments for part in parts))
+        self.sample = np.concatenate([rows for each in samples for rows in each])
+        self.digest = RowDigest()
+        self.digest.chunks = [chunk for each in digests for chunk in each]
+        self.moments = reduce(operator.add, (chunk for each in moments for chunk in each))
         self.positives = sum(positives)
 
     def _see(self, features: Float32, labels: Float32) -> None:
-        first = self.mine.start + self.cache.count
+        first = self.mine.start + self.file.count
         here = self._positions[(first <= self._positions) & (self._positions < first + len(labels))]
         self._sample.append(features[:, here - first].T.copy())
         self._positives += float(labels.sum(dtype=np.float64))
-        for part in part_slices(*features.shape):
-            self._digests.add(features[:, part], labels[part])
-            self._moments.append(Moments.of(features[:, part]))
+        for chunk in chunk_slices(*features.shape):
+            self._digest.add(features[:, chunk], labels[chunk])
+            self._moments.append(Moments.of(features[:, chunk]))

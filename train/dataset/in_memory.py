@@ -1,83 +1,86 @@
-"""Rows in memory: read, split, standardised, and ready to be trained on."""
+"""The dataset whose rows are all in memory."""
 
 import operator
-from functools import reduce
+from collections.abc import Iterator
+from functools import partial, reduce
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from train.dataset.dataset import Say, check_standardised, scaling
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
+from train.dataset.dataset import WORDS, Say, check_standardised, scaling
 from train.evaluate.metrics import Metrics, evaluate
-from train.gradients.cpu import design
-from train.gradients.gpu import OnGpu, fits
-from train.gradients.source import Design, Rows, largest, parts
+from train.gradients.cpu import gradient_source
+from train.gradients.gpu import GpuGradients, fits
+from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import sample_rows
 from train.standardize import Moments
 from train.tables.holdout import split
-from train.tables.table import Table, load, load_holdout
-from train.tables.table_files import Files
-from train.trained import Trained
+from train.tables.table import Table, load_holdout_table, load_table
+from train.tables.table_files import TableFiles
 
-_ROWS_TO_COPY = 64
-"""Parts of rows that are copied to a GPU at once, where not all fit into its memory."""
+_CHUNKS_TO_COPY = 64
+"""Chunks that are copied to a GPU at once, where not all rows fit into its memory."""
 
 
-class InMemory:
-    """See train.dataset.dataset.Prepared. Raises InputError or DataError."""
+class InMemoryDataset:
+    """A Dataset in memory. Raises InputError or DataError where rows cannot be trained on."""
 
     on_disk = False
     picking = "from all rows"
 
-    def __init__(self, recipe: Recipe, files: Files | None, device: torch.device, say: Say) -> None:
+    def __init__(
+        self, recipe: Recipe, files: TableFiles | None, device: torch.device, say: Say
+    ) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
-        self._table, self._holdout = _tables(recipe, files)
-        table = self._table
+        table, holdout = _tables(recipe, files)
+        self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
         self.names, self.classes = table.feature_names, table.classes
         self.rows = table.rows
-        self.holdout_rows = self._holdout.rows if self._holdout else 0
-        self.positives = float(table.labels.mean())
-        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.parts()))
+        self.holdout_rows = holdout.rows if holdout else 0
+        self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
+        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.chunks()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )
-        parts = {"training rows": table, "hold-out rows": self._holdout}
-        self.digests = {name: part.digest() for name, part in parts.items() if part}
+        self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 
-    def design(self, *, batches: bool) -> Design:
-        """See Prepared."""
-        return self._design(self._rows(self._table, "training"), batches=batches)
+    def gradient_source(self, *, batches: bool) -> GradientSource:
+        """The standardised rows to train on; with `batches`, laid out for mini-batches."""
+        return self._gradient_source(self._rows("training"), batches=batches)
 
-    def holdout(self) -> Design | None:
-        """See Prepared."""
-        if self._holdout is None:
+    def holdout(self) -> GradientSource | None:
+        """The standardised rows held out, if any."""
+        if "holdout" not in self._parts:
             return None
-        return self._design(self._rows(self._holdout, "hold-out"), batches=False)
+        return self._gradient_source(self._rows("holdout"), batches=False)
 
     def sample(self) -> npt.NDArray[np.float32]:
-        """See Prepared."""
-        return sample_rows(*(t.features for t in (self._table, self._holdout) if t))
+        """Some raw rows (k, d), on which export compares its artifacts with the model."""
+        return sample_rows(*(table.features for table in self._parts.values()))
 
-    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
-        """See Prepared; of the model as served, on raw rows."""
-        metrics = {"training": evaluate(served, self._table, self._loss)}
-        if self._holdout:
-            metrics["holdout"] = evaluate(served, self._holdout, self._loss, part="hold-out")
-        return metrics
+    def evaluate(self, served: Affine) -> dict[str, Metrics]:
+        """What the model as served is worth on each part: "training" and "holdout"."""
+        return {
+            name: evaluate(partial(_whole, table), table.rows, served, self._loss, part=WORDS[name])
+            for name, table in self._parts.items()
+        }
 
-    def _rows(self, table: Table, part: str) -> Rows:
+    def _rows(self, part: str) -> Rows:
+        table = self._parts[part]
         features = self.scaling.apply(table.features)
-        check_standardised(features, self.names, part)
+        check_standardised(features, self.names, WORDS[part])
         return Rows(torch.from_numpy(features), torch.from_numpy(table.labels))
 
-    def _design(self, rows: Rows, *, batches: bool) -> Design:
+    def _gradient_source(self, rows: Rows, *, batches: bool) -> GradientSource:
         if self._device.type == "cpu":
-            return design(rows, batches=batches)
+            return gradient_source(rows, batches=batches)
         resident = fits(rows.features.numel() + rows.labels.numel(), self._device)
-        return OnGpu(
-            lambda: iter([rows]) if resident else parts(rows, _ROWS_TO_COPY),
+        return GpuGradients(
+            lambda: iter([rows]) if resident else chunks(rows, _CHUNKS_TO_COPY),
             len(rows.labels),
             largest(rows),
             self._device,
@@ -85,8 +88,12 @@ class InMemory:
         )
 
 
-def _tables(recipe: Recipe, files: Files | None) -> tuple[Table, Table | None]:
-    table, part = load(recipe.data, recipe.model.seed, files), recipe.data.holdout
+def _whole(table: Table) -> Iterator[tuple[Float32, Float32]]:
+    yield table.features, table.labels
+
+
+def _tables(recipe: Recipe, files: TableFiles | None) -> tuple[Table, Table | None]:
+    table, part = load_table(recipe.data, recipe.model.seed, files), recipe.data.holdout
     if isinstance(part, str):
-        return table, load_holdout(recipe.data, part, table)
+        return table, load_holdout_table(recipe.data, part, table)
     return split(table, part, recipe.model.seed) if part else (table, None)

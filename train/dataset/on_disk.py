@@ -1,42 +1,42 @@
-"""Rows on disk: read once, split, standardised, and ready to be trained on."""
+"""The dataset whose rows do not fit into memory, or are shared by processes."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
 from train.dataset.block_file import rows_in_block
-from train.dataset.dataset import check_standardised, scaling
-from train.dataset.disk_gradients import Streamed
-from train.dataset.disk_part import _Part
+from train.dataset.dataset import WORDS, check_standardised, scaling
+from train.dataset.disk_gradients import DiskGradients
+from train.dataset.disk_part import DiskPart
 from train.errors import DataError, TrainError
-from train.evaluate.metrics import Metrics
-from train.gradients.gpu import OnGpu, fits
-from train.gradients.losses import LOSSES, logits
-from train.gradients.processes import ALONE, Group
-from train.gradients.source import Design
+from train.evaluate.metrics import Metrics, evaluate
+from train.gradients.gpu import GpuGradients, fits
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.gradients.source import GradientSource
 from train.memory_budget import peak, show
 from train.recipe.recipe import Recipe
 from train.tables.holdout import held_out
-from train.tables.table_files import Files, find
-from train.trained import Trained
+from train.tables.table_files import TableFiles, find_table_files
 
 _READING = 1 << 28
-"""Bytes that Arrow's reader and what it reads ahead may take."""
-_SAMPLE = 1 << 17
-"""Logits by which all are sorted into bins, for the area under the curve."""
+"""Bytes of memory that Arrow's reader and what it reads ahead may take."""
+_MOST_LOGITS = 1 << 17
+"""Logits that are kept in memory for the AUC, which is exact to about 1e-5 where there are more."""
 
 
-class OnDisk:
-    """See train.dataset.choose.Prepared. Takes no more than about `allowed` bytes of memory.
+class OnDiskDataset:
+    """A Dataset whose rows are in files in the folder `where`, which need no cleaning up.
 
-    Of several processes each reads and keeps its share of the rows. Raises TrainError where
+    It takes no more than about `allowed` bytes of memory. Each process of `group` reads and keeps
+    its share of the rows. Raises TrainError where
     `allowed` is too little, InputError or DataError where rows cannot be trained on or kept.
     """
 
@@ -45,18 +45,18 @@ class OnDisk:
     def __init__(
         self,
         recipe: Recipe,
-        files: Files,
+        files: TableFiles,
         where: Path,
         allowed: int,
         say: Callable[[str], None],
         device: torch.device,
-        group: Group = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self._device = device
         self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
         width = len(files.names)
         block = 4 * (width + 1) * rows_in_block(width)
-        # By what is allowed alone, so that batches are the same when training is resumed.
+        # It depends on `allowed` alone, so that a resumed training draws the same batches.
         self._pool = max(1, allowed // 8 // block)
         least = peak() + _READING + (2 + self._pool) * block
         if least > allowed:
@@ -67,42 +67,41 @@ class OnDisk:
             )
         self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
         self._where = where
-        self._training, self._holdout = self._read(recipe, files)
-        parts = {"training": self._training, "hold-out": self._holdout}
-        there = {name: part for name, part in parts.items() if part}
-        for part in there.values():
+        training, holdout = self._read(recipe, files)
+        self._parts = {"training": training} | ({"holdout": holdout} if holdout else {})
+        for part in self._parts.values():
             part.finish(group)
         self.digests = {
-            f"{name} rows": part.digest.hexdigest(self.names, self.classes.labels)
-            for name, part in there.items()
+            f"{WORDS[name]} rows": part.digest.hexdigest(self.names, self.classes.labels)
+            for name, part in self._parts.items()
         }
-        self.moments = self._training.moments
-        self.rows = self._training.count
-        self.holdout_rows = self._holdout.count if self._holdout else 0
-        self.positives = self._training.positives / self.rows
+        self.moments = training.moments
+        self.rows = training.count
+        self.holdout_rows = holdout.count if holdout else 0
+        self.positives = {name: part.positives / part.count for name, part in self._parts.items()}
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )
         self._largest = torch.zeros(width + 1)
         self._largest[-1] = 1
-        for name, part in there.items():
-            self._standardise(part, name)
+        for name in self._parts:
+            self._standardise(name)
         group.maximum(self._largest)
 
-    def design(self, *, batches: bool) -> Design:
-        """See Prepared."""
-        return self._streamed(self._training)
+    def gradient_source(self, *, batches: bool) -> GradientSource:
+        """The standardised rows to train on."""
+        return self._streamed(self._parts["training"])
 
-    def holdout(self) -> Design | None:
-        """See Prepared."""
-        return self._streamed(self._holdout) if self._holdout else None
+    def holdout(self) -> GradientSource | None:
+        """The standardised rows held out, if any."""
+        return self._streamed(self._parts["holdout"]) if "holdout" in self._parts else None
 
-    def _streamed(self, part: _Part) -> Design:
+    def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
-            return Streamed(part.cache, part.count, self._largest, self._pool, self._group)
-        resident = fits(part.cache.count * (part.cache.width + 1), self._device)
-        return OnGpu(
-            part.cache.blocks,
+            return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
+        resident = fits(part.file.count * (part.file.width + 1), self._device)
+        return GpuGradients(
+            part.file.blocks,
             part.count,
             self._largest,
             self._device,
@@ -111,18 +110,33 @@ class OnDisk:
         )
 
     def sample(self) -> Float32:
-        """See Prepared."""
-        parts = [self._training, *([self._holdout] if self._holdout else [])]
-        return np.concatenate([part.sample for part in parts])
+        """Some raw rows (k, d), on which export compares its artifacts with the model."""
+        return np.concatenate([part.sample for part in self._parts.values()])
 
-    def evaluate(self, served: nn.Sequential, trained: Trained) -> dict[str, Metrics]:
-        """See Prepared; of the model as trained, on standardised rows."""
-        theta = torch.tensor([*trained.weight.tolist(), trained.bias]).to(self._device)
-        parts = {"training": self.design(batches=False), "holdout": self.holdout()}
-        return {name: _evaluated(data, theta, self._loss) for name, data in parts.items() if data}
+    def evaluate(self, served: Affine) -> dict[str, Metrics]:
+        """What the model as served is worth on each part: "training" and "holdout".
 
-    def _read(self, recipe: Recipe, files: Files) -> tuple[_Part, _Part | None]:
-        """The rows to train on and to hold out, as they are."""
+        The rows on disk are standardised; raw ones are computed from them, to float32 rounding.
+        """
+        return {
+            name: evaluate(
+                partial(self._raw_blocks, part),
+                part.count,
+                served,
+                self._loss,
+                part=WORDS[name],
+                most_logits=_MOST_LOGITS,
+                group=self._group,
+            )
+            for name, part in self._parts.items()
+        }
+
+    def _raw_blocks(self, part: DiskPart) -> Iterator[tuple[Float32, Float32]]:
+        for rows in part.file.blocks():
+            yield self.scaling.undo(rows.features.numpy()), rows.labels.numpy()
+
+    def _read(self, recipe: Recipe, files: TableFiles) -> tuple[DiskPart, DiskPart | None]:
+        """Read the raw rows to train on and the raw rows held out."""
         source, part = str(recipe.data.file), recipe.data.holdout
         before, column = _stamps(files.paths), files.labels()
         if not len(column):
@@ -132,7 +146,7 @@ class OnDisk:
         del column
         _check_room(self._where, 4 * (len(self.names) + 1) * len(labels))
         if isinstance(part, str):
-            others = find(recipe.data, part, self.names)
+            others = find_table_files(recipe.data, part, self.names)
             if not len(held := others.labels()):
                 raise DataError(f"{part} has no rows below its header")
             theirs = held.encode(self.classes, part)
@@ -147,12 +161,12 @@ class OnDisk:
         return training, holdout or split
 
     def _split(
-        self, files: Files, labels: Float32, out: npt.NDArray[np.bool_]
-    ) -> tuple[_Part, _Part | None]:
-        """The rows of `files`, those apart that are `out`."""
+        self, files: TableFiles, labels: Float32, out: npt.NDArray[np.bool_]
+    ) -> tuple[DiskPart, DiskPart | None]:
+        """Read the rows of `files` into two parts: to train on, and those in the mask `out`."""
         width, held = len(self.names), int(out.sum())
-        kept = _Part(self._where, width, len(labels) - held, self._group)
-        apart = _Part(self._where, width, held, self._group) if held else None
+        kept = DiskPart(self._where, width, len(labels) - held, self._group)
+        apart = DiskPart(self._where, width, held, self._group) if held else None
         parts = [(kept, ~out), *([(apart, out)] if apart else [])]
         wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
         for part, mask in parts:
@@ -175,24 +189,25 @@ class OnDisk:
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
         return kept, apart
 
-    def _standardise(self, rows: _Part, name: str) -> None:
+    def _standardise(self, name: str) -> None:
+        rows = self._parts[name]
         first = rows.mine.start
 
         def apply(features: Float32) -> Float32:
             nonlocal first
             result = self.scaling.apply(features)
-            check_standardised(result, self.names, name, first)
+            check_standardised(result, self.names, WORDS[name], first)
             first += result.shape[1]
-            if rows is self._training:
+            if name == "training":
                 reach = torch.from_numpy(np.maximum(result.max(1), -result.min(1)))
                 self._largest[:-1] = torch.maximum(self._largest[:-1], reach)
             return result
 
-        rows.cache.change(apply)
+        rows.file.change(apply)
 
 
 def _range(indices: Sequence[npt.NDArray[np.intp]]) -> range:
-    """From the first to the last of all `indices`, each sorted."""
+    """The smallest range that holds all `indices`, each of which is sorted."""
     there = [index for index in indices if len(index)]
     if not there:
         return range(0)
@@ -211,38 +226,3 @@ def _check_room(where: Path, needed: int) -> None:
             f"rows that do not fit into memory need {show(needed)} on disk, and {where} has "
             f"{show(free)}: name another --out, or allow more memory"
         )
-
-
-@torch.no_grad()
-def _evaluated(data: Design, theta: Tensor, loss: str) -> Metrics:
-    """As train.evaluate.metrics.evaluate, in bounded memory: of more than 2¹⁷ rows, those whose
-    logits lie between the same two of 2¹⁷ of them count as ties in the AUC."""
-    step = -(-data.count // _SAMPLE)
-    some = [logits(rows.features[:, ::step], theta).cpu() for rows in data.blocks()]
-    none = torch.empty(0)
-    everywhere = torch.cat(data.group.gather(torch.cat([none, *some])))
-    edges = torch.unique(everywhere).to(theta.device)
-    cost = log_loss = right = 0.0
-    counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64, device=theta.device)
-    for rows in data.blocks():
-        logit = logits(rows.features, theta)
-        wide, labels = logit.double(), rows.labels.double()
-        cost += float(LOSSES[loss].cost(wide, labels)) * len(labels)
-        log_loss += float(LOSSES["bce"].cost(wide, labels)) * len(labels)
-        right += float(((logit.sigmoid() >= 0.5) == (rows.labels == 1)).sum())
-        place = torch.bucketize(logit, edges)
-        for label, count in enumerate(counts):
-            count += torch.bincount(place[rows.labels == label], minlength=len(count))
-    sums = torch.tensor([cost, log_loss, right], dtype=torch.float64)
-    cost, log_loss, right = data.group.sum(sums).tolist()
-    negatives, positives = data.group.sum(counts).double().cpu()
-    below = negatives.cumsum(0) - negatives / 2  # a tie counts half
-    pairs = float(negatives.sum() * positives.sum())
-    return {
-        "rows": float(data.count),
-        "features": float(len(theta) - 1),
-        "cost": cost / data.count,
-        "accuracy": right / data.count,
-        "auc": float((below * positives).sum()) / pairs if pairs else None,
-        "log_loss": log_loss / data.count,
-    }

@@ -1,58 +1,99 @@
-"""What a finished model is worth on a table."""
+"""What a finished model is worth on rows: cost, accuracy, AUC and log loss."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
-from torch import nn
+from sklearn.metrics import log_loss, roc_auc_score
+from torch import Tensor
 
+from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.gradients.losses import LOSSES, logits
-from train.model import parameters
-from train.tables.table import Table
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 
 Metrics = Mapping[str, float | None]
+Blocks = Callable[[], Iterable[tuple[Float32, Float32]]]
+"""Reads all rows once, some at a time: raw features (d, m) and labels (m,), 0 or 1."""
 
 
 @torch.no_grad()
-def evaluate(model: nn.Sequential, table: Table, loss: str, *, part: str = "training") -> Metrics:
-    """Rows, features, cost, accuracy, AUC and log loss of `model` (raw features, CPU) on `table`.
+def evaluate(
+    blocks: Blocks,
+    count: int,
+    served: Affine,
+    loss: str,
+    *,
+    part: str = "training",
+    most_logits: int | None = None,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> Metrics:
+    """Rows, features, cost, accuracy, AUC and log loss of the model as it will be served.
 
-    Logits are the float32 ones that will be served; probabilities are widened to float64 before
-    the metrics see them. AUC is None where the table holds one class. Raises DataError where a
-    logit leaves float32; `part` names the table in its message.
+    `blocks` reads the rows of this process, `count` is the number of rows of all processes of
+    `group`. Logits are float32, as served; costs are means over rows in float64. AUC is None
+    where all rows have one class. It is exact, unless there are more than `most_logits` rows, in
+    which case no more logits are kept in memory than that: rows whose logits lie between the same
+    two of those kept count as ties, and the rows are read twice. Raises DataError where a logit
+    leaves float32; `part` names the rows in its message.
     """
-    theta = torch.cat([part.flatten() for part in parameters(model)])
-    logit = logits(torch.from_numpy(table.features), theta)
-    if not logit.isfinite().all():
-        row = int((~logit.isfinite()).int().argmax())
-        raise DataError(f"{part} row {row + 1}: its logit leaves float32: check its units")
-    probability = logit.double().sigmoid().numpy()
-    labels = table.labels.astype(np.int64)
-    both = 0 < labels.sum() < len(labels)
+    theta = torch.from_numpy(served.values)
+    step = -(-count // most_logits) if most_logits else 1
+    sums, kept, first = torch.zeros(3, dtype=torch.float64), [np.empty((2, 0), np.float32)], 0
+    for features, labels in blocks():
+        logit = _logits(features, theta, part, first)
+        share, right = len(labels) / count, (logit.sigmoid() >= 0.5).numpy() == labels
+        wide = logit.double()
+        cost = LOSSES[loss].cost(wide, torch.from_numpy(labels).double())
+        sums[0] += float(cost) * share
+        sums[1] += float(log_loss(labels, wide.sigmoid().numpy(), labels=[0, 1])) * share
+        sums[2] += int(right.sum())
+        kept.append(np.stack([logit[::step].numpy(), labels[::step]]))
+        first += len(labels)
+    cost, entropy, right = group.sum(sums).tolist()
+    logit, label = np.concatenate([some for each in group.gather(kept) for some in each], axis=1)
+    if step == 1:
+        auc = _auc(logit, label)
+    else:
+        auc = _auc_of_bins(blocks, theta, torch.from_numpy(np.unique(logit)), group)
     return {
-        "rows": float(table.rows),
-        "features": float(len(table.features)),
-        "cost": float(LOSSES[loss].cost(logit.double(), torch.from_numpy(table.labels).double())),
-        "accuracy": float(accuracy_score(labels, logit.sigmoid().numpy() >= np.float32(0.5))),
-        "auc": float(roc_auc_score(labels, logit.numpy())) if both else None,
-        "log_loss": float(log_loss(labels, probability, labels=[0, 1])),
+        "rows": float(count),
+        "features": float(len(served.weight)),
+        "cost": cost,
+        "accuracy": right / count,
+        "auc": auc,
+        "log_loss": entropy,
     }
 
 
-def report(parts: Mapping[str, Metrics]) -> str:
-    """The metrics as a table, one line for each part of the data."""
-    header = ("", "rows", "features", "cost", "accuracy", "AUC", "log loss")
-    lines = ["{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}".format(*header)]
-    for name, m in parts.items():
-        auc = "-" if m["auc"] is None else f"{m['auc']:.4f}"
-        lines.append(
-            f"{name:<10}{m['rows']:>10,.0f}{m['features']:>10,.0f}{_cost(m['cost'])}"
-            f"{m['accuracy']:>10.2%}{auc:>10}{_cost(m['log_loss'])}"
-        )
-    return "\n".join(lines)
+def _logits(features: Float32, theta: Tensor, part: str, first: int) -> Tensor:
+    """Those of the rows (d, m) of `part`, of which the first one is its row `first`."""
+    logit = logits(torch.from_numpy(features), theta)
+    if not logit.isfinite().all():
+        row = first + int((~logit.isfinite()).int().argmax())
+        raise DataError(f"{part} row {row + 1}: its logit leaves float32: check its units")
+    return logit
 
 
-def _cost(value: float | None) -> str:
-    return f" {value:>9.6f}" if value is not None and value < 100 else f" {value:>9.4g}"
+def _auc(
+    score: np.ndarray[tuple[int], np.dtype[np.generic]],
+    label: np.ndarray[tuple[int], np.dtype[np.generic]],
+    weight: np.ndarray[tuple[int], np.dtype[np.generic]] | None = None,
+) -> float | None:
+    present = label if weight is None else label[weight > 0]
+    if len(np.unique(present)) < 2:
+        return None
+    return float(roc_auc_score(label, score, sample_weight=weight))
+
+
+def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: ProcessGroup) -> float | None:
+    """The area under the curve where logits between the same two `edges` count as ties."""
+    counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64)
+    for features, labels in blocks():
+        bins = torch.bucketize(logits(torch.from_numpy(features), theta), edges)
+        for label, count in enumerate(counts):
+            count += torch.bincount(bins[torch.from_numpy(labels == label)], minlength=len(count))
+    number = np.arange(counts.numel())
+    weight = group.sum(counts).flatten().numpy()
+    return _auc(number % counts.shape[1], number // counts.shape[1], weight)

@@ -1,4 +1,4 @@
-"""Rows on a GPU, as something that gradients can be taken of: all of them, or block by block."""
+"""Gradients on a GPU, of rows that stay in its memory or are copied there block by block."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,30 +6,31 @@ import torch
 from torch import Tensor
 
 from train.errors import TrainError
-from train.gradients.cpu import eager_gradient
+from train.gradients.cpu import torch_gradient
 from train.gradients.losses import LOSSES, logits
-from train.gradients.processes import ALONE, Group
-from train.gradients.source import Rows, parts
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.gradients.source import Rows, chunks
 
 _SMALL_VALUES = 1 << 20
-"""With fewer, what an epoch costs is to launch its kernels: they are recorded, and replayed."""
+"""Up to this many values an epoch costs little but the launches of its kernels, so they are
+recorded once and replayed (a CUDA graph)."""
 _SPARE = 0.8
-"""Of the GPU's free memory that rows may take."""
+"""The share of the GPU's free memory that rows may take."""
 
 Sums = Callable[[str, Tensor, Tensor, Tensor], Tensor]
 
 
 def fits(values: int, device: torch.device) -> bool:
-    """Whether as many float32 values fit into the GPU's memory."""
+    """Whether `values` float32 values fit into the GPU's free memory."""
     free, _ = torch.cuda.mem_get_info(device)
     return values * 4 <= _SPARE * free
 
 
-class OnGpu:
-    """See Design. `blocks` gives the rows of this process, on the CPU, some at a time.
+class GpuGradients:
+    """Gradients of rows that `blocks` reads on the CPU, some at a time.
 
-    They are copied once where `resident`, else for each pass, from pinned memory, while the block
-    before is worked on.
+    With `resident` they are copied to the GPU once. Else they are copied in each pass, from pinned
+    memory, and a block is copied while the GPU works on the one before.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class OnGpu:
         device: torch.device,
         *,
         resident: bool,
-        group: Group = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.count, self.group, self._device = count, group, device
         self.largest = largest.to(device)
@@ -49,12 +50,12 @@ class OnGpu:
         self._recorded: dict[tuple[str, int, int], torch.cuda.CUDAGraph] = {}
 
     def blocks(self) -> Iterator[Rows]:
-        """See Design."""
+        """The rows of this process on the GPU, a chunk at a time."""
         for rows in self._passing():
-            yield from parts(rows)
+            yield from chunks(rows)
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
-        """See Design."""
+        """Put the gradient of the mean cost over all rows, or the rows `index`, into `out`."""
         if index is not None:
             self._of_batch(loss, theta, index, out)
         elif self._is_small():
@@ -63,7 +64,10 @@ class OnGpu:
             self._of_all(loss, theta, out)
 
     def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
-        """See Design."""
+        """Mini-batches of one epoch: indices of rows in a random order, `size` at a time.
+
+        Raises TrainError where not all rows are on the GPU, and where processes share them.
+        """
         if self._resident is None or len(self._resident) != 1 or self.group.size > 1:
             raise TrainError(
                 "mini-batches on a GPU need all rows in its memory, and one process: train with "
@@ -82,14 +86,14 @@ class OnGpu:
         assert self._resident is not None
         (rows,) = self._resident
         some = Rows(rows.features.index_select(1, index), rows.labels[index])
-        eager_gradient(loss, some, theta, torch.empty_like(some.labels), out)
+        torch_gradient(loss, some, theta, torch.empty_like(some.labels), out)
 
     def _is_small(self) -> bool:
         values = self.count * len(self.largest)
         return self._resident is not None and self.group.size == 1 and values < _SMALL_VALUES
 
     def _replay(self, loss: str, theta: Tensor, out: Tensor) -> None:
-        """As `_of_all`, its launches recorded the first time (CUDA graphs)."""
+        """Do what `_of_all` does, by a CUDA graph that is recorded the first time."""
         if self._device.type != "cuda":
             self._of_all(loss, theta, out)
             return
@@ -138,27 +142,27 @@ def _copied(rows: Rows, device: torch.device) -> Rows:
 
 
 def _sums_of(width: int, device: torch.device) -> Sums:
-    """Triton's kernel where there is one for as many features, else torch's two products."""
+    """Triton's kernel where it works for `width` features on `device`, else torch's products."""
     try:
         from train.gradients import triton_kernels
     except ImportError:  # torch brings Triton along on Linux only
-        return _eager_sums
+        return _torch_sums
     if width > triton_kernels.MOST_FEATURES or device.type != "cuda":
-        return _eager_sums
-    room = torch.empty(triton_kernels.programs(device), width + 1, device=device)
+        return _torch_sums
+    partial = torch.empty(triton_kernels.programs(device), width + 1, device=device)
     none = torch.zeros(width + 1, 16, device=device)
     try:
-        triton_kernels.gradient_sums("bce", none[:-1], none[-1], none[:, 0].contiguous(), room)
+        triton_kernels.gradient_sums("bce", none[:-1], none[-1], none[:, 0].contiguous(), partial)
     except Exception:  # no C compiler, or a GPU that Triton does not know: it raises what it likes
-        return _eager_sums
+        return _torch_sums
 
     def sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
-        return triton_kernels.gradient_sums(loss, x, y, theta, room)
+        return triton_kernels.gradient_sums(loss, x, y, theta, partial)
 
     return sums
 
 
-def _eager_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
+def _torch_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
     residual = logits(x, theta)
     residual = LOSSES[loss].residual_(residual, y)
     return torch.cat([torch.mv(x, residual), residual.sum()[None]]).double()

@@ -5,9 +5,10 @@ dC/db = Σr / n, where the residual r = dC/dz·n is
     binary cross-entropy  C = -mean(y log p + (1 - y) log(1 - p)):  r = p - y
     mean squared error    C = mean((p - y)²):                       r = 2 (p - y) p (1 - p)
     linear                C = mean(z²) / 2, whatever y is:          r = z
-(differentiate and use dp/dz = p (1 - p)). That is two products an update and no graph, where
-autograd's forward and backward passes also write and read back every intermediate. The linear one
-is not for training: its gradient at v is XᵀXv / n, whose eigenvalues bound the curvature.
+(differentiate and use dp/dz = p (1 - p)). So an update takes two products,
+where autograd's forward and backward passes also write and read back every intermediate result.
+The linear cost is not for training: its gradient at v is XᵀXv / n, and the eigenvalues of XᵀX / n
+bound the curvature of the other costs.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The closed-form gradient, compiled: blocks of rows that stay in cache through both products.
+"""The closed-form gradient, compiled by numba, in blocks of rows that stay in the cache.
 
 A block's logits, residuals and gradient are computed before the next block is touched, so that a
 pass reads the features from memory once, where two products of whole matrices read them twice.
@@ -16,11 +16,11 @@ from numba import njit
 from serve_runtime.arrays import Float32
 
 _BCE, _MSE, _LINEAR = 0, 1, 2
-KINDS = {"bce": _BCE, "mse": _MSE, "linear": _LINEAR}
-"""The losses of train.gradients.losses."""
+LOSS_CODES = {"bce": _BCE, "mse": _MSE, "linear": _LINEAR}
+"""How kernels are told which of train.gradients.losses to compute."""
 
 _BLOCK_VALUES, _LEAST_ROWS, _MOST_ROWS = 1 << 17, 256, 4096
-"""A block of features fills half of a second-level cache of 1 MiB, unless it is very wide."""
+"""A block of features fills half of a second-level cache of 1 MiB, unless rows are very wide."""
 PICKED_ROWS = 256
 """Rows in a block of `picked_gradient_sums`: they are read twice."""
 
@@ -32,7 +32,7 @@ def _compiled(function: Any) -> Any:
     }  # fmt: skip
     try:
         return njit(cache=True, **options)(function)
-    except RuntimeError:  # there is nowhere to keep what is compiled
+    except RuntimeError:  # no folder is writable in which numba could keep what it compiles
         return njit(**options)(function)
 
 
@@ -52,20 +52,24 @@ def block_rows(width: int) -> int:
     return max(_LEAST_ROWS, min(_MOST_ROWS, fitting))
 
 
-def part_rows(width: int) -> int:
-    """Rows in a part that other things than gradients are computed from, and of which blocks on
-    disk are made: whole blocks of `gradient_sums`, and whole pages of 4096 bytes a feature."""
+def chunk_rows(width: int) -> int:
+    """Rows of `width` features in a chunk: four blocks of `gradient_sums`.
+
+    Moments, digests and metrics are computed chunk by chunk, and a block on disk is made of whole
+    chunks; each feature of a chunk fills whole pages of 4096 bytes.
+    """
     return 4 * block_rows(width)
 
 
-def part_slices(width: int, rows: int, several: int = 1) -> Iterator[slice]:
-    """The parts of `rows` rows, or `several` of them at a time."""
-    step = several * part_rows(width)
+def chunk_slices(width: int, rows: int, several: int = 1) -> Iterator[slice]:
+    """Slices that cut `rows` rows into chunks, or into `several` chunks at a time."""
+    step = several * chunk_rows(width)
     return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def scratch(rows: int) -> tuple[Any, ...]:
-    """Room for one thread and blocks of `rows`: residuals, powers of two and their bits, labels."""
+    """Buffers of one thread for blocks of `rows` rows: residuals, powers of two, the same as
+    integers, labels."""
     powers = np.empty(rows, np.float32)
     return np.empty(rows, np.float32), powers, powers.view(np.int32), np.empty(rows, np.float32)
 
@@ -154,13 +158,15 @@ def gradient_sums(
     first: int,
     last: int,
     out: Float32,
-    room: Any,
+    buffers: Any,
 ) -> None:
-    """Sums of residual·(x, 1) over blocks `first` to `last` of `step` rows into `out` (k, d + 1).
+    """Put the sums of residual·(x, 1) over the rows of a block into the block's row of `out`.
 
-    `x` (d, n) is feature-major, `theta` (d + 1,) the weights and the bias, `room` is `scratch`.
+    Blocks have `step` rows; those from `first` to before `last` are computed. `x` (d, n) is
+    feature-major, `theta` (d + 1,) the weights and the bias, `out` (blocks, d + 1), `buffers` what
+    `scratch(step)` gives.
     """
-    z, power, bits, _ = room
+    z, power, bits, _ = buffers
     width, rows = x.shape
     for k in range(first, last):
         start = k * step
@@ -181,11 +187,14 @@ def picked_gradient_sums(
     first: int,
     last: int,
     out: Float32,
-    room: Any,
+    buffers: Any,
 ) -> None:
-    """The same over the rows `index` of `x` (n, d), row-major: a row's values lie together, so that
-    a row picked at random costs two or three lines of cache instead of one for each feature."""
-    z, power, bits, label = room
+    """Do what `gradient_sums` does, over the rows `index` of `x` (n, d), which is row-major.
+
+    A row's values lie together, so that reading one at random costs two or three cache lines
+    instead of one for each feature.
+    """
+    z, power, bits, label = buffers
     width, rows = x.shape[1], len(index)
     for k in range(first, last):
         start, sums = k * step, out[k]
@@ -208,7 +217,8 @@ def picked_gradient_sums(
 
 @_compiled
 def mean(sums: Float32, rows: int, out: npt.NDArray[np.floating]) -> None:
-    """The sums of all blocks, added in float64 in their order, over `rows`."""
+    """Put the sums of all blocks (blocks, d + 1), added in float64 in their order and divided by
+    `rows`, into `out` (d + 1,)."""
     for j in range(sums.shape[1]):
         total = 0.0
         for k in range(sums.shape[0]):

@@ -1,6 +1,6 @@
-"""Several processes that train one model: what each of them knows, added up.
+"""Several processes that train one model, each on its share of the rows.
 
-Started by torchrun, which sets RANK, WORLD_SIZE and where to meet.
+They are started by torchrun, which sets RANK, WORLD_SIZE and the address at which they meet.
 """
 
 import os
@@ -17,8 +17,12 @@ from train.errors import LostProcessError
 T = TypeVar("T")
 
 
-class Group:
-    """The processes of a training; one alone unless torchrun has started more."""
+class ProcessGroup:
+    """The processes that train one model together, as one of them sees it.
+
+    `rank` is the number of this process, from 0, out of `size`. Unless torchrun has started
+    several, the group is this process alone. All must call the same methods in the same order.
+    """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
@@ -37,50 +41,53 @@ class Group:
         return self._reduce(values, dist.ReduceOp.MAX)
 
     def gather(self, value: T) -> list[T]:
-        """What each process has given, in the order of their ranks."""
+        """The `value` that each process has given, in the order of their ranks."""
         if self.size == 1:
             return [value]
         found: list[T | None] = [None] * self.size
-        with _told():
+        with _lost_process_errors():
             dist.all_gather_object(found, value)
         return found  # type: ignore[return-value]
 
     def share(self, count: int) -> range:
-        """Which of `count` things are this process's."""
+        """The share of this process in `count` things: consecutive ones, as many as others have."""
         return range(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def _reduce(self, values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
         if self.size > 1:
-            # By way of the CPU: NCCL would not tell of a lost process, and there are few values.
+            # On the CPU: NCCL does not report a lost process, and there are few values to add.
             host = values.cpu()
-            with _told():
+            with _lost_process_errors():
                 dist.all_reduce(host, operation)
             values.copy_(host)
         return values
 
 
-ALONE = Group()
+SINGLE_PROCESS = ProcessGroup()
+"""The group of a process that trains by itself."""
 
 
 @contextmanager
-def started() -> Iterator[Group]:
-    """The group that torchrun has started this process in, or this process alone."""
+def process_group() -> Iterator[ProcessGroup]:
+    """Join the group in which torchrun has started this process, and leave it at the end; without
+    torchrun, this process by itself."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_available():
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    with _told():
+    with _lost_process_errors():
         dist.init_process_group("gloo")
     try:
-        yield Group(dist.get_rank(), size)
+        yield ProcessGroup(dist.get_rank(), size)
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _lost_process_errors() -> Iterator[None]:
+    """Turn what torch raises when another process cannot be reached into LostProcessError."""
     try:
         yield
     except RuntimeError as reason:

@@ -1,4 +1,4 @@
-"""The rows to train on, as something that gradients can be taken of."""
+"""What the optimiser needs of the rows to train on: gradients over them, and the rows in chunks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,53 +9,64 @@ from torch import Tensor
 
 from train.gradients import numba_kernels
 from train.gradients.losses import LOSSES, logits
-from train.gradients.processes import Group
+from train.gradients.processes import ProcessGroup
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features (d, n) and labels (n,), float32 on the model's device."""
+    """Some rows, feature by feature, float32 on the model's device."""
 
     features: Tensor
+    """(d, n), each feature's values together."""
     labels: Tensor
+    """(n,): 1 for the positive class, 0 for the negative one."""
 
 
-class Design(Protocol):
-    """Rows that gradients are taken of; `theta` (d + 1,) is the weights and then the bias."""
+class GradientSource(Protocol):
+    """Rows over which gradients of the mean cost are computed, wherever the rows are kept.
+
+    In all methods `theta` (d + 1,) holds the weights and then the bias.
+    """
 
     count: int
-    """Rows."""
+    """The number of rows, of all processes of `group`."""
     largest: Tensor
-    """(d + 1,) the largest magnitude of each feature, and a 1."""
-    group: Group
-    """The processes that share the rows; `count` and `gradient` are of all of them."""
+    """(d + 1,) the largest magnitude of each feature, and 1 for the column of ones."""
+    group: ProcessGroup
+    """The processes that share the rows; `gradient` is over the rows of all of them."""
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
-        """Put the mean gradient over all rows, or over the rows `index`, into `out` (d + 1,)."""
+        """Put the gradient of the mean cost into `out` (d + 1,): over all rows, or over the rows
+        `index`, which is one of `batches`."""
 
     def blocks(self) -> Iterator[Rows]:
-        """The rows of this process, some at a time."""
+        """The rows of this process in their order, a chunk at a time."""
 
     def batches(self, size: int, shuffle: torch.Generator) -> Iterator[Tensor]:
-        """Every row once, `size` at a time, in a random order: what `gradient` takes as `index`
-        until the next is asked for."""
+        """Mini-batches of one epoch: every row once, in a random order, `size` at a time.
+
+        A batch may be given to `gradient` only until the next one is asked for.
+        """
 
 
 def largest(rows: Rows) -> Tensor:
-    """What Design calls so."""
+    """`GradientSource.largest` of rows in memory."""
     ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
     return torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
 
 
-def parts(rows: Rows, several: int = 1) -> Iterator[Rows]:
-    """`rows` in parts of some 2 MiB, or `several` times that: what is computed from those finds
-    room that was used before, and fresh memory costs more than the computation."""
-    for part in numba_kernels.part_slices(len(rows.features), len(rows.labels), several):
-        yield Rows(rows.features[:, part], rows.labels[part])
+def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
+    """`rows` in chunks of some 2 MiB, or `several` chunks at a time, as views.
+
+    What is computed from a chunk fits into memory that was freed for the chunk before; to have
+    fresh memory from the system for all rows costs more than the computation.
+    """
+    for chunk in numba_kernels.chunk_slices(len(rows.features), len(rows.labels), several):
+        yield Rows(rows.features[:, chunk], rows.labels[chunk])
 
 
-def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
-    """Mean cost, and the share of rows on the right side of 0.5."""
+def measure(data: GradientSource, loss: str, theta: Tensor) -> tuple[float, float]:
+    """Mean cost and accuracy of `theta` on all rows; a probability of 0.5 counts as positive."""
     cost = right = 0.0
     for rows in data.blocks():
         logit, share = logits(rows.features, theta), len(rows.labels) / data.count
@@ -66,7 +77,7 @@ def measure(data: Design, loss: str, theta: Tensor) -> tuple[float, float]:
     return cost, right
 
 
-def squared_norms(data: Design) -> tuple[float, float]:
+def squared_norms(data: GradientSource) -> tuple[float, float]:
     """Mean and maximum of |x|² over the rows."""
     total, most = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for rows in data.blocks():

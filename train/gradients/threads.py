@@ -1,4 +1,4 @@
-"""Threads that add up gradients block by block."""
+"""Threads that compute sums of gradients, each for some of the blocks of rows."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,19 +10,24 @@ from serve_runtime.arrays import Float32
 from train.gradients import numba_kernels
 
 _BLOCKS_A_THREAD = 4
-"""Fewer are done before a helper has begun."""
+"""Fewer blocks are done before another thread has begun."""
 
 
-class Workers:
-    """As many threads as torch has, each with room for a block of `step` rows."""
+class BlockThreads:
+    """As many threads as torch uses, each with buffers for blocks of `step` rows."""
 
     def __init__(self, step: int) -> None:
         self._step, threads = step, torch.get_num_threads()
         self._scratch = [numba_kernels.scratch(step) for _ in range(threads)]
-        self._helpers = ThreadPoolExecutor(max(1, threads - 1))  # it starts none until asked
+        self._helpers = ThreadPoolExecutor(
+            max(1, threads - 1)
+        )  # starts no thread before it is needed
 
     def sum(self, add: Any, given: tuple[Any, ...], rows: int, sums: Float32) -> Float32:
-        """Have `add` of numba_kernels put the sums over each block into `sums`; those it filled."""
+        """Sum over each block of `rows` rows; returns the rows of `sums` that were filled.
+
+        `add` is one of numba_kernels' sums, `given` its arguments before `step`.
+        """
         work, blocks = partial(add, *given, self._step), -(-rows // self._step)
         threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
         cuts = [blocks * i // threads for i in range(threads + 1)]

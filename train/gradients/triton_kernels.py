@@ -9,10 +9,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from train.gradients.numba_kernels import KINDS
+from train.gradients.numba_kernels import LOSS_CODES
 
 MOST_FEATURES = 256
-"""A tile of more has no room in registers for enough rows."""
+"""With more, a tile of enough rows does not fit into registers."""
 _TILE_VALUES = 1 << 13
 _PROGRAMS_A_PROCESSOR = 4
 
@@ -52,22 +52,23 @@ def _sums(
 
 
 def programs(device: torch.device) -> int:
-    """How many run at once: rows of the room that `gradient_sums` needs."""
+    """How many programs run at once, each of which leaves sums of its own."""
     if device.type != "cuda":  # Triton's interpreter
         return 3
     processors: int = torch.cuda.get_device_properties(device).multi_processor_count
     return _PROGRAMS_A_PROCESSOR * processors
 
 
-def gradient_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor, room: Tensor) -> Tensor:
+def gradient_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor, partial: Tensor) -> Tensor:
     """Sums of residual·(x, 1) over the rows of `x` (d, n) and `y` (n,): (d + 1,), float64.
 
-    Rows of `x` may lie apart; the values of each lie together. `room` is (programs, d + 1).
+    Features may lie apart in memory; the values of each must be contiguous. `partial`, float32
+    (programs, d + 1), is overwritten with the sums of each program.
     """
     width, rows = x.shape
     padded = max(2, triton.next_power_of_2(width))
-    _sums[(len(room),)](
-        x, y, theta, room, rows, x.stride(0), width,
-        LOSS=KINDS[loss], WIDTH=padded, ROWS=max(16, min(1024, _TILE_VALUES // padded)),
+    _sums[(len(partial),)](
+        x, y, theta, partial, rows, x.stride(0), width,
+        LOSS=LOSS_CODES[loss], WIDTH=padded, ROWS=max(16, min(1024, _TILE_VALUES // padded)),
     )  # fmt: skip
-    return room.sum(0, dtype=torch.float64)
+    return partial.sum(0, dtype=torch.float64)

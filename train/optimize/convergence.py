@@ -6,38 +6,41 @@ import torch
 from torch import Tensor
 
 from train.gradients.losses import logits
-from train.gradients.source import Design, Rows
+from train.gradients.source import GradientSource, Rows
 from train.optimize.curvature import MOST_FEATURES, penalty, second_moments
 from train.optimize.separation import separable, separates
 
 _FLAT = 1e-13
-"""Curvature that float64 cannot tell from none, as a share of the largest."""
+"""Curvature below this share of the largest one is rounding noise of float64."""
 _CONVERGED = 5e-5
-"""A change that leaves four significant digits."""
+"""The largest relative change of a weight that leaves four significant digits."""
 _SMALL = 1e-3
 """Weights below this share of the largest need no digits of their own."""
 
 
 @dataclass(frozen=True)
 class Distance:
-    """From the minimum of the mean cross-entropy plus penalty, by Newton's step, in float64."""
+    """How far weights are from the minimum of the mean cross-entropy plus penalty.
+
+    Estimated in float64 by one step of Newton's method.
+    """
 
     gradient: float
     """The largest component of the gradient."""
     cost: float
-    """How much lower the minimum is, to second order: half of Newton's decrement."""
+    """How much lower the cost is at the minimum: half of the squared Newton decrement."""
     change: float
-    """The largest change on the way there, as a share of the weight that changes; of weights under
-    a thousandth of the largest, as a share of that thousandth."""
+    """The largest relative change of a weight on the way to the minimum. For weights below a
+    thousandth of the largest one, it is relative to that thousandth."""
 
     @property
     def converged(self) -> bool:
-        """Whether the weights have four significant digits right."""
+        """Whether four significant digits of each weight are right."""
         return self.change < _CONVERGED
 
 
 @torch.no_grad()
-def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | None:
+def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance | None:
     """How far `theta` (d + 1,) is from the minimum; None for very wide models.
 
     Directions without curvature do not count: along them, such as that of a feature that repeats
@@ -56,7 +59,7 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
         sums[-1] += residual.sum()
         return p * (1 - p)
 
-    # In float64: directions that float32 cannot tell from flat ones are still ways to go.
+    # In float64: along directions that look flat in float32 weights may still have far to go.
     hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
     gradient = data.group.sum(sums) / data.count + penalties * theta
     curvature, directions = torch.linalg.eigh(hessian)
@@ -71,31 +74,29 @@ def distance(data: Design, theta: Tensor, weight_decay: float) -> Distance | Non
 
 
 def verdict(
-    data: Design, theta: Tensor, weight_decay: float, updates: int, found: Distance | None = None
+    data: GradientSource,
+    theta: Tensor,
+    weight_decay: float,
+    updates: int,
+    found: Distance | None = None,
 ) -> str:
-    """What to tell about a training of `updates`, of the cross-entropy, that was to converge;
-    `found` is its distance, where that is known."""
+    """One sentence on whether a training of the cross-entropy has come to its minimum, and what to
+    do where it has not; empty for very wide models, of which that is not known.
+
+    `theta` (d + 1,) are the weights after `updates`; `found` is their distance, if it is known.
+    """
     if not weight_decay and separates(data, theta):
-        return _SEPARABLE.format(updates)
+        return _SEPARABLE
     found = found or distance(data, theta, weight_decay)
     if found is None:
         return ""
     if found.converged:
-        return (
-            f"converged after {updates:,} updates: the minimum of the cost is some "
-            f"{found.cost:.1e} lower, and each weight {found.change:.1e} of itself away, at most"
-        )
+        return f"converged: each weight is right to four digits, after {updates:,} updates"
     if not weight_decay and separable(data):
-        return _SEPARABLE.format(updates)
-    return (
-        f"warning: not converged after {updates:,} updates: the gradient is up to "
-        f"{found.gradient:.1e}, the minimum of the cost some {found.cost:.1e} lower, and weights "
-        f"up to {found.change:.1e} of themselves away; more --epochs get nearer"
-    )
+        return _SEPARABLE
+    off = f"{100 * found.change:.2g}%"
+    return f"warning: after {updates:,} updates some weights are still {off} off: raise --epochs"
 
 
-_SEPARABLE = (
-    "warning: the classes are separable: some weights are never wrong on these rows, so the cost "
-    "falls for ever as they grow. These are the weights of {:,} updates; to bound them, use "
-    "--weight-decay, or --patience to stop by the hold-out rows"
-)
+_SEPARABLE = "warning: the classes are separable, so no weights are best: use --weight-decay"
+"""The cost falls for ever as weights grow that are never wrong on the training rows."""

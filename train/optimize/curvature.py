@@ -1,4 +1,4 @@
-"""The longest steps that the curvature of the cost allows: what lr = "auto" stands for.
+"""The step that lr = "auto" stands for: the longest that the curvature of the cost allows.
 
 The Hessian of a mean cost is XᵀDX/n, X with a column of ones, D the second derivative of each row's
 cost in its logit; so it is at most c·XᵀX/n, c the loss's own `curvature`.
@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 from train.gradients.losses import LOSSES
-from train.gradients.source import Design, Rows, squared_norms
-from train.recipe.recipe import Optimizer
+from train.gradients.source import GradientSource, Rows, squared_norms
+from train.recipe.sections import Optimizer
 
 MOST_FEATURES = 512
-"""With more, a matrix of second moments would take longer than what it saves."""
+"""With more features, to compute a matrix of second moments takes longer than it saves."""
 _MOST_PASSES, _CLOSE = 100, 1e-3
 _NOISE = 1e-6
-"""Curvature that float32 moments cannot tell from none, as a share of the largest."""
+"""Curvature below this share of the largest one is rounding noise of float32 moments."""
 
 
 @torch.no_grad()
-def automatic(data: Design, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
-    """`spec` with its learning rate, and the matrix by which gradients are multiplied, if any.
+def automatic(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
+    """`spec` with a learning rate in numbers, and a preconditioner for gradients, or None.
 
-    With full batches and up to 512 features that is the inverse of the bound on the Hessian
-    (Böhning and Lindsay 1988, Monotonicity of quadratic-approximation algorithms), and the
-    learning rate is 1: however strongly features are correlated, they do not slow it down.
-    Otherwise the learning rate is `step_length`; also where `spec.patience` ends training early,
-    since plain steps follow first what most rows agree on, and hold-out costs are lower.
+    With full batches and up to 512 features the preconditioner (d + 1, d + 1) is the inverse of the
+    bound on the Hessian (Böhning and Lindsay 1988, Monotonicity of quadratic-approximation
+    algorithms), and the learning rate is 1: correlated features do not slow training down then.
+    Otherwise the learning rate is `step_length`. So it is where `spec.patience` may end training
+    early: plain steps first follow what most rows agree on, and reach lower hold-out costs.
     """
     if not isinstance(spec.lr, str):
         return spec.resolved(spec.lr), None
@@ -41,26 +41,27 @@ def automatic(data: Design, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
     bound += torch.diag(penalty(data.largest, spec.weight_decay).double())
     curvature, directions = torch.linalg.eigh(bound)
     inverse = (directions / curvature.clamp_min(_NOISE * curvature[-1])) @ directions.T
-    # Processes on unlike machines may round it differently; that of the first counts.
+    # Unlike machines may round it differently, so all processes take that of the first.
     inverse = data.group.gather(inverse.to(data.largest.dtype).cpu())[0]
     return spec.resolved(1.0), inverse.to(data.largest.device)
 
 
 def penalty(like: Tensor, weight_decay: float) -> Tensor:
-    """The penalty's second derivatives (d + 1,): none on the bias."""
+    """The second derivatives (d + 1,) of the L2 penalty, shaped as `like`: 0 for the bias."""
     result = torch.full_like(like, weight_decay)
     result[-1] = 0
     return result
 
 
 def second_moments(
-    data: Design,
+    data: GradientSource,
     weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels),
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """XᵀDX/n (d + 1, d + 1), float64, X with a column of ones, D what `weigh` gives each row.
+    """XᵀDX/n (d + 1, d + 1) in float64, X with a column of ones, D the weights of rows.
 
-    Products in `dtype`, in which `weigh` gets the rows, and sums of blocks in float64.
+    `weigh` maps rows, in `dtype`, to their weights (m,). Products are computed in `dtype`, and
+    chunks of rows added in float64.
     """
     width = len(data.largest) - 1
     sums = data.largest.new_zeros(width + 1, width + 1, dtype=torch.float64)
@@ -75,11 +76,11 @@ def second_moments(
     return data.group.sum(sums) / data.count
 
 
-def step_length(data: Design, loss: str, weight_decay: float, batch_size: int) -> float:
-    """The inverse of the largest curvature, as one number.
+def step_length(data: GradientSource, loss: str, weight_decay: float, batch_size: int) -> float:
+    """A learning rate: the inverse of the largest curvature, found by power iteration.
 
-    It comes from power iteration. Batches of `batch_size` rows curve more, by the largest row's
-    share, and their step is half of the inverse: Gower et al. 2019, SGD: General Analysis and
+    The cost of a mini-batch of `batch_size` rows may curve more, the more the largest row weighs
+    in it, and the step for it is half of the inverse: Gower et al. 2019, SGD: General Analysis and
     Improved Rates, theorem 3.1 and proposition 3.8.
     """
     rows, largest = data.count, _largest_eigenvalue(data)
@@ -90,9 +91,9 @@ def step_length(data: Design, loss: str, weight_decay: float, batch_size: int) -
     return 1 / (LOSSES[loss].curvature * largest + weight_decay)
 
 
-def _largest_eigenvalue(data: Design) -> float:
-    """Of XᵀX/n, from below by a thousandth or so; never 0: of the column of ones it is 1."""
-    vector = torch.ones_like(data.largest)  # not at a right angle to the column of ones
+def _largest_eigenvalue(data: GradientSource) -> float:
+    """The largest eigenvalue of XᵀX/n, at most 0.2% too large; the column of ones makes it 1."""
+    vector = torch.ones_like(data.largest)  # not orthogonal to the column of ones
     product, found = torch.empty_like(vector), 0.0
     for _ in range(_MOST_PASSES):
         vector /= torch.linalg.vector_norm(vector)

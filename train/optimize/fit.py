@@ -11,23 +11,24 @@ from torch import Tensor, nn
 
 from train.errors import TrainError
 from train.gradients.losses import LOSSES
-from train.gradients.source import Design, measure, squared_norms
+from train.gradients.source import GradientSource, measure, squared_norms
 from train.model import joined
 from train.optimize.convergence import Distance, distance
 from train.optimize.curvature import penalty
 from train.optimize.updates import Updates, learning_rates
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 _FLAT_WIDE = 1e-6
-"""A gradient at which models too wide for Newton's step are taken to have converged."""
+"""Models too wide for Newton's step count as converged at a gradient as small as this."""
 _UNCHECKED_ON_GPU = 64
-"""Updates: to look at the weights after each would stop the GPU each time."""
+"""Updates on a GPU between two checks that the weights are finite: a check waits for the GPU."""
 _FLOAT32_MAX = float(torch.finfo(torch.float32).max)
 
 
 @dataclass(frozen=True)
 class Record:
-    """Cost and accuracy at the weights that enter an epoch; validation where there is any."""
+    """Cost and accuracy at the weights with which an epoch begins; also on the hold-out rows,
+    where there are any."""
 
     epoch: int
     cost: float
@@ -37,23 +38,23 @@ class Record:
 
 
 @dataclass
-class Progress:
-    """Where a training is, besides its weights and its momentum."""
+class FitState:
+    """How far a training has come; its weights and its momentum are kept elsewhere."""
 
     epoch: int = 0
     batch: int = 0
-    """Updates done in this epoch."""
+    """The number of updates done in this epoch."""
     updates: int = 0
     flat: float = 1e-5
-    """With the tolerance "auto": how small the gradient is when the weights are looked at next."""
+    """With tolerance = "auto": at a gradient as small as this, convergence is checked next."""
     best_cost: float = math.inf
-    """The lowest validation cost, where it decides when to stop."""
+    """The lowest hold-out cost so far, where `patience` is given."""
     best_epoch: int = 0
     done: bool = False
 
 
 def pick_device(name: str) -> torch.device:
-    """cpu, cuda, or auto. Raises TrainError when cuda is asked for and there is none."""
+    """The device for "cpu", "cuda" or "auto". Raises TrainError for cuda where there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainError("device cuda was asked for and torch finds none: use --device cpu or auto")
     if name == "auto":
@@ -62,54 +63,58 @@ def pick_device(name: str) -> torch.device:
 
 
 class Fit:
-    """A training of `model`, in place: iterate over it, and it trains.
+    """Trains `model`, in place, while it is iterated over; for example
 
-    It gives one item before each epoch: every `every` epochs a Record of the weights that enter
-    the epoch, which `model` holds while the item is looked at; else None. When the iteration ends,
-    the training is over: after `spec.epochs` epochs, or, where the recipe says so, at a gradient
-    of at most `spec.tolerance`, or after `spec.patience` epochs without a lower validation cost,
-    whose weights `model` then has. `shuffle` (on the CPU) orders the rows of mini-batches.
-    After each update `updated` is called. Iterating raises TrainError as soon as an update makes
-    cost or weights non-finite. `metric` is that of `Updates`.
+        for record in Fit(model, spec, rows, every=100, shuffle=torch.Generator()):
+            if record:
+                print(record.epoch, record.cost)
+
+    One item is yielded before each epoch: a Record every `every` epochs, else None; `model` has the
+    weights of that moment. The iteration ends after `spec.epochs` epochs, or at a gradient of at
+    most `spec.tolerance`, or after `spec.patience` epochs without a lower cost on `validation`; in
+    the last case `model` gets the weights with the lowest one. `shuffle` is a generator on the CPU
+    that orders the rows of mini-batches, `preconditioner` is passed on to `Updates`. After each
+    update `updated` is called. Raises TrainError as soon as cost or weights are no longer finite.
     """
 
     def __init__(
         self,
         model: nn.Sequential,
         spec: Optimizer,
-        design: Design,
+        rows: GradientSource,
         *,
         every: int,
         shuffle: torch.Generator,
-        validation: Design | None = None,
-        metric: Tensor | None = None,
+        validation: GradientSource | None = None,
+        preconditioner: Tensor | None = None,
     ) -> None:
-        self.spec, self.progress = spec, Progress()
-        self._design, self._every, self._shuffle = design, every, shuffle
+        self.spec, self.state = spec, FitState()
+        self._rows, self._every, self._shuffle = rows, every, shuffle
         self._validation = validation
         self.updated: Callable[[], object] = lambda: None
         self.records: list[Record] = []
-        """Those of this training so far, before it was resumed too."""
-        self._in_batches = spec.in_batches(design.count)
+        """All records so far, also those from before the training was resumed."""
+        self._in_batches = spec.in_batches(rows.count)
         self.theta, self._gradient = joined(model)
-        self.updates = Updates(self.theta, self._gradient, spec, metric)
+        self.updates = Updates(self.theta, self._gradient, spec, preconditioner)
         self._best = self.theta.clone()
         self._epoch_order = shuffle.get_state()
-        """What `shuffle` was before it ordered the rows of this epoch, or of the next one."""
+        """The state of `shuffle` before it ordered the rows of this epoch (of the next one, between
+        two epochs)."""
         self.distance: Distance | None = None
-        """At the end, where training ended because the weights were found to be right."""
+        """The distance from the minimum, where training ended because it is small."""
         self._penalty = penalty(self.theta, spec.weight_decay)
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Record | None]:
-        now = self.progress
+        now = self.state
         rates = learning_rates(float(self.spec.lr), self.spec.schedule)
         for self.updates.lr in islice(rates, now.epoch + 1):
             pass
         while now.epoch < self.spec.epochs and not now.done:
             if now.batch == 0:
                 record = self._enter_epoch()
-                if self.progress.done:
+                if self.state.done:
                     break
                 if record:
                     self.records.append(record)
@@ -127,40 +132,42 @@ class Fit:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on as if it had never stopped."""
-        now = self.progress
+        now = self.state
         past = [record for record in self.records if record.epoch < now.epoch or now.batch]
         return {
             "theta": self.theta.cpu().clone(),
             "best": self._best.cpu().clone(),
-            "progress": asdict(self.progress),
+            "progress": asdict(self.state),
             "updates": self.updates.state_dict(),
             "order": self._epoch_order,
-            "records": [asdict(record) for record in past],  # an epoch is entered again
+            "records": [
+                asdict(record) for record in past
+            ],  # the record of an epoch that has not begun is made again
         }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where the training was whose `state_dict` this is."""
+        """Go on from the `state_dict` of a training of the same model with the same settings."""
         self.theta.copy_(state["theta"])
         self._best.copy_(state["best"])
-        self.progress = Progress(**state["progress"])
+        self.state = FitState(**state["progress"])
         self.updates.load_state_dict(state["updates"])
         self._epoch_order = state["order"]
         self._shuffle.set_state(self._epoch_order)
         self.records = [Record(**record) for record in state["records"]]
 
     def _enter_epoch(self) -> Record | None:
-        """Look whether to stop; a Record where one is due."""
-        now = self.progress
+        """Decide whether to stop before this epoch; returns a Record if one is due."""
+        now = self.state
         if self.spec.patience and self._validation:
             self._look_for_best()
             now.done = now.epoch - now.best_epoch >= self.spec.patience
         if self.spec.tolerance and self._in_batches:
-            self._design.gradient(self.spec.loss, self.theta, None, self._gradient)
+            self._rows.gradient(self.spec.loss, self.theta, None, self._gradient)
             now.done = now.done or self._is_flat()
         if now.done or now.epoch % self._every:
             return None
-        figures = measure(self._design, self.spec.loss, self.theta)
+        figures = measure(self._rows, self.spec.loss, self.theta)
         if not math.isfinite(figures[0]):
             raise self._diverged()
         if self._validation is None:
@@ -170,25 +177,25 @@ class Fit:
 
     def _look_for_best(self) -> None:
         assert self._validation is not None
-        now = self.progress
+        now = self.state
         cost, _ = measure(self._validation, self.spec.loss, self.theta)
         if cost < now.best_cost:
             now.best_cost, now.best_epoch = cost, now.epoch
             self._best.copy_(self.theta)
 
     def _batches(self) -> Iterator[Tensor | None]:
-        """The rows of each update of this epoch that is still to be done; None for all rows."""
+        """The rows of each remaining update of this epoch; None stands for all rows."""
         if not self._in_batches:
-            if self.progress.batch == 0:
+            if self.state.batch == 0:
                 yield None
             return
-        batches = self._design.batches(self.spec.batch_size, self._shuffle)
-        yield from islice(batches, self.progress.batch, None)
+        batches = self._rows.batches(self.spec.batch_size, self._shuffle)
+        yield from islice(batches, self.state.batch, None)
         self._epoch_order = self._shuffle.get_state()
 
     def _update(self, index: Tensor | None) -> None:
-        now, spec = self.progress, self.spec
-        self._design.gradient(spec.loss, self.theta, index, self._gradient)
+        now, spec = self.state, self.spec
+        self._rows.gradient(spec.loss, self.theta, index, self._gradient)
         if index is None and spec.tolerance and self._is_flat():
             now.done = True
             return
@@ -201,24 +208,24 @@ class Fit:
 
     def _check_finite(self) -> None:
         # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
-        reach = float(torch.dot(self.theta.abs(), self._design.largest))
-        if not reach * self._design.count < _FLOAT32_MAX:
-            cost, _ = measure(self._design, self.spec.loss, self.theta)
+        reach = float(torch.dot(self.theta.abs(), self._rows.largest))
+        if not reach * self._rows.count < _FLOAT32_MAX:
+            cost, _ = measure(self._rows, self.spec.loss, self.theta)
             if not (math.isfinite(cost) and self.theta.isfinite().all()):
                 raise self._diverged()
 
     def _is_flat(self) -> bool:
         """Whether the full gradient is as small as the recipe asks for."""
-        now, tolerance = self.progress, self.spec.tolerance
+        now, tolerance = self.state, self.spec.tolerance
         gradient = float((self._gradient + self._penalty * self.theta).abs().amax())
         if tolerance != "auto":
             return gradient <= float(tolerance or 0)
-        if not gradient <= now.flat:  # as it is where it is not a number
+        if not gradient <= now.flat:  # which also is so where it is NaN
             return False
-        found = distance(self._design, self.theta, self.spec.weight_decay)
+        found = distance(self._rows, self.theta, self.spec.weight_decay)
         now.flat /= 10
-        # Processes on unlike machines may see it differently; the first decides.
-        flat = self._design.group.gather(found.converged if found else gradient <= _FLAT_WIDE)[0]
+        # Unlike machines may round it differently, so the first process decides.
+        flat = self._rows.group.gather(found.converged if found else gradient <= _FLAT_WIDE)[0]
         self.distance = found if flat else None
         return flat
 
@@ -226,10 +233,10 @@ class Fit:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at
         # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
         lr, curvature = float(self.spec.lr), LOSSES[self.spec.loss].curvature
-        squared_norm, _ = squared_norms(self._design)
+        squared_norm, _ = squared_norms(self._rows)
         stable = 1 / ((squared_norm + 1) * curvature + self.spec.weight_decay)
         return TrainError(
-            f"the cost is not finite at update {self.progress.updates} (epoch "
-            f"{self.progress.epoch}) with lr {lr:g}: the steps are too long; try "
+            f"the cost is not finite at update {self.state.updates} (epoch "
+            f"{self.state.epoch}) with lr {lr:g}: the steps are too long; try "
             f"--lr {min(stable, lr / 10):.1g}"
         )

@@ -1,19 +1,19 @@
-"""Whether the classes can be told apart without error: then the cost has no minimum."""
+"""Whether the classes are separable: then the cross-entropy has no minimum."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from train.gradients.losses import logits
-from train.gradients.source import Design
+from train.gradients.source import GradientSource
 
 _MOST_VALUES = 1 << 20
-"""Features times rows, for a linear programme."""
+"""Features times rows up to which the linear programme is solved, in some seconds."""
 
 
 @torch.no_grad()
-def separates(data: Design, theta: Tensor) -> bool:
-    """Whether `theta` tells the classes apart without an error: so the cost has no minimum."""
+def separates(data: GradientSource, theta: Tensor) -> bool:
+    """Whether `theta` (d + 1,) classifies every row correctly: then the classes are separable."""
     wrong = sum(
         int(((2 * rows.labels - 1) * logits(rows.features, theta) <= 0).sum())
         for rows in data.blocks()
@@ -21,10 +21,11 @@ def separates(data: Design, theta: Tensor) -> bool:
     return not int(data.group.sum(torch.tensor(wrong)))
 
 
-def separable(data: Design) -> bool | None:
-    """Whether some weights are right, or undecided, for all rows, and right for some: then the
-    cost falls for ever as they grow. None where there are too many rows to tell, and where
-    processes share them.
+def separable(data: GradientSource) -> bool | None:
+    """Whether there are weights that classify no row wrongly and some rows correctly.
+
+    Then the cost falls for ever as these weights grow. None where there are too many rows to find
+    out, and where several processes share them.
 
     The linear programme of Konis 2007, Linear programming algorithms for detecting separated data
     in binary logistic regression models: maximise Σ sᵢxᵢ·v with all sᵢxᵢ·v >= 0 and |vⱼ| <= 1.
@@ -45,5 +46,5 @@ def separable(data: Design) -> bool | None:
     if found.x is None:
         return None
     margins = signed @ found.x
-    tolerance = 1e-6 * np.abs(signed).sum(1)  # that of HiGHS, with room
+    tolerance = 1e-6 * np.abs(signed).sum(1)  # HiGHS' tolerance is 1e-7
     return bool((margins >= -tolerance).all() and (margins > 1e3 * tolerance).any())

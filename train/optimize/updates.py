@@ -7,24 +7,25 @@ import torch
 from torch import Tensor
 
 from train.errors import RecipeError
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 
 class Updates:
-    """Moves `theta` (d + 1,), in place, along `gradient`, as torch.optim.SGD would, bit by bit.
+    """Changes `theta` (d + 1,) in place by `gradient`, to the same bits as torch.optim.SGD.
 
     An update of torch.optim.SGD takes 20 to 30 µs, most of it bookkeeping for any number of
     parameters: several times what the gradient of a small batch takes. Weight decay acts on the
     weights alone. Where `spec.accelerated`, momentum is Nesterov's: it grows, and is dropped when
     it points uphill (O'Donoghue and Candès 2015, Adaptive restart for accelerated gradient
-    schemes). With a `metric` (d + 1, d + 1), gradients are multiplied by it first.
+    schemes). With a `preconditioner` (d + 1, d + 1), each gradient is first
+    multiplied by it.
     """
 
     def __init__(
-        self, theta: Tensor, gradient: Tensor, spec: Optimizer, metric: Tensor | None = None
+        self, theta: Tensor, gradient: Tensor, spec: Optimizer, preconditioner: Tensor | None = None
     ) -> None:
         self._theta, self._gradient, self._accelerated = theta, gradient, spec.accelerated
-        self._metric = metric
+        self._preconditioner = preconditioner
         self._decay, self._nesterov = spec.weight_decay, spec.nesterov or spec.accelerated
         self.lr = 0.0
         self.momentum = 0.0 if spec.accelerated else float(spec.momentum or 0)
@@ -32,15 +33,15 @@ class Updates:
         self._since_restart = 0
 
     def step(self) -> None:
-        """One update."""
+        """Do one update; `gradient` is overwritten."""
         if self._decay:
             self._gradient[:-1].add_(self._theta[:-1], alpha=self._decay)
         if self._accelerated:
             if torch.dot(self._buffer, self._gradient) < 0:
                 self._since_restart = 0
             self.momentum = (self._since_restart + 1) / (self._since_restart + 4)
-        if self._metric is not None:
-            self._gradient.copy_(self._metric @ self._gradient)
+        if self._preconditioner is not None:
+            self._gradient.copy_(self._preconditioner @ self._gradient)
         if not self.momentum:
             self._theta.add_(self._gradient, alpha=-self.lr)
             return
@@ -56,7 +57,7 @@ class Updates:
             self._theta.add_(self._buffer, alpha=-self.lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next updates hang on, besides theta and the learning rate."""
+        """What the next updates depend on, besides `theta` and the learning rate."""
         return {"momentum_buffer": self._buffer.cpu().clone(), "since_restart": self._since_restart}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

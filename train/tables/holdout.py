@@ -11,16 +11,17 @@ _MOST_SPLIT_AT_ONCE = 1 << 20
 
 
 def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
-    """Training and hold-out rows, in their order: see held_out."""
+    """The rows to train on and those that `held_out` picks, both in their order in `table`."""
     out = held_out(table.labels, fraction, seed)
     return table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out))
 
 
 def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which rows to hold out: a seeded random split that keeps the classes' proportions.
+    """Which rows to hold out, as a mask (n,): at random, with the same share of each class.
 
-    Of more than 2²⁰ rows each is drawn by itself, which keeps them as well, in little memory.
-    Raises DataError where a class would be missing.
+    Up to 2²⁰ rows are split by scikit-learn's stratified train_test_split. Of more, each row is
+    drawn independently, which keeps the shares too (but for chance) and needs little memory.
+    Raises DataError where a class would be missing from the rows to train on.
     """
     if len(labels) > _MOST_SPLIT_AT_ONCE:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,5 @@
-"""Two classes out of whatever labels a table has, and which of them is positive."""
+"""From the values of the target column to 0 and 1: which two classes there are, and which one is
+positive."""
 
 import math
 from collections import Counter
@@ -13,7 +14,7 @@ from serve_runtime.bundle.card import Label
 from serve_runtime.tables.arrow import pa
 from train.errors import DataError
 
-# Pairs of texts whose order is beyond doubt, negative first.
+# Pairs of texts of which everybody would call the second one positive.
 _TEXT_PAIRS = (
     ("no", "yes"),
     ("n", "y"),
@@ -25,7 +26,8 @@ _TEXT_PAIRS = (
 )
 _SHOWN = 8
 _MOST_SPELLINGS = 10_000
-"""Of two labels: with more, they are not labels."""
+"""A column with more distinct values than this holds no labels of two classes, however they are
+spelled; reading stops."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,16 @@ class Classes:
 
 
 class LabelColumn:
-    """Labels as they are read: which there are, and for each row which one it has."""
+    """The target column while it is read: the distinct labels, and a code for each row."""
 
     def __init__(self) -> None:
         self._values: dict[Label, int] = {}
-        """Codes by label."""
+        """The code of each distinct label."""
         self._codes: list[npt.NDArray[np.int32]] = []
 
     @classmethod
     def of(cls, values: Sequence[Label | None], source: str) -> "LabelColumn":
-        """Of labels in memory."""
+        """A column of labels that are in memory already."""
         column = cls()
         column._add_values(values, source, 0)
         return column
@@ -54,7 +56,8 @@ class LabelColumn:
         return sum(map(len, self._codes))
 
     def add(self, values: Any, source: str, first: int) -> None:
-        """Append an Arrow array; it begins at data row `first`, from 0, of the table `source`.
+        """Append an Arrow array, whose first value is that of data row `first` (from 0) of the
+        table `source`.
 
         Raises DataError naming the first row whose label is missing or no scalar.
         """
@@ -183,7 +186,7 @@ _NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {
 
 
 def _refused(value: Any) -> str | None:
-    """Why `value` cannot be a label, with room for its data row and itself; None where it can."""
+    """Why `value` cannot be a label, as a format for its data row and itself; None where it can."""
     if value is None or value == "" or value != value:
         return _NO_LABEL
     too_large = isinstance(value, int) and not -(2**63) <= value < 2**63

@@ -1,4 +1,5 @@
-"""A digest of rows that hangs on their values alone: not on the format, nor on who read them."""
+"""A digest of rows that depends on their values alone, whatever file format they came from and
+however many processes have read them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,22 +10,23 @@ import numpy.typing as npt
 from serve_runtime.bundle.card import Label
 
 
-class Digest:
-    """SHA-256 of the rows of a table, made of those of its parts, which are taken in in order."""
+class RowDigest:
+    """SHA-256 of the rows of a table: a digest of the digests of its chunks, in their order."""
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
+        self.chunks: list[bytes] = []
+        """The digest of each chunk added so far; several processes' lists can be joined."""
 
     def add(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
-        """Take in the next part, of numba_kernels.part_rows rows: features (d, m), labels (m,)."""
-        part = hashlib.sha256()
+        """Add the next chunk, of numba_kernels.chunk_rows rows: features (d, m), labels (m,)."""
+        chunk = hashlib.sha256()
         for values in (*features, labels):
-            part.update(np.ascontiguousarray(values, "<f4").data)
-        self.parts.append(part.digest())
+            chunk.update(np.ascontiguousarray(values, "<f4").data)
+        self.chunks.append(chunk.digest())
 
     def hexdigest(self, names: Sequence[str], labels: Sequence[Label]) -> str:
-        """With the names of the features and the two labels."""
-        folded = [str(label).casefold() for label in labels]  # True, "true": one
+        """The digest of all chunks, the names of the features and the two labels."""
+        folded = [str(label).casefold() for label in labels]  # True and "true" are one label
         sha = hashlib.sha256(repr((tuple(names), folded)).encode())
-        sha.update(b"".join(self.parts))
+        sha.update(b"".join(self.chunks))
         return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""From a recipe's data to features and labels: float32, feature-major, checked."""
+"""From the [data] section of a recipe to checked features and labels in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from train.errors import DataError
-from train.gradients.numba_kernels import part_slices
-from train.recipe.recipe import Data
+from train.gradients.numba_kernels import chunk_slices
+from train.recipe.sections import Data
 from train.tables.labels import Classes, LabelColumn
-from train.tables.row_digest import Digest
-from train.tables.table_files import Files, check_finite, chosen, find
+from train.tables.row_digest import RowDigest
+from train.tables.table_files import TableFiles, check_finite, chosen_features, find_table_files
 
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 
@@ -44,27 +44,30 @@ class Table:
             self.classes,
         )
 
-    def parts(self) -> Iterator[tuple[Float32, Float32]]:
-        """All rows, some at a time: features (d, m) and labels (m,)."""
-        for part in part_slices(*self.features.shape):
-            yield self.features[:, part], self.labels[part]
+    def chunks(self) -> Iterator[tuple[Float32, Float32]]:
+        """All rows, a chunk at a time, as views: features (d, m) and labels (m,)."""
+        for chunk in chunk_slices(*self.features.shape):
+            yield self.features[:, chunk], self.labels[chunk]
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        digest = Digest()
-        for features, labels in self.parts():
+        digest = RowDigest()
+        for features, labels in self.chunks():
             digest.add(features, labels)
         return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
-def load(data: Data, seed: int, files: Files | None = None) -> Table:
-    """The table that `data` describes; `seed` is that of a simulation; `files` its own, if found.
+def load_table(data: Data, seed: int, files: TableFiles | None = None) -> Table:
+    """The table that `data` describes.
+
+    `seed` is the seed of a simulation; `files` are the files of `data`, where the caller has found
+    them already.
 
     Raises DataError or InputError: no such file or target, a feature that is no number or not
     finite, labels that are not two classes.
     """
     if data.file is not None:
-        return _from_files(data, data.file, files or find(data, data.file))
+        return _from_files(data, data.file, files or find_table_files(data, data.file))
     if data.points is not None:
         return _from_points(data)
     if data.simulate is not None:
@@ -74,12 +77,12 @@ def load(data: Data, seed: int, files: Files | None = None) -> Table:
     raise DataError("no data: give a file, or a recipe with data.file, points, simulate or builtin")
 
 
-def load_holdout(data: Data, path: str, like: Table) -> Table:
+def load_holdout_table(data: Data, path: str, like: Table) -> Table:
     """The hold-out file of a recipe, read with the training table's features and classes."""
-    return _from_files(data, path, find(data, path, like.feature_names), like)
+    return _from_files(data, path, find_table_files(data, path, like.feature_names), like)
 
 
-def _from_files(data: Data, source: str, files: Files, like: Table | None = None) -> Table:
+def _from_files(data: Data, source: str, files: TableFiles, like: Table | None = None) -> Table:
     labels = LabelColumn()
     none = np.empty((len(files.names), 0), np.float32)
     features = np.concatenate([none, *files.batches(labels)], axis=1)
@@ -89,10 +92,10 @@ def _from_files(data: Data, source: str, files: Files, like: Table | None = None
 def _from_memory(
     data: Data, source: str, rows: npt.NDArray[np.float64], labels: list[Label], there: list[str]
 ) -> Table:
-    """A table out of `rows` (n, d) whose features are called `there`."""
+    """A table out of `rows` (n, d), whose columns have the names `there`."""
     if data.target is not None:
         raise DataError(f"data.target names a column of a file; {source} brings its own labels")
-    names = chosen(data, source, there)
+    names = chosen_features(data, source, there)
     with np.errstate(over="ignore", under="ignore"):  # what overflows is reported as infinite
         features = rows.T[[there.index(name) for name in names]].astype(np.float32)
     check_finite(features, names, source)

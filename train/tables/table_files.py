@@ -1,4 +1,4 @@
-"""The tables on disk that a recipe names, as features and labels, some rows at a time."""
+"""The CSV and Parquet files that a recipe names, read some rows at a time."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,23 +18,25 @@ from serve_runtime.tables.formats import is_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, opened
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.labels import LabelColumn
 
 _TARGET_NAMES = ("target", "label", "y")
 
 
 @dataclass(frozen=True)
-class Files:
-    """Tables of the same columns, in the order of their names."""
+class TableFiles:
+    """The files of one table, in the order of their names; all have the same columns."""
 
     paths: tuple[str, ...]
     names: tuple[str, ...]
-    """The features."""
+    """The columns that are features."""
     target: str
+    """The column that holds the labels."""
     header: bool
+    """Whether CSV files begin with column names."""
     rows: int | None
-    """How many there are, where all are Parquet."""
+    """The number of rows, where all files are Parquet; else None."""
 
     def labels(self) -> LabelColumn:
         """The labels of all rows. Raises InputError and DataError."""
@@ -49,9 +51,10 @@ class Files:
     def batches(
         self, labels: LabelColumn | None = None, rows: range | None = None
     ) -> Iterator[npt.NDArray[np.float32]]:
-        """The features of all rows in order, or of `rows`, (d, m) each; labels go to `labels`.
+        """Yield the features (d, m) of all rows, or of `rows`, in order, some rows at a time.
 
-        Of Parquet, only the row groups that hold some of `rows` are read.
+        The labels of the same rows are appended to `labels`, if it is given. Of Parquet files,
+        only row groups that hold some of `rows` are read.
         Raises InputError for what cannot be read, and DataError for a value that is missing or not
         finite, with file, row and column.
         """
@@ -87,8 +90,8 @@ class Files:
 
 
 def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
-    """The row groups of a Parquet file that hold some of `rows`, the row that the first of them
-    begins with, and all rows of the file; (None, 0, None) for CSV."""
+    """Which row groups of a Parquet file hold some of `rows`, the first row of the first of them,
+    and the number of rows of the file; (None, 0, None) for CSV, which has no row groups."""
     if not is_parquet(path):
         return None, 0, None
     sizes = row_group_sizes(path)
@@ -101,9 +104,12 @@ def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
     return found, starts[found[0]] if found else starts[-1], starts[-1]
 
 
-def find(data: Data, source: str, like: Sequence[str] | None = None) -> Files:
-    """The file, folder or glob `source`, with the columns that `data` chooses, or the features
-    `like`. Raises InputError or DataError where a column is missing or cannot be told."""
+def find_table_files(data: Data, source: str, like: Sequence[str] | None = None) -> TableFiles:
+    """Find the files of `source` (a file, a folder or a glob) and decide which columns are read.
+
+    The features are those that `data` chooses, or `like` if it is given. Raises InputError or
+    DataError where a column is missing, or where it is not clear which one is the target.
+    """
     if source == "-":
         raise DataError("training reads its data more than once: give a file, not standard input")
     tables = find_tables(source)
@@ -113,17 +119,17 @@ def find(data: Data, source: str, like: Sequence[str] | None = None) -> Files:
     target = _target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {target!r} cannot be one of the features")
-    names = tuple(like or chosen(data, path, [name for name in columns if name != target]))
+    names = tuple(like or chosen_features(data, path, [name for name in columns if name != target]))
     if "" in names:
         raise DataError(
             f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
             "--features, or write the file without it (pandas: index=False)"
         )
-    return Files(paths, names, target, data.header, rows)
+    return TableFiles(paths, names, target, data.header, rows)
 
 
-def chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
-    """The features to learn from, out of the columns `there` (without the target)."""
+def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
+    """The features that `data` chooses out of the columns `there`, which are without the target."""
     for option, columns in (("features", data.features or []), ("drop", data.drop)):
         unknown = [name for name in columns if name not in there]
         if unknown:
@@ -140,7 +146,7 @@ def chosen(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
 
 
 def first_not_finite(features: npt.NDArray[np.float32]) -> tuple[int, int] | None:
-    """Row and feature of the first value of `features` (d, m) that is not finite."""
+    """Row and feature of the first value of `features` (d, m) that is not finite, if any."""
     if np.isfinite(features).all():
         return None
     row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
@@ -150,7 +156,10 @@ def first_not_finite(features: npt.NDArray[np.float32]) -> tuple[int, int] | Non
 def check_finite(
     features: npt.NDArray[np.float32], names: Sequence[str], source: str, first: int = 0
 ) -> None:
-    """Raise DataError unless all `features` (d, m) are finite; `first` is their first data row."""
+    """Raise DataError, naming row and column, unless all `features` (d, m) are finite.
+
+    The first of the rows is data row `first` (from 0) of `source`.
+    """
     if (odd := first_not_finite(features)) is None:
         return
     row, feature = odd
@@ -163,7 +172,7 @@ def check_finite(
 
 
 def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None]:
-    """The columns, which all tables have, as the first one orders them; and the rows of all."""
+    """The columns, in the order of the first file, and the number of all rows, if known."""
     first: list[str] = []
     rows: int | None = 0
     for path in paths:

@@ -15,11 +15,12 @@ import torch
 from serve_runtime.errors import OutputError
 from train import checkpoints, run_folder
 from train.errors import RunError, StoppedError, TrainError
-from train.gradients.cpu import design
+from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
-from train.model import build
+from train.model import new_model
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer, Recipe
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Optimizer
 from train.run import train
 
 POINTS = {
@@ -58,15 +59,15 @@ def killed_after(monkeypatch):
     """`killed_after(n)`: trainings die after n updates, when their checkpoint is written."""
 
     def arm(updates: int) -> None:
-        look = checkpoints.Checkpoints._look
+        look = checkpoints.Checkpoints._after_update
 
         def die(self, fit: Fit) -> None:
             look(self, fit)
-            if fit.progress.updates == updates:
+            if fit.state.updates == updates:
                 monkeypatch.undo()
                 raise Killed
 
-        monkeypatch.setattr(checkpoints.Checkpoints, "_look", die)
+        monkeypatch.setattr(checkpoints.Checkpoints, "_after_update", die)
 
     return arm
 
@@ -94,7 +95,7 @@ def test_a_resumed_training_leaves_the_same_files(settings, updates, tmp_path, k
 def test_checkpoints_are_written_every_so_many_updates(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        checkpoints.Checkpoints, "_write", lambda self, fit: seen.append(fit.progress.updates)
+        checkpoints.Checkpoints, "_write", lambda self, fit: seen.append(fit.state.updates)
     )
     train(recipe(lr=0.3, checkpoint_every=12), tmp_path / "run")
     assert seen == [12, 24]
@@ -205,10 +206,10 @@ def test_divergence_leaves_no_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_writes_a_checkpoint_after_the_update_under_way(number, tmp_path):
+def test_a_signal_writes_a_checkpoint_after_the_update(number, tmp_path):
     def watch(fit: Fit):
         for item in fit:
-            if fit.progress.epoch == 3:
+            if fit.state.epoch == 3:
                 os.kill(os.getpid(), number)
             yield item
 
@@ -246,7 +247,7 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path):
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_state_taken_between_two_epochs_keeps_the_order_of_the_rows():
+def test_a_state_between_two_epochs_keeps_the_order_of_rows():
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(3, 50, generator=generator)
     rows = Rows(x, (x[0] > 0).float())
@@ -254,12 +255,18 @@ def test_a_state_taken_between_two_epochs_keeps_the_order_of_the_rows():
 
     def fit() -> Fit:
         shuffle = torch.Generator().manual_seed(1)
-        return Fit(build(3, "zeros", 0), spec, design(rows, batches=True), every=1, shuffle=shuffle)
+        return Fit(
+            new_model(3, "zeros", 0),
+            spec,
+            gradient_source(rows, batches=True),
+            every=1,
+            shuffle=shuffle,
+        )
 
     whole, first, second = fit(), fit(), fit()
     list(whole)
     for _ in first:
-        if first.progress.epoch == 3:
+        if first.state.epoch == 3:
             second.load_state_dict(first.state_dict())
             break
     list(second)

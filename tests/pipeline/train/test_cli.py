@@ -33,7 +33,7 @@ def ok(result) -> str:
     return result.stdout
 
 
-def test_the_run_folder_holds_its_four_files_and_nothing_else_appears(command, table, workplace):
+def test_the_run_folder_holds_four_files_and_nothing_else(command, table, workplace):
     ok(command(table(CSV), "--epochs", "5", "--out", "deep/er/run"))
     assert sorted(contents(workplace / "deep/er/run")) == FILES
     assert sorted(p.name for p in workplace.rglob("*")) == sorted(
@@ -62,7 +62,7 @@ def test_checkpoint_loads_into_the_plain_model_on_raw_features(command, table, w
     assert float(hits.double().mean()) == metrics["training"]["accuracy"] > 0.9
 
 
-def test_history_has_its_columns_and_a_row_for_every_hundredth_epoch(command, table, workplace):
+def test_history_has_a_row_for_every_hundredth_epoch(command, table, workplace):
     ok(command(table(CSV), "--epochs", "250", "--holdout", "0", "--out", "run"))
     lines = (workplace / "run" / "history.csv").read_text().splitlines()
     assert lines[0] == ",".join(HISTORY_COLUMNS) == "epoch,cost,accuracy"
@@ -90,7 +90,7 @@ def test_the_resolved_recipe_trains_to_the_same_run(command, table, workplace):
     assert contents(workplace / "first") == contents(workplace / "second")
 
 
-def test_a_flag_goes_before_an_override_and_an_override_before_the_recipe(command, workplace):
+def test_flags_go_before_overrides_and_these_before_the_recipe(command, workplace):
     (workplace / "r.toml").write_text("[optimizer]\nepochs = 3\nlr = 0.5\nmomentum = 0.1\n")
     overrides = ("--set", "optimizer.lr=0.25", "--set", "optimizer.momentum=0.2")
     points = ("--set", "data.points={x=[[1.0],[2.0]],y=[0,1]}", "--holdout", "0")
@@ -145,7 +145,7 @@ def test_the_run_is_named_after_the_recipe_or_the_data(arguments, name, command,
     table(gzip.compress(CSV.encode()), "table.v2.csv.gz")
     table("[data]\nholdout = 0", "my.recipe.toml")
     output = ok(command(*arguments, "--epochs", "1"))
-    assert output.endswith(f"run: {Path('runs', name)}\n")
+    assert f"\nrun: {Path('runs', name)}\n" in output
     assert sorted(contents(workplace / "runs" / name)) == FILES
 
 
@@ -154,42 +154,63 @@ def test_a_hidden_file_still_names_its_run(command, table, workplace):
     assert [p.parent.parent for p in workplace.rglob("checkpoint.pt")] == [workplace / "runs"]
 
 
-def test_the_output_is_a_line_for_every_record_and_a_closing_table(command, table):
+def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     options = ("--lr", "1", "--epochs", "11", "--log-every", "5", "--device", "cpu")
     output = ok(command(table(CSV), *options, "--out", "run"))
     lines = output.splitlines()
     assert lines[0] == "32 rows, 2 features, positive class 1, on cpu"
-    line = r"epoch +{}  cost \d\.\d{{6}}  accuracy \d+\.\d\d%  validation cost \d\.\d{{6}}  acc.*%"
-    for epoch, text in zip((0, 5, 10), lines[1:4], strict=True):
+    assert lines[1] == "8 more rows are held out"
+    line = r"epoch +{}  cost \d\.\d{{6}}  accuracy \d+\.\d\d%  hold-out \d\.\d{{6}}  \d+\.\d\d%"
+    for epoch, text in zip((0, 5, 10), lines[2:5], strict=True):
         assert re.fullmatch(line.format(epoch), text)
-    header = ["rows", "features", "cost", "accuracy", "AUC", "log", "loss"]
-    assert lines[4:5] == [""]
-    assert lines[5].split() == header
-    number, percent = r"\d\.\d{6}", r"\d+\.\d\d%"
-    figures = rf"2 +{number} +{percent} +\d\.\d{{4}} +{number}"
-    assert re.fullmatch(rf"training +32 +{figures}", lines[6])
-    assert re.fullmatch(rf"holdout +8 +{figures}", lines[7])
-    assert lines[8:] == ["", "run: run"]
+    assert lines[5:6] == [""]
+    assert lines[6].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
+    percent = r"\d+\.\d\d%"
+    figures = rf"{percent} +{percent} +{percent} +\d\.\d{{4}} +\d\.\d{{6}}"
+    assert re.fullmatch(rf"training +32 +{figures}", lines[7])
+    assert re.fullmatch(rf"holdout +8 +{figures}", lines[8])
+    assert lines[-2:] == ["run: run", "next: python -m export bundle run bundles/run"]
+    assert max(map(len, lines)) <= 79
 
 
 def test_the_closing_table_is_that_of_metrics_json(command, table, workplace):
     output = ok(command(table(CSV), "--epochs", "50", "--loss", "mse", "--out", "run"))
     metrics = json.loads((workplace / "run" / "metrics.json").read_text())["metrics"]
-    for part in ("training", "holdout"):
+    for part, share in (("training", 13 / 32), ("holdout", 3 / 8)):
         m = metrics[part]
         shown = next(line for line in output.splitlines() if line.startswith(part)).split()[1:]
+        shares = [round(100 * value, 2) for value in (share, max(share, 1 - share), m["accuracy"])]
         assert [float(v.rstrip("%")) for v in shown] == pytest.approx(
-            [m["rows"], m["features"], m["cost"], 100 * m["accuracy"], m["auc"], m["log_loss"]],
-            abs=5e-3,
+            [m["rows"], *shares, m["auc"], m["log_loss"], m["cost"]], abs=5e-3
         )
         assert m["cost"] < m["log_loss"]
+
+
+def test_weights_are_shown_for_a_change_of_one_deviation(command, table):
+    options = ("--epochs", "50", "--holdout", "0", "--lr", "1")
+    shown = [
+        ok(command(table(CSV), *options, f"--{word}standardize", "--out", word + "run"))
+        for word in ("", "no-")
+    ]
+    lines = [text.split("largest first\n")[1].splitlines()[:2] for text in shown]
+    for first, second in lines:
+        assert first.split()[1] == "a", "which decides the label"
+        assert abs(float(first.split()[0])) >= abs(float(second.split()[0]))
+    assert lines[0] != lines[1]
+
+
+def test_long_lines_are_wrapped(command, table):
+    text = "a,b,y\n" + "".join(f"{i % 7},1,{int(i % 7 > 3)}\n" for i in range(40))
+    output = ok(command(table(text), "--epochs", "3", "--no-standardize", "--out", "run"))
+    assert "warning: constant in the training rows: b" in output
+    assert max(map(len, output.splitlines())) <= 79
 
 
 def test_a_holdout_of_one_class_has_no_auc(command, table, workplace):
     table("a,b,y\n1,2,1\n3,4,1\n", "hold.csv")
     output = ok(command(table(CSV), "--epochs", "5", "--holdout", "hold.csv", "--out", "run"))
     line = next(line for line in output.splitlines() if line.startswith("holdout"))
-    assert line.split()[5] == "-"
+    assert line.split()[5] == "-"  # rows, positive, majority, accuracy, AUC
     metrics = json.loads((workplace / "run" / "metrics.json").read_text())["metrics"]
     assert metrics["holdout"]["auc"] is None
 
@@ -200,6 +221,9 @@ def test_help_has_examples_and_says_what_every_option_means(command):
     options = [p for p in main.params if isinstance(p, click.Option)]
     assert len(options) > 20
     assert [option.name for option in options if not option.help] == []
+    headings = re.findall(r"^(\w+):$", output, re.MULTILINE)
+    assert headings == ["Data", "Model", "Optimiser", "Run"]
+    assert max(map(len, output.splitlines())) <= 79
 
 
 def test_as_a_program_it_trains_and_shows_no_bar_in_a_pipe(repository, table, workplace):

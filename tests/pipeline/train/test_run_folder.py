@@ -187,7 +187,7 @@ def without(*keys):
     ],
     ids=["card", "sample", "version", "weight", "bias", "sample a list", "a tensor", "a list"],
 )
-def test_a_file_of_torch_that_is_no_checkpoint_of_ours_is_refused(change, folder):
+def test_another_file_of_torch_is_refused(change, folder):
     forge(folder, change)
     with pytest.raises(RunError, match=r"checkpoint\.pt(:| is no checkpoint of this project:) "):
         run_folder.read(folder)

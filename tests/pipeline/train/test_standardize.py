@@ -89,7 +89,7 @@ def test_no_scaling_changes_nothing():
 
 
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e30, 16777217.0])
-def test_constant_feature_standardises_to_0_and_folds_to_weight_0(value):
+def test_a_constant_feature_is_0_and_folds_to_weight_0(value):
     features = np.array([[value] * 7, [1, 2, 3, 4, 5, 6, 7]], np.float32)
     scaling = fitted(features)
     assert (scaling.apply(features)[0] == 0).all()
@@ -133,7 +133,7 @@ def test_constant_feature_is_warned_of_and_gets_weight_0(train_recipe):
     assert weight[1] > 0
 
 
-def test_constant_feature_without_standardisation_is_said_to_be_a_bias(train_recipe):
+def test_a_constant_feature_left_as_it_is_acts_as_a_bias(train_recipe):
     x = [[1.0, 1.0], [1.0, 2.0]]
     trained = train_recipe(points(x, [0, 1], standardize=False))
     assert trained.said[0].endswith("x1; it acts as a second bias")
@@ -176,3 +176,17 @@ def test_holdout_rows_whose_scores_overflow_are_an_error(
     recipe = {"data": data, "model": {"standardize": standardize}, "optimizer": optimizer}
     with pytest.raises(ServeError, match=r"hold\.csv|hold-out"):
         train_recipe(Recipe.from_dict(recipe))
+
+
+def test_undoing_gives_the_raw_features_to_rounding():
+    rng = np.random.default_rng(0)
+    raw = (rng.normal(size=(3, 500)) * [[1], [1e3], [0]] + [[0], [5e4], [7]]).astype(np.float32)
+    scaling = Scaling.of(Moments.of(raw))
+    standardised = scaling.apply(raw)
+    back = scaling.undo(standardised)
+    scale = np.where(np.isinf(scaling.scale), 0, scaling.scale)[:, None]
+    lost = (np.abs(standardised) * scale + np.abs(raw)) * 2.0**-24
+    assert (np.abs(back.astype(np.float64) - raw) <= lost).all()
+    assert (back[2] == 7).all(), "a constant feature is its mean"
+    none = Scaling.none(3)
+    assert np.array_equal(none.undo(none.apply(raw)), raw)

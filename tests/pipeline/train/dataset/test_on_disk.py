@@ -1,12 +1,9 @@
 """Rows that do not fit into memory train to the same bits as rows that do."""
 
-import gzip
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from train import memory_budget, run_folder
-from train.dataset import block_file, choose, on_disk
-from train.dataset.disk_gradients import Streamed
+from train import run_folder
+from train.dataset import choose, on_disk
 from train.errors import DataError, TrainError
-from train.gradients.cpu import Compiled
-from train.gradients.source import Rows, measure
 from train.recipe.recipe import Recipe
 from train.run import train
-from train.tables import holdout
 
 ROWS, WIDTH = 9000, 3
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Blocks of a page for each feature, and a reader that is said to need nothing."""
-    monkeypatch.setattr(block_file, "_BLOCK_VALUES", 1)
-    monkeypatch.setattr("train.gradients.numba_kernels.block_rows", lambda width: 256)
-    monkeypatch.setattr(on_disk, "_READING", 0)
 
 
 @pytest.fixture
@@ -71,9 +56,7 @@ def saved(run: Path) -> dict:
     "settings", [{}, {"lr": 0.5, "momentum": 0.9}, {"lr": 1.0, "data": {"holdout": 0}}]
 )
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_training_on_disk_leaves_the_weights_of_training_in_memory(
-    settings, ending, frame, tmp_path, crowded
-):
+def test_training_on_disk_leaves_the_weights_of_memory(settings, ending, frame, tmp_path, crowded):
     file, said = tmp_path / f"rows.{ending}", []
     (pq.write_table if ending == "parquet" else pa.csv.write_csv)(frame, file)
     train(recipe(file, **settings), tmp_path / "memory")
@@ -126,26 +109,6 @@ def test_a_hold_out_file_is_read_to_disk_too(frame, tmp_path, crowded):
     assert str(ours["training"]) == str(theirs["training"])
 
 
-def test_mini_batches_on_disk_take_every_row_once(frame, tmp_path):
-    x = torch.arange(3000).float()
-    rows = block_file.Cache(tmp_path, 1)
-    rows.append(x[None].numpy(), (x % 2).numpy(), lambda *_: None)
-    rows.finish(lambda *_: None)
-    data = Streamed(rows, 3000, torch.tensor([3000.0, 1.0]), pool=2)
-    shuffle, seen, sizes = torch.Generator().manual_seed(0), [], []
-    gradient = torch.empty(2)
-    for index in data.batches(700, shuffle):
-        features, labels = data._pool
-        seen += features[index.numpy(), 0].tolist()
-        sizes.append(len(index))
-        assert np.array_equal(labels[index.numpy()], features[index.numpy(), 0] % 2)
-        data.gradient("linear", torch.tensor([0.0, 1.0]), index, gradient)
-        torch.testing.assert_close(gradient[0], torch.tensor(features[index.numpy(), 0].mean()))
-    assert sorted(seen) == x.tolist()
-    assert len(sizes) > 3, "more than one pool"
-    assert max(sizes) == 700
-
-
 @pytest.mark.parametrize("settings", [{"batch_size": 64}, {"batch_size": 64, "lr": 0.1}])
 def test_mini_batches_on_disk_learn(settings, frame, tmp_path, crowded):
     pq.write_table(frame, tmp_path / "rows.parquet")
@@ -162,7 +125,7 @@ def test_a_training_on_disk_is_resumed_to_the_same_bits(frame, tmp_path, crowded
 
     def stop(fit):
         for item in fit:
-            if fit.progress.epoch == 7:
+            if fit.state.epoch == 7:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield item
 
@@ -223,14 +186,14 @@ def test_a_row_group_that_cannot_be_read(frame, tmp_path, crowded):
 def test_a_file_that_changes_while_it_is_read(frame, tmp_path, crowded, monkeypatch):
     file = tmp_path / "rows.parquet"
     pq.write_table(frame, file)
-    split = on_disk.OnDisk._split
+    split = on_disk.OnDiskDataset._split
 
     def meddle(self, *arguments):
         found = split(self, *arguments)
         pq.write_table(frame.slice(0, 5), file)
         return found
 
-    monkeypatch.setattr(on_disk.OnDisk, "_split", meddle)
+    monkeypatch.setattr(on_disk.OnDiskDataset, "_split", meddle)
     crowded()
     with pytest.raises(DataError, match=r"rows\.parquet changed while it was read"):
         train(recipe(file), tmp_path / "run")
@@ -267,77 +230,6 @@ def test_rows_too_far_out_are_named_with_their_block(frame, tmp_path, crowded):
         )
 
 
-def test_streamed_gradients_are_those_of_memory_bit_by_bit(tmp_path):
-    generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(5, 10_000, generator=generator), torch.arange(10_000) % 2 * 1.0
-    rows = block_file.Cache(tmp_path, 5)
-    for start in range(0, 10_000, 777):
-        part = slice(start, start + 777)
-        rows.append(x[:, part].numpy(), y[part].numpy(), lambda *_: None)
-    rows.finish(lambda *_: None)
-    assert list(tmp_path.iterdir()) == [], "the file has no name"
-    streamed = Streamed(rows, 10_000, torch.ones(6), 1)
-    whole = Compiled(Rows(x, y), batches=False)
-    theta = torch.randn(6, generator=generator)
-    for loss in ("bce", "mse", "linear"):
-        ours, theirs = torch.empty(6), torch.empty(6)
-        streamed.gradient(loss, theta, None, ours)
-        whole.gradient(loss, theta, None, theirs)
-        assert torch.equal(ours, theirs)
-    assert measure(streamed, "bce", theta) == pytest.approx(measure(whole, "bce", theta), rel=1e-6)
-
-
-def test_many_rows_are_held_out_one_by_one(monkeypatch):
-    monkeypatch.setattr(holdout, "_MOST_SPLIT_AT_ONCE", 1000)
-    labels = (np.arange(100_000) % 50 == 0).astype(np.float32)
-    out = holdout.held_out(labels, 0.25, 7)
-    assert out.mean() == pytest.approx(0.25, abs=0.01)
-    assert out[labels == 1].mean() == pytest.approx(0.25, abs=0.05)
-    assert np.array_equal(out, holdout.held_out(labels, 0.25, 7))
-    assert not np.array_equal(out, holdout.held_out(labels, 0.25, 8))
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("8GB", 8e9), ("512MiB", 2**29), ("1.5 kB", 1500), ("2G", 2e9), ("1e6", 1e6), ("7B", 7)],
-)
-def test_sizes_are_read_as_people_write_them(text, size):
-    assert memory_budget.parse(text) == size
-
-
-@pytest.mark.parametrize(("size", "text"), [(7, "7 B"), (1500, "1.5 kB"), (8e9, "8 GB")])
-def test_sizes_are_shown_as_people_read_them(size, text):
-    assert memory_budget.show(size) == text
-
-
-def test_the_peak_is_that_of_this_process_alone():
-    program = "from train.memory_budget import peak; print(peak())"
-    here = np.ones(30_000_000)
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert 5e6 < int(found.stdout) < here.nbytes < memory_budget.peak() < memory_budget.limit()
-
-
-def test_memory_is_honoured(tmp_path):
-    # 1.6 million rows of 60 features are 390 MB, and four times that to train on in memory.
-    rng = np.random.default_rng(0)
-    block = rng.normal(size=(60, 200_000)).astype(np.float32)
-    part = pa.table(
-        {f"c{i}": values for i, values in enumerate(block)} | {"y": rng.integers(2, size=200_000)}
-    )
-    with pq.ParquetWriter(tmp_path / "rows.parquet", part.schema) as writer:
-        for _ in range(8):
-            writer.write_table(part, row_group_size=50_000)
-    command = [
-        sys.executable, "-m", "train", str(tmp_path / "rows.parquet"), "--memory", "1300MB",
-        "--epochs", "5", "--device", "cpu", "--out", str(tmp_path / "run"),
-    ]  # fmt: skip
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    resident = re.search(r"at most ([\d.]+) ([MG])B of memory were resident", said)
-    assert "rows are kept on disk" in said
-    assert resident, said
-    assert float(resident[1]) * {"M": 1e6, "G": 1e9}[resident[2]] <= 1.3e9
-
-
 def test_an_empty_hold_out_file_is_refused_before_training(frame, tmp_path, crowded):
     pq.write_table(frame, tmp_path / "t.parquet")
     pq.write_table(frame.slice(0, 0), tmp_path / "h.parquet")
@@ -350,10 +242,10 @@ def test_an_empty_hold_out_file_is_refused_before_training(frame, tmp_path, crow
 
 
 @pytest.mark.parametrize("decay", [0.0, 1000.0])
-def test_the_area_under_the_curve_does_not_hang_on_the_size_of_logits(
+def test_the_auc_does_not_depend_on_the_size_of_logits(
     decay, frame, tmp_path, crowded, monkeypatch
 ):
-    monkeypatch.setattr(on_disk, "_SAMPLE", 500)  # most rows lie between two of them
+    monkeypatch.setattr(on_disk, "_MOST_LOGITS", 500)  # most rows lie between two of them
     pq.write_table(frame, tmp_path / "rows.parquet")
     settings = {"weight_decay": decay, "lr": 1e-4 if decay else 1.0, "epochs": 200}
     inside = train(recipe(tmp_path / "rows.parquet", **settings), tmp_path / "memory")
@@ -378,27 +270,3 @@ def test_other_pools_of_mini_batches_are_not_resumed(frame, tmp_path, crowded):
     message = r"picking of mini-batches is from \d+ blocks of 1024 rows at a time, was from"
     with pytest.raises(ValueError, match=message):
         train(other, tmp_path / "run", resume=True)
-
-
-def test_a_class_that_would_be_held_out_whole(monkeypatch):
-    monkeypatch.setattr(holdout, "_MOST_SPLIT_AT_ONCE", 1000)
-    labels = np.zeros(5000, np.float32)
-    labels[-1] = 1
-    outcomes = set()
-    for seed in range(20):
-        try:
-            outcomes.add(bool(holdout.held_out(labels, 0.5, seed)[-1]))
-        except DataError as reason:
-            outcomes.add("all of a class" in str(reason))
-    assert outcomes == {False, True}, "kept, or refused"
-
-
-def test_lines_of_text_are_counted_by_the_first_ones(tmp_path):
-    wide = "1.5," * 700 + "0\n"
-
-    (tmp_path / "w.csv").write_text(wide * 2000)
-    (tmp_path / "w.csv.gz").write_bytes(gzip.compress(wide.encode() * 2000))
-    (tmp_path / "s.csv").write_text(wide * 7)
-    assert choose._lines(str(tmp_path / "w.csv")) == pytest.approx(2000, rel=0.01)
-    assert choose._lines(str(tmp_path / "s.csv")) == 7
-    assert choose._lines(str(tmp_path / "w.csv.gz")) < 2000

@@ -5,32 +5,42 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from train.evaluate.metrics import evaluate, report
-from train.model import build
-from train.tables.labels import Classes
-from train.tables.table import Table
+from serve_runtime.bundle.affine import Affine
+from train.errors import DataError
+from train.evaluate.metrics import evaluate
+from train.model import plain_model
 
 
-def make_table(features, labels) -> Table:
-    names = tuple(f"c{i}" for i in range(len(features)))
-    return Table(
-        np.array(features, np.float32), np.array(labels, np.float32), names, Classes((0, 1))
-    )
+def metrics(features, labels, weight, bias, loss="bce", size=None, **settings):
+    """Those of weights on the rows, which are read `size` at a time."""
+    x, y = np.array(features, np.float32), np.array(labels, np.float32)
+    step = size or len(y)
+
+    def blocks():
+        for start in range(0, len(y), step):
+            yield x[:, start : start + step], y[start : start + step]
+
+    served = Affine(np.array(weight, np.float32), bias)
+    return evaluate(blocks, len(y), served, loss, **settings)
 
 
-def make_model(weight, bias):
-    return build(len(weight), {"weight": [weight], "bias": [bias]}, 0)
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(3, 200))
+    return features, (features.sum(0) + rng.normal(size=200) > 0).astype(int)
+
+
+WEIGHT, BIAS = [0.5, 1.5, -0.25], 0.1
 
 
 @pytest.mark.parametrize("loss", ["bce", "mse"])
-def test_figures_are_those_of_scikit_learn(loss):
-    rng = np.random.default_rng(2)
-    features = rng.normal(size=(3, 200))
-    labels = (features.sum(0) + rng.normal(size=200) > 0).astype(int)
-    table, model = make_table(features, labels), make_model([0.5, 1.5, -0.25], 0.1)
-    found = evaluate(model, table, loss)
+def test_figures_are_those_of_scikit_learn(loss, rows):
+    features, labels = rows
+    found = metrics(features, labels, WEIGHT, BIAS, loss)
+    model = plain_model(Affine(np.array(WEIGHT, np.float32), BIAS))
     with torch.no_grad():
-        p = model(torch.from_numpy(table.features.T.copy()))[:, 0].double().numpy()
+        p = model(torch.tensor(features.T.copy()).float())[:, 0].double().numpy()
     assert (found["rows"], found["features"]) == (200, 3)
     assert found["accuracy"] == accuracy_score(labels, p >= 0.5)
     assert found["auc"] == pytest.approx(roc_auc_score(labels, p), abs=1e-9)
@@ -39,37 +49,40 @@ def test_figures_are_those_of_scikit_learn(loss):
     assert found["cost"] == pytest.approx(cost, rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 200])
+def test_figures_are_the_same_however_rows_are_read(size, rows):
+    whole = metrics(*rows, WEIGHT, BIAS)
+    assert metrics(*rows, WEIGHT, BIAS, size=size) == pytest.approx(whole, rel=1e-12)
+    kept_all = metrics(*rows, WEIGHT, BIAS, size=size, most_logits=200)
+    assert kept_all["auc"] == whole["auc"], "exact while all logits are kept"
+
+
+def test_auc_of_few_kept_logits_is_nearly_exact(rows):
+    exact = metrics(*rows, WEIGHT, BIAS)["auc"]
+    near = metrics(*rows, WEIGHT, BIAS, size=30, most_logits=50)["auc"]
+    assert near != exact
+    assert near == pytest.approx(exact, abs=0.01)
+
+
 def test_a_probability_of_one_half_is_the_positive_class():
-    table = make_table([[0.0, 0.0, -1.0]], [1, 1, 0])
-    assert evaluate(make_model([1.0], 0.0), table, "bce")["accuracy"] == 1
+    assert metrics([[0.0, 0.0, -1.0]], [1, 1, 0], [1.0], 0.0)["accuracy"] == 1
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_class_has_no_auc(label):
-    found = evaluate(make_model([1.0], 0.0), make_table([[1.0, 2.0]], [label, label]), "bce")
+@pytest.mark.parametrize("most_logits", [None, 1])
+def test_one_class_has_no_auc(label, most_logits):
+    found = metrics([[1.0, 2.0]], [label, label], [1.0], 0.0, most_logits=most_logits)
     assert found["auc"] is None
     assert found["accuracy"] == label
 
 
 def test_sure_and_wrong_costs_much_but_stays_finite():
-    found = evaluate(make_model([1e4], 0.0), make_table([[1.0, -1.0]], [0, 1]), "bce")
+    found = metrics([[1.0, -1.0]], [0, 1], [1e4], 0.0)
     assert found["cost"] == 1e4
     assert found["accuracy"] == found["auc"] == 0
     assert np.isfinite(found["log_loss"])
 
 
-def test_report_is_a_table():
-    figures = {
-        "rows": 1234567.0,
-        "features": 30.0,
-        "cost": 0.123456789,
-        "accuracy": 0.98765,
-        "auc": 0.99999,
-        "log_loss": 12.5,
-    }
-    text = report({"training": figures, "holdout": {**figures, "rows": 2.0, "auc": None}})
-    assert text.splitlines() == [
-        "                rows  features      cost  accuracy       AUC  log loss",
-        "training   1,234,567        30  0.123457    98.77%    1.0000 12.500000",
-        "holdout            2        30  0.123457    98.77%         - 12.500000",
-    ]
+def test_a_row_whose_logit_leaves_float32_is_named():
+    with pytest.raises(DataError, match=r"^hold-out row 5: its logit leaves float32: check its u"):
+        metrics([[1, 2, 3, 4, 3e38]], [0, 1, 0, 1, 0], [10.0], 0.0, size=2, part="hold-out")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from serve_runtime.error_budgets import gamma
-from train.gradients.cpu import Compiled, Eager
+from train.gradients.cpu import NumbaGradients, TorchGradients
 from train.gradients.losses import LOSSES, logits
 from train.gradients.numba_kernels import block_rows
 from train.gradients.source import Rows
@@ -22,7 +22,7 @@ BY_DEFINITION = {
 losses = pytest.mark.parametrize("loss", BY_DEFINITION)
 kinds = pytest.mark.parametrize(
     "kind",
-    [Eager, partial(Compiled, batches=False), partial(Compiled, batches=True)],
+    [TorchGradients, partial(NumbaGradients, batches=False), partial(NumbaGradients, batches=True)],
     ids=["eager", "compiled", "compiled, gathered"],
 )
 
@@ -57,7 +57,7 @@ def by_autograd(loss, features, labels, weight, bias):
 @losses
 @given(problem=problems())
 def test_float64_gradient_equals_autograd(loss, problem):
-    found, expected = closed_form(Eager, loss, *problem), by_autograd(loss, *problem)
+    found, expected = closed_form(TorchGradients, loss, *problem), by_autograd(loss, *problem)
     features = problem[0]
     size = features.abs().mean(1, keepdim=True).t() + 1e-12
     # A residual is at most 1 in size, so |x| averaged bounds a gradient and its rounding.
@@ -88,7 +88,7 @@ def test_gradient_agrees_with_finite_differences(loss):
     features = torch.randn(4, 9, generator=generator).double()
     labels = torch.randint(2, (9,), generator=generator).double()
     weight, bias = torch.randn(1, 4, generator=generator).double(), torch.zeros(1).double()
-    found = closed_form(Eager, loss, features, labels, weight, bias)
+    found = closed_form(TorchGradients, loss, features, labels, weight, bias)
     step = 1e-5
     for i in range(4):
         move = torch.zeros(1, 4).double()
@@ -155,7 +155,7 @@ def test_logits_are_xw_plus_b_and_can_be_written_in_place(problem):
 
 @pytest.mark.parametrize("loss", [*BY_DEFINITION, "linear"])
 @pytest.mark.parametrize("width", [1, 3, 30, 400, 3000])
-def test_compiled_gradients_are_the_same_bits_from_any_number_of_threads(loss, width, threads):
+def test_bits_do_not_depend_on_the_number_of_threads(loss, width, threads):
     generator = torch.Generator().manual_seed(width)
     count = 10 * block_rows(width) + 17
     rows = Rows(
@@ -165,14 +165,14 @@ def test_compiled_gradients_are_the_same_bits_from_any_number_of_threads(loss, w
     theta = torch.randn(width + 1, generator=generator) / width**0.5
     order = torch.randperm(count, generator=generator)
     found, exact = [], torch.empty(width + 1).double()
-    Eager(Rows(rows.features.double(), rows.labels.double())).gradient(
+    TorchGradients(Rows(rows.features.double(), rows.labels.double())).gradient(
         loss, theta.double(), None, exact
     )
     for number in (1, 2, 3):
         threads(number)
         for batches, index in ((False, None), (True, None), (True, order)):
             out = torch.empty(width + 1)
-            Compiled(rows, batches=batches).gradient(loss, theta, index, out)
+            NumbaGradients(rows, batches=batches).gradient(loss, theta, index, out)
             torch.testing.assert_close(out.double(), exact, rtol=1e-5, atol=1e-6)
             found.append(out)
     assert all(torch.equal(found[i], found[i % 3]) for i in range(9))
@@ -183,11 +183,11 @@ def test_a_batch_is_the_gradient_of_its_rows_alone():
     rows = Rows(torch.randn(5, 300, generator=generator), torch.arange(300) % 2 * 1.0)
     index = torch.randperm(300, generator=generator)[:70]
     theta, found, expected = torch.ones(6), torch.empty(6), torch.empty(6)
-    Compiled(rows, batches=True).gradient("bce", theta, index, found)
+    NumbaGradients(rows, batches=True).gradient("bce", theta, index, found)
     some = Rows(rows.features[:, index], rows.labels[index])
-    Compiled(some, batches=False).gradient("bce", theta, None, expected)
+    NumbaGradients(some, batches=False).gradient("bce", theta, None, expected)
     torch.testing.assert_close(found, expected)
-    Eager(rows).gradient("bce", theta, index, found)
+    TorchGradients(rows).gradient("bce", theta, index, found)
     torch.testing.assert_close(found, expected)
 
 

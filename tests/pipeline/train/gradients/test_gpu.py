@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from train.errors import TrainError
-from train.gradients.cpu import Eager
-from train.gradients.gpu import OnGpu
-from train.gradients.source import Rows, largest, measure, parts
+from train.gradients.cpu import TorchGradients
+from train.gradients.gpu import GpuGradients
+from train.gradients.source import Rows, chunks, largest, measure
 
 KERNEL = """
 import torch
-from train.gpu_kernels import gradient_sums, programs
-from train.on_gpu import _eager_sums
+from train.gradients.triton_kernels import gradient_sums, programs
+from train.gradients.gpu import _torch_sums
 generator = torch.Generator().manual_seed(0)
 for width in (1, 2, 7, 30, 256):
     for rows in (1, 6, 1000, 5000):
@@ -24,9 +24,9 @@ for width in (1, 2, 7, 30, 256):
         y = torch.randint(2, (rows,), generator=generator).float()
         theta = torch.randn(width + 1, generator=generator) / width**0.5
         for loss in ("bce", "mse", "linear"):
-            room = torch.empty(programs(x.device), width + 1)
-            found = gradient_sums(loss, x, y, theta, room)
-            expected = _eager_sums(loss, x.double(), y.double(), theta.double())
+            partial = torch.empty(programs(x.device), width + 1)
+            found = gradient_sums(loss, x, y, theta, partial)
+            expected = _torch_sums(loss, x.double(), y.double(), theta.double())
             assert (found - expected).abs().max() <= 1e-5 * expected.abs().max(), (width, rows)
 """
 
@@ -44,7 +44,7 @@ def some(count: int, width: int = 4) -> Rows:
     return Rows(torch.randn(width, count, generator=generator), labels)
 
 
-def on(device: str, rows: Rows, *, resident: bool, blocks: int = 1) -> OnGpu:
+def on(device: str, rows: Rows, *, resident: bool, blocks: int = 1) -> GpuGradients:
     step = -(-len(rows.labels) // blocks)
 
     def pieces():
@@ -52,12 +52,14 @@ def on(device: str, rows: Rows, *, resident: bool, blocks: int = 1) -> OnGpu:
             here = slice(start, start + step)
             yield Rows(rows.features[:, here], rows.labels[here])
 
-    return OnGpu(pieces, len(rows.labels), largest(rows), torch.device(device), resident=resident)
+    return GpuGradients(
+        pieces, len(rows.labels), largest(rows), torch.device(device), resident=resident
+    )
 
 
 def check_against_the_reference(device: str, resident: bool, count: int) -> None:
     rows = some(count)
-    ours, theirs = on(device, rows, resident=resident, blocks=3), Eager(rows)
+    ours, theirs = on(device, rows, resident=resident, blocks=3), TorchGradients(rows)
     theta = torch.linspace(-1, 1, 5)
     for loss in ("bce", "mse", "linear"):
         for scale in (1.0, 0.5):  # twice, so that what is recorded is replayed with other weights
@@ -89,7 +91,7 @@ def test_a_recorded_gradient_follows_the_weights(cuda):
     out, expected = torch.empty(3, device=cuda), torch.empty(3)
     for _ in range(5):
         data.gradient("bce", theta, None, out)
-        Eager(rows).gradient("bce", theta.cpu(), None, expected)
+        TorchGradients(rows).gradient("bce", theta.cpu(), None, expected)
         torch.testing.assert_close(out.cpu(), expected, rtol=1e-5, atol=1e-6)
         theta -= out
 
@@ -107,13 +109,13 @@ def test_mini_batches_take_every_row_once():
         seen += index.tolist()
         found, expected = torch.empty(5), torch.empty(5)
         data.gradient("bce", theta, index, found)
-        Eager(rows).gradient("bce", theta, index, expected)
+        TorchGradients(rows).gradient("bce", theta, index, expected)
         assert torch.equal(found, expected)
     assert sorted(seen) == list(range(100))
 
 
 def test_parts_are_the_rows_in_order():
     rows = some(100_000, 30)
-    found = list(parts(rows, 2))
+    found = list(chunks(rows, 2))
     assert len(found) > 1
     assert torch.equal(torch.cat([part.features for part in found], 1), rows.features)

@@ -16,7 +16,7 @@ import torch
 
 from train import checkpoints, run_folder
 from train.errors import TrainError
-from train.gradients.processes import ALONE, Group
+from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.recipe.recipe import Recipe
 from train.run import train
 
@@ -148,7 +148,7 @@ def worker(parent: int, rank: int) -> int:
 def test_several_processes_need_a_file(tmp_path):
     recipe = Recipe.from_dict({"data": {"builtin": "iris"}, "optimizer": {"device": "cpu"}})
 
-    class Two(Group):
+    class Two(ProcessGroup):
         def gather(self, value):
             return [value, value]
 
@@ -157,14 +157,14 @@ def test_several_processes_need_a_file(tmp_path):
 
 
 def test_one_process_is_a_group_of_its_own():
-    assert ALONE.first
-    assert ALONE.gather("x") == ["x"]
-    assert ALONE.sum(torch.tensor([1.5])).tolist() == [1.5]
-    assert ALONE.share(7) == range(7)
+    assert SINGLE_PROCESS.first
+    assert SINGLE_PROCESS.gather("x") == ["x"]
+    assert SINGLE_PROCESS.sum(torch.tensor([1.5])).tolist() == [1.5]
+    assert SINGLE_PROCESS.share(7) == range(7)
 
 
 @pytest.mark.parametrize(("count", "size"), [(7, 3), (2, 3), (0, 2), (100, 7)])
 def test_shares_are_all_and_disjoint(count, size):
-    shares = [Group(rank, size).share(count) for rank in range(size)]
+    shares = [ProcessGroup(rank, size).share(count) for rank in range(size)]
     assert [i for share in shares for i in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

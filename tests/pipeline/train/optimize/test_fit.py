@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from train.errors import TrainError
-from train.gradients.cpu import Compiled, Eager, design
+from train.gradients.cpu import NumbaGradients, TorchGradients, gradient_source
 from train.gradients.source import Rows
-from train.model import build
+from train.model import new_model
 from train.optimize.fit import Fit, pick_device
-from train.recipe.recipe import Optimizer
+from train.recipe.sections import Optimizer
 
 SPECS = {
     "full batch": Optimizer(lr=0.7, epochs=60),
@@ -26,7 +26,7 @@ SPECS = {
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 def test_training_equals_the_autograd_loop(spec, random_rows, run_fit, autograd_loop, flat):
-    rows, model = random_rows(50, 4, seed=1), build(4, "default", 2).double()
+    rows, model = random_rows(50, 4, seed=1), new_model(4, "default", 2).double()
     plain = copy.deepcopy(model)
     records = run_fit(model, spec, rows)
     costs = autograd_loop(plain, spec, rows)
@@ -39,7 +39,7 @@ def test_training_equals_the_autograd_loop(spec, random_rows, run_fit, autograd_
 def test_float32_training_stays_within_rounding_of_float64(loss, random_rows, run_fit, flat):
     exact = random_rows(50, 4, seed=1)
     spec = Optimizer(loss=loss, lr=0.7, epochs=60)
-    model = build(4, "default", 2)
+    model = new_model(4, "default", 2)
     wide = copy.deepcopy(model).double()
     run_fit(model, spec, Rows(exact.features.float(), exact.labels.float()))
     run_fit(wide, spec, exact)
@@ -50,15 +50,15 @@ def test_float32_training_stays_within_rounding_of_float64(loss, random_rows, ru
 def test_weight_decay_acts_on_the_weight_and_never_on_the_bias(run_fit, flat):
     # Features of 0 and residuals that cancel: nothing but the decay moves the parameters.
     rows = Rows(torch.zeros(2, 2).double(), torch.tensor([0.0, 1.0]).double())
-    model = build(2, {"weight": [[2.0, -4.0]], "bias": [0.0]}, 0).double()
+    model = new_model(2, {"weight": [[2.0, -4.0]], "bias": [0.0]}, 0).double()
     run_fit(model, Optimizer(lr=0.5, epochs=1, weight_decay=0.5), rows)
     assert flat(model).tolist() == [1.5, -3.0, 0.0]
 
 
 def test_records_hold_the_weights_that_enter_their_epoch(random_rows, flat):
-    rows, model = random_rows(20, 2, seed=3), build(2, "zeros", 0).double()
+    rows, model = random_rows(20, 2, seed=3), new_model(2, "zeros", 0).double()
     spec = Optimizer(lr=1.0, epochs=10)
-    items = Fit(model, spec, design(rows), every=4, shuffle=torch.Generator())
+    items = Fit(model, spec, gradient_source(rows), every=4, shuffle=torch.Generator())
     seen = []
     for epoch, record in enumerate(items):
         assert (record is not None) == (epoch % 4 == 0)
@@ -74,14 +74,14 @@ def test_records_hold_the_weights_that_enter_their_epoch(random_rows, flat):
 
 def test_validation_is_measured_on_its_own_rows(random_rows, run_fit):
     rows, other = random_rows(30, 3, seed=4), random_rows(17, 3, seed=5)
-    model, spec = build(3, "default", 6).double(), Optimizer(lr=1.0, epochs=1)
+    model, spec = new_model(3, "default", 6).double(), Optimizer(lr=1.0, epochs=1)
     items = Fit(
         copy.deepcopy(model),
         spec,
-        design(rows),
+        gradient_source(rows),
         every=1,
         shuffle=torch.Generator(),
-        validation=design(other),
+        validation=gradient_source(other),
     )
     record, alone = next(iter(items)), run_fit(model, spec, other)[0]
     assert (record.validation_cost, record.validation_accuracy) == (alone.cost, alone.accuracy)
@@ -92,7 +92,7 @@ def test_validation_is_measured_on_its_own_rows(random_rows, run_fit):
 def batches(monkeypatch):
     """The first feature of every batch from which a gradient was computed."""
     seen = []
-    for kind in (Eager, Compiled):
+    for kind in (TorchGradients, NumbaGradients):
 
         def spy(self, loss, theta, index, out, gradient=kind.gradient):
             first = self.rows.features[0]
@@ -107,8 +107,10 @@ def numbered(count: int) -> Rows:
     return Rows(torch.arange(count).double()[None], (torch.arange(count) % 2).double())
 
 
-def test_every_row_is_used_once_per_epoch_and_the_last_batch_is_smaller(batches, run_fit):
-    run_fit(build(1, "zeros", 0).double(), Optimizer(lr=1e-3, epochs=3, batch_size=4), numbered(10))
+def test_each_row_is_used_once_per_epoch(batches, run_fit):
+    run_fit(
+        new_model(1, "zeros", 0).double(), Optimizer(lr=1e-3, epochs=3, batch_size=4), numbered(10)
+    )
     assert [len(batch) for batch in batches] == 3 * [4, 4, 2]
     epochs = [[row for batch in batches[i : i + 3] for row in batch] for i in (0, 3, 6)]
     assert [sorted(epoch) for epoch in epochs] == 3 * [list(range(10))]
@@ -119,7 +121,9 @@ def test_every_row_is_used_once_per_epoch_and_the_last_batch_is_smaller(batches,
 @pytest.mark.parametrize("size", [0, 10, 11])
 def test_a_batch_of_all_rows_is_the_full_batch_in_order(size, batches, run_fit):
     run_fit(
-        build(1, "zeros", 0).double(), Optimizer(lr=1e-3, epochs=2, batch_size=size), numbered(10)
+        new_model(1, "zeros", 0).double(),
+        Optimizer(lr=1e-3, epochs=2, batch_size=size),
+        numbered(10),
     )
     assert batches == 2 * [list(range(10))]
 
@@ -128,7 +132,7 @@ def test_the_seed_decides_the_order_of_mini_batches(batches, random_rows, run_fi
     rows, spec = random_rows(30, 3, seed=7), Optimizer(lr=0.5, epochs=4, batch_size=7)
     weights = []
     for seed in (1, 1, 2):
-        model = build(3, "zeros", 0).double()
+        model = new_model(3, "zeros", 0).double()
         run_fit(model, spec, rows, seed=seed)
         weights.append(flat(model))
     assert torch.equal(weights[0], weights[1])
@@ -137,7 +141,7 @@ def test_the_seed_decides_the_order_of_mini_batches(batches, random_rows, run_fi
 
 def test_a_mini_batch_update_is_the_mean_over_its_own_rows(batches, run_fit, flat):
     rows, lr = numbered(5), 1e-3
-    model = build(1, "zeros", 0).double()
+    model = new_model(1, "zeros", 0).double()
     run_fit(model, Optimizer(lr=lr, epochs=1, batch_size=3), rows)
     expected = torch.zeros(2).double()
     for batch in batches:
@@ -153,16 +157,16 @@ FAR = Rows(torch.tensor([[-10.0, 10.0]]), torch.tensor([0.0, 1.0]))
 def divergence(run_fit, spec: Optimizer, rows: Rows, every: int = 1) -> tuple[int, float]:
     """The update and the learning rate that the error names."""
     with pytest.raises(TrainError, match=r"not finite at update \d+ .*; try --lr ") as caught:
-        run_fit(build(len(rows.features), "zeros", 0), spec, rows, every=every)
+        run_fit(new_model(len(rows.features), "zeros", 0), spec, rows, every=every)
     assert f"with lr {spec.lr:g}" in str(caught.value)
     update, lr = re.search(r"at update (\d+) .*try --lr ([-+.e\d]+)", str(caught.value)).groups()
     return int(update), float(lr)
 
 
-def test_divergence_names_the_update_and_a_learning_rate_that_trains(run_fit):
+def test_divergence_names_a_learning_rate_that_trains(run_fit):
     update, lr = divergence(run_fit, Optimizer(lr=1e38, epochs=5), FAR)
     assert update == 1
-    costs = [r.cost for r in run_fit(build(1, "zeros", 0), Optimizer(lr=lr, epochs=20), FAR)]
+    costs = [r.cost for r in run_fit(new_model(1, "zeros", 0), Optimizer(lr=lr, epochs=20), FAR)]
     assert costs == sorted(costs, reverse=True)
     assert costs[-1] < costs[0]
 
@@ -174,12 +178,12 @@ def test_divergence_in_a_mini_batch_counts_updates_not_epochs(batches, run_fit):
     assert batches.index([90]) == update - 1 == len(batches) - 1
 
 
-def test_a_cost_that_is_not_finite_is_found_at_its_update_though_the_weights_are(run_fit):
+def test_a_cost_not_finite_is_found_though_weights_are_finite(run_fit):
     # The weight becomes 5e37, which float32 holds; the logits 5e38, which it does not.
     assert divergence(run_fit, Optimizer(lr=1e37, epochs=50), FAR, every=100)[0] == 1
 
 
-def test_a_cost_that_is_not_finite_after_the_last_update_is_found(run_fit):
+def test_a_cost_not_finite_after_the_last_update_is_found(run_fit):
     assert divergence(run_fit, Optimizer(lr=1e37, epochs=1), FAR, every=1)[0] == 1
 
 
@@ -216,7 +220,7 @@ def test_cuda_agrees_with_cpu(cuda, batch_size, named_recipe, train_recipe, flat
     )
 
 
-def test_infinite_weights_are_divergence_though_squared_error_stays_finite(run_fit):
+def test_infinite_weights_are_divergence_at_any_cost(run_fit):
     rows = Rows(torch.tensor([[1e38, -1e38, 2e38]]), torch.tensor([1.0, 0.0, 1.0]))
     spec = Optimizer(loss="mse", lr=1e3, epochs=5)
     assert divergence(run_fit, spec, rows)[0] == 1

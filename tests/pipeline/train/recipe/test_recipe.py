@@ -6,8 +6,9 @@ import tomllib
 import pytest
 
 from train.errors import RecipeError
-from train.recipe.recipe import Data, Log, Model, Optimizer, Recipe
-from train.recipe.toml_file import override, read_toml
+from train.recipe.recipe import Recipe
+from train.recipe.sections import Data, Log, Model, Optimizer
+from train.recipe.toml_file import read_toml
 
 FULL = """
 [data]
@@ -197,50 +198,6 @@ def test_values_that_do_not_fit_are_refused_by_name(key, values, wanted):
             recipe(f"[{section}]\n{name} = {value}")
 
 
-@pytest.mark.parametrize(
-    ("assignment", "section", "key", "value"),
-    [
-        ("optimizer.lr=0.5", "optimizer", "lr", 0.5),
-        ("optimizer.epochs=20", "optimizer", "epochs", 20),
-        ("model.standardize=false", "model", "standardize", False),
-        ('data.drop=["a", "b"]', "data", "drop", ["a", "b"]),
-        (
-            "model.init={weight=[[1.0]], bias=[0]}",
-            "model",
-            "init",
-            {"weight": [[1.0]], "bias": [0]},
-        ),
-        ("data.target=churned", "data", "target", "churned"),
-        ("data.target='5'", "data", "target", "5"),
-        ("data.file=rows/more rows.csv", "data", "file", "rows/more rows.csv"),
-        ("data.positive=>50K", "data", "positive", ">50K"),
-        ("data.positive=a=b", "data", "positive", "a=b"),
-        (" optimizer.lr = 2", "optimizer", "lr", 2),
-    ],
-)
-def test_an_override_is_toml_or_else_plain_text(assignment, section, key, value):
-    document = {section: {key: "before", "other": 1}}
-    override(document, assignment)
-    assert document == {section: {key: value, "other": 1}}
-
-
-def test_an_override_adds_its_section():
-    document = {}
-    override(document, "log.every=5")
-    assert document == {"log": {"every": 5}}
-
-
-@pytest.mark.parametrize("assignment", ["", "optimizer.lr", "lr=5", "optimizer.=5", "=1"])
-def test_an_override_without_section_key_or_value(assignment):
-    with pytest.raises(RecipeError, match=r"^--set needs section\.key=value; got "):
-        override({}, assignment)
-
-
-def test_an_override_in_a_recipe_that_has_no_such_table():
-    with pytest.raises(RecipeError, match=r"\[?data\]?"):
-        override({"data": 5}, "data.target=y")
-
-
 def test_without_paths_files_are_named_but_not_located():
     found = recipe(FULL).without_paths()
     assert (found.data.file, found.data.holdout) == ("table.csv", "hold.csv")
@@ -250,19 +207,3 @@ def test_without_paths_files_are_named_but_not_located():
 
 def test_without_paths_leaves_a_fraction_alone():
     assert recipe("[data]\nholdout = 0.25").without_paths() == recipe("[data]\nholdout = 0.25")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"^cannot read recipe\.toml: No such file or directory$"),
-        (b"[data\n", r"^recipe\.toml is not valid TOML: "),
-        (b"a = 'caf\xe9'", r"^recipe\.toml is not valid TOML: .*utf-8"),
-    ],
-)
-def test_recipe_files_that_cannot_be_read(content, message, workplace):
-    path = workplace / "recipe.toml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(RecipeError, match=message):
-        read_toml(path.relative_to(workplace))

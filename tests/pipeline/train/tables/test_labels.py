@@ -9,9 +9,9 @@ import pytest
 
 from serve_runtime.errors import ServeError
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.labels import Classes, LabelColumn
-from train.tables.table import load
+from train.tables.table import load_table
 
 
 def find_classes(values, positive, source: str) -> Classes:
@@ -159,13 +159,13 @@ def test_labels_that_are_no_scalars_are_refused_before_training(labels, kind, tm
     path = tmp_path / f"{kind}.parquet"
     pq.write_table(pa.table({"a": [1.0, 2.0], "y": labels}), path)
     with pytest.raises(DataError, match=f"{kind}.parquet.*label"):
-        load(Data(file=str(path)), 0)
+        load_table(Data(file=str(path)), 0)
 
 
 def test_columns_of_labels_in_points_are_refused():
     data = Data(points={"x": [[1.0], [2.0]], "y": [[0], [1]]})
     with pytest.raises(DataError, match=r"data\.points"):
-        load(data, 0)
+        load_table(data, 0)
 
 
 def test_encoding_refuses_other_labels_and_names_only_those():
@@ -193,6 +193,6 @@ def test_encoding_accepts_one_class_alone():
 def test_dictionary_encoded_labels(tmp_path):
     column = pa.array(["no", "yes", "yes", "no"]).dictionary_encode()
     pq.write_table(pa.table({"a": [1.0, 2.0, 3.0, 4.0], "y": column}), tmp_path / "t.parquet")
-    found = load(Data(file=str(tmp_path / "t.parquet")), 0)
+    found = load_table(Data(file=str(tmp_path / "t.parquet")), 0)
     assert found.classes == Classes(("no", "yes"))
     assert found.labels.tolist() == [0, 1, 1, 0]

@@ -8,9 +8,9 @@ import pytest
 
 from serve_runtime.errors import InputError
 from train.errors import DataError
-from train.recipe.recipe import Data
+from train.recipe.sections import Data
 from train.tables.holdout import split
-from train.tables.table import load, load_holdout
+from train.tables.table import load_holdout_table, load_table
 
 CSV = "age,dose,y\n41,0.5,0\n52,1.5,1\n63,-2.25,0\n74,1e-3,1\n"
 FEATURES = [[41, 52, 63, 74], [0.5, 1.5, -2.25, 1e-3]]
@@ -30,7 +30,7 @@ def check(table) -> None:
 
 
 def test_csv(table):
-    found = load(Data(file=table(CSV)), 0)
+    found = load_table(Data(file=table(CSV)), 0)
     check(found)
     assert found.feature_names == ("age", "dose")
     assert found.classes.labels == (0, 1)
@@ -48,33 +48,33 @@ def test_csv(table):
     ids=["CRLF", "no last newline", "byte order mark", "blank last lines", "quotes"],
 )
 def test_csv_as_other_programs_write_it(content, table):
-    check(load(Data(file=table(content)), 0))
+    check(load_table(Data(file=table(content)), 0))
 
 
 def test_gzipped_csv(table):
-    check(load(Data(file=table(gzip.compress(CSV.encode()), "table.csv.gz")), 0))
+    check(load_table(Data(file=table(gzip.compress(CSV.encode()), "table.csv.gz")), 0))
 
 
 def test_csv_without_a_header_has_its_target_last(table):
-    found = load(Data(file=table(CSV.split("\n", 1)[1]), header=False), 0)
+    found = load_table(Data(file=table(CSV.split("\n", 1)[1]), header=False), 0)
     check(found)
     assert found.feature_names == ("f0", "f1")
 
 
 def test_parquet(frame, workplace):
     frame.to_parquet("table.parquet")
-    check(load(Data(file="table.parquet"), 0))
+    check(load_table(Data(file="table.parquet"), 0))
 
 
 def test_parquet_never_lacks_a_header(frame, workplace):
     frame.rename(columns={"y": "label"})[["label", "age", "dose"]].to_parquet("t.parquet")
-    check(load(Data(file="t.parquet", header=False), 0))
+    check(load_table(Data(file="t.parquet", header=False), 0))
 
 
 @pytest.mark.parametrize("kind", ["int8", "int64", "uint16", "float32", "float64", "Int64"])
 def test_numeric_types_of_parquet(kind, frame, workplace):
     frame.astype({"age": kind}).to_parquet("table.parquet")
-    check(load(Data(file="table.parquet"), 0))
+    check(load_table(Data(file="table.parquet"), 0))
 
 
 def test_booleans_are_0_and_1(frame, workplace):
@@ -82,7 +82,7 @@ def test_booleans_are_0_and_1(frame, workplace):
     frame.to_parquet("table.parquet")
     frame.to_csv("table.csv", index=False)
     for file in ("table.parquet", "table.csv"):
-        assert load(Data(file=file, features=["sick"]), 0).features.tolist() == [[1, 0, 0, 1]]
+        assert load_table(Data(file=file, features=["sick"]), 0).features.tolist() == [[1, 0, 0, 1]]
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0], [True, False, True, False]])
@@ -90,14 +90,14 @@ def test_digest_is_the_same_for_csv_and_parquet(labels, frame, workplace):
     frame["y"] = labels
     frame.to_parquet("table.parquet")
     frame.to_csv("table.csv", index=False)
-    digests = {load(Data(file=f), 0).digest() for f in ("table.parquet", "table.csv")}
+    digests = {load_table(Data(file=f), 0).digest() for f in ("table.parquet", "table.csv")}
     assert len(digests) == 1
 
 
 def test_digest_sees_every_change(frame, workplace):
     def digest(changed: pd.DataFrame, **options) -> str:
         changed.to_parquet("table.parquet")
-        return load(Data(file="table.parquet", **options), 0).digest()
+        return load_table(Data(file="table.parquet", **options), 0).digest()
 
     larger, other_label = frame.copy(), frame.copy()
     larger.loc[3, "dose"] = np.nextafter(np.float32(1e-3), np.float32(1))
@@ -116,18 +116,18 @@ def test_digest_sees_every_change(frame, workplace):
 
 @pytest.mark.parametrize("target", ["dose", 1, -2, "1", "-2"])
 def test_target_by_name_or_position(target, table):
-    found = load(Data(file=table("y,dose,age\n1,0,41\n2,1,52\n"), target=target), 0)
+    found = load_table(Data(file=table("y,dose,age\n1,0,41\n2,1,52\n"), target=target), 0)
     assert found.feature_names == ("y", "age")
     assert found.labels.tolist() == [0, 1]
 
 
 def test_a_name_goes_before_a_position(table):
-    assert load(Data(file=table("1,0\n5,7\n6,8\n"), target="1"), 0).feature_names == ("0",)
+    assert load_table(Data(file=table("1,0\n5,7\n6,8\n"), target="1"), 0).feature_names == ("0",)
 
 
 @pytest.mark.parametrize("name", ["target", "label", "y", "Y", "Label"])
 def test_default_target_is_the_usual_name(name, table):
-    found = load(Data(file=table(f"a,{name},b\n5,0,1\n6,1,2\n")), 0)
+    found = load_table(Data(file=table(f"a,{name},b\n5,0,1\n6,1,2\n")), 0)
     assert found.feature_names == ("a", "b")
 
 
@@ -143,17 +143,23 @@ def test_default_target_is_the_usual_name(name, table):
 )
 def test_target_that_is_not_there(header, target, message, table):
     with pytest.raises(DataError, match=rf"^table\.csv: {message}$"):
-        load(Data(file=table(f"{header}\n1,0,0\n2,1,1\n"), target=target), 0)
+        load_table(Data(file=table(f"{header}\n1,0,0\n2,1,1\n"), target=target), 0)
 
 
 def test_features_are_chosen_and_ordered(table):
-    assert load(Data(file=table(CSV), features=["dose", "age"]), 0).feature_names == ("dose", "age")
-    assert load(Data(file="table.csv", features=["dose"]), 0).features.tolist()[0][:2] == [0.5, 1.5]
+    assert load_table(Data(file=table(CSV), features=["dose", "age"]), 0).feature_names == (
+        "dose",
+        "age",
+    )
+    assert load_table(Data(file="table.csv", features=["dose"]), 0).features.tolist()[0][:2] == [
+        0.5,
+        1.5,
+    ]
 
 
 def test_dropped_columns_are_not_read(table):
     text = CSV.replace("age", "name").replace("41", "Ann").replace("52", "Bob")
-    assert load(Data(file=table(text), drop=["name"]), 0).feature_names == ("dose",)
+    assert load_table(Data(file=table(text), drop=["name"]), 0).feature_names == ("dose",)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +182,12 @@ def test_dropped_columns_are_not_read(table):
 )
 def test_columns_that_cannot_be_used(options, error, message, table):
     with pytest.raises(error, match=rf"^table\.csv: .*{message}"):
-        load(Data(file=table(CSV), **options), 0)
+        load_table(Data(file=table(CSV), **options), 0)
 
 
 def test_split_keeps_the_proportions_and_every_row(table):
     rows = [f"{i},{int(i % 10 == 0)}" for i in range(200)]
-    whole = load(Data(file=table("a,y\n" + "\n".join(rows))), 0)
+    whole = load_table(Data(file=table("a,y\n" + "\n".join(rows))), 0)
     train, holdout = split(whole, 0.25, 1)
     assert (train.rows, holdout.rows) == (150, 50)
     assert (train.labels.sum(), holdout.labels.sum()) == (15, 5)
@@ -194,27 +200,27 @@ def test_split_keeps_the_proportions_and_every_row(table):
 
 
 def test_split_is_decided_by_the_seed(table):
-    whole = load(Data(file=table("a,y\n" + "\n".join(f"{i},{i % 2}" for i in range(60)))), 0)
+    whole = load_table(Data(file=table("a,y\n" + "\n".join(f"{i},{i % 2}" for i in range(60)))), 0)
     first, same, other = (split(whole, 0.3, seed)[1].digest() for seed in (1, 1, 2))
     assert first == same != other
 
 
 def test_split_of_too_few_rows_is_an_error(table):
-    whole = load(Data(file=table("a,y\n1,0\n2,0\n3,1\n")), 0)
+    whole = load_table(Data(file=table("a,y\n1,0\n2,0\n3,1\n")), 0)
     with pytest.raises(DataError, match=r"cannot hold out 0\.5 of 3 rows .*data\.holdout = 0"):
         split(whole, 0.5, 1)
 
 
 def test_holdout_file_is_matched_by_name(table):
-    train = load(Data(file=table(CSV)), 0)
+    train = load_table(Data(file=table(CSV)), 0)
     data = Data(holdout=table("extra,y,dose,age\n9,1,1.5,52\n9,1,0.5,41\n", "hold.csv"))
-    holdout = load_holdout(data, "hold.csv", train)
+    holdout = load_holdout_table(data, "hold.csv", train)
     assert holdout.features.tolist() == [[52, 41], [1.5, 0.5]]
     assert holdout.labels.tolist() == [1, 1]
     assert holdout.feature_names == train.feature_names
 
 
 def test_holdout_file_that_lacks_a_feature(table):
-    train = load(Data(file=table(CSV)), 0)
+    train = load_table(Data(file=table(CSV)), 0)
     with pytest.raises(InputError, match=r"^hold\.csv: .*missing: dose"):
-        load_holdout(Data(), table("y,age\n1,52\n", "hold.csv"), train)
+        load_holdout_table(Data(), table("y,age\n1,52\n", "hold.csv"), train)

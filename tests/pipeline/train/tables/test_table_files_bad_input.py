@@ -211,7 +211,7 @@ def test_a_weight_decay_far_too_strong(decay, table, refused):
 
 
 @pytest.mark.parametrize("weight", ["inf", "nan", "1e39", "-1e39"])
-def test_first_weights_that_are_not_finite_are_the_fault_of_the_recipe(weight, table, refused):
+def test_first_weights_that_are_not_finite_are_refused(weight, table, refused):
     recipe = table(f"[model]\ninit = {{weight = [[{weight}]], bias = [0]}}", "r.toml")
     said = refused("--recipe", recipe, *POINTS)
     assert "model.init" in said
@@ -224,7 +224,7 @@ def test_first_weights_that_do_not_fit(weight, table, refused):
     assert refused("--recipe", recipe, *POINTS).startswith("model.init")
 
 
-def test_divergence_of_standardised_features_is_not_blamed_on_their_scale(table, refused):
+def test_divergence_on_standardised_features_names_the_steps(table, refused):
     # 500 features: their curvature is large though each is standardised.
     head = ",".join(f"c{i}" for i in range(500))
     rows = [",".join(str((i * j * 7919) % 101) for i in range(1, 501)) for j in range(1, 9)]
@@ -240,7 +240,7 @@ def test_cuda_without_a_device(table, refused):
     assert said.startswith("device cuda was asked for and torch finds none")
 
 
-def test_standard_input_is_refused_or_read_whole_but_never_in_part(command):
+def test_standard_input_is_refused_or_read_whole(command):
     rows = "".join(f"{i},{i % 2}\n" for i in range(200))
     result = command("-", "--no-header", "--out", "run", *NO_HOLDOUT, input=rows)
     assert result.exit_code == 1 or "200 rows, 1 features" in result.stdout

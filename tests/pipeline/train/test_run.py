@@ -8,7 +8,7 @@ import torch
 
 from train import run as run_module
 from train import run_folder
-from train.gradients.cpu import Compiled
+from train.gradients.cpu import NumbaGradients
 
 CSV = "a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n6,0\n"
 OPTIONS = ("--holdout", "0", "--out", "run")
@@ -92,7 +92,7 @@ def test_nothing_is_left_when_training_is_interrupted(command, table, workplace,
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Compiled, "gradient", interrupt)
+    monkeypatch.setattr(NumbaGradients, "gradient", interrupt)
     result = command(table(CSV), *OPTIONS)
     assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
     assert [p.name for p in workplace.iterdir()] == ["table.csv"]

@@ -6,13 +6,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from train.gradients.losses import LOSSES, logits
-from train.tables.table import load
+from train.tables.table import load_table
 
 
 @pytest.fixture(scope="module")
 def data(named_recipe):
     recipe = named_recipe("bernoulli-curve")
-    return load(recipe.data, recipe.model.seed)
+    return load_table(recipe.data, recipe.model.seed)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def information(data, weight: float, bias: float) -> np.ndarray:
     return (x * p * (1 - p)) @ x.T
 
 
-def test_simulation_is_the_same_every_time_and_has_the_stated_range(data, named_recipe):
+def test_the_simulation_is_repeatable_and_has_its_range(data, named_recipe):
     recipe = named_recipe("bernoulli-curve")
-    assert load(recipe.data, recipe.model.seed).digest() == data.digest()
-    assert load(recipe.data, recipe.model.seed + 1).digest() != data.digest()
+    assert load_table(recipe.data, recipe.model.seed).digest() == data.digest()
+    assert load_table(recipe.data, recipe.model.seed + 1).digest() != data.digest()
     assert data.features.shape == (1, 2000)
     assert np.array_equal(data.features[0], np.linspace(-1, 1, 2000).astype(np.float32))
 
@@ -72,9 +72,7 @@ def test_cross_entropy_reaches_the_largest_likelihood(bce, best, data):
     assert 0 <= cost(data, "bce", *found) - cost(data, "bce", *best) < 1e-6
 
 
-def test_squared_error_is_behind_where_cross_entropy_was_with_a_third_of_the_updates(
-    mse, bce, best
-):
+def test_squared_error_learns_more_slowly_than_cross_entropy(mse, bce, best):
     assert mse.metrics["training"]["log_loss"] > bce.history[3]["cost"]
     assert bce.history[3]["epoch"] == 3000
     assert np.linalg.norm(parameters(mse) - best) > 10 * np.linalg.norm(parameters(bce) - best)

@@ -7,12 +7,12 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline import published
-from train.gradients.cpu import design
+from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
-from train.model import build
+from train.model import new_model
 from train.optimize.fit import Fit
-from train.recipe.recipe import Optimizer
-from train.tables.table import load
+from train.recipe.sections import Optimizer
+from train.tables.table import load_table
 
 PRINTED_ACCURACY = 0.005  # two decimals of a percentage
 
@@ -27,13 +27,13 @@ def library_loss(p: torch.Tensor, y: torch.Tensor) -> float:
 
 def costs_before_epochs(recipe, cost) -> list[float]:
     """`cost` of the weights that enter every `log.every`-th epoch."""
-    table = load(recipe.data, recipe.model.seed)
+    table = load_table(recipe.data, recipe.model.seed)
     rows = Rows(torch.from_numpy(table.features), torch.from_numpy(table.labels))
-    model = build(len(table.features), recipe.model.init, recipe.model.seed)
+    model = new_model(len(table.features), recipe.model.init, recipe.model.seed)
     items = Fit(
         model,
         recipe.optimizer,
-        design(rows),
+        gradient_source(rows),
         every=recipe.log.every,
         shuffle=torch.Generator(),
     )
@@ -107,7 +107,9 @@ def test_six_points_zeros_history_is_the_library_table(train_recipe, named_recip
 
 def test_six_points_sequential_untrained_probabilities(named_recipe):
     figures = published.load("six-points-sequential")
-    untrained = build(2, named_recipe("six-points-sequential").model.init, 0).requires_grad_(False)
+    untrained = new_model(2, named_recipe("six-points-sequential").model.init, 0).requires_grad_(
+        False
+    )
     found = [round(float(p), 4) for p in ask(untrained, figures["data"]["x"])]
     assert found == figures["published_untrained_probabilities"]
 
@@ -124,7 +126,7 @@ def test_six_points_sequential_history(sequential):
         assert 100 * row["accuracy"] == accuracy, wanted
 
 
-def test_six_points_sequential_trained_weights_and_probabilities(sequential):
+def test_six_points_sequential_weights_and_probabilities(sequential):
     figures = published.load("six-points-sequential")
     tolerance, points = figures["weight_tolerance"], np.array(figures["data"]["x"])
     weight, bias = (p.numpy() for p in sequential.model.parameters())
@@ -184,7 +186,7 @@ class BinaryClassifier(nn.Module):
         return self.sigmoid(self.linear(x))
 
 
-def test_a_class_with_the_same_layers_trains_to_the_same_numbers(diabetes, diabetes_run):
+def test_a_class_of_the_same_layers_trains_to_the_same(diabetes, diabetes_run):
     data = torch.from_numpy(np.loadtxt(diabetes, delimiter=",", dtype=np.float32))
     x, y = data[:, :-1], data[:, -1:]
     with torch.random.fork_rng(devices=[]):
