@@ -156,9 +156,9 @@ def _judge(fit: Fit, rows: GradientSource, say: Callable[[str], None]) -> None:
             f"lowest of {fit.state.epoch:,} epochs"
         )
     elif fit.spec.loss == "bce" and fit.spec.tolerance:
-        told = verdict(rows, fit.theta, fit.spec.weight_decay, fit.state.updates, fit.distance)
-        if told:
-            say(told)
+        said = verdict(rows, fit.theta, fit.spec.weight_decay, fit.state.updates, fit.distance)
+        if said:
+            say(said)
 
 
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:

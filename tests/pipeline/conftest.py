@@ -28,7 +28,7 @@ from train.run import train
 
 REPOSITORY = Path(__file__).parents[2]
 
-# The same examples every time, and no verdict that hangs on the speed of the machine.
+# The same examples every time, and no failure because a machine is slow.
 settings.register_profile("pipeline", derandomize=True, deadline=None, database=None)
 settings.load_profile("pipeline")
 
@@ -153,7 +153,7 @@ def random_rows() -> Callable[..., Rows]:
 
 @pytest.fixture(scope="session")
 def run_fit() -> Callable[..., list[Record]]:
-    """Train a model in place with train.optimize.fit.fit; the records it gave."""
+    """Train a model in place with train.optimize.fit.Fit; returns its records."""
 
     def run(
         model: nn.Sequential, spec: Optimizer, rows: Rows, *, every: int = 1, seed: int = 0

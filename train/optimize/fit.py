@@ -63,7 +63,7 @@ def pick_device(name: str) -> torch.device:
 
 
 class Fit:
-    """Trains `model`, in place, while it is iterated over; for example
+    """Trains `model`, in place, while it is iterated over. For example:
 
         for record in Fit(model, spec, rows, every=100, shuffle=torch.Generator()):
             if record:
