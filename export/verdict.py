@@ -70,7 +70,8 @@ def figures(proof: BundleProof) -> str:
         "",
         tables.overview(proof.parity).text(WIDTH),
         "",
-        f"golden rows: {selftest.rows}, logits use {selftest.logit_share:.1%} of their budget",
+        f"test rows stored in the model (golden rows): {selftest.rows}, within "
+        f"{selftest.logit_share:.1%} of what is allowed",
         f"weights: {folding.form}; of a logit's {folding.written.total:.2g}, "
         f"{folding.written.rounding:.2g} are from rounding the weights",
         *(f"         {form} it would be {total:.2g}"
