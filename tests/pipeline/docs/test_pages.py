@@ -46,8 +46,6 @@ OF_KIND = {name: [b for page in PAGES for b in blocks(page) if b.language == nam
            for name in LANGUAGES}  # fmt: skip
 
 FOLDERS = ("benchmarks", "docs", "examples", "export", "recipes", "serve_runtime", "tests", "train")
-LATER = {"docs/recipe.md", "examples/wsgi.py"}
-"""Files that pages name, and that are still to come."""
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +155,6 @@ def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
         path, _, anchor = target.partition("#")
         file = ((ROOT / page).parent / path if path else ROOT / page).resolve()
-        if str(file.relative_to(ROOT)) in LATER:
-            continue
         assert file.exists(), f"{page} links {target}"
         assert not anchor or anchor in anchors(file), f"{page} links {target}"
 
@@ -172,5 +168,5 @@ def anchors(file: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_names_exist(page: str) -> None:
     named = re.findall(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*\w/?", read_page(page))
-    missing = {name for name in named if not (ROOT / name).exists()} - LATER
+    missing = {name for name in named if not (ROOT / name).exists()}
     assert missing == set()
