@@ -5,12 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
 
 from benchmarks.harness.context import WIDTH, Context
 from benchmarks.harness.result import Result, Target, at_least, digits
-from benchmarks.training.problems import problem, train
+from benchmarks.training.problems import autograd, problem, train
 from export.text_table import TextTable
 from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, largest
@@ -36,7 +34,8 @@ def measure(context: Context) -> Result:
     bandwidth = 2 * read / _seconds(lambda: copy.copy_(source))
     small, epochs = problem(6, 2).rows(), 2000
     ours = _seconds(lambda: train(_resident(small, device), Optimizer(lr=0.1, epochs=epochs)))
-    loop = _seconds(lambda: _loop(small, device, epochs))
+    features, labels = small.features.t().to(device), small.labels[:, None].to(device)
+    loop = _seconds(lambda: autograd(features, labels, epochs))
     rows = len(large.labels)
     targets: list[Target] = [
         at_least(f"{rows:,} × {WIDTH}: bytes of the features a second, to those of a copy",
@@ -62,6 +61,7 @@ def _resident(rows: Rows, device: torch.device) -> GpuGradients:
 
 
 def _seconds(call: Callable[[], object]) -> float:
+    """Median seconds of a call, until the GPU has done what it asked for."""
     call()
     found = []
     for _ in range(9):
@@ -71,14 +71,3 @@ def _seconds(call: Callable[[], object]) -> float:
         torch.cuda.synchronize()
         found.append(time.perf_counter() - start)
     return float(np.median(found))
-
-
-def _loop(rows: Rows, device: torch.device, epochs: int) -> None:
-    x, y = rows.features.t().to(device), rows.labels[:, None].to(device)
-    model = nn.Sequential(nn.Linear(x.shape[1], 1), nn.Sigmoid()).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(epochs):
-        loss = functional.binary_cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()

@@ -66,8 +66,11 @@ def resident(rows: Rows, spec: Optimizer) -> GradientSource:
 
 
 def autograd(features: torch.Tensor, labels: torch.Tensor, epochs: int, batch: int = 0) -> None:
-    """The plain loop: model, loss.backward(), torch.optim.SGD."""
-    model = nn.Sequential(nn.Linear(features.shape[1], 1), nn.Sigmoid())
+    """The plain loop: model, loss.backward(), torch.optim.SGD, on the device of the features.
+
+    `features` (n, d), `labels` (n, 1); `batch` rows an update, shuffled, or 0 for all rows.
+    """
+    model = nn.Sequential(nn.Linear(features.shape[1], 1), nn.Sigmoid()).to(features.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     parts: list[torch.Tensor | slice] = [slice(None)]
     for _ in range(epochs):
