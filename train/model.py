@@ -38,7 +38,7 @@ def plain_model(affine: Affine) -> nn.Sequential:
     """The model, float32 on the CPU, with the weights and the bias of `affine`, which has no
     centre."""
     assert affine.center is None
-    linear = torch.nn.utils.skip_init(nn.Linear, len(affine.weight), 1)  # draws no random numbers
+    linear = nn.Linear(len(affine.weight), 1, device="meta").to_empty(device="cpu")  # draws nothing
     model = nn.Sequential(linear, nn.Sigmoid())
     _set_parameters(model, torch.from_numpy(affine.weight[None]), torch.tensor([affine.bias]))
     return model

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Array, Float32
 from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.gradients.losses import LOSSES, logits
@@ -77,9 +77,9 @@ def _logits(features: Float32, theta: Tensor, part: str, first: int) -> Tensor:
 
 
 def _auc(
-    score: np.ndarray[tuple[int], np.dtype[np.generic]],
-    label: np.ndarray[tuple[int], np.dtype[np.generic]],
-    weight: np.ndarray[tuple[int], np.dtype[np.generic]] | None = None,
+    score: Array,
+    label: Array,
+    weight: Array | None = None,
 ) -> float | None:
     present = label if weight is None else label[weight > 0]
     if len(np.unique(present)) < 2:

@@ -42,7 +42,7 @@ def key_options(function: Function) -> Function:
     """Give a command an option for each key that has a flag; its value arrives in the argument
     section__key, None where the option is not given."""
     for section, name, declared in reversed(_flagged()):
-        type_ = None
+        type_: click.ParamType[Any] | None = None
         if declared.choices:
             type_ = click.Choice(declared.choices)
         elif declared.types == (int,):
