@@ -101,9 +101,9 @@ def broken(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
         def scores(self, x: Any) -> Any:
             return change(self, x, *super().scores(x))
 
-        def _answer(self, answer: int, x: Any, out: Any) -> Any:
+        def _score(self, kind: int, x: Any, out: Any) -> Any:
             scores = self.scores(x)
-            found = np.stack(scores, axis=1) if answer == PROBA else scores[answer]
+            found = np.stack(scores, axis=1) if kind == PROBA else scores[kind]
             if out is None:
                 return found
             out[...] = found
@@ -210,8 +210,8 @@ def test_a_method_with_bits_of_its_own_is_caught(
     model: Model, answer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(Predictor):
-        def _answer(self, asked: int, x: Any, out: Any) -> Any:
-            found = super()._answer(asked, x, out)
+        def _score(self, asked: int, x: Any, out: Any) -> Any:
+            found = super()._score(asked, x, out)
             if asked == answer:
                 found[...] = np.nextafter(found, np.float32(2))
             return found
