@@ -25,12 +25,10 @@ from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.errors import LogitOverflowError
+from serve_runtime.inputs.limits import LIMITS
 from serve_runtime.version import installed_version
 from train.run_folder import read as read_run
 from train.trained import Trained
-
-_BATCH_MULTIPLE = 4
-"""onnxruntime sums the rows of a batch alike where their number is a multiple of this."""
 
 
 def export_bundle(
@@ -76,12 +74,12 @@ def complete_card(card: ModelCard, affine: Affine) -> ModelCard:
 def _measure_golden(card: ModelCard, affine: Affine, graph: bytes) -> tuple[GoldenRow, ...]:
     """Golden rows, with the scores that the rows graph gives them in onnxruntime.
 
-    They are the bits that a Predictor gives, which fills batches up in the same way; export holds
-    it to that, on these rows and on others (see parity.contracts).
+    The batch is filled up as a Predictor fills it up, so these are the bits that one gives; export
+    holds it to that, on these rows and on others (see parity.contracts).
     """
     rows = golden_rows(card, affine)
-    filled = -(-len(rows) // _BATCH_MULTIPLE) * _BATCH_MULTIPLE
-    scores = onnx_score(graph, ROWS)(np.resize(rows, (filled, rows.shape[1])))
+    filled = np.resize(rows, (LIMITS.filled_up(len(rows)), rows.shape[1]))
+    scores = onnx_score(graph, ROWS)(filled)
     logit, probability = (values[: len(rows)] for values in scores)
     if len(overflown := np.flatnonzero(~np.isfinite(logit))):
         reason = LogitOverflowError(int(overflown[0]))

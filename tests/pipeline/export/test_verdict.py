@@ -38,9 +38,7 @@ def test_rows_like_yours_are_the_sampled_ones(proof: BundleProof) -> None:
     assert "(the largest bound of 256 rows sampled from your data)" in text
 
 
-def test_without_a_sample_the_bound_holds_within_the_training_ranges(
-    run_folder: Path, tmp_path: Path
-) -> None:
+def test_without_a_sample_the_bound_is_of_the_ranges(run_folder: Path, tmp_path: Path) -> None:
     export_bundle(run_folder, tmp_path / "b", keep_sample=False)
     proof = verify_bundle(tmp_path / "b")
     bounds = proof.bounds

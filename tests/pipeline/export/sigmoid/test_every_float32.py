@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from export.cli import main, prove_sigmoid
-from export.errors import ParityError
 from export.formats.artifact import Score, Scores
 from export.sigmoid import every_float32
 from export.sigmoid import every_float32 as sigmoid_module
@@ -20,22 +19,17 @@ from export.sigmoid.every_float32 import (
     prove,
     reference_ulp,
     report,
-    require,
 )
-from export.sigmoid.kernels import KERNELS, REQUIRED, onnx_sigmoid, plain_negation
-from export.sigmoid.spans import NUMBERS, PATTERNS, Count, examine, float32_at, ranks_of
-from serve_runtime.error_budgets import LOWEST_LOGIT, sigmoid
+from export.sigmoid.kernels import KERNELS, REQUIRED, onnx_sigmoid
+from export.sigmoid.spans import NUMBERS, PATTERNS, Count, float32_at
+from pipeline.export.sigmoid.made_kernels import exact, rank_of, up
+from serve_runtime.error_budgets import sigmoid
 
 NARROW = (-1.0, -0.997, -0.994)
 """Two ranges of 50 331 floats each: more than one block, and quick to go through."""
 EVERY = 200_000
 """A sample that leaves out nothing of NARROW."""
 BLOCK = every_float32._BLOCK
-
-
-def exact(rows: np.ndarray) -> Scores:
-    """The kernel that is as good as float32 can be."""
-    return rows[:, 0], sigmoid(rows[:, 0]).astype(np.float32)
 
 
 def wrong_at(logit: np.float32, change: Callable[[np.ndarray], object]) -> Score:
@@ -50,72 +44,15 @@ def wrong_at(logit: np.float32, change: Callable[[np.ndarray], object]) -> Score
     return score
 
 
-def up(p: np.ndarray, ulp: int) -> np.ndarray:
-    return p + ulp * np.spacing(p)
-
-
 def logit_at(rank: int) -> np.float32:
     return float32_at(np.array([rank]))[0]
-
-
-def rank_of(logit: float) -> int:
-    return int(ranks_of(np.array([logit], np.float32))[0])
 
 
 def narrow(score: Score, edges: tuple[float, ...] = NARROW) -> SigmoidProof:
     return prove("made", score, edges=edges, sample=EVERY)
 
 
-# The kernels
-
-
-@pytest.mark.parametrize("kernel", REQUIRED)
-def test_an_exported_graph_is_proven(kernel: str) -> None:
-    proof = prove(kernel, KERNELS[kernel](), sample=300_000)
-    require(proof)
-    assert len(proof.ranges) == len(EDGES) - 1
-    assert (proof.whole.low, proof.whole.high) == (-np.inf, np.inf)
-    assert proof.whole.logits > 250_000
-    assert (proof.whole.first, proof.whole.last) == (0, 1)
-    assert 0.5 < max(span.ulp for span in proof.ranges if span.low >= LOWEST_LOGIT) <= 3
-    assert {"-0": 0.5, "+0": 0.5}.items() <= proof.special.items()
-    assert np.isnan(proof.special["NaN"])
-    assert proof.nan.logits > 10_000
-
-
-WAVERING = (0.03, 0.06, 0.125, 0.25)
 """Where float32 logits lie closest together for what exp can tell apart: no sample is enough."""
-
-
-@pytest.mark.parametrize("kernel", REQUIRED)
-def test_an_exported_graph_never_falls_where_exp_wavers(kernel: str) -> None:
-    proof = prove(kernel, KERNELS[kernel](), edges=WAVERING)
-    require(proof)
-    assert proof.whole.logits > 25_000_000
-
-
-def test_a_plain_negation_would_not_be_monotone() -> None:
-    """The reason for the two nodes in its place: it shows that the test above can fail."""
-    proof = prove("plain-negation", plain_negation(), edges=(0.125, 0.25))
-    with pytest.raises(ParityError, match=r"plain-negation is not proven: decreases: \d"):
-        require(proof)
-
-
-def test_the_sigmoid_of_onnx_is_not_proven() -> None:
-    proof = prove("onnx-sigmoid", onnx_sigmoid(), sample=100_000)
-    with pytest.raises(
-        ParityError,
-        match=r"^the sigmoid of onnx-sigmoid is not proven: .* ULP from the exact sigmoid at "
-        r"logit -1\d\.\d+, where 3 are allowed from -87 up; ",
-    ):
-        require(proof)
-
-
-@pytest.mark.parametrize("kernel", ["torch", "torchscript"])
-def test_a_kernel_of_torch_gives_the_logit_back_and_the_sigmoid(kernel: str) -> None:
-    span = examine(KERNELS[kernel](), np.arange(rank_of(-2), rank_of(-2) + 1000))
-    assert span.altered == Count(0, None)
-    assert span.ulp < 8
 
 
 # What the proof finds
