@@ -29,7 +29,7 @@ _FIGURES: Final = (
       for error in ("absolute", "relative", "ulp", "share of budget")),
     "sigmoid ulp",
 )  # fmt: skip
-"""What the numbers are that stand for a scorer in a range of logits, in order."""
+"""Names of the numbers in the lists that are stored for each scorer and range of logits."""
 VERDICT: Final = "every score is inside its budget, every contract holds"
 
 

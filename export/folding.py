@@ -25,7 +25,8 @@ FOLDED: Final[Form] = "folded"
 SUBTRACT_FIRST: Final[Form] = "subtract-first"
 
 LIMIT: Final = 15 / 16
-"""Largest share of the total error budget that folding may owe: 4 of float32's 24 bits."""
+"""If more than this share of the folded model's error bound comes from folding (a loss of 4 of
+float32's 24 bits), the graph that subtracts a centre first is exported instead."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Folding:
 
     @property
     def share(self) -> float:
-        """What folding owes of its total: 1 - subtract_first / folded, at least 0."""
+        """The share of the folded graph's error bound that the other graph would avoid, 0 to 1."""
         if math.isinf(self.folded.total):
             return float(math.isfinite(self.subtract_first.total))
         return max(0.0, 1 - self.subtract_first.total / self.folded.total)
@@ -68,7 +69,7 @@ class Folding:
 
 
 def choose(trained: Trained, card: ModelCard) -> tuple[Affine, Folding]:
-    """The values to export: folded, unless folding owes more than LIMIT of its total."""
+    """The values to export: folded, unless the share that comes from folding exceeds LIMIT."""
     folded, centered = trained.affine(), trained.affine(_center(trained))
     totals = total(trained, folded, card), total(trained, centered, card)
     folding = Folding(FOLDED, *totals)

@@ -78,7 +78,7 @@ def prove_models(
     more: int = 0,
     show: Show = silent,
 ) -> BundleProof:
-    """Hold the models in `folder` to everything that can be known of them without a certificate.
+    """Make every check of the model files in `folder` that does not need parity.json.
 
     `sample` (k, d) are rows of the run's data, proven besides the generated ones; `chosen` is what
     folding.choose said of the model, where it was asked; `more` counts further generated rows.

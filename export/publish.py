@@ -25,7 +25,7 @@ from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.errors import LogitOverflowError
-from serve_runtime.inputs.limits import LIMITS
+from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.version import installed_version
 from train.run_folder import read as read_run
 from train.trained import Trained
@@ -78,7 +78,7 @@ def _measure_golden(card: ModelCard, affine: Affine, graph: bytes) -> tuple[Gold
     holds it to that, on these rows and on others (see parity.contracts).
     """
     rows = golden_rows(card, affine)
-    filled = np.resize(rows, (LIMITS.filled_up(len(rows)), rows.shape[1]))
+    filled = np.resize(rows, (LIMITS.padded(len(rows)), rows.shape[1]))
     scores = onnx_score(graph, ROWS)(filled)
     logit, probability = (values[: len(rows)] for values in scores)
     if len(overflown := np.flatnonzero(~np.isfinite(logit))):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 
-def available(root: str = "") -> int:
+def available_cpus(root: str = "") -> int:
     """Threads that this process can keep running at once, at least 1, as things are now.
 
     The processors it may be scheduled on, but no more than its CPU quota rounded down: with the
@@ -22,10 +22,10 @@ def available(root: str = "") -> int:
     and stop the host program's own threads too; what is left over is theirs. (Rust and
     go.uber.org/automaxprocs round down.) `root` goes before the path of every file that is read.
     """
-    return max(1, int(min(processors(), quota(root))))
+    return max(1, int(min(processors(), cpu_quota(root))))
 
 
-def quota(root: str = "") -> float:
+def cpu_quota(root: str = "") -> float:
     """The CPU quota of this process in processors, infinite where none is set or can be read.
 
     The smallest of its control group's and those of the groups above, as far as they are mounted:
@@ -114,7 +114,7 @@ def _path(group: str, top: str, point: str) -> list[str]:
 
 
 def _cpu_quota(folder: str) -> float:
-    """Of one group, in processors."""
+    """The CPU quota of one control group, in processors."""
     text = _read(f"{folder}/cpu.max") or (
         _read(f"{folder}/cpu.cfs_quota_us") + _read(f"{folder}/cpu.cfs_period_us")
     )
@@ -126,7 +126,7 @@ def _cpu_quota(folder: str) -> float:
 
 
 def _memory_limit(folder: str) -> float:
-    """Of one group, in bytes."""
+    """The memory limit of one control group, in bytes."""
     text = _read(f"{folder}/memory.max") or _read(f"{folder}/memory.limit_in_bytes")
     try:
         allowed = float(text)

@@ -43,7 +43,8 @@ _LOWEST = 1 / (1 + math.exp(-LOWEST_LOGIT)) * (1 + PROBABILITY_ULP * 2 * UNIT_RO
 
 
 def gamma(terms: int) -> float:
-    """γ(terms) of the a-priori bound; `terms` roundings on the longest path."""
+    """Higham's γ(k) = k·u / (1 - k·u), where `terms` = k is the most roundings that any term of a
+    sum goes through."""
     return terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
 
 
@@ -136,8 +137,9 @@ def sigmoid(logit: _Real) -> Float64:
 
 
 def probability_error(probability: Float32, logit: Float32) -> Float64:
-    """What is held against PROBABILITY_ULP: the ULP from LOWEST_LOGIT up, and infinity where no
-    distance is small enough.
+    """The error of each probability in ULP, to be compared with PROBABILITY_ULP.
+
+    Below LOWEST_LOGIT it is 0 for a probability that is small enough.
 
     Infinite for a probability outside [0, 1], for one above the sigmoid of LOWEST_LOGIT at a
     lower logit, and for NaN in one of the two but not in both.

@@ -10,12 +10,12 @@ import numpy as np
 from serve_runtime.arrays import Array, Float32
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile, file_state, parse_model, read_models
-from serve_runtime.container_limits import available
+from serve_runtime.container_limits import available_cpus
 from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
 from serve_runtime.feature_names import first_names
 from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inputs.limits import LIMITS
+from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.selftest import SelfTest as SelfTest
 from serve_runtime.selftest import run_selftest
@@ -93,7 +93,7 @@ class Predictor:
 
     def _open(self, files: tuple[ModelFile, ...]) -> _Model:
         card, threads = files[0].card, self._threads
-        count = available() if threads == "auto" else threads
+        count = available_cpus() if threads == "auto" else threads
         engine = Engine(files[0].affine, count, self._providers, LIMITS)
         width = len(card.feature_names)
         return _Model(

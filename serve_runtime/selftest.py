@@ -15,7 +15,7 @@ from serve_runtime.inputs.blocks import ColumnInput, RowInput
 
 @dataclass(frozen=True)
 class SelfTest:
-    """How far this machine is from the golden rows."""
+    """How far this machine's scores are from those stored with the golden rows."""
 
     rows: int
     logit_share: float

@@ -14,7 +14,7 @@ _UNITS = {
 }
 
 
-def parse(text: str) -> int | None:
+def parse_size(text: str) -> int | None:
     """The number of bytes in a text such as "8GB", "512 MiB" or "1e9"; None if it is no size."""
     found = re.fullmatch(r"\s*([0-9.]+(?:[eE][0-9]+)?)\s*([kKMGT]?i?B?)\s*", text)
     if not found:
@@ -27,8 +27,8 @@ def parse(text: str) -> int | None:
         return None
 
 
-def show(size: float) -> str:
-    """A number of bytes as text with three digits and a unit: show(8e9) is "8 GB"."""
+def format_size(size: float) -> str:
+    """A number of bytes as text with three digits and a unit: format_size(8e9) is "8 GB"."""
     power = min(4, max(0, int(math.log10(max(1, size))) // 3))
     return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
@@ -36,7 +36,7 @@ def show(size: float) -> str:
 def budget(memory: str | None) -> int:
     """Bytes that training may take: what a recipe's `data.memory` says, else half of what this
     process may use (a container's limit counts)."""
-    allowed = parse(memory) if memory is not None else container_limits.available_memory() // 2
+    allowed = parse_size(memory) if memory is not None else container_limits.available_memory() // 2
     assert allowed is not None  # the recipe has been checked
     return allowed
 

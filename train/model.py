@@ -38,8 +38,7 @@ def plain_model(affine: Affine) -> nn.Sequential:
     """The model, float32 on the CPU, with the weights and the bias of `affine`, which has no
     centre."""
     assert affine.center is None
-    linear = nn.Linear(len(affine.weight), 1, device="meta").to_empty(device="cpu")  # draws nothing
-    model = nn.Sequential(linear, nn.Sigmoid())
+    model = new_model(len(affine.weight), "zeros", 0)
     _set_parameters(model, torch.from_numpy(affine.weight[None]), torch.tensor([affine.bias]))
     return model
 

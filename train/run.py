@@ -15,7 +15,7 @@ from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.errors import OutputError
-from train import memory_budget, run_folder
+from train import run_folder
 from train.checkpoints import Checkpoints, path_of
 from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
@@ -24,9 +24,10 @@ from train.evaluate.metrics import Metrics
 from train.evaluate.summary import Summary
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
+from train.memory_budget import format_size, peak
 from train.model import new_model
 from train.optimize.convergence import verdict
-from train.optimize.curvature import automatic
+from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.recipe import Recipe
 from train.trained import Trained
@@ -80,7 +81,7 @@ def train(
 
         model = new_model(len(data.names), recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
-        spec, preconditioner = automatic(rows, recipe.optimizer)
+        spec, preconditioner = resolve_learning_rate(rows, recipe.optimizer)
         if recipe.optimizer.lr == "auto" and preconditioner is None:
             say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
         fit = Fit(
@@ -127,7 +128,7 @@ def train(
             )
             (folder / run_folder.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
         if data.on_disk:
-            say(f"at most {memory_budget.show(memory_budget.peak())} of memory were resident")
+            say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
     weights = (trained.raw_weight * data.moments.deviation).tolist()
     by_name = dict(zip(data.names, weights, strict=True))

@@ -12,7 +12,7 @@ from benchmarks.harness.result import Result, count_text, digits, ratio_text
 from benchmarks.harness.timing import Call, limit_threads
 from benchmarks.training.problems import THREADS, Problem, autograd, problem, resident, train
 from export.text_table import TextTable
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 
 def measure(context: Context) -> Result:

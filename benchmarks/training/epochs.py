@@ -19,7 +19,7 @@ from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.training.problems import THREADS, autograd, problem, resident, train
 from export.text_table import TextTable
 from train.gradients.cpu import TorchGradients
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 OURS, LOOP, PRODUCTS, READ = (
     "train",

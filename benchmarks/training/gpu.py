@@ -12,7 +12,7 @@ from benchmarks.training.problems import autograd, problem, train
 from export.text_table import TextTable
 from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, largest
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 _LARGE = 10
 """The large batch has so many times the rows that the scale names."""

@@ -15,9 +15,9 @@ from export.text_table import TextTable
 from serve_runtime.arrays import Float64
 from train.gradients.cpu import gradient_source
 from train.model import new_model
-from train.optimize.curvature import automatic
+from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 GAP = 1e-6
 OURS = f"train, lr = auto, until {GAP:g}"
@@ -66,7 +66,7 @@ def _race(context: Context, data: Problem, kind: str) -> tuple[TextTable, Target
 
     def ours(**settings: object) -> torch.Tensor:
         made = gradient_source(rows)
-        return train(made, *automatic(made, Optimizer(**settings)))  # type: ignore[arg-type]
+        return train(made, *resolve_learning_rate(made, Optimizer(**settings)))  # type: ignore[arg-type]
 
     calls = {
         OURS: partial(ours, epochs=epochs, tolerance=0),
@@ -105,7 +105,7 @@ def _epochs(data: Problem, near: Callable[[Float64], bool]) -> int:
     Weights and bias (d + 1,) are tried after epochs 1, 2, …, each about 5 % later than the last.
     """
     made = gradient_source(data.rows())
-    spec, preconditioner = automatic(made, Optimizer(epochs=100_000, tolerance=0))
+    spec, preconditioner = resolve_learning_rate(made, Optimizer(epochs=100_000, tolerance=0))
     fit = Fit(
         new_model(WIDTH, "zeros", 0),
         spec,

@@ -14,7 +14,7 @@ from benchmarks.harness.processes import run_python
 from benchmarks.harness.result import Result, at_most, digits, milliseconds
 from benchmarks.training.problems import Problem, problem, resident
 from export.text_table import TextTable
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 _MEMORY = "1200MB"
 _SIZES = (10**5, 10**6, 10**7, 10**8)

@@ -12,7 +12,7 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import GradientSource, Rows
 from train.model import new_model
 from train.optimize.fit import Fit
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 THREADS = 2
 

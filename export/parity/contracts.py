@@ -34,7 +34,7 @@ _VALUES = 1 << 22
 
 
 def check(folder: Path, batches: Mapping[str, ProofBatch], affine: Affine) -> dict[str, int]:
-    """Hold both graphs in `folder` to every contract; returns how many rows showed each.
+    """Check every contract on both ONNX files in `folder`; returns how many rows showed each.
 
     Raises ParityError naming the contract, the file and the row.
     """

@@ -24,8 +24,8 @@ LOOSE: Final = len(EDGES) + 1
 """Position of that last range."""
 
 SIZE_COLUMNS: Final = np.array([0, 1, 2, 4, 5, 6])
-"""Which of the numbers that `figures_of` takes are sizes of errors, not shares of a budget: in the
-last range, a size says nothing."""
+"""Positions of the numbers that are sizes of errors, not shares of what is allowed. Over all ranges
+they are taken without the last one, where errors of any size are allowed."""
 
 
 @dataclass(frozen=True)

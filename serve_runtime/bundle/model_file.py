@@ -86,8 +86,8 @@ def read_models(location: StrPath) -> list[ModelFile]:
 
 
 def file_state(location: StrPath) -> FileState | None:
-    """What shows, without reading them, that the files of a bundle or a model file were changed:
-    device, inode, size and times of each.
+    """Device, inode, size and times of the files of a bundle, or of a model file: another value
+    shows that they were changed, without reading them.
 
     None where it cannot show that: a file is missing, or was changed within the last seconds, so
     that one more change might leave its times as they are.

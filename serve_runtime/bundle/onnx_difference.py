@@ -53,15 +53,16 @@ def difference(found: bytes, made: bytes) -> tuple[str, str]:
     """The first difference between two unequal models, `made` being the right one.
 
     Returns the field of the model in which it lies ("graph") and what it is ("graph.node[2].op_type
-    is 'Sigmoid', not 'Sub'"). Looks at no more fields than `made` has, and one. Raises WireError
-    where `found` is no message.
+    is 'Sigmoid', not 'Sub'"). Reads at most one field more than `made` has, so that a huge file
+    costs nothing. Raises WireError where `found` is no message.
     """
     problem = _difference(found, made, "", "")
     return problem.partition(" ")[0].partition(".")[0].partition("[")[0], problem
 
 
 def _difference(found: bytes, made: bytes, place: str, path: str) -> str:
-    """`place` is `path` without its indices."""
+    """Compare two messages at the field `path` ("graph.node[2]"); `place` is the path without its
+    indices ("graph.node[]")."""
     count: Counter[str] = Counter()
 
     def locate(number: int) -> tuple[str, str]:

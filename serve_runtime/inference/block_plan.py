@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from serve_runtime.arrays import COLUMNS
+from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.inputs.limits import Limits
 
 BOUND: Final = "bound"
 """Copied into a small buffer to which a session stays bound."""
@@ -80,6 +80,6 @@ def plan_batch(
     reading = IN_PLACE if in_place else LOGITS if logits_first else COPIED
     blocks = []
     for start, stop in pairwise(dict.fromkeys((*range(0, end, step), end, rows))):
-        small = limits.filled_up(stop - start) <= bound_rows and not logits_first
+        small = limits.padded(stop - start) <= bound_rows and not logits_first
         blocks.append(Block(start, stop, BOUND if small else reading))
     return BatchPlan(blocks, logits_first, parallel and len(blocks) > 1)

@@ -10,8 +10,8 @@ from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
 from serve_runtime.inference.sessions import SIGMOID, Session
+from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.inputs.limits import Limits
 
 _FEW_LOGITS = 64
 """Up to so many, summing in Python is faster than asking numpy about each."""
@@ -107,7 +107,7 @@ class BlockScorer:
             logit = logits[start:stop]
             (probability,) = self._sessions[SIGMOID].run(logit)
         elif reading == BOUND:
-            bound = self._bind(batch.layout, self._limits.filled_up(count))
+            bound = self._bind(batch.layout, self._limits.padded(count))
             batch.copy(start, stop, bound.features)
             bound.run()
             logit, probability = bound.logit[:count], bound.probability[:count]
@@ -115,7 +115,7 @@ class BlockScorer:
             if reading == IN_PLACE:
                 features = batch.block(start, stop)
             else:
-                features = self._copy_buffer(batch.layout, self._limits.filled_up(count))
+                features = self._copy_buffer(batch.layout, self._limits.padded(count))
                 batch.copy(start, stop, features)
             scores = self._sessions[batch.layout].run(features)
             logit, probability = (score[0, :count] for score in scores)
@@ -135,7 +135,7 @@ class BlockScorer:
         if count > self._bound_rows:
             (negative,) = self._sessions[SIGMOID].run(-logit)
         else:
-            block = self._bind(SIGMOID, self._limits.filled_up(count))
+            block = self._bind(SIGMOID, self._limits.padded(count))
             np.negative(logit, out=block.features[:count])
             block.run()
             negative = block.probability[:count]

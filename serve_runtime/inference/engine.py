@@ -19,8 +19,8 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.inference.block_plan import plan_batch
 from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
 from serve_runtime.inference.sessions import LOGITS_ONLY, Sessions, check_providers
+from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.inputs.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from serve_runtime.inference.thread_team import ThreadTeam

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 class _Task(NamedTuple):
     work: list[Callable[[], None]]
-    """A list of one call. A thread that takes the call out makes it; the caller takes it out to
-    cancel it. Then nothing here holds the batch, though the task may still wait in the queue."""
+    """A list of one function. A thread pops it and calls it; the caller pops it to cancel it. From
+    then on the queue, in which the task may still wait, does not keep the batch alive."""
     done: "SimpleQueue[None]"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
-from serve_runtime.inputs.limits import LIMITS, Limits
+from serve_runtime.inputs.batch_limits import LIMITS, Limits
 
 _FLOAT32: Final = np.dtype(np.float32)
 
@@ -16,7 +16,7 @@ class RowInput:
 
     layout = ROWS
     strided = False
-    """Converting a block of rows costs no more than its share of converting all."""
+    """A block of rows has no gaps in it, so it is converted at full speed."""
 
     def __init__(self, values: Array, names: Sequence[str]) -> None:
         self.values, self.names, self.rows = values, names, len(values)

@@ -8,8 +8,8 @@ import numpy as np
 from serve_runtime.arrays import Array
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
+from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
-from serve_runtime.inputs.limits import Limits
 from serve_runtime.inputs.numeric import numeric
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}

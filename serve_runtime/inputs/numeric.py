@@ -44,7 +44,8 @@ def numeric(values: Any, what: str) -> Array:
 
 
 def _refuse_texts(array: Array, what: str) -> None:
-    """Raise InputError where there is a text; for one that spells no number, if there is one."""
+    """Raise InputError if the array holds texts. The message names the first one that spells no
+    number, or else the first one."""
     values = enumerate(array.ravel().tolist())
     texts = [(number, value) for number, value in values if isinstance(value, str | bytes)]
     if not texts:

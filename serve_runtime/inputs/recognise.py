@@ -5,8 +5,8 @@ from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names, first_names
+from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput, RowInput, by_memory
-from serve_runtime.inputs.limits import LIMITS, Limits
 from serve_runtime.inputs.named_columns import column_names, to_columns
 from serve_runtime.inputs.numeric import numeric
 

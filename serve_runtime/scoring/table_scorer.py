@@ -20,7 +20,7 @@ from serve_runtime.scoring.score_summary import ScoreSummary
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.formats import is_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
-from serve_runtime.tables.read import opened
+from serve_runtime.tables.read import open_table
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class TableScorer:
                 self._summary.add(source, rows, features, positive)
 
         with (
-            opened(source, header=self.header) as table,
+            open_table(source, header=self.header) as table,
             read_ahead(
                 table.batches(self.predictor.card.feature_names, self.keep), table.cancel
             ) as pairs,

@@ -48,7 +48,7 @@ class CsvReader:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are float32, or bool if the column spells true and false; other columns are the
-        text that stands in the file. Raises InputError, as `tables.read.opened` says.
+        text that stands in the file. Raises InputError, as `tables.read.open_table` says.
         """
         if self.names[0] not in features:
             check_separator(self._source, self.names)

@@ -43,7 +43,7 @@ class ParquetReader:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Each column has the type that it has in the file. Raises InputError, as
-        `tables.read.opened` says.
+        `tables.read.open_table` says.
         """
         schema = self._file.schema_arrow
         check_columns(self._source, self.names, features, others)

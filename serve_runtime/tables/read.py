@@ -43,7 +43,7 @@ class TableReader(Protocol):
 
 
 @contextmanager
-def opened(
+def open_table(
     source: str, *, header: bool = True, groups: Sequence[int] | None = None
 ) -> Iterator[TableReader]:
     """Open the table `source` and close it on leaving the block.
@@ -56,7 +56,7 @@ def opened(
     column is missing or named twice, a line has too many or too few values (with the line's
     number), a feature is not a number (with its name).
 
-        with opened("patients.csv") as table:
+        with open_table("patients.csv") as table:
             for features, others in table.batches(["age", "bmi"], ["id"]):
                 ...
     """
@@ -72,13 +72,13 @@ def opened(
 def read_column_names(source: str, *, header: bool = True) -> list[str]:
     """Names of all columns of a CSV or Parquet file; f0, f1, … for CSV without a `header`.
 
-    Raises InputError as `opened` does.
+    Raises InputError as `open_table` does.
     """
-    with opened(source, header=header) as table:
+    with open_table(source, header=header) as table:
         return table.names
 
 
-def open_table(
+def read_batches(
     source: str,
     features: Sequence[str],
     others: Sequence[str] = (),
@@ -91,9 +91,9 @@ def open_table(
     Each batch has the columns `features`, float32 (true and false become 1 and 0) and null where
     a value is missing, followed by the columns `others`: text from CSV, the file's own types from
     Parquet. A name may be in both lists. A table without rows gives one empty batch. `source`,
-    `header`, `groups` and errors are those of `opened`.
+    `header`, `groups` and errors are those of `open_table`.
     """
-    with opened(source, header=header, groups=groups) as table:
+    with open_table(source, header=header, groups=groups) as table:
         for numbers, rest in table.batches(features, others):
             columns = [column.cast(pa.float32(), safe=False) for column in numbers.columns]
             yield pa.RecordBatch.from_arrays([*columns, *rest.columns], [*features, *others])

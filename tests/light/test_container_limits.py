@@ -176,7 +176,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_quota_is_the_smallest_that_counts_for(case, tree):
     cgroup, mounts, groups, expected = CASES[case]
-    assert container_limits.quota(tree(cgroup, mounts, groups)) == expected
+    assert container_limits.cpu_quota(tree(cgroup, mounts, groups)) == expected
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -207,7 +207,7 @@ def test_threads_are_processors_within_the_quota_rounded_down(
     monkeypatch.delattr(os, "process_cpu_count", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
     assert (
-        container_limits.available(tree("0::/a\n", unified(), {f"{UNIFIED}/a": v2(quota)}))
+        container_limits.available_cpus(tree("0::/a\n", unified(), {f"{UNIFIED}/a": v2(quota)}))
         == expected
     )
 
@@ -216,11 +216,11 @@ def test_threads_are_processors_within_the_quota_rounded_down(
 def test_processors_are_counted_by_what_this_python_has(tmp_path, monkeypatch, found, expected):
     root = str(tmp_path)
     monkeypatch.setattr(os, "process_cpu_count", lambda: found, raising=False)
-    assert container_limits.available(root) == expected
+    assert container_limits.available_cpus(root) == expected
     monkeypatch.delattr(os, "process_cpu_count")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: found)
-    assert container_limits.available(root) == expected
+    assert container_limits.available_cpus(root) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinity to set")
@@ -228,7 +228,7 @@ def test_affinity_narrows_what_is_available():
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        assert container_limits.available() == 1
+        assert container_limits.available_cpus() == 1
     finally:
         os.sched_setaffinity(0, before)
 
@@ -247,7 +247,7 @@ ODD = ["", "max", "-1 100000", "0 100000", "100000 0", "1", "1 2 3", "nan nan", 
 @pytest.mark.parametrize("text", ODD)
 def test_a_file_that_no_kernel_writes_sets_no_quota(tree, text):
     assert (
-        container_limits.quota(tree("0::/a\n", unified(), {f"{UNIFIED}/a": {"cpu.max": text}}))
+        container_limits.cpu_quota(tree("0::/a\n", unified(), {f"{UNIFIED}/a": {"cpu.max": text}}))
         == math.inf
     )
 
@@ -261,12 +261,12 @@ def test_a_file_that_no_kernel_writes_sets_no_limit(text, tree):
 @pytest.mark.parametrize("line", ["1 2 3 4 5 6 - cgroup2", "1 2 3 - cgroup2 c rw", " - ", "\0"])
 def test_a_line_that_no_kernel_writes_is_passed_over(tree, line):
     root = tree(f"{line}\n0::/a\n", f"{line}\n{unified()}", {f"{UNIFIED}/a": v2(2)})
-    assert container_limits.quota(root) == 2
+    assert container_limits.cpu_quota(root) == 2
 
 
 def test_a_folder_in_a_files_place_sets_no_quota(tree):
     root = tree("0::/a\n", unified(), {f"{UNIFIED}/a/cpu.max": {}, UNIFIED: v2(2)})
-    assert container_limits.quota(root) == 2
+    assert container_limits.cpu_quota(root) == 2
 
 
 lines = st.text(string.ascii_letters + string.digits + ":/,.- \\\n\0é\u2028", max_size=60)
@@ -288,5 +288,5 @@ def test_odd_files_never_raise(tmp_path_factory, cgroup, mounts, content):
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(text.encode("utf-8", "surrogatepass"))
-    assert container_limits.available(str(root)) >= 1
+    assert container_limits.available_cpus(str(root)) >= 1
     assert container_limits.available_memory(str(root)) >= 0

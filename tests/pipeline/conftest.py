@@ -21,8 +21,8 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import parameters
 from train.optimize.fit import Fit, Record
+from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
-from train.recipe.sections import Optimizer
 from train.recipe.toml_file import override, read_toml
 from train.run import train
 

@@ -12,6 +12,7 @@ from train.dataset.in_memory import InMemoryDataset
 from train.dataset.on_disk import OnDiskDataset
 from train.errors import TrainError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.memory_budget import format_size
 from train.recipe.recipe import Recipe
 from train.tables.table_files import TableFiles, find_table_files
 
@@ -35,8 +36,8 @@ def choose_dataset(
         needed, allowed = _needed(files), memory_budget.budget(recipe.data.memory) // group.size
         if needed > allowed:
             say(
-                f"about {memory_budget.show(needed)} would be needed to train in memory, and "
-                f"{memory_budget.show(allowed)} are allowed: rows are kept on disk, in {where}"
+                f"about {format_size(needed)} would be needed to train in memory, and "
+                f"{format_size(allowed)} are allowed: rows are kept on disk, in {where}"
             )
         if needed > allowed or group.size > 1:
             return OnDiskDataset(recipe, files, where, allowed, say, device, group)
@@ -45,7 +46,7 @@ def choose_dataset(
 
 
 _COPIES = 4
-"""Copies of the values that exist while they are read, standardised and laid out."""
+"""How many copies of the values exist at the same time while they are read and standardised."""
 
 
 def _needed(files: TableFiles) -> int:

@@ -34,12 +34,13 @@ class Dataset(Protocol):
     positives: dict[str, float]
     """The share of rows of the positive class, of each part: "training" and "holdout"."""
     moments: Moments
-    """Of the raw features of the rows to train on."""
+    """Moments of the raw features of the rows to train on."""
     scaling: Scaling
     on_disk: bool
     """Whether the rows did not fit into memory."""
     picking: str
-    """How mini-batches are drawn, in words: a training is resumed only where it is the same."""
+    """How mini-batches are drawn, in words. Checkpoints hold it: a training is resumed only with
+    the same."""
     digests: dict[str, str]
     """SHA-256 of "training rows" and of "hold-out rows"."""
 

@@ -21,7 +21,7 @@ from train.evaluate.metrics import Metrics, evaluate
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
-from train.memory_budget import peak, show
+from train.memory_budget import format_size, peak
 from train.recipe.recipe import Recipe
 from train.tables.holdout import held_out
 from train.tables.table_files import TableFiles, find_table_files
@@ -61,9 +61,9 @@ class OnDiskDataset:
         least = peak() + _READING + (2 + self._pool) * block
         if least > allowed:
             raise TrainError(
-                f"{show(allowed)} of memory (data.memory = {recipe.data.memory!r}) are too "
-                f"little: this process, Arrow's reader and blocks of {show(block)} need "
-                f"{show(least)}"
+                f"{format_size(allowed)} of memory (data.memory = {recipe.data.memory!r}) are too "
+                f"little: this process, Arrow's reader and blocks of {format_size(block)} need "
+                f"{format_size(least)}"
             )
         self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
         self._where = where
@@ -229,6 +229,6 @@ def _check_room(where: Path, needed: int) -> None:
     free = shutil.disk_usage(where).free
     if needed > free:
         raise DataError(
-            f"rows that do not fit into memory need {show(needed)} on disk, and {where} has "
-            f"{show(free)}: name another --out, or allow more memory"
+            f"rows that do not fit into memory need {format_size(needed)} on disk, and {where} has "
+            f"{format_size(free)}: name another --out, or allow more memory"
         )

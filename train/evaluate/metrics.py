@@ -68,7 +68,7 @@ def evaluate(
 
 
 def _logits(features: Float32, theta: Tensor, part: str, first: int) -> Tensor:
-    """Those of the rows (d, m) of `part`, of which the first one is its row `first`."""
+    """The logits of a block of rows (d, m); `first` is its first row in `part`, for messages."""
     logit = logits(torch.from_numpy(features), theta)
     if not logit.isfinite().all():
         row = first + int((~logit.isfinite()).int().argmax())

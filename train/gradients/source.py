@@ -58,8 +58,8 @@ def largest(rows: Rows) -> Tensor:
 def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
     """`rows` in chunks of some 2 MiB, or `several` chunks at a time, as views.
 
-    What is computed from a chunk fits into memory that was freed for the chunk before; to have
-    fresh memory from the system for all rows costs more than the computation.
+    They are small enough that the memory of one chunk's results is used again for the next; asking
+    the system for new memory for all rows would take longer than the computation.
     """
     for chunk in numba_kernels.chunk_slices(len(rows.features), len(rows.labels), several):
         yield Rows(rows.features[:, chunk], rows.labels[chunk])

@@ -10,7 +10,7 @@ from serve_runtime.arrays import Float32
 from train.gradients import numba_kernels
 
 _BLOCKS_A_THREAD = 4
-"""Fewer blocks are done before another thread has begun."""
+"""Least blocks for a thread: with fewer, starting it takes longer than the work."""
 
 
 class BlockThreads:
@@ -19,14 +19,14 @@ class BlockThreads:
     def __init__(self, step: int) -> None:
         self._step, threads = step, torch.get_num_threads()
         self._scratch = [numba_kernels.scratch(step) for _ in range(threads)]
-        self._helpers = ThreadPoolExecutor(
-            max(1, threads - 1)
-        )  # starts no thread before it is needed
+        # It starts no thread before it is needed.
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1))
 
     def sum(self, add: Any, given: tuple[Any, ...], rows: int, sums: Float32) -> Float32:
         """Sum over each block of `rows` rows; returns the rows of `sums` that were filled.
 
-        `add` is one of numba_kernels' sums, `given` its arguments before `step`.
+        `add` is a kernel such as numba_kernels.gradient_sums; `given` are its arguments up to
+        `step`.
         """
         work, blocks = partial(add, *given, self._step), -(-rows // self._step)
         threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1

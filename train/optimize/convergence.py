@@ -7,7 +7,7 @@ from torch import Tensor
 
 from train.gradients.losses import logits
 from train.gradients.source import GradientSource, Rows
-from train.optimize.curvature import MOST_FEATURES, penalty, second_moments
+from train.optimize.curvature import MOST_FEATURES, penalty_curvature, second_moments
 from train.optimize.separation import separable, separates
 
 _FLAT = 1e-13
@@ -15,7 +15,8 @@ _FLAT = 1e-13
 _CONVERGED = 5e-5
 """The largest relative change of a weight that leaves four significant digits."""
 _SMALL = 1e-3
-"""Weights below this share of the largest need no digits of their own."""
+"""Changes are measured as a share of the weight, but of no less than this share of the largest, so
+that weights near 0 do not have to converge to four digits of their own."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distan
     if len(theta) > MOST_FEATURES + 1:
         return None
     theta = theta.double()
-    penalties = penalty(theta, weight_decay)
+    penalties = penalty_curvature(theta, weight_decay)
     sums = torch.zeros_like(theta)
 
     def weigh(rows: Rows) -> Tensor:
@@ -99,4 +100,5 @@ def verdict(
 
 
 _SEPARABLE = "warning: the classes are separable, so no weights are best: use --weight-decay"
-"""The cost falls for ever as weights grow that are never wrong on the training rows."""
+"""With classes that can be told apart without error, the cost has no minimum: it falls for ever as
+the weights that tell them apart are scaled up."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.gradients.losses import LOSSES
 from train.gradients.source import GradientSource, Rows, squared_norms
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 MOST_FEATURES = 512
 """With more features, to compute a matrix of second moments takes longer than it saves."""
@@ -21,7 +21,7 @@ _NOISE = 1e-6
 
 
 @torch.no_grad()
-def automatic(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
+def resolve_learning_rate(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
     """`spec` with a learning rate in numbers, and a preconditioner for gradients, or None.
 
     With full batches and up to 512 features the preconditioner (d + 1, d + 1) is the inverse of the
@@ -38,7 +38,7 @@ def automatic(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor 
         lr = step_length(data, spec.loss, spec.weight_decay, spec.batch_size)
         return spec.resolved(lr), None
     bound = LOSSES[spec.loss].curvature * second_moments(data)
-    bound += torch.diag(penalty(data.largest, spec.weight_decay).double())
+    bound += torch.diag(penalty_curvature(data.largest, spec.weight_decay).double())
     curvature, directions = torch.linalg.eigh(bound)
     inverse = (directions / curvature.clamp_min(_NOISE * curvature[-1])) @ directions.T
     # Unlike machines may round it differently, so all processes take that of the first.
@@ -46,7 +46,7 @@ def automatic(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor 
     return spec.resolved(1.0), inverse.to(data.largest.device)
 
 
-def penalty(like: Tensor, weight_decay: float) -> Tensor:
+def penalty_curvature(like: Tensor, weight_decay: float) -> Tensor:
     """The second derivatives (d + 1,) of the L2 penalty, shaped as `like`: 0 for the bias."""
     result = torch.full_like(like, weight_decay)
     result[-1] = 0

@@ -14,9 +14,9 @@ from train.gradients.losses import LOSSES
 from train.gradients.source import GradientSource, measure, squared_norms
 from train.model import joined
 from train.optimize.convergence import Distance, distance
-from train.optimize.curvature import penalty
+from train.optimize.curvature import penalty_curvature
 from train.optimize.updates import Updates, learning_rates
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 _FLAT_WIDE = 1e-6
 """Models too wide for Newton's step count as converged at a gradient as small as this."""
@@ -103,7 +103,7 @@ class Fit:
         two epochs)."""
         self.distance: Distance | None = None
         """The distance from the minimum, where training ended because it is small."""
-        self._penalty = penalty(self.theta, spec.weight_decay)
+        self._penalty = penalty_curvature(self.theta, spec.weight_decay)
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Record | None]:

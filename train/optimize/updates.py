@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from train.errors import RecipeError
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 
 class Updates:

@@ -1,133 +1,235 @@
-"""How a key of a recipe is declared: once, for its check, its option and its documentation."""
+"""The sections of a recipe and their keys: the one place where a key is declared."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, replace
 from typing import Any
 
-from train.errors import RecipeError
+from train.memory_budget import parse_size
+from train.recipe.key_declaration import (
+    FLOAT32_MAX,
+    NUMBER,
+    are_names,
+    auto_or,
+    comma_separated,
+    is_path,
+    is_simulation,
+    key,
+    number_or_text,
+)
 
-NUMBER = (int, float)
-FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+_SCHEDULES = (
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LinearLR",
+    "MultiStepLR", "PolynomialLR", "StepLR",
+)  # fmt: skip
+"""Schedulers of torch.optim.lr_scheduler that need nothing but the optimiser."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """What is known about one key besides its name, its default and its Python type."""
+class Data:
+    """Where the rows come from and which column is to be predicted."""
 
-    types: tuple[type, ...]
-    """Types that TOML may give; a bool is no int here."""
-    fits: Callable[[Any], bool]
-    """Whether a value of one of the types is allowed."""
-    wanted: str
-    """What a value must be: the end of "optimizer.lr must be …"."""
-    help: str
-    """One short line, for --help."""
-    more: str
-    """What else the reference page says; may be empty."""
-    default: str
-    """How the reference page writes the default."""
-    flag: str | None
-    """The option's names, such as "--lr" or "--header/--no-header"; None where it has none."""
-    metavar: str | None
-    choices: tuple[str, ...]
-    """The texts that the option takes, if they are few."""
-    parse: Callable[[str], Any] | None
-    """From the option's text to the value; None where click's own types do it."""
-
-
-def key(
-    default: Any = MISSING,
-    types: type | tuple[type, ...] = str,
-    wanted: str = "",
-    help: str = "",
-    *,
-    fits: Callable[[Any], bool] = lambda value: True,
-    default_factory: Any = MISSING,
-    more: str = "",
-    shown: str | None = None,
-    flag: str | None = None,
-    metavar: str | None = None,
-    choices: Sequence[str] = (),
-    parse: Callable[[str], Any] | None = None,
-) -> Any:
-    """A dataclass field that is a key of a recipe; the arguments are those of `Key`.
-
-    `shown` is how the reference page writes the default, if not as TOML. For example
-
-        epochs: int = key(1001, int, "a whole number, 1 or more", "Passes over the data.",
-                          fits=lambda v: v >= 1, flag="--epochs")
-    """
-    declared = Key(
-        types if isinstance(types, tuple) else (types,),
-        fits,
-        wanted,
-        help,
-        more,
-        shown if shown is not None else _toml(default),
-        flag,
-        metavar,
-        tuple(choices),
-        parse,
-    )
-    return field(default=default, default_factory=default_factory, metadata={"key": declared})
-
-
-def keys_of(section: type) -> dict[str, Key]:
-    """The keys of a section of the recipe, by name."""
-    return {declared.name: declared.metadata["key"] for declared in fields(section)}
-
-
-def check(name: str, declared: Key, value: Any) -> None:
-    """Raise RecipeError unless `value` fits the key called `name`, written section.key."""
-    is_type = isinstance(value, declared.types)
-    if isinstance(value, bool) and bool not in declared.types:
-        is_type = False
-    if not (is_type and declared.fits(value)):
-        raise RecipeError(f"{name} must be {declared.wanted}; got {value!r}")
+    file: str | None = key(
+        None, str, "a path, in UTF-8", "CSV or Parquet: a file, a folder or a glob.",
+        fits=is_path, shown="the only key that is needed",
+        more="Relative to where the command runs. Tables of a folder or a glob must have the same "
+        "columns. On the command line it is the argument DATA.",
+    )  # fmt: skip
+    points: dict[str, Any] | None = key(
+        None, dict, "{x = [[…], …], y = […]}", "The rows themselves, instead of a file.",
+        fits=lambda v: v.keys() == {"x", "y"}, shown="none",
+    )  # fmt: skip
+    simulate: dict[str, float] | None = key(
+        None, dict, "{n, low, high, w0, w1}, numbers, a whole n >= 2, low < high, n <= 10⁸",
+        "Simulated rows, instead of a file.",
+        fits=is_simulation, shown="none",
+        more="n points x, evenly from low to high; each label is 1 with probability "
+        "sigmoid(w0 + w1·x).",
+    )  # fmt: skip
+    builtin: str | None = key(
+        None, str, "the name of a scikit-learn data set", "A data set that scikit-learn brings.",
+        fits=bool, shown="none", more='One of "breast_cancer", "digits", "iris", "wine".',
+    )  # fmt: skip
+    target: str | int | None = key(
+        None, (str, int), "a column's name or position", "Column to predict: name or position.",
+        flag="--target", metavar="COL",
+        shown="the only column named target, label or y; without a header the last one",
+        more="-1 is the last column.",
+    )  # fmt: skip
+    positive: str | int | float | bool | None = key(
+        None, (str, int, float, bool), "a label", "Label that counts as 1.",
+        flag="--positive", metavar="LABEL",
+        shown='1 of 0 and 1 or of -1 and 1; the larger number; "true"; "yes"',
+        more="Needed where the order of two texts is not beyond doubt.",
+    )  # fmt: skip
+    header: bool = key(
+        True, bool, "true or false", "Whether a CSV begins with column names.",
+        flag="--header/--no-header",
+    )  # fmt: skip
+    features: list[str] | None = key(
+        None, list, "column names", "Columns to learn from.",
+        fits=lambda v: bool(v) and are_names(v), flag="--features", metavar="COL[,COL…]",
+        parse=comma_separated, shown="all but the target",
+    )  # fmt: skip
+    drop: list[str] = key(
+        types=list, wanted="column names", help="Columns to leave out.",
+        default_factory=list, fits=are_names, flag="--drop", metavar="COL[,COL…]",
+        parse=comma_separated, shown="[]",
+    )  # fmt: skip
+    memory: str | None = key(
+        None, str, 'a size such as "8GB" or "512MiB"', "Memory that may be used, such as 8GB.",
+        fits=lambda v: bool(parse_size(v)), flag="--memory", metavar="SIZE",
+        shown="half of what the machine or its container has",
+        more="Rows that need more are kept in a file beside the run folder while they are trained "
+        "on.",
+    )  # fmt: skip
+    holdout: float | str = key(
+        0.2, (*NUMBER, str), "a fraction from 0 to less than 1, or a path",
+        "Rows to hold out: a fraction, a file, or 0.",
+        fits=lambda v: is_path(v) if isinstance(v, str) else 0 <= v < 1,
+        flag="--holdout", metavar="FRACTION|FILE", parse=number_or_text,
+        more="They are not trained on: what the model is worth on them is measured at the end. A "
+        "fraction is drawn at random; both classes keep their shares.",
+    )  # fmt: skip
 
 
-def is_path(text: str) -> bool:
-    """Not empty, and writable into a recipe: a file name that is no UTF-8 has lone surrogates."""
-    return bool(text) and not any("\ud800" <= c <= "\udfff" for c in text)
+@dataclass(frozen=True)
+class Model:
+    """The model before training: one linear layer and a sigmoid."""
+
+    init: str | dict[str, Any] = key(
+        "default", (str, dict), "default, zeros, or {weight = [[…]], bias = […]}",
+        "First weights.",
+        fits=lambda v: (
+            v in ("default", "zeros") if isinstance(v, str) else v.keys() == {"weight", "bias"}
+        ),
+        flag="--init", choices=("default", "zeros"),
+        more='"default" is that of torch.nn.Linear. Given values are those of the layer that is '
+        "trained: for standardised features, where standardize is true.",
+    )  # fmt: skip
+    standardize: bool = key(
+        True, bool, "true or false", "Train on standardised features.",
+        flag="--standardize/--no-standardize",
+        more="From each value the feature's mean is subtracted, and the result is divided by the "
+        "standard deviation. Afterwards both are folded into the weights, so that the model takes "
+        "features as they are.",
+    )  # fmt: skip
+    seed: int = key(
+        1, int, "a whole number from 0 to 2³² - 1", "Seed of all that is random.",
+        fits=lambda v: 0 <= v < 2**32, flag="--seed",
+        more="That is the first weights, the rows held out, the order of mini-batches and the "
+        "simulation.",
+    )  # fmt: skip
 
 
-def auto_or(fits: Callable[[float], bool]) -> Callable[[Any], bool]:
-    """A check of a number by `fits`, or the text "auto"."""
-    return lambda value: value == "auto" if isinstance(value, str) else fits(value)
+@dataclass(frozen=True)
+class Optimizer:
+    """Gradient descent as in torch.optim.SGD, and the cost that it minimises."""
+
+    loss: str = key(
+        "bce", str, "bce or mse", "Cost to minimise.",
+        fits=lambda v: v in ("bce", "mse"), flag="--loss", choices=("bce", "mse"),
+        more='"bce" is the mean binary cross-entropy, "mse" the mean squared error of the '
+        "probability.",
+    )  # fmt: skip
+    lr: float | str = key(
+        "auto", (*NUMBER, str), "auto, or a number above 0, in float32", "Learning rate.",
+        fits=auto_or(lambda v: 0 < v <= FLOAT32_MAX),
+        flag="--lr", metavar="NUMBER|auto", parse=number_or_text,
+        more='"auto" takes steps as long as the curvature of the cost allows.',
+    )  # fmt: skip
+    schedule: dict[str, Any] | None = key(
+        None, dict, f"{{name = …, …}} with one of the names {', '.join(_SCHEDULES)}",
+        "How the learning rate changes from epoch to epoch.",
+        fits=lambda v: v.get("name") in _SCHEDULES,
+        shown='none; for mini-batches with lr = "auto", down to 0 in equal steps',
+        more="A scheduler of torch.optim.lr_scheduler with its arguments, such as "
+        '{name = "StepLR", step_size = 10}.',
+    )  # fmt: skip
+    epochs: int = key(
+        1001, int, "a whole number, 1 or more", "Passes over the data, at most.",
+        fits=lambda v: v >= 1, flag="--epochs",
+        more="With full batches that is the number of updates.",
+    )  # fmt: skip
+    batch_size: int = key(
+        0, int, "a whole number, 0 for all rows", "Rows of an update; 0: all rows.",
+        fits=lambda v: v >= 0, flag="--batch-size", more="Rows are shuffled anew in each epoch.",
+    )  # fmt: skip
+    momentum: float | str | None = key(
+        None, (*NUMBER, str), "auto, or a number from 0 to less than 1", "Momentum; 0: none.",
+        fits=auto_or(lambda v: 0 <= v < 1),
+        flag="--momentum", metavar="NUMBER|auto", parse=number_or_text,
+        shown='"auto" where lr is, with full batches; else 0',
+        more='"auto" is Nesterov\'s: it grows, and is dropped when it points uphill. It needs '
+        "full batches.",
+    )  # fmt: skip
+    nesterov: bool = key(
+        False, bool, "true or false", "Nesterov's momentum; needs --momentum.",
+        flag="--nesterov/--no-nesterov",
+    )  # fmt: skip
+    tolerance: float | str | None = key(
+        None, (*NUMBER, str), "auto, or a number, 0 or more",
+        "Stop at so small a gradient; 0: never.",
+        fits=auto_or(lambda v: 0 <= v < math.inf),
+        flag="--tolerance", metavar="NUMBER|auto", parse=number_or_text,
+        shown='"auto" where momentum is and loss = "bce"; else 0',
+        more='No component of the gradient is larger then. "auto" stops when each '
+        "weight has four digits right, as far as a step of Newton's method tells.",
+    )  # fmt: skip
+    patience: int = key(
+        0, int, "a whole number, 0 for never", "Epochs to wait for a lower hold-out cost.",
+        fits=lambda v: v >= 0, flag="--patience",
+        more="After so many epochs without one, training stops, and the weights with the lowest "
+        "hold-out cost are kept.",
+    )  # fmt: skip
+    weight_decay: float = key(
+        0.0, NUMBER, "a number, 0 or more, in float32", "L2 penalty, never on the bias.",
+        fits=lambda v: 0 <= v <= FLOAT32_MAX, flag="--weight-decay", metavar="NUMBER", parse=float,
+        more="weight_decay / 2 times the sum of the squared weights is added to the cost.",
+    )  # fmt: skip
+    device: str = key(
+        "auto", str, "auto, cpu or cuda", "Where to train.",
+        fits=lambda v: v in ("auto", "cpu", "cuda"), flag="--device",
+        choices=("auto", "cpu", "cuda"), more='"auto" is cuda where there is such a GPU.',
+    )  # fmt: skip
+
+    def in_batches(self, rows: int) -> bool:
+        """Whether an update takes fewer than all `rows`."""
+        return 0 < self.batch_size < rows
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether momentum is "auto", said or by default."""
+        by_default = self.momentum is None and self.lr == "auto" and self.batch_size == 0
+        return self.momentum == "auto" or by_default
+
+    def resolved(self, lr: float) -> "Optimizer":
+        """With the learning rate `lr`, and every default that depends on "auto" written out."""
+        tolerance, schedule = self.tolerance, self.schedule
+        if tolerance is None:
+            tolerance = "auto" if self.accelerated and self.loss == "bce" else 0.0
+        if schedule is None and self.lr == "auto" and self.batch_size:
+            schedule = {"name": "PolynomialLR", "total_iters": self.epochs}
+        return replace(
+            self,
+            lr=lr,
+            momentum="auto" if self.accelerated else self.momentum or 0.0,
+            tolerance=tolerance,
+            schedule=schedule,
+        )
 
 
-def are_names(value: list[Any]) -> bool:
-    """Whether all elements are texts."""
-    return all(isinstance(name, str) for name in value)
+@dataclass(frozen=True)
+class Log:
+    """What is recorded along the way."""
 
-
-def number_or_text(text: str) -> float | str:
-    """The number that an option's text spells, else the text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def comma_separated(text: str) -> list[str]:
-    """The names in "a,b,c"."""
-    return [name for name in text.split(",") if name]
-
-
-def is_simulation(value: dict[str, Any]) -> bool:
-    """Whether `value` holds what data.simulate needs."""
-    return (
-        value.keys() == {"n", "low", "high", "w0", "w1"}
-        and all(isinstance(v, NUMBER) and math.isfinite(v) for v in value.values())
-        and isinstance(value["n"], int)
-        and 2 <= value["n"] <= 10**8
-        and math.isfinite(value["high"] - value["low"])
-        and value["low"] < value["high"]
-    )
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    every: int = key(
+        100, int, "a whole number, 1 or more", "Epochs between two lines.",
+        fits=lambda v: v >= 1, flag="--log-every",
+        more="Lines of the output, and rows of history.csv.",
+    )  # fmt: skip
+    checkpoint_every: int = key(
+        0, int, "a whole number, 0 for never", "Updates between two checkpoints.",
+        fits=lambda v: v >= 0, flag="--checkpoint-every",
+        more="--resume goes on from the last one. With 0 one is written only when a signal (Ctrl-C "
+        "or SIGTERM) ends the training.",
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from train.recipe.keys import Key, keys_of
+from train.recipe.key_declaration import Key, keys_of
 from train.recipe.recipe import SECTIONS
 from train.recipe.toml_file import put
 

@@ -8,8 +8,8 @@ from typing import Any
 import tomli_w
 
 from train.errors import RecipeError
-from train.recipe.keys import check, keys_of
-from train.recipe.sections import Data, Log, Model, Optimizer
+from train.recipe.key_declaration import check, keys_of
+from train.recipe.keys import Data, Log, Model, Optimizer
 
 SOURCES = ("file", "points", "simulate", "builtin")
 """The keys of [data] that say where the rows come from; a recipe has one of them."""

@@ -1,6 +1,6 @@
 """`python -m train.recipe.reference`: every key of a recipe, as Markdown for docs/recipe.md."""
 
-from train.recipe.keys import Key, keys_of
+from train.recipe.key_declaration import Key, keys_of
 from train.recipe.recipe import SECTIONS
 
 BEGIN = "<!-- begin: python -m train.recipe.reference -->"

@@ -11,7 +11,7 @@ from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_slices
-from train.recipe.sections import Data
+from train.recipe.keys import Data
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import RowDigest
 from train.tables.table_files import TableFiles, check_finite, chosen_features, find_table_files

@@ -16,9 +16,9 @@ from serve_runtime.tables.csv_table import check_separator
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import is_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
-from serve_runtime.tables.read import open_table, opened
+from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
-from train.recipe.sections import Data
+from train.recipe.keys import Data
 from train.tables.labels import LabelColumn
 
 _TARGET_NAMES = ("target", "label", "y")
@@ -43,7 +43,7 @@ class TableFiles:
         labels = LabelColumn()
         for path in self.paths:
             first = 0
-            for batch in open_table(path, (), [self.target], header=self.header):
+            for batch in read_batches(path, (), [self.target], header=self.header):
                 labels.add(batch.column(self.target), path, first)
                 first += batch.num_rows
         return labels
@@ -67,7 +67,7 @@ class TableFiles:
                 return
             groups, first, end = _groups(path, here)
             with read_ahead(
-                open_table(path, self.names, others, header=self.header, groups=groups)
+                read_batches(path, self.names, others, header=self.header, groups=groups)
             ) as batches:
                 for batch in batches:
                     start = max(0, here.start - first)
@@ -176,7 +176,7 @@ def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None]:
     first: list[str] = []
     rows: int | None = 0
     for path in paths:
-        with opened(path, header=data.header) as table:
+        with open_table(path, header=data.header) as table:
             columns, count = table.names, table.rows
         rows = None if rows is None or count is None else rows + count
         try:

@@ -11,7 +11,7 @@ from light.helpers import assert_same_bits, file_scores, rows_at
 from serve_runtime import Predictor
 from serve_runtime.bundle.onnx_graph import write_sigmoid
 from serve_runtime.error_budgets import PROBABILITY_ULP, probability_error
-from serve_runtime.inputs.limits import LIMITS
+from serve_runtime.inputs.batch_limits import LIMITS
 
 WIDTHS = [1, 3, 30, 300, 5000]
 LAYOUTS = ["rows", "columns"]

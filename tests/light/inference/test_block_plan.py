@@ -14,8 +14,8 @@ from serve_runtime.inference.block_plan import (
     Block,
     plan_batch,
 )
+from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import ColumnInput, RowInput
-from serve_runtime.inputs.limits import LIMITS, Limits
 
 SMALL = Limits(
     block_rows=40,
@@ -70,7 +70,7 @@ def test_every_row_is_in_one_block_that_can_be_read(
         assert start < stop
         whole, length = stop - start == count, stop - start
         if reading == BOUND:
-            assert SMALL.filled_up(length) <= SMALL.bound_block_rows(n_features)
+            assert SMALL.padded(length) <= SMALL.bound_block_rows(n_features)
         elif reading == IN_PLACE:
             assert batch.readable
             assert length % 4 == 0 if batch.layout == "rows" else whole

@@ -16,7 +16,7 @@ from serve_runtime import predictor as predictor_module
 from serve_runtime.errors import ClosedError, NonFiniteError
 from serve_runtime.inference import engine
 from serve_runtime.inference.block_scorer import BlockScorer
-from serve_runtime.inputs.limits import LIMITS
+from serve_runtime.inputs.batch_limits import LIMITS
 
 METHODS = ["probability", "decision_function", "predict_proba", "predict", "scores"]
 
@@ -86,7 +86,7 @@ def test_a_batch_of_one_block_is_cut_for_many_threads(tmp_path, monkeypatch):
 @pytest.mark.parametrize("cores", [1, 2, 3])
 @pytest.mark.usefixtures("small_blocks")
 def test_auto_is_as_many_threads_as_are_available(cores, monkeypatch):
-    monkeypatch.setattr(predictor_module, "available", lambda: cores)
+    monkeypatch.setattr(predictor_module, "available_cpus", lambda: cores)
     predictor = Predictor(TINY, threads="auto")
     assert len(threads_used(predictor, rows(500).astype(float), monkeypatch)) == cores
 

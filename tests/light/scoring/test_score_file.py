@@ -167,13 +167,13 @@ def test_columns_that_cannot_be_kept_are_refused(score, tmp_path, keep, message)
 @pytest.mark.parametrize("name", ["in.csv", "in.csv.gz"])
 def test_a_quotation_that_is_never_closed_swallows_no_rows(predictor, tmp_path, name):
     content = "x1,x2,id\n1,2,a\n" + '3,4,"b, ""c""\nd"\n' * 40 + '5,6,"e\n' + "7,8,f\n" * 20_000
-    opened = gzip.open if name.endswith("gz") else open
+    open_file = gzip.open if name.endswith("gz") else open
     for text, line in ((content, 83), (content[:2000], 83)):
-        with opened(tmp_path / name, "wt") as file:
+        with open_file(tmp_path / name, "wt") as file:
             file.write(text)
         with pytest.raises(InputError, match=f"in.csv.*line {line}: a quotation mark opens"):
             score_file(predictor, tmp_path / name, tmp_path / "out.csv")
-    with opened(tmp_path / name, "wt") as file:
+    with open_file(tmp_path / name, "wt") as file:
         file.write('id,x1,x2\n3.5" disk,1,2\nother,3,4\n')
     assert score_file(predictor, tmp_path / name, tmp_path / "out.csv", keep=["id"]) == 2
 

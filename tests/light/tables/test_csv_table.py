@@ -8,7 +8,7 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from serve_runtime.tables.read import open_table  # noqa: E402
+from serve_runtime.tables.read import read_batches  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_name_may_hold_another_separator(read_rows):
 def test_a_blank_line_in_a_single_column_is_a_missing_value(tmp_path):
     path = tmp_path / "one.csv"
     path.write_text("x1\n1\n\n2\n")
-    (batch,) = open_table(str(path), ["x1"])
+    (batch,) = read_batches(str(path), ["x1"])
     assert batch.column(0).to_pylist() == [1, None, 2]

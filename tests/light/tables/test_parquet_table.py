@@ -7,7 +7,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime.tables.parquet_table import row_group_sizes  # noqa: E402
-from serve_runtime.tables.read import open_table, opened  # noqa: E402
+from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
 
 
 def test_row_groups_are_counted_from_the_footer(tmp_path):
@@ -20,7 +20,7 @@ def test_row_groups_are_counted_from_the_footer(tmp_path):
 
 def test_only_the_row_groups_asked_for_are_read(tmp_path):
     pq.write_table(pa.table({"x1": list(range(7))}), tmp_path / "t.parquet", row_group_size=3)
-    batches = open_table(str(tmp_path / "t.parquet"), ["x1"], groups=[0, 2])
+    batches = read_batches(str(tmp_path / "t.parquet"), ["x1"], groups=[0, 2])
     assert [row["x1"] for row in rows_of(batches, ["x1"])] == [0, 1, 2, 6]
 
 
@@ -31,7 +31,7 @@ def test_numbers_and_truths_of_parquet_become_float32(tmp_path):
     for kind in types:
         zero_one = pa.array([0, 1, None], pa.int8()).cast(pa.float32()).cast(kind)
         pq.write_table(pa.table({"id": ["a", "b", "c"], "x1": zero_one}), path)
-        rows = rows_of(open_table(str(path), ["x1"], ["id"]), ["x1"])
+        rows = rows_of(read_batches(str(path), ["x1"], ["id"]), ["x1"])
         assert [row["x1"] for row in rows] == [0, 1, None]
         assert [row["id"] for row in rows] == ["a", "b", "c"]
 
@@ -39,7 +39,7 @@ def test_numbers_and_truths_of_parquet_become_float32(tmp_path):
 def test_parquet_without_rows_is_one_empty_batch(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"x1": pa.array([], pa.int64()), "x2": pa.array([], pa.bool_())}), path)
-    (batch,) = open_table(str(path), NAMES)
+    (batch,) = read_batches(str(path), NAMES)
     assert (batch.num_rows, batch.schema.types) == (0, [pa.float32()] * 2)
 
 
@@ -47,7 +47,7 @@ def test_parquet_knows_its_rows_before_they_are_read(tmp_path):
     pq.write_table(pa.table({"x1": [1, 2, 3]}), tmp_path / "t.parquet")
     (tmp_path / "t.csv").write_text(PLAIN)
     for name, rows in (("t.parquet", 3), ("t.csv", None)):
-        with opened(str(tmp_path / name)) as source:
+        with open_table(str(tmp_path / name)) as source:
             assert source.rows == rows
 
 
@@ -57,8 +57,8 @@ def test_parquet_that_is_none_is_refused(read_rows, tmp_path):
             read_rows(content, name="t.parquet")
     pq.write_table(pa.table({"x1": ["a"], "x2": [1]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"must be numbers; .* not: x1 \(string\)"):
-        list(open_table(str(tmp_path / "t.parquet"), NAMES))
+        list(read_batches(str(tmp_path / "t.parquet"), NAMES))
     twice = pa.table([[1], [2], [3]], names=["x1", "x2", "x2"])
     pq.write_table(twice, tmp_path / "t.parquet")
     with pytest.raises(InputError, match="more than one is named x2"):
-        list(open_table(str(tmp_path / "t.parquet"), NAMES))
+        list(read_batches(str(tmp_path / "t.parquet"), NAMES))

@@ -11,7 +11,7 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from serve_runtime.tables.read import open_table, read_column_names  # noqa: E402
+from serve_runtime.tables.read import read_batches, read_column_names  # noqa: E402
 
 
 def test_column_names_are_those_of_the_file(tmp_path):
@@ -25,13 +25,13 @@ def test_column_names_are_those_of_the_file(tmp_path):
 @pytest.mark.parametrize("content", ["x1,x2\n", "x1,x2", "x1,x2\n\n\n", "\ufeffx1,x2\r\n"])
 def test_a_table_without_rows_is_one_empty_batch(tmp_path, content):
     (tmp_path / "t.csv").write_text(content)
-    (batch,) = open_table(str(tmp_path / "t.csv"), NAMES)
+    (batch,) = read_batches(str(tmp_path / "t.csv"), NAMES)
     assert (batch.num_rows, batch.schema.names) == (0, NAMES)
 
 
 def test_standard_input_is_csv(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PLAIN.encode())))
-    assert rows_of(open_table("-", NAMES), NAMES)[1] == {"x1": 3, "x2": 4.5}
+    assert rows_of(read_batches("-", NAMES), NAMES)[1] == {"x1": 3, "x2": 4.5}
     assert not sys.stdin.buffer.closed
 
 
@@ -41,7 +41,7 @@ def test_a_named_pipe_is_read_like_a_file():
     os.write(sending, PLAIN.encode())
     os.close(sending)
     try:
-        assert len(rows_of(open_table(f"/dev/fd/{receiving}", NAMES), NAMES)) == 2
+        assert len(rows_of(read_batches(f"/dev/fd/{receiving}", NAMES), NAMES)) == 2
     finally:
         os.close(receiving)
 
@@ -50,7 +50,7 @@ def test_a_named_pipe_is_read_like_a_file():
 def test_a_missing_file_or_a_folder_is_named(tmp_path, name):
     path = tmp_path / name
     with pytest.raises(InputError, match=f"{name} does not exist"):
-        list(open_table(str(path), NAMES))
+        list(read_batches(str(path), NAMES))
     path.mkdir()
     with pytest.raises(InputError, match=f"{name} is a folder, not a file"):
-        list(open_table(str(path), NAMES))
+        list(read_batches(str(path), NAMES))

@@ -19,8 +19,8 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
 from train.optimize.fit import Fit
+from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
-from train.recipe.sections import Optimizer
 from train.run import train
 
 POINTS = {

@@ -18,12 +18,12 @@ from train import memory_budget
     [("8GB", 8e9), ("512MiB", 2**29), ("1.5 kB", 1500), ("2G", 2e9), ("1e6", 1e6), ("7B", 7)],
 )
 def test_sizes_are_read_as_people_write_them(text, size):
-    assert memory_budget.parse(text) == size
+    assert memory_budget.parse_size(text) == size
 
 
 @pytest.mark.parametrize(("size", "text"), [(7, "7 B"), (1500, "1.5 kB"), (8e9, "8 GB")])
 def test_sizes_are_shown_as_people_read_them(size, text):
-    assert memory_budget.show(size) == text
+    assert memory_budget.format_size(size) == text
 
 
 def test_the_peak_is_that_of_this_process_alone():

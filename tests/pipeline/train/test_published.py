@@ -11,7 +11,7 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
 from train.optimize.fit import Fit
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 from train.tables.table import load_table
 
 PRINTED_ACCURACY = 0.005  # two decimals of a percentage

@@ -6,9 +6,9 @@ import torch
 from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
-from train.optimize.curvature import automatic
+from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 
 def sampled(count: int, width: int, seed: int, *, shared: float = 0.0) -> Rows:
@@ -23,7 +23,7 @@ def sampled(count: int, width: int, seed: int, *, shared: float = 0.0) -> Rows:
 def trained(rows: Rows, **settings) -> Fit:
     spec = Optimizer(**settings)
     data = gradient_source(rows, batches=spec.in_batches(len(rows.labels)))
-    spec, preconditioner = automatic(data, spec)
+    spec, preconditioner = resolve_learning_rate(data, spec)
     fit = Fit(
         new_model(len(rows.features), "zeros", 0),
         spec,

@@ -15,7 +15,7 @@ from train.model import new_model
 from train.optimize.convergence import distance, verdict
 from train.optimize.fit import Fit
 from train.optimize.separation import separable
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 
 @pytest.mark.parametrize("shared", [0.0, 3.0], ids=["independent", "correlated"])

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.train.optimize.problems import sampled, trained
 from train.gradients.cpu import gradient_source
-from train.optimize.curvature import automatic, step_length
-from train.recipe.sections import Optimizer
+from train.optimize.curvature import resolve_learning_rate, step_length
+from train.recipe.keys import Optimizer
 
 
 @pytest.mark.parametrize(("loss", "curvature"), [("bce", 0.25), ("mse", 0.15412)])
@@ -16,7 +16,7 @@ def test_gradients_are_multiplied_by_the_inverse_of_the_bound(loss, curvature, d
     rows = sampled(400, 6, seed=4, shared=2.0)
     x = torch.cat([rows.features, torch.ones(1, 400)]).double()
     bound = curvature * x @ x.T / 400 + decay * torch.diag(torch.tensor([1.0] * 6 + [0.0]))
-    spec, preconditioner = automatic(
+    spec, preconditioner = resolve_learning_rate(
         gradient_source(rows), Optimizer(loss=loss, weight_decay=decay)
     )
     assert (spec.lr, spec.momentum) == (1.0, "auto")
@@ -27,7 +27,7 @@ def test_gradients_are_multiplied_by_the_inverse_of_the_bound(loss, curvature, d
 
 def test_wide_models_take_a_step_length_and_come_to_the_same():
     rows = sampled(2000, 600, seed=6)
-    spec, preconditioner = automatic(gradient_source(rows), Optimizer(weight_decay=0.1))
+    spec, preconditioner = resolve_learning_rate(gradient_source(rows), Optimizer(weight_decay=0.1))
     assert preconditioner is None
     assert spec.lr == pytest.approx(step_length(gradient_source(rows), "bce", 0.1, 0))
     fit = trained(rows, weight_decay=0.1)

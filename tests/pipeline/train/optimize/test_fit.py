@@ -11,7 +11,7 @@ from train.gradients.cpu import NumbaGradients, TorchGradients, gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
 from train.optimize.fit import Fit, pick_device
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 SPECS = {
     "full batch": Optimizer(lr=0.7, epochs=60),

@@ -12,7 +12,7 @@ from train.model import new_model
 from train.optimize.curvature import step_length
 from train.optimize.fit import Fit
 from train.optimize.updates import Updates, learning_rates
-from train.recipe.sections import Optimizer
+from train.recipe.keys import Optimizer
 
 
 def test_momentum_grows_and_is_dropped_when_uphill():

@@ -6,8 +6,8 @@ import tomllib
 import pytest
 
 from train.errors import RecipeError
+from train.recipe.keys import Data, Log, Model, Optimizer
 from train.recipe.recipe import Recipe
-from train.recipe.sections import Data, Log, Model, Optimizer
 from train.recipe.toml_file import read_toml
 
 FULL = """

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from train.cli import main
-from train.recipe.keys import keys_of
+from train.recipe.key_declaration import keys_of
 from train.recipe.recipe import SECTIONS, Recipe
 from train.recipe.reference import BEGIN, END, reference
 

@@ -9,7 +9,7 @@ import pytest
 
 from serve_runtime.errors import ServeError
 from train.errors import DataError
-from train.recipe.sections import Data
+from train.recipe.keys import Data
 from train.tables.labels import Classes, LabelColumn
 from train.tables.table import load_table
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from train.errors import DataError
-from train.recipe.sections import Data
+from train.recipe.keys import Data
 from train.tables.table import load_table
 
 LINE = {"n": 500, "low": -2.0, "high": 3.0, "w0": 0.5, "w1": 2.0}

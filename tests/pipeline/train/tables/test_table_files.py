@@ -8,7 +8,7 @@ import pytest
 
 from serve_runtime.errors import InputError
 from train.errors import DataError
-from train.recipe.sections import Data
+from train.recipe.keys import Data
 from train.tables.holdout import split
 from train.tables.table import load_holdout_table, load_table
 

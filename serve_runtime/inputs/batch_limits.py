@@ -52,7 +52,7 @@ class Limits:
         fitting = self.bound_values // n_features // self.row_multiple * self.row_multiple
         return max(self.row_multiple, min(self.bound_rows, fitting))
 
-    def filled_up(self, rows: int) -> int:
+    def padded(self, rows: int) -> int:
         """The number of rows of a block after it is filled up to a multiple of `row_multiple`."""
         return -(-rows // self.row_multiple) * self.row_multiple
 
