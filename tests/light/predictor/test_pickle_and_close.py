@@ -47,10 +47,10 @@ def test_a_copy_keeps_its_threads_and_providers(monkeypatch, name):
     twin = COPIES[name](Predictor(TINY, threads=3))
     assert twin._model.engine._threads == 3
     assert twin._model.engine._providers == ("CPUExecutionProvider",)
-    monkeypatch.setattr(predictor_module, "available", lambda: 2)
+    monkeypatch.setattr(predictor_module, "available_cpus", lambda: 2)
     auto = Predictor(TINY, threads="auto")
     if name != "snapshot":  # which is the same engine; another machine has other processors
-        monkeypatch.setattr(predictor_module, "available", lambda: 5)
+        monkeypatch.setattr(predictor_module, "available_cpus", lambda: 5)
         assert COPIES[name](auto)._model.engine._threads == 5
 
 
