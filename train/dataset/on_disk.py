@@ -139,8 +139,8 @@ class OnDiskDataset:
         """Read the raw rows to train on and the raw rows held out.
 
         The target column is read first, in a pass of its own: which rows are held out depends on
-        the labels of all. To write all rows first and split them on disk would take 4 % less time for
-        a CSV of 1,000,000 × 30, and twice the space.
+        the labels of all. To write all rows first and split them on disk would take 4 % less time
+        for a CSV of 1,000,000 × 30, and twice the space.
         """
         source, part = str(recipe.data.file), recipe.data.holdout
         before, column = _stamps(files.paths), files.labels()
