@@ -28,3 +28,8 @@ def check_names(found: Collection[str], names: Sequence[str]) -> None:
 def first_names(names: Sequence[object], most: int) -> str:
     """Up to `most` names for a message, and an ellipsis where there are more."""
     return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
+
+
+def printable(name: str) -> str:
+    """`name` for a terminal: quoted and escaped where it holds characters that do not print."""
+    return name if name.isprintable() else repr(name)

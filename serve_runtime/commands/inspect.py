@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.feature_names import printable
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
@@ -63,4 +64,4 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
     yield f"features     {len(card.feature_names)}, each with its range in the training rows"
     for name, low, high in zip(card.feature_names, card.feature_min, card.feature_max, strict=True):
-        yield f"  {name if name.isprintable() else repr(name)}  [{low:g}, {high:g}]"
+        yield f"  {printable(name)}  [{low:g}, {high:g}]"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from train.evaluate.summary import Summary
 
 FIGURES = {
@@ -63,3 +65,10 @@ def test_no_line_of_figures_is_wider_than_79():
 def test_the_next_command_can_be_typed():
     last = summary().text(Path("my runs/it's")).splitlines()[-1]
     assert last == """next: python -m export bundle 'my runs/it'"'"'s' 'bundles/it'"'"'s'"""
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m", "two\nlines", "bell\x07"])
+def test_no_name_reaches_the_terminal_raw(name):
+    text = summary(weights={name: 1.5}).text(Path("runs/m"))
+    assert f"   +1.5000  {name!r}\n" in text
+    assert name not in text
