@@ -9,7 +9,7 @@ from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.error_budgets import logit_reference
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single ==
 class Affine:
     """weight·(x - center) + bias in float32: what every exported file computes."""
 

@@ -1,5 +1,4 @@
 import shutil
-from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -28,7 +27,7 @@ def limit(monkeypatch):
     """A function that changes the limits of predictors that are made from now on."""
 
     def change(**numbers):
-        limits = replace(predictor_module.LIMITS, **numbers)
+        limits = predictor_module.LIMITS._replace(**numbers)
         monkeypatch.setattr(predictor_module, "LIMITS", limits)
 
     return change
