@@ -19,6 +19,7 @@ from tqdm import tqdm
 from benchmarks.harness.page import replace_section
 from benchmarks.harness.random_run import random_run
 from benchmarks.peers import exports
+from export.cli import torch_option
 from export.parity import tables
 from export.parity.measure import measure
 from export.parity.tables import of_budget, ulp
@@ -268,14 +269,7 @@ def _draw(path: Path) -> None:
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="These sections.")
-@click.option(
-    "--torch",
-    "torches",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PYTHON",
-    help="A Python whose torch is to prove TorchScript.",
-)
+@torch_option
 def main(only: tuple[str, ...], torches: tuple[Path, ...]) -> None:
     """Make the figures of docs/parity.md again."""
     with TemporaryDirectory() as folder:

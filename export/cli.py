@@ -120,6 +120,17 @@ def _say(proof: "BundleProof", *, table: bool) -> None:
         click.echo(warning, err=True)
 
 
+torch_option = click.option(
+    "--torch",
+    "torches",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="A Python whose torch is to prove TorchScript.",
+)
+"""An option of every command that proves TorchScript with other releases of torch."""
+
+
 @main.command(short_help="Prove bundles on old and new onnxruntime releases.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -128,14 +139,7 @@ def _say(proof: "BundleProof", *, table: bool) -> None:
     metavar="1.N",
     help="This minor release of onnxruntime; may be repeated; default: all supported.",
 )
-@click.option(
-    "--torch",
-    "torches",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PYTHON",
-    help="A Python whose torch is to prove TorchScript.",
-)
+@torch_option
 @click.option(
     "--environments",
     default=".matrix",
