@@ -195,7 +195,8 @@ class Predictor:
                 return False
             files = tuple(read_models(path))
             if [file.content for file in files] == [file.content for file in served]:
-                self._path, self._file_state = path, state
+                if self._model is old:  # no signal's handler reloaded or closed it meanwhile
+                    self._path, self._file_state = path, state
                 return False
             for what in ("feature_names", "classes"):
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))

@@ -125,6 +125,27 @@ def test_a_reload_inside_of_a_reload_is_the_one_that_counts(two, tmp_path, monke
     assert predictor.reload() is False
 
 
+def test_a_reload_inside_of_one_that_finds_nothing_new(two, reads, monkeypatch):
+    """The handler's model is served, and a later reload of the first bundle is not skipped."""
+
+    def read(path):
+        found = read_models(path)
+        if not handled:
+            handled.append(path)
+            assert predictor.reload(two[1]) is True
+        return found
+
+    predictor, read_models, handled = Predictor(two[0]), predictor_module.read_models, []
+    first, second = (Predictor(bundle).probability(ROWS) for bundle in two)
+    os.utime(two[0] / "model.onnx")
+    monkeypatch.setattr(predictor_module, "read_models", read)
+    assert predictor.reload() is False
+    assert_same_bits(predictor.probability(ROWS), second)
+    assert predictor.reload() is False
+    assert predictor.reload(two[0]) is True
+    assert_same_bits(predictor.probability(ROWS), first)
+
+
 def test_a_new_threshold_is_a_new_model(two, tmp_path):
     predictor = Predictor(two[0])
     strict = bundle_of(tmp_path / "strict", WEIGHTS[0], threshold=0.999)
