@@ -63,7 +63,7 @@ class Application:
 def read_rows(environ: dict[str, Any]) -> list[Any]:
     """The rows in the body of a request."""
     try:
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), MAX_BYTES)
+        length = max(0, min(int(environ.get("CONTENT_LENGTH") or 0), MAX_BYTES))
         rows = json.loads(environ["wsgi.input"].read(length))
     except (ValueError, RecursionError) as reason:
         raise InputError(f"the body must be JSON, at most {MAX_BYTES:,} bytes: {reason}") from None

@@ -1,5 +1,6 @@
 """The command line of export: make a bundle, or prove one again."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def make_bundle(run: Path, bundle: Path, force: bool, sample: bool, table: bool)
                 f"        parity.json holds {kept} rows of your data, so that verify can use "
                 "them;\n        --no-sample leaves them out"
             )
-        click.echo(f"next:   serve-runtime selftest {bundle}")
+        click.echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
 
 
 @main.command(short_help="Prove a bundle again from its files.")
@@ -106,7 +107,8 @@ def verify(bundle: Path, rows: int, table: bool, by_logit: bool) -> None:
         click.echo(
             f"\nbundle: {bundle}\n        every file is the one exported, every contract holds"
         )
-        click.echo(f"next:   serve-runtime selftest {bundle}  (on the machine that serves it)")
+        click.echo("on the machine that serves it:")
+        click.echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
 
 
 def _say(proof: "BundleProof", *, table: bool) -> None:

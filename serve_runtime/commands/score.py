@@ -11,6 +11,7 @@ import click
 
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.progress import progress_line
+from serve_runtime.feature_names import printable
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.score_summary import ScoreSummary
@@ -125,8 +126,8 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
         return
     yield (
         f"{_count_rows(summary.rows_outside)} {'lies' if summary.rows_outside == 1 else 'lie'} "
-        f"outside the training ranges; first: {first.source}: data row {first.row + 1}, feature "
-        f"{first.feature!r} is {first.value!s} (trained on {first.low!s} to {first.high!s})"
+        f"outside the training ranges; first: {printable(first.source)}: data row "
+        f"{first.row + 1}, feature {first.feature!r} is {first.value!s} (trained on {first.low!s} to {first.high!s})"
     )
 
 

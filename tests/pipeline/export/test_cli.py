@@ -1,6 +1,7 @@
 """The export command: what it prints, what it refuses, and that it leaves nothing half-made."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def in_width(output: str, *long: Path) -> bool:
     """Whether no line is wider than a terminal, but for those that name one of these paths."""
     lines = [line for line in output.splitlines() if not any(str(p) in line for p in long)]
     return max(map(len, lines)) <= WIDTH
+
+
+def test_the_next_command_can_be_typed(run_folder: Path, tmp_path: Path) -> None:
+    result = run("bundle", run_folder, tmp_path / "it's mine")
+    *_, command, bundle = shlex.split(result.output.splitlines()[-1])
+    assert (command, bundle) == ("selftest", str(tmp_path / "it's mine"))
 
 
 def test_bundle_says_what_was_proven_and_what_comes_next(run_folder: Path, tmp_path: Path) -> None:
