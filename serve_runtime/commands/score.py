@@ -127,7 +127,8 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
     yield (
         f"{_count_rows(summary.rows_outside)} {'lies' if summary.rows_outside == 1 else 'lie'} "
         f"outside the training ranges; first: {printable(first.source)}: data row "
-        f"{first.row + 1}, feature {first.feature!r} is {first.value!s} (trained on {first.low!s} to {first.high!s})"
+        f"{first.row + 1}, feature {first.feature!r} is {first.value!s} "
+        f"(trained on {first.low!s} to {first.high!s})"
     )
 
 
