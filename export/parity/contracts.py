@@ -160,9 +160,8 @@ def _same_as_file(
     """A Predictor runs graphs of its own, not the file's; the bits must be the same."""
     score, shown = onnx_score(content, predictor.layout), 0
     for rows in (random, sweep):
-        rows = rows[
-            : len(rows) - len(rows) % 4
-        ]  # a Predictor fills batches up to a multiple of 4, the file does not
+        # A Predictor fills batches up to a multiple of 4, the file does not.
+        rows = rows[: len(rows) - len(rows) % 4]
         if not _equal(np.stack(predictor.scores(rows)), np.stack(score(rows))):
             raise ParityError(f"{name}: a Predictor has other bits than the file in onnxruntime")
         shown += len(rows)

@@ -118,7 +118,7 @@ def _onnx_reference_score(path: Path, layout: str) -> Score:
     evaluator = ReferenceEvaluator(onnx.load_from_string(read_bytes(path)))
 
     def score(rows: Float32) -> Scores:
-        taken = {"features": rows} if layout == "rows" else {"columns": rows.T}
+        taken = {"features": rows} if layout == ROWS else {"columns": rows.T}
         with np.errstate(all="ignore"):  # exp overflows where the sigmoid is 0
             logit, probability = evaluator.run(None, taken)
         return np.reshape(logit, -1), np.reshape(probability, -1)

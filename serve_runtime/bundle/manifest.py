@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from serve_runtime.arrays import COLUMNS as COLUMNS
-from serve_runtime.arrays import ROWS as ROWS
 from serve_runtime.bundle.sealed_json import seal, sha256, unseal
 from serve_runtime.errors import ArtifactError
 

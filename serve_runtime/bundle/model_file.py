@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from serve_runtime.arrays import COLUMNS as COLUMNS
-from serve_runtime.arrays import ROWS as ROWS
+from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, Manifest, StrPath, read_bytes

@@ -36,8 +36,8 @@ class OnDiskDataset:
     """A Dataset whose rows are in files in the folder `where`, which need no cleaning up.
 
     It takes no more than about `allowed` bytes of memory. Each process of `group` reads and keeps
-    its share of the rows. Raises TrainError where
-    `allowed` is too little, InputError or DataError where rows cannot be trained on or kept.
+    its share of the rows. Raises TrainError where `allowed` is too little, InputError or DataError
+    where rows cannot be trained on or kept.
     """
 
     on_disk = True
