@@ -69,15 +69,6 @@ def open_table(
         table.close()
 
 
-def read_column_names(source: str, *, header: bool = True) -> list[str]:
-    """Names of all columns of a CSV or Parquet file; f0, f1, … for CSV without a `header`.
-
-    Raises InputError as `open_table` does.
-    """
-    with open_table(source, header=header) as table:
-        return table.names
-
-
 def read_batches(
     source: str,
     features: Sequence[str],

@@ -11,15 +11,20 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from serve_runtime.tables.read import read_batches, read_column_names  # noqa: E402
+from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+
+
+def column_names(source, **options):
+    with open_table(source, **options) as table:
+        return table.names
 
 
 def test_column_names_are_those_of_the_file(tmp_path):
     (tmp_path / "t.csv").write_text('\ufeffid,"a ""b""",x\n1,2,3\n')
-    assert read_column_names(str(tmp_path / "t.csv")) == ["id", 'a "b"', "x"]
-    assert read_column_names(str(tmp_path / "t.csv"), header=False) == ["f0", "f1", "f2"]
+    assert column_names(str(tmp_path / "t.csv")) == ["id", 'a "b"', "x"]
+    assert column_names(str(tmp_path / "t.csv"), header=False) == ["f0", "f1", "f2"]
     pq.write_table(pa.table({"b": [1], "a": [2]}), tmp_path / "t.parquet")
-    assert read_column_names(str(tmp_path / "t.parquet")) == ["b", "a"]
+    assert column_names(str(tmp_path / "t.parquet")) == ["b", "a"]
 
 
 @pytest.mark.parametrize("content", ["x1,x2\n", "x1,x2", "x1,x2\n\n\n", "\ufeffx1,x2\r\n"])
