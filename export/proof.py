@@ -28,7 +28,8 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.error_budgets import PROBABILITY_ULP, UNIT_ROUNDOFF, probability_budget
-from serve_runtime.predictor import Predictor, SelfTest
+from serve_runtime.predictor import Predictor
+from serve_runtime.selftest import SelfTest
 from train.trained import Trained
 
 

@@ -17,8 +17,7 @@ from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outp
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_batches
-from serve_runtime.selftest import SelfTest as SelfTest
-from serve_runtime.selftest import run_selftest
+from serve_runtime.selftest import SelfTest, run_selftest
 
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
@@ -172,11 +171,14 @@ class Predictor:
         return out
 
     def selftest(self) -> SelfTest:
-        """Score the card's golden rows on this machine in both layouts.
+        """Check that this machine scores the model as promised; takes some milliseconds.
 
-        Raises SelfTestError naming the row and the figure outside the budget.
+        Golden rows and thousands of consecutive logits inside their budget, the same bits alone and
+        in batches, rows with NaN, infinities and overflow refused, in both layouts. Raises
+        SelfTestError naming what is wrong, and what to do.
         """
-        return run_selftest(self.card, self._model.engine)
+        model = self._model
+        return run_selftest(model.card, model.files[0].affine, model.engine)
 
     def reload(self, model: str | os.PathLike[str] | None = None) -> bool:
         """Serve what the bundle holds now, or another `model`; True where it is a new one.
@@ -206,7 +208,7 @@ class Predictor:
                         f"served ({first_names(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
-            run_selftest(new.card, new.engine)
+            run_selftest(new.card, new.files[0].affine, new.engine)
             if self._model is not old:  # a signal's handler closed or reloaded it
                 return False
             self._path, self._file_state, self._model = path, state, new

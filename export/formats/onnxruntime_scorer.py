@@ -7,6 +7,7 @@ import onnxruntime as ort
 
 from export.formats.artifact import Score, Scores
 from serve_runtime.arrays import COLUMNS, Float32
+from serve_runtime.inference.sessions import CPU, SESSION_CONFIG
 
 
 def session(content: bytes, *, threads: int = 1, optimize: bool = True) -> Any:
@@ -18,7 +19,9 @@ def session(content: bytes, *, threads: int = 1, optimize: bool = True) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     # A proof opens many sessions in one process; their idle threads must not keep cores busy.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    for entry in SESSION_CONFIG.items():
+        options.add_session_config_entry(*entry)
+    return ort.InferenceSession(content, options, providers=[CPU])
 
 
 def onnx_score(content: bytes, layout: str, *, threads: int = 1, optimize: bool = True) -> Score:

@@ -57,7 +57,7 @@ def plain_negation() -> Score:
         helper.make_node("Neg", ["logit"], ["negated"]),
         helper.make_node("Exp", ["negated"], ["exponential"]),
         helper.make_node("Add", ["exponential", "one"], ["denominator"]),
-        helper.make_node("Reciprocal", ["denominator"], ["probability"]),
+        helper.make_node("Div", ["one", "denominator"], ["probability"]),
     ])  # fmt: skip
 
 

@@ -38,8 +38,22 @@ def inspect(bundle: str, as_json: bool) -> None:
         names = [os.path.basename(model.path) for model in models]  # noqa: PTH119
         files = ", ".join(f"{name}: {m.layout}" for name, m in zip(names, models, strict=True))
         click.echo(f"model        {bundle} ({files})")
+        click.echo(f"this machine {_this_machine()}")
         for line in _card_lines(card):
             click.echo(line)
+
+
+def _this_machine() -> str:
+    """Whether bundles have been proven on a machine and an onnxruntime like these."""
+    import platform
+
+    from serve_runtime.inference.sessions import ort  # with its telemetry switched off
+    from serve_runtime.inference.tried import untried
+
+    version, system, machine = ort.__version__, platform.system(), platform.machine()
+    if unknown := untried(version, system, machine):
+        return "; ".join(unknown) + ": it serves where `serve-runtime selftest` passes"
+    return f"onnxruntime {version} on {system} {machine}: models were proven on such"
 
 
 def _card_lines(card: "ModelCard") -> Iterator[str]:

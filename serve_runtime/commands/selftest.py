@@ -16,8 +16,9 @@ def selftest(bundle: str) -> None:
     """Check that this machine scores the model correctly.
 
     Scores the test rows that are stored in the model ("golden rows") and compares the results with
-    those that the export measured and proved. Exits with 1 if one is further off than float32
-    arithmetic can explain (the "error budget").
+    those that the export measured and proved; tries logits where processors have been seen to go
+    wrong, batches of several sizes, and rows that must be refused. Exits with 1 if a score is
+    further off than float32 arithmetic can explain (the "error budget"), or a promise is not kept.
 
     \b
     Example:
@@ -33,5 +34,10 @@ def selftest(bundle: str) -> None:
             f"logits         use {result.logit_share:.1%} of their error budget at most\n"
             f"probabilities  are at most {result.probability_ulp:.2f} ULP (units in the last "
             f"place) from exact\n"
-            f"bits           {_BITS[result.identical]}"
+            f"bits           {_BITS[result.identical]}\n"
+            f"order          probabilities never fall, over {result.logits:,} neighbouring "
+            "logits\n"
+            f"batches        of {', '.join(map(str, result.batches))} rows give the same bits\n"
+            f"refused        {result.refused} batches with NaN, an infinity or an overflow, as "
+            "they must be"
         )

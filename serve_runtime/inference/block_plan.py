@@ -74,12 +74,15 @@ def plan_batch(
         step = min(step, copied_values // n_features)
     if parallel:
         step = min(step, -(-rows // (2 * threads)))
-    step = max(step - step % limits.row_multiple, limits.row_multiple)
+    step = max(step - step % limits.row_multiple, limits.padded(1))
     # What is read in place cannot be filled up: the last rows become a small block of their own.
     end = rows - rows % limits.row_multiple if in_place else rows
     reading = IN_PLACE if in_place else LOGITS if logits_first else COPIED
+    # Nor can logits, of which some processors take one alone otherwise than several: so the last
+    # block of them is not shorter than `row_multiple`.
+    last = end - limits.row_multiple + 1 if logits_first else end
     blocks = []
-    for start, stop in pairwise(dict.fromkeys((*range(0, end, step), end, rows))):
+    for start, stop in pairwise(dict.fromkeys((*range(0, last, step), end, rows))):
         small = limits.padded(stop - start) <= bound_rows and not logits_first
         blocks.append(Block(start, stop, BOUND if small else reading))
     return BatchPlan(blocks, logits_first, parallel and len(blocks) > 1)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from serve_runtime.arrays import ROWS, Float32
+from serve_runtime.error_budgets import LARGEST
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
 from serve_runtime.inference.sessions import SIGMOID, Session
@@ -14,8 +15,9 @@ from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput
 
 _FEW_LOGITS = 64
-"""Up to so many, summing in Python is faster than asking numpy about each."""
+"""Up to so many, a sum in Python is faster than asking numpy about each."""
 
+_LARGEST = np.float32(LARGEST)
 
 LOGIT, PROBABILITY, PROBA = range(3)
 """The three kinds of score, by their position in Outputs."""
@@ -52,11 +54,11 @@ class BlockScorer:
 
     def __init__(self, sessions: Mapping[str, Session], n_features: int, limits: Limits) -> None:
         self._sessions, self._n_features, self._limits = sessions, n_features, limits
-        self._multiple, self._block_rows = limits.row_multiple, limits.block_rows
-        self._bound_rows = limits.bound_block_rows(n_features)
+        self._multiple, self._least_rows = limits.row_multiple, limits.padded(1)
+        self._block_rows, self._bound_rows = limits.block_rows, limits.bound_block_rows(n_features)
         self._bound: dict[tuple[str, int], _BoundBuffers] = {}
         self._buffers: dict[str, Float32] = {}
-        first = self._bind(ROWS, limits.row_multiple)
+        first = self._bind(ROWS, self._least_rows)
         self._one = _BoundBuffers(
             first.run, first.features[:1], first.logit[:1], first.probability[:1]
         )
@@ -65,15 +67,16 @@ class BlockScorer:
         """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
 
         `kind` is LOGIT, PROBABILITY (both (n,)) or PROBA (n, 2). None where `score` has to do it:
-        a logit is not finite, or onnxruntime cannot read the rows as they are.
+        a logit is not a score, or onnxruntime cannot read the rows as they are.
         """
         count = len(rows)
+        filled = max(self._least_rows, -(-count // self._multiple) * self._multiple)
         if count == 1:
             run, features, logit, probability = self._one
             features[...] = rows
             run()
-            finite = math.isfinite(logit.item())
-        elif (filled := -(-count // self._multiple) * self._multiple) <= self._bound_rows:
+            finite = abs(logit.item()) < LARGEST
+        elif filled <= self._bound_rows:
             block = self._bind(ROWS, filled)
             block.features[:count] = rows
             block.run()
@@ -121,7 +124,7 @@ class BlockScorer:
             logit, probability = (score[0, :count] for score in scores)
         # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
         if not _all_finite(logit):
-            raise _row_error(batch, start + int(np.isfinite(logit).argmin()))
+            raise _row_error(batch, start + int((np.abs(logit) < _LARGEST).argmin()))
         if outputs.logit is not None:
             outputs.logit[start:stop] = logit
         if outputs.probability is not None:
@@ -180,9 +183,13 @@ class BlockScorer:
 
 
 def _all_finite(logit: Float32) -> bool:
-    if len(logit) <= _FEW_LOGITS:
-        return math.isfinite(sum(logit.tolist()))
-    return bool(np.logical_and.reduce(np.isfinite(logit)))  # takes half the time of .all()
+    """Whether the size of every logit is below LARGEST.
+
+    LARGEST itself is what some kernels answer in place of NaN and infinities: they clamp.
+    """
+    if len(logit) <= _FEW_LOGITS and math.hypot(*logit.tolist()) < LARGEST:
+        return True  # each is at most the root of the sum of their squares
+    return bool(np.maximum.reduce(np.abs(logit)) < _LARGEST)  # NaN is the maximum of all others
 
 
 def _row_error(batch: BatchInput, row: int) -> RowError:

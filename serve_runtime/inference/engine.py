@@ -18,7 +18,8 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.inference.block_plan import plan_batch
 from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
-from serve_runtime.inference.sessions import LOGITS_ONLY, Sessions, check_providers
+from serve_runtime.inference.inner_blocks import least_rows
+from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions, check_providers
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput
 
@@ -40,9 +41,10 @@ class Engine:
     def __init__(
         self, affine: Affine, threads: int, providers: Sequence[str], limits: Limits = LIMITS
     ) -> None:
-        self._affine, self._threads, self._limits = affine, threads, limits
+        self._affine, self._threads = affine, threads
         self._providers = check_providers(providers)
-        self._n_features = len(affine.weight)
+        self._n_features = width = len(affine.weight)
+        self._limits = limits._replace(least_rows=max(limits.least_rows, least_rows(width)))
         self._start()
         self._pool.append(self._scorer())  # so that onnxruntime's errors are raised here
         _ENGINES.add(self)
@@ -70,6 +72,11 @@ class Engine:
             return scorer.score_array(rows, kind)
         finally:
             pool.append(scorer)
+
+    def sigmoid(self, logits: Float32) -> Float32:
+        """Probabilities (n,) of `logits` (n,), n of 2 or more: what every score ends with."""
+        (probability,) = self._sessions[SIGMOID].run(logits)
+        return probability
 
     def score(self, batch: BatchInput, outputs: Outputs) -> None:
         """Score every row of `batch` into `outputs`.

@@ -11,6 +11,7 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.onnx_graph import write_graph, write_linear, write_sigmoid
 from serve_runtime.errors import ProviderError, RuntimeVersionError
+from serve_runtime.inference.tried import OLDEST_ONNXRUNTIME, release
 
 # Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
 # library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
@@ -21,8 +22,12 @@ import onnxruntime as ort
 if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
     ort.disable_telemetry_events()  # the variable came too late if the host had loaded it already
 
-_OLDEST_ONNXRUNTIME = (1, 15)
-"""The oldest on which bundles are proven (docs/parity.md)."""
+CPU: Final = "CPUExecutionProvider"
+
+SESSION_CONFIG: Final = {"mlas.disable_kleidiai": "1"}
+"""Entries of every session's configuration; releases that do not know one ignore it. KleidiAI's
+kernels, which onnxruntime takes on ARM with SME, clamp what they compute to ±FLT_MAX: NaN and
+infinities would get a score."""
 
 _LOG_FATAL = 4
 """onnxruntime logs to stderr what it also raises; a library stays silent."""
@@ -36,9 +41,9 @@ def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
 
     Raises RuntimeVersionError where it is too old to be proven, ProviderError where it lacks one.
     """
-    if tuple(map(int, ort.__version__.split(".")[:2])) < _OLDEST_ONNXRUNTIME:
+    if release(ort.__version__) < OLDEST_ONNXRUNTIME:
         raise RuntimeVersionError(
-            f"serve-runtime needs onnxruntime {'.'.join(map(str, _OLDEST_ONNXRUNTIME))} or later; "
+            f"serve-runtime needs onnxruntime {'.'.join(map(str, OLDEST_ONNXRUNTIME))} or later; "
             f"this is {ort.__version__}: pip install --upgrade onnxruntime"
         )
     if isinstance(providers, str):
@@ -69,6 +74,8 @@ class Session:
         # most memory that was ever needed.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
+        for entry in SESSION_CONFIG.items():
+            options.add_session_config_entry(*entry)
         self._session = session = ort.InferenceSession(model, options, providers=list(providers))
         used = session.get_providers()
         if used[: len(providers)] != list(providers):

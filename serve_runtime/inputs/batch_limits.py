@@ -13,6 +13,10 @@ class Limits(NamedTuple):
     """In the rows graph a row has the same bits in every batch whose size is a multiple of this
     (docs/parity.md). Blocks of other sizes are filled up with rows that nobody reads."""
 
+    least_rows: int = 0
+    """Least rows of a block, a multiple of `row_multiple`. An Engine puts another number in its
+    place where 0 does not do, see serve_runtime.inference.inner_blocks."""
+
     block_rows: int = 1 << 16
     """Most rows of a block: what the graph passes from node to node then stays in a cache of
     2 MiB."""
@@ -51,11 +55,12 @@ class Limits(NamedTuple):
         """Most rows of `n_features` features that are copied into bound buffers, a multiple of
         `row_multiple`."""
         fitting = self.bound_values // n_features // self.row_multiple * self.row_multiple
-        return max(self.row_multiple, min(self.bound_rows, fitting))
+        return max(self.padded(1), min(self.bound_rows, fitting))
 
     def padded(self, rows: int) -> int:
-        """The number of rows of a block after it is filled up to a multiple of `row_multiple`."""
-        return -(-rows // self.row_multiple) * self.row_multiple
+        """The number of rows of a block after it is filled up: to `least_rows`, and to a multiple
+        of `row_multiple`."""
+        return max(self.least_rows, -(-rows // self.row_multiple) * self.row_multiple)
 
 
 LIMITS: Final = Limits()

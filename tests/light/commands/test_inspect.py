@@ -1,4 +1,8 @@
+import platform
 from dataclasses import replace
+
+import onnxruntime as ort
+import pytest
 
 from light.commands.running import invoke
 from light.helpers import TINY, write_model
@@ -33,3 +37,30 @@ def test_inspect_shows_a_card_without_training_facts(card, tmp_path):
     result = invoke("inspect", path)
     assert result.exit_code == 0
     assert f"model        {path} (model.onnx: rows)\n" in result.output
+
+
+def test_inspect_says_whether_the_machine_was_tried(monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(ort, "__version__", "1.32.0")
+    lines = invoke("inspect", TINY).output.splitlines()
+    assert "this machine onnxruntime 1.32.0 on Linux aarch64: models were proven on such" in lines
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "found"),
+    [
+        ("1.33.0", "x86_64", "onnxruntime 1.33.0 is newer than 1.32, the newest that was tried: "),
+        ("2.0.0rc1", "x86_64", "onnxruntime 2.0.0rc1 is newer than 1.32"),
+        ("1.20.0", "riscv64", "Linux riscv64 was not tried, only Linux x86_64, Linux aarch64: "),
+        ("1.33.0", "riscv64", "the newest that was tried; Linux riscv64 was not tried"),
+    ],
+)
+def test_inspect_warns_once_of_what_was_not_tried(monkeypatch, version, machine, found):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(ort, "__version__", version)
+    output = invoke("inspect", TINY).output
+    (line,) = (line for line in output.splitlines() if line.startswith("this machine"))
+    assert found in line
+    assert line.endswith(": it serves where `serve-runtime selftest` passes")

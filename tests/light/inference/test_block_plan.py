@@ -56,12 +56,14 @@ def plan(batch, n_features, *, threads=1, centered=False, limits=LIMITS):
     n_features=st.integers(1, 50),
     threads=st.integers(1, 4),
     centered=st.booleans(),
+    least=st.sampled_from([0, 12]),
 )
 def test_every_row_is_in_one_block_that_can_be_read(
-    make, dtype, count, n_features, threads, centered
+    make, dtype, count, n_features, threads, centered, least
 ):
     batch = make(count, n_features, dtype)
-    found = plan(batch, n_features, threads=threads, centered=centered, limits=SMALL)
+    limits = SMALL._replace(least_rows=least)
+    found = plan(batch, n_features, threads=threads, centered=centered, limits=limits)
     starts = [block.start for block in found.blocks]
     assert starts == ([0] if count else []) + [block.stop for block in found.blocks[:-1]]
     assert sum(block.stop - block.start for block in found.blocks) == count
@@ -70,17 +72,18 @@ def test_every_row_is_in_one_block_that_can_be_read(
         assert start < stop
         whole, length = stop - start == count, stop - start
         if reading == BOUND:
-            assert SMALL.padded(length) <= SMALL.bound_block_rows(n_features)
+            assert limits.padded(length) <= limits.bound_block_rows(n_features)
         elif reading == IN_PLACE:
             assert batch.readable
             assert length % 4 == 0 if batch.layout == "rows" else whole
-            assert length <= SMALL.block_rows
+            assert least <= length <= SMALL.block_rows
         elif reading == COPIED:
             most = SMALL.strided_values if batch.strided else SMALL.copied_values
-            assert length <= max(4, min(SMALL.block_rows, most // n_features))
+            assert length <= max(4, least, min(SMALL.block_rows, most // n_features))
         else:
             assert reading == LOGITS
             assert found.logits_first
+            assert 4 <= length <= SMALL.block_rows + 3  # a logit alone may take another path
             assert batch.readable
             assert not centered
             assert not found.parallel

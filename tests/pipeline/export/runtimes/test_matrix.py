@@ -104,9 +104,9 @@ def test_without_one_environment_the_others_go_on(
 
 
 def test_the_oldest_release_is_the_same_everywhere() -> None:
-    from serve_runtime.inference.sessions import _OLDEST_ONNXRUNTIME
+    from serve_runtime.inference.tried import OLDEST_ONNXRUNTIME
 
-    oldest = ".".join(map(str, _OLDEST_ONNXRUNTIME))
+    oldest = ".".join(map(str, OLDEST_ONNXRUNTIME))
     assert oldest == matrix.MINORS[0]
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     assert f"onnxruntime>={oldest}" in project["dependencies"]
