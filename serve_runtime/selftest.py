@@ -29,20 +29,8 @@ _MOST_VALUES = 1 << 20
 memory; batches of up to two rows always are."""
 
 _FIRST_LOGITS = (
-    -17.33,
-    -17.0,
-    -16.6,
-    -2.0,
-    -1.0,
-    -0.5,
-    -0.3,
-    0.06,
-    0.1,
-    0.2,
-    0.35,
-    0.5,
-    0.75,
-    0.99,
+    *(-17.33, -17.0, -16.6, -2.0, -1.0, -0.5, -0.3),
+    *(0.06, 0.1, 0.2, 0.35, 0.5, 0.75, 0.99),
 )
 _CONSECUTIVE = 512
 """So many consecutive float32 logits are tried from each of these on, where the probability has
@@ -130,8 +118,8 @@ def _consecutive_logits(engine: Engine) -> tuple[int, float]:
     ulp = probability_error(probability, rising)
     if not (worst := float(ulp.max())) <= PROBABILITY_ULP:
         at = int(ulp.argmax())
-        _refuse(f"at logit {rising[at]!s} the probability {probability[at]!s} is off by {worst:.3g} "
-                f"ULP, allowed {PROBABILITY_ULP:g}")  # fmt: skip
+        _refuse(f"at logit {rising[at]!s} the probability {probability[at]!s} is off by "
+                f"{worst:.3g} ULP, allowed {PROBABILITY_ULP:g}")  # fmt: skip
     fallen = np.diff(probability.reshape(-1, _CONSECUTIVE)) < 0
     if fallen.any():
         window, step = map(int, np.argwhere(fallen)[0])
@@ -144,7 +132,7 @@ def _consecutive_logits(engine: Engine) -> tuple[int, float]:
 def _same_bits(
     card: ModelCard, rows: Float32, engine: Engine, layout: str, sizes: tuple[int, ...]
 ) -> None:
-    """Raise SelfTestError if a golden row has other bits in a batch of one of `sizes` than alone."""
+    """Raise SelfTestError if a golden row has other bits in a batch of `sizes` than alone."""
     alone = np.concatenate(
         [_scores(engine, _in_layout(card, layout, row[None])) for row in rows], axis=1
     )
@@ -211,6 +199,7 @@ def _scores(engine: Engine, batch: BatchInput) -> Float32:
 
 def _refuse(problem: str) -> NoReturn:
     raise SelfTestError(
-        f"{problem}: do not serve this model on this machine with this onnxruntime; another release "
-        "may compute it right (pip install onnxruntime==VERSION, then serve-runtime selftest)"
+        f"{problem}: do not serve this model on this machine with this onnxruntime; another "
+        "release may compute it right (pip install onnxruntime==VERSION, then serve-runtime "
+        "selftest)"
     )

@@ -47,10 +47,10 @@ def _this_machine() -> str:
     """Whether bundles have been proven on a machine and an onnxruntime like these."""
     import platform
 
-    from serve_runtime.inference.sessions import ort  # with its telemetry switched off
+    from serve_runtime.inference.sessions import onnxruntime_version
     from serve_runtime.inference.tried import untried
 
-    version, system, machine = ort.__version__, platform.system(), platform.machine()
+    version, system, machine = onnxruntime_version(), platform.system(), platform.machine()
     if unknown := untried(version, system, machine):
         return "; ".join(unknown) + ": it serves where `serve-runtime selftest` passes"
     return f"onnxruntime {version} on {system} {machine}: models were proven on such"

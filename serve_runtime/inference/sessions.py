@@ -36,15 +36,20 @@ _RUN_OPTIONS = ort.RunOptions()
 """Shared by every run: without one, onnxruntime makes one a call, which takes 0.5 µs."""
 
 
+def onnxruntime_version() -> str:
+    """Of the onnxruntime that is loaded."""
+    return str(ort.__version__)
+
+
 def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
     """`providers` if this onnxruntime can serve with them.
 
     Raises RuntimeVersionError where it is too old to be proven, ProviderError where it lacks one.
     """
-    if release(ort.__version__) < OLDEST_ONNXRUNTIME:
+    if release(onnxruntime_version()) < OLDEST_ONNXRUNTIME:
         raise RuntimeVersionError(
             f"serve-runtime needs onnxruntime {'.'.join(map(str, OLDEST_ONNXRUNTIME))} or later; "
-            f"this is {ort.__version__}: pip install --upgrade onnxruntime"
+            f"this is {onnxruntime_version()}: pip install --upgrade onnxruntime"
         )
     if isinstance(providers, str):
         raise ProviderError(f"providers must be a sequence of names; got the text {providers!r}")
@@ -53,7 +58,7 @@ def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
     if absent or not providers:
         raise ProviderError(
             f"execution provider {', '.join(absent) or '(none given)'} is not available; this "
-            f"onnxruntime {ort.__version__} offers {', '.join(available)}"
+            f"onnxruntime {onnxruntime_version()} offers {', '.join(available)}"
         )
     return tuple(providers)
 
