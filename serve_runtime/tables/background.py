@@ -3,12 +3,14 @@
 `read_ahead` runs a generator in a thread, `write_behind` runs a function in one. Only a few items
 wait between the threads, so memory stays bounded, and an error in the background thread is raised
 in the thread that uses the result.
+
+Not concurrent.futures, for the reason that serve_runtime.inference.thread_team gives.
 """
 
-from collections import deque
+import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,6 +18,10 @@ T = TypeVar("T")
 _QUEUE_ITEMS = 2
 """Most items that wait between two threads: enough that neither thread waits for the other's next
 item, and few, because each is a batch in memory."""
+
+_SIGNAL_SECONDS = 0.1
+"""Longest wait before signals are looked at again. A signal that comes just before a wait begins,
+which is likely where the threads have to share a core, does not end it."""
 
 _END: Any = object()
 
@@ -35,32 +41,23 @@ def read_ahead(
             for batch in ahead:
                 ...
     """
-    with _closing(items), ThreadPoolExecutor(1) as pool:
-        pending: deque[Future[Any]] = deque()
+    worker = _Worker()
 
-        def results() -> Iterator[T]:
-            while (item := pending.popleft().result()) is not _END:
-                pending.append(pool.submit(next, items, _END))
-                yield item
+    def results() -> Iterator[T]:
+        while (item := worker.result()) is not _END:
+            worker.submit(next, items, _END)
+            yield item
 
-        try:
-            for _ in range(_QUEUE_ITEMS):
-                pending.append(pool.submit(next, items, _END))
-            yield results()
-        finally:
-            _cancel_all(pending)
-            cancel()
-
-
-@contextmanager
-def _closing(items: Any) -> Iterator[None]:
     try:
-        yield
+        worker.start()
+        for _ in range(_QUEUE_ITEMS):
+            worker.submit(next, items, _END)
+        yield results()
     finally:
-        # An interrupt while the thread starts may leave the thread running, and a generator that
-        # is running cannot be closed.
-        if not items.gi_running:
-            items.close()
+        worker.drop()
+        cancel()
+        worker.join()
+        items.close()
 
 
 @contextmanager
@@ -71,22 +68,85 @@ def write_behind(write: Callable[[T], object]) -> Iterator[Callable[[T], None]]:
     the block, raises the same error, and nothing more is written. Leaving the block waits until
     everything is written; leaving it with an error drops the items that are still queued.
     """
-    with ThreadPoolExecutor(1) as pool:
-        pending: deque[Future[object]] = deque()
+    worker, unanswered = _Worker(), 0
 
-        def put(item: T) -> None:
-            while pending and (len(pending) >= _QUEUE_ITEMS or pending[0].done()):
-                pending.popleft().result()
-            pending.append(pool.submit(write, item))
+    def put(item: T) -> None:
+        nonlocal unanswered
+        while unanswered >= _QUEUE_ITEMS or worker.answered():
+            worker.result()
+            unanswered -= 1
+        worker.submit(write, item)
+        unanswered += 1
 
+    try:
+        worker.start()
+        yield put
+        for _ in range(unanswered):
+            worker.result()
+    finally:
+        worker.drop()
+        worker.join()
+
+
+class _Worker:
+    """A thread that makes one call after the other until one raises, or until `drop`."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._dropped = False
+        self._thread = threading.Thread(target=self._run, name="serve-runtime-files", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. Raises RuntimeError where the system allows no more."""
+        self._thread.start()
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Queue a call."""
+        self._calls.put((function, arguments))
+
+    def answered(self) -> bool:
+        """Whether `result` would not wait."""
+        return not self._results.empty()
+
+    def result(self) -> Any:
+        """What the next call returned, after waiting for it; raises what it raised, and so do all
+        later ones, which are not made."""
+        while True:
+            try:
+                value, error = self._results.get(timeout=_SIGNAL_SECONDS)
+            except Empty:
+                continue
+            if error is None:
+                return value
+            try:
+                raise error
+            finally:  # or the error would keep this frame, and the frame the error
+                del error
+
+    def drop(self) -> None:
+        """Make no call any more that has not begun, and end the thread after the one that has."""
+        self._dropped = True
+        self._calls.put(None)
+
+    def join(self) -> None:
+        """Wait for the end of the thread; only after `drop`."""
+        if self._thread.ident is not None:
+            self._ended.get()
+            self._thread.join()
+
+    def _run(self) -> None:
+        failed: BaseException | None = None
         try:
-            yield put
-            while pending:
-                pending.popleft().result()
+            while (call := self._calls.get()) is not None and not self._dropped:
+                value = None
+                if failed is None:
+                    try:
+                        value = call[0](*call[1])
+                    except BaseException as error:
+                        failed = error
+                self._results.put((value, failed))
+                del value, call  # or the batch would stay until the next one comes
         finally:
-            _cancel_all(pending)
-
-
-def _cancel_all(pending: deque[Future[Any]]) -> None:
-    while pending:
-        pending.pop().cancel()  # the last first, so that the thread starts none of them meanwhile
+            self._ended.put(None)

@@ -1,3 +1,4 @@
+import signal
 import threading
 import time
 
@@ -81,6 +82,28 @@ def test_leaving_early_ends_a_read_that_waits_and_closes():
     with read_ahead(items(), waiting.set) as taken:
         assert next(taken) == 1
     assert closed == [True]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are those of POSIX")
+def test_a_wait_ends_at_a_signal_that_another_thread_got():
+    """As at one that comes just before the wait begins: neither ends the wait by itself."""
+    waiting, ended_by_leaving = threading.Event(), []
+
+    def items():
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        ended_by_leaving.append(waiting.wait(10))
+        yield 1
+
+    def interrupt(*_):
+        raise BrokenError("interrupted")
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(BrokenError), read_ahead(items(), waiting.set) as taken:
+            next(taken)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ended_by_leaving == [True]
 
 
 def test_items_are_written_in_order_by_another_thread():
