@@ -27,7 +27,7 @@ def test_selftest_tells_whether_bits_differ_from_the_exports(card, tmp_path):
 def test_selftest_tells_what_was_checked():
     lines = invoke("selftest", TINY).output.splitlines()[-3:]
     assert lines == [
-        "order          probabilities never fall, over 14,336 neighbouring logits",
+        "order          probabilities never fall, over 15,360 neighbouring logits",
         "batches        of 1, 2, 5, 17, 69, 300, 303 rows give the same bits",
         "refused        56 batches with NaN, an infinity or an overflow, as they must be",
     ]

@@ -74,7 +74,7 @@ def test_selftest_refuses_a_card_without_golden_rows(card, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (kernel_faults.falls, r"the probability falls from 0\.37\d* to 0\.37\d* while the lo"),
+        (kernel_faults.falls, r"the probability falls from 0\.42\d* to 0\.42\d* while the lo"),
         (kernel_faults.falls_in_the_negative, "the probability falls from 1.0 to 0.9999999 while"),
         (kernel_faults.scores_nan, r"a row with nan gets the score .* row 0 of 1, rows layout"),
         (kernel_faults.infects_the_first, "row 0 is refused for nan in row 1 of 2, rows layout"),
