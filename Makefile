@@ -10,7 +10,7 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help run train export verify score examples setup test lint wheel clean \
-	prove-sigmoid parity-matrix docs bench bench-train bench-compare
+	prove-sigmoid parity-matrix parity-machines docs bench bench-train bench-compare
 
 ##@ Using it:
 run: setup ## train, export, prove, score: on real data, without a download
@@ -90,7 +90,7 @@ wheel: ## build the runtime's wheel into dist/; needs Python alone
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix runs bundles
+	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix .machines runs bundles
 
 ##@ Maintaining its figures:
 prove-sigmoid: setup ## try the exported sigmoid on all 2³² float32 logits (minutes)
@@ -103,6 +103,9 @@ parity-matrix: setup ## [RUNTIMES=] [TORCH=]: prove on old and new onnxruntimes
 		$(BIN)/python -m export bundle runs/matrix/$$name bundles/matrix/$$name --force; done
 	$(BIN)/python -m export runtimes bundles/matrix/breast-cancer bundles/matrix/calendar-years \
 		$(foreach minor,$(RUNTIMES),--only $(minor)) $(foreach python,$(TORCH),--torch $(python))
+
+parity-machines: setup ## [QEMU=] [EVERY=1]: prove on other processors, emulated (30 minutes)
+	$(BIN)/python -m docs.machines $(if $(QEMU),--qemu "$(QEMU)") $(if $(EVERY),--every) $(ARGS)
 
 docs: setup ## [TORCH=]: make the figures of docs/parity.md (10 minutes)
 	$(BIN)/python -m docs.figures $(foreach python,$(TORCH),--torch $(python)) $(ARGS)

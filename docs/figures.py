@@ -27,6 +27,7 @@ from export.progress import on_terminal
 from export.proof import BundleProof
 from export.publish import export_bundle
 from export.runtimes import matrix
+from export.runtimes.outcome import require
 from export.sigmoid import every_float32
 from export.sigmoid.every_float32 import SigmoidProof
 from export.sigmoid.kernels import KERNELS
@@ -221,7 +222,7 @@ def runtimes(models: Models) -> str:
             disable=None,
         )
     )
-    matrix.require(outcomes)
+    require(outcomes)
     versions: dict[tuple[str, ...], list[str]] = {}
     for runtime, _, _, *figures in matrix.table(outcomes).rows:
         library, version = runtime.split()

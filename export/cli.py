@@ -160,7 +160,8 @@ def runtimes(
       python -m export runtimes bundles/churn --only 1.15 --only 1.31
     """
     with command_errors():
-        from export.runtimes.matrix import MINORS, prove, require, table
+        from export.runtimes.matrix import MINORS, prove, table
+        from export.runtimes.outcome import require
         from serve_runtime.bundle.manifest import Manifest
 
         if unknown := set(only) - set(MINORS):

@@ -2,7 +2,7 @@
 
 `python -m export.runtimes.prove_here BUNDLE` needs numpy and onnxruntime; `--torchscript` needs
 numpy and torch instead. One line of JSON on standard output says what was found; the exit code is 1
-where a score is outside its budget.
+where a score is outside its budget, and 3 where a Predictor refuses this machine by itself.
 """
 
 import argparse
@@ -26,7 +26,10 @@ from export.parity.scorers import Scorer, serving_scorers
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
-from serve_runtime.errors import ServeError
+from serve_runtime.errors import RuntimeVersionError, SelfTestError, ServeError
+
+REFUSED = 3
+"""The exit code where a Predictor refuses to serve here, as it should where its self-test fails."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def main() -> None:
     try:
         found = prove(arguments.bundle, torchscript=arguments.torchscript)
     except ServeError as reason:
-        sys.exit(f"Error: {reason}")
+        print(f"Error: {reason}", file=sys.stderr)
+        sys.exit(REFUSED if isinstance(reason, SelfTestError | RuntimeVersionError) else 1)
     print(json.dumps(asdict(found)))
 
 

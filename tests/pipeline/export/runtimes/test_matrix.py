@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from export.cli import main
 from export.errors import BundleError, ParityError
-from export.runtimes import matrix, prove_here
-from export.runtimes.matrix import Outcome, require, table
+from export.runtimes import environments, matrix, prove_here
+from export.runtimes.matrix import table
+from export.runtimes.outcome import Outcome, require
 from export.runtimes.prove_here import RuntimeFigures
 from pipeline.export.bundle_files import reseal
 from serve_runtime import ArtifactError
@@ -87,7 +88,7 @@ def test_this_python_proves_torchscript_as_another_would(pristine: Path, tmp_pat
 
 def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     with pytest.raises(ParityError, match=r"cannot make an environment: .* failed .*broken"):
-        matrix._call(sys.executable, "-c", "raise SystemExit('broken')")
+        environments.call(sys.executable, "-c", "raise SystemExit('broken')")
 
 
 def test_without_one_environment_the_others_go_on(
@@ -98,7 +99,7 @@ def test_without_one_environment_the_others_go_on(
             raise ParityError("no wheel")
         return Path(sys.executable)
 
-    monkeypatch.setattr(matrix, "_environment", environment)
+    monkeypatch.setattr(matrix, "environment", environment)
     found = list(matrix.prove([pristine], ["1.16", "1.31"], [], tmp_path))
     assert [outcome.problem for outcome in found] == ["no wheel", ""]
 
@@ -143,4 +144,4 @@ def test_releases_that_agree_in_every_bit_share_a_letter() -> None:
 def test_an_unsupported_release_is_a_wrong_command(pristine: Path) -> None:
     result = CliRunner().invoke(main, ["runtimes", str(pristine), "--only", "1.14"])
     assert result.exit_code == 2
-    assert "supported are 1.15 to 1.31; got 1.14" in result.output
+    assert "supported are 1.15 to 1.32; got 1.14" in result.output
