@@ -39,4 +39,4 @@ def test_proof_rows_of_an_older_version_are_not_compared(
     today = certificate.read(bundle / CERTIFICATE).proof_rows
     edit_certificate(bundle, lambda document: document["corpus"].update(version=1, sha256="0" * 64))
     monkeypatch.setattr(certificate, "PROOF_ROWS_VERSION", 4)
-    assert ProofRowsDigest.of(verify_bundle(bundle).batches) == replace(today, version=3)
+    assert ProofRowsDigest.of(verify_bundle(bundle).batches) == replace(today, version=4)
