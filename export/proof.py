@@ -16,7 +16,7 @@ from export.errors import BundleError
 from export.folding import Folding
 from export.formats.artifact import Artifact
 from export.formats.registry import FORMATS
-from export.parity import contracts
+from export.parity.contracts.check import check_contracts
 from export.parity.figures import Parity
 from export.parity.file_agreement import agreed_affine, agreed_card
 from export.parity.measure import measure
@@ -111,7 +111,7 @@ def prove_models(
     parity = measure(scorers, _shown(every, rows, len(scorers), show), affine)
     parity.require()
     show("trying what holds between scores")
-    shown = contracts.check(folder, {batch.name: batch for batch in batches}, affine)
+    shown = check_contracts(folder, {batch.name: batch for batch in batches}, affine)
     show("comparing the programs with those that export writes")
     for artifact in artifacts:
         artifact.require_own_program()

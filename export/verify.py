@@ -6,6 +6,7 @@ from export import certificate, folding
 from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.formats.registry import ARTIFACT_NAMES, ONNX_ROWS
+from export.parity.contracts.consecutive import FURTHER_WINDOWS, rising_from_logit_to_logit
 from export.parity.file_agreement import require_same
 from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
@@ -31,6 +32,8 @@ def verify_bundle(bundle: Path, *, rows: int = 0, show: Show = silent) -> Bundle
     certificate.require_files(path, issued, found)
     certificate.require_proof_rows(path, issued, proof.batches)
     certificate.require_contracts(path, issued, proof.contracts)
+    show("trying more consecutive logits")
+    rising_from_logit_to_logit(FURTHER_WINDOWS)
     return proof
 
 

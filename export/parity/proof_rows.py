@@ -18,7 +18,7 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import LARGEST, SMALLEST
 
-PROOF_ROWS_VERSION: Final = 2
+PROOF_ROWS_VERSION: Final = 3
 """Raise it with every change of the rows below, or of how many rows show a contract. Certificates
 record it, so that verify does not compare with rows that it cannot make."""
 
@@ -75,6 +75,11 @@ def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[Proo
         _probes(affine),
         ProofBatch("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
     ]
+
+
+def without_overflow(rows: Float32, affine: Affine) -> Float32:
+    """The rows whose terms cannot overflow float32; a Predictor may refuse the others."""
+    return rows[np.isfinite(affine.reference(rows)[1])]
 
 
 def digest(batches: Sequence[ProofBatch]) -> str:

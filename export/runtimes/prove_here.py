@@ -86,11 +86,13 @@ def _onnxruntime(
 ) -> tuple[str, Sequence[Scorer]]:
     import onnxruntime
 
-    from export.parity import contracts
+    from export.parity.contracts.check import check_contracts
+    from export.parity.contracts.consecutive import FURTHER_WINDOWS, rising_from_logit_to_logit
     from serve_runtime.predictor import Predictor
 
     Predictor(bundle, selftest=True)
-    contracts.check(bundle, {batch.name: batch for batch in batches}, affine)
+    check_contracts(bundle, {batch.name: batch for batch in batches}, affine)
+    rising_from_logit_to_logit(FURTHER_WINDOWS)
     return f"onnxruntime {onnxruntime.__version__}", list(serving_scorers(bundle))
 
 

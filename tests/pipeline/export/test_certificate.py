@@ -38,5 +38,5 @@ def test_proof_rows_of_an_older_version_are_not_compared(
     """Its rows cannot be made any more; the bundle is still proven, on the rows of today."""
     today = certificate.read(bundle / CERTIFICATE).proof_rows
     edit_certificate(bundle, lambda document: document["corpus"].update(version=1, sha256="0" * 64))
-    monkeypatch.setattr(certificate, "PROOF_ROWS_VERSION", 3)
-    assert ProofRowsDigest.of(verify_bundle(bundle).batches) == replace(today, version=3)
+    monkeypatch.setattr(certificate, "PROOF_ROWS_VERSION", 4)
+    assert ProofRowsDigest.of(verify_bundle(bundle).batches) == replace(today, version=4)

@@ -123,8 +123,8 @@ def _(bundle: Path) -> Sequence[Text]:
 
 @damage("proof rows of a newer version")
 def _(bundle: Path) -> Sequence[Text]:
-    edit_certificate(bundle, lambda d: d["corpus"].update(version=3))
-    return "for version 3 of the proof rows, this ", " has version 2"
+    edit_certificate(bundle, lambda d: d["corpus"].update(version=4))
+    return "for version 4 of the proof rows, this ", " has version 3"
 
 
 def change_sample(bundle: Path, change: Callable[[np.ndarray], object]) -> None:

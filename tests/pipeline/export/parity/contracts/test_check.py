@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 from export.errors import ParityError
+from export.parity.contracts.consecutive import WINDOW, WINDOWS
 from pipeline.export.bundle_files import Model, write_graphs
-from pipeline.export.parity.all_contracts import BITS, FEATURES, FILE, NEIGHBOURS, RISING, check
+from pipeline.export.parity.contracts.all_contracts import (
+    BITS,
+    CONSECUTIVE,
+    FEATURES,
+    FILE,
+    NEIGHBOURS,
+    REFUSED,
+    RISING,
+    check,
+)
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import LARGEST
 
@@ -21,8 +31,10 @@ def test_every_contract_holds_for_every_width(
     models: Callable[[int, bool], Model], width: int, centered: bool
 ) -> None:
     shown = check(models(width, centered))
-    assert shown.keys() == {BITS, RISING, FEATURES, NEIGHBOURS, FILE}
+    assert shown.keys() == {BITS, RISING, FEATURES, REFUSED, NEIGHBOURS, FILE, CONSECUTIVE}
     assert shown[BITS] > 2 * 33 * 34
+    assert shown[REFUSED] >= 2 * 7 * 15
+    assert shown[CONSECUTIVE] == len(WINDOWS) * WINDOW * 4
     assert shown[RISING] == 2 * len(models(width, centered).batches["logit sweep"].rows) > 2000
     assert shown[FEATURES] == 2 * 3 * 66 * min(width, 64)
     assert shown[NEIGHBOURS] == 2 * 16

@@ -1,0 +1,42 @@
+"""The contracts of an ONNX file in onnxruntime itself, without a Predictor's graphs."""
+
+import numpy as np
+
+from export.errors import ParityError
+from export.formats.onnxruntime_scorer import onnx_score
+from export.parity.contracts.in_layout import LayoutPredictor, same_bits
+from serve_runtime.arrays import Float32
+
+
+def same_as_file(
+    name: str, predictor: LayoutPredictor, content: bytes, random: Float32, sweep: Float32
+) -> int:
+    """A Predictor runs graphs of its own, not the file's; the bits must be the same.
+
+    `content` is the file, `random` and `sweep` (n, d) are rows. Returns the number of rows.
+    """
+    score, shown = onnx_score(content, predictor.layout), 0
+    for rows in (random, sweep):
+        # A Predictor fills batches up to a multiple of 4, the file does not.
+        rows = rows[: len(rows) - len(rows) % 4]
+        if not same_bits(np.stack(predictor.scores(rows)), np.stack(score(rows))):
+            raise ParityError(f"{name}: a Predictor has other bits than the file in onnxruntime")
+        shown += len(rows)
+    return shown
+
+
+def neighbours(name: str, content: bytes, layout: str, rows: Float32) -> int:
+    """Scores before and after other rows became NaN, by the file itself: a Predictor refuses NaN.
+
+    The batch is a multiple of 4 rows, as a Predictor would have filled it up. Returns how many of
+    the rows (n, d) were held against their scores.
+    """
+    rows = rows[: min(32, len(rows) - len(rows) % 4)].copy()
+    score = onnx_score(content, layout)
+    before = np.stack(score(rows))
+    rows[::2, :: max(1, rows.shape[1] // 8)] = np.nan
+    rows[2::4, 0] = np.inf
+    after = np.stack(score(rows))
+    if not np.array_equal(before[:, 1::2].view(np.uint32), after[:, 1::2].view(np.uint32)):
+        raise ParityError(f"{name}: NaN or infinity in a row changes the scores of its neighbours")
+    return len(rows) // 2
