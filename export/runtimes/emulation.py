@@ -131,27 +131,41 @@ def _make_sysroot(folder: Path, architecture: str) -> None:
             raise ParityError(f"{program} was not found: emulated Pythons are made of Debian's "
                               "packages, so a Debian (or a container of it) is needed")  # fmt: skip
     apt = folder / "apt"
-    for name in ("state/lists/partial", "cache/archives/partial", "etc/preferences.d"):
-        (apt / name).mkdir(parents=True)
-    (apt / "status").touch()
-    mirror = _mirror()
-    (apt / "etc" / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror} {SUITE} main\n")
-    options = {
-        "Dir::State": apt / "state",
-        "Dir::State::status": apt / "status",
-        "Dir::Cache": apt / "cache",
-        "Dir::Etc": apt / "etc",
-        "Dir::Etc::sourceparts": "-",
-        "APT::Architecture": architecture,
-        "APT::Architectures": architecture,
-        "APT::Sandbox::User": "",
-    }
-    get = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+    get = ("apt-get", "-qq", "-c", str(_private_apt(apt, architecture)))
     call(*get, "update")
     call(*get, "-y", "--no-install-recommends", "--download-only", "install", *_PACKAGES)
     for package in sorted((apt / "cache" / "archives").glob("*.deb")):
         call("dpkg-deb", "-x", str(package), str(folder))
     shutil.rmtree(apt)
+    # Without one of its own, the emulated linker would read this machine's list of libraries.
+    (folder / "etc").mkdir(exist_ok=True)
+    (folder / "etc" / "ld.so.cache").touch()
+
+
+def _private_apt(folder: Path, architecture: str) -> Path:
+    """A configuration with which apt-get keeps to `folder`, and knows of no installed package."""
+    for name in ("state/lists/partial", "cache/archives/partial", "etc/preferences.d"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    sources = f"deb [signed-by={_KEYRING}] {_mirror()} {SUITE} main\n"
+    (folder / "etc" / "sources.list").write_text(sources)
+    settings = {
+        "Dir::State": folder / "state",
+        "Dir::State::status": folder / "status",
+        "Dir::Cache": folder / "cache",
+        "Dir::Etc": folder / "etc",
+        "Dir::Etc::sourceparts": "-",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "APT::Sandbox::User": "",
+    }
+    # What a host does after an update is meant for its own packages.
+    cleared = ("APT::Architectures", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
+    lines = [f"#clear {name};" for name in cleared]
+    lines += [f'{name} "{value}";' for name, value in settings.items()]
+    configuration = folder / "apt.conf"
+    configuration.write_text("\n".join(lines) + "\n")
+    return configuration
 
 
 def _mirror() -> str:
