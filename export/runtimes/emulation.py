@@ -68,11 +68,12 @@ def emulated_python(
     suffix = "-and-more" if extra else ""
     wheels = _made(folder / f"{architecture.debian}-onnxruntime-{minor}{suffix}", _install_wheels,
                    architecture.wheels, names)  # fmt: skip
-    python = folder / f"{processor.cpu.partition(',')[0]}-onnxruntime-{minor}{suffix}.sh"
+    cpu = processor.cpu.partition(",")[0]
+    python = folder / f"{cpu}-onnxruntime-{minor}{suffix}.sh"
     paths = f"{wheels}:{Path(__file__).parents[2]}"
     libraries = f"/usr/lib/{architecture.wheels}-linux-gnu"
     command = [emulator, "-cpu", processor.cpu, "-L", sysroot, "-E", f"LD_LIBRARY_PATH={libraries}",
-               "-E", "PYTHONDONTWRITEBYTECODE=1"]  # fmt: skip
+               "-E", "PYTHONDONTWRITEBYTECODE=1", "-E", f"EMULATED_CPU={cpu}"]  # fmt: skip
     python.write_text(
         "#!/bin/sh\n"
         "# -0: sys.executable is this file, so that programs that the program starts run too.\n"

@@ -6,7 +6,7 @@ from serve_runtime.commands.errors import command_errors
 
 _BITS = {
     True: "every bit is that of the export",
-    False: "some bits differ from the export's, as they may on another processor",
+    False: "some differ from the export's, as they may on another processor",
 }
 
 

@@ -9,12 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import pytest
 
 from serve_runtime import ArtifactError, CardError, ModelCard, Predictor
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.error_budgets import sigmoid
+from serve_runtime.inference.inner_blocks import least_rows
+
+
+def not_under_emulation(reason):
+    """A mark that skips a test on an emulated processor (`make parity-machines`), and says why."""
+    return pytest.mark.skipif("EMULATED_CPU" in os.environ, reason=f"emulated: {reason}")
+
 
 TINY = Path(__file__).parent / "tiny"
 NAMES = ("x1", "x2")
@@ -50,11 +58,14 @@ def assert_same_bits(left, right):
 
 def file_scores(bundle, rows, layout="rows"):
     """Logit and probability (n,) of `rows` (n, d) from a plain session on the file of `layout`."""
-    session = ort.InferenceSession(bundle / MODEL_FILES[layout])
-    if layout == "rows":  # its bits are the same in every batch of a multiple of 4
-        taken = np.vstack([rows, np.zeros((-len(rows) % 4, rows.shape[1]), np.float32)])
-    else:
-        taken = np.ascontiguousarray(rows.T)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # or each thread would sum a batch of its own
+    session = ort.InferenceSession(bundle / MODEL_FILES[layout], options)
+    # Its bits are the same in every batch of a multiple of 4, and of more rows without AVX.
+    filled = max(least_rows(rows.shape[1]), len(rows) + -len(rows) % 4)
+    taken = np.vstack([rows, np.zeros((filled - len(rows), rows.shape[1]), np.float32)])
+    if layout == "columns":
+        taken = np.ascontiguousarray(taken.T)
     answers = session.run(["logit", "probability"], {session.get_inputs()[0].name: taken})
     return [answer.reshape(-1)[: len(rows)] for answer in answers]
 

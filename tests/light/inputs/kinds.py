@@ -96,6 +96,9 @@ NAMED = {
     "Arrow table": arrow_table,
     "Arrow batch": arrow_batch,
 }
+LYING_AS_COLUMNS = {"Fortran order", "transposed"}
+"""Of UNNAMED, those that are scored as columns."""
+
 KINDS = UNNAMED | NAMED
 
 

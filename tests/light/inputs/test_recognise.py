@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from light.helpers import NAMES, assert_same_bits
-from light.inputs.kinds import BITS, KINDS, NAMED, UNNAMED, WHOLE
+from light.inputs.kinds import BITS, KINDS, LYING_AS_COLUMNS, NAMED, UNNAMED, WHOLE
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,8 @@ def expected(predictor):
     """Logits of `rows` in the layout of the input `kind`."""
 
     def logits(kind, rows):
-        x = rows if kind in UNNAMED else {"x1": rows[:, 0], "x2": rows[:, 1]}
+        named = {"x1": rows[:, 0], "x2": rows[:, 1]}
+        x = rows if kind in UNNAMED and kind not in LYING_AS_COLUMNS else named
         return predictor.decision_function(x)
 
     return logits
