@@ -57,7 +57,7 @@ def main(
         found = list(tqdm(
             machines.prove(bundles, names, releases or RELEASES, kept, qemu=qemu, every=every),
             "machines",
-            total=len(names) * len(releases or RELEASES) * (len(bundles) + every),
+            total=len(names) * (len(releases or RELEASES) * len(bundles) + every),
             disable=None,
         ))  # fmt: skip
         outcomes = [(name, one) for name, one in found if isinstance(one, Outcome)]

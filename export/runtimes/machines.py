@@ -61,7 +61,8 @@ def prove(
 ) -> Iterator[tuple[str, Outcome | Ranges]]:
     """Prove `bundles` on the machines of these names, as many at a time as there are processors.
 
-    Gives the machine's name with each outcome, as they come. What they need is kept in `folder`.
+    Gives the machine's name with each outcome, as they come; with `every`, the sigmoid is tried
+    with the last of `releases`. What the machines need is kept in `folder`.
     """
     tasks: list[tuple[str, Callable[[], Outcome | Ranges]]] = []
     for name in names:
@@ -72,10 +73,11 @@ def prove(
             except ParityError as reason:
                 yield from ((name, Outcome(runtime, b, None, str(reason))) for b in bundles)
                 continue
-            if every:
+            if every and minor == releases[-1]:
                 tasks.append((name, partial(_every_logit, python, name, runtime)))
-            for bundle in bundles:
-                tasks.append((name, partial(prove_with, python, runtime, bundle)))
+            for i, bundle in enumerate(bundles):
+                options = ["--no-further-windows"] if i else []
+                tasks.append((name, partial(prove_with, python, runtime, bundle, *options)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {pool.submit(task): name for name, task in tasks}
         for done in as_completed(running):
