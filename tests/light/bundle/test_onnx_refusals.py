@@ -167,7 +167,7 @@ def tensor(name, values):
         ((GRAPH, BIAS), drop(9), "bias has 0 bytes of raw_data, not 4"),
         ((GRAPH, MINUS_TWO), put(9, np.float32(2).tobytes()), "raw_data is 00000040, not 000000c0"),
         ((GRAPH, ONE), put(9, b"\0" * 4), r"initializer\[4\].raw_data is 00000000, not 0000803f"),
-        ((GRAPH, ONE), add(1, 1, 0), r"initializer\[4\].dims\[0\] is there \(1\) in place of data"),
+        ((GRAPH, ONE), add(1, 1, 0), r"initializer\[4\].dims\[2\] is there \(1\) in place of data"),
         ((GRAPH, ONE_COLUMN), put(9, b"\1" + b"\0" * 15), r"raw_data is 01.*, not ff"),
         ((GRAPH, ONE_COLUMN), put(2, 1), r"initializer\[5\].data_type is 1, not 7"),
         ((GRAPH, TAKEN), put(1, "rows"), r"graph.input\[0\].name is 'rows', not 'features'"),
