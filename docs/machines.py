@@ -27,6 +27,9 @@ from serve_runtime.commands.errors import command_errors
 WIDTHS = (1, 30, 129, 1000)
 """Features of the bundles: one, few, and more than onnxruntime sums at once without AVX."""
 
+SECTIONS = ("machines", "every-logit")
+"""Of docs/parity.md; the second with --every."""
+
 _TESTED = "NEON"
 """The machine on which tests/light are run."""
 
@@ -70,7 +73,7 @@ def main(
                 click.echo(f"{name}, {outcome.runtime} refuses: {outcome.problem}", err=True)
         machines.require([outcome for _, outcome in outcomes], ranges)
         if names == tuple(MACHINES) and not releases:
-            _write(("machines", "every-logit")[: 1 + every], [each.markdown() for each in shown])
+            _write(SECTIONS[: 1 + every], [each.markdown() for each in shown])
         if tests:
             _run_light_tests(kept, qemu)
 

@@ -157,7 +157,7 @@ def runtimes(
 
     \b
     Example:
-      python -m export runtimes bundles/churn --only 1.15 --only 1.31
+      python -m export runtimes bundles/churn --only 1.15 --only 1.32
     """
     with command_errors():
         from export.runtimes.matrix import MINORS, prove, table

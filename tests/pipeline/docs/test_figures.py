@@ -2,8 +2,11 @@
 
 import pytest
 
-from docs.figures import PAGE, PICTURE, SECTIONS
+from docs import machines
+from docs.figures import PAGE, PICTURE
+from docs.figures import SECTIONS as OWN
 
+SECTIONS = (*OWN, *machines.SECTIONS)
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
