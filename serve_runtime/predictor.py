@@ -84,9 +84,10 @@ class Predictor:
     ) -> None:
         if threads != "auto" and not (hasattr(threads, "__index__") and threads >= 1):
             raise ValueError(f"threads must be 1 or more, or 'auto'; got {threads}")
-        self._path, self._threads, self._providers = os.fspath(model), threads, providers
-        self._file_state = file_state(self._path)  # before they are read: a later change shows
-        self._model = self._open(tuple(read_models(self._path)))
+        path, self._threads, self._providers = os.fspath(model), threads, providers
+        self._file_state = file_state(path)  # before they are read: a later change shows
+        self._model = self._open(tuple(read_models(path)))
+        self._path = _absolute(path)
         if selftest:
             self.selftest()
 
@@ -191,7 +192,7 @@ class Predictor:
         seen without reading them, in some 20 µs.
         """
         with _RELOADING:
-            path = self._path if model is None else os.fspath(model)
+            path = self._path if model is None else _absolute(os.fspath(model))
             old, served, state = self._model, self._model.files, file_state(path)
             if path == self._path and state is not None and state == self._file_state:
                 return False
@@ -244,6 +245,14 @@ class Predictor:
         if self._model is _CLOSED:
             return f"<Predictor {self._path!r}, closed>"
         return f"<Predictor {self._path!r}: {self.n_features_in_} features, {self.classes_}>"
+
+
+def _absolute(path: str) -> str:
+    """The path from the root, since the host may change its working folder before a reload.
+
+    Links stay links: one that is moved to another bundle names that one from then on.
+    """
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() follows links
 
 
 class _Closed:

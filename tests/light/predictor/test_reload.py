@@ -108,6 +108,22 @@ def test_a_reload_may_name_another_bundle(two):
     assert predictor.reload(two[0]) is True
 
 
+def test_a_relative_path_names_the_same_bundle_from_any_folder(two, tmp_path, monkeypatch):
+    """Another folder may hold another tenant's model under the same name."""
+    monkeypatch.chdir(two[0].parent)
+    predictor = Predictor(two[0].name)
+    twins = [predictor, pickle.loads(pickle.dumps(predictor)), predictor.snapshot()]
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(two[1], tmp_path / "elsewhere" / two[0].name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert [twin.reload() for twin in twins] == [False] * 3
+    replace_bundle(*two)
+    assert [twin.reload() for twin in twins] == [True] * 3
+    assert predictor.reload(two[0].name) is False  # the same bytes, here
+    monkeypatch.chdir(tmp_path)
+    assert predictor.reload() is False
+
+
 def test_a_reload_inside_of_a_reload_is_the_one_that_counts(two, tmp_path, monkeypatch):
     """As a signal's handler may ask for it."""
 
