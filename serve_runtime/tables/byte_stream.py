@@ -117,6 +117,10 @@ class PeekableStream:
             self._peeked += line
             yield line.decode("utf-8-sig" if len(self._peeked) == len(line) else "utf-8")
 
+    def peeked_text(self) -> str:
+        """The lines peeked so far."""
+        return self._peeked.decode("utf-8-sig")
+
     def peeked_bytes(self) -> int:
         """Number of peeked bytes, which `read` will return again."""
         return len(self._peeked)

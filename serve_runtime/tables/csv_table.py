@@ -35,7 +35,7 @@ class CsvReader:
         self._source = source
         self._stream = PeekableStream(open_bytes(source))
         try:
-            self.names, self._first_rows = _inspect(self._stream, header)
+            self.names, self._first_rows = _inspect(self._stream, header, source)
             if not self.names:
                 raise InputError(f"{source} is empty")
         except BaseException:
@@ -120,17 +120,33 @@ class CsvReader:
         self._stream.close()
 
 
-def _inspect(stream: PeekableStream, header: bool) -> tuple[list[str], list[list[str]]]:
+def _inspect(
+    stream: PeekableStream, header: bool, source: str
+) -> tuple[list[str], list[list[str]]]:
     """Column names and the first rows of data; `stream` then continues at the first data row."""
     rows = filter(None, csv.reader(stream.peek_lines()))  # Arrow skips blank lines too
     first = next(rows, [])
     if header:
+        _require_closed(stream.peeked_text(), source)
         stream.discard_peeked()
         found = []
     else:
         found = [first] if first else []
     names = first if header else [f"f{i}" for i in range(len(first))]
     return names, found + [row for row, _ in zip(rows, range(_INSPECTED_ROWS), strict=False)]
+
+
+def _require_closed(lines: str, source: str) -> None:
+    """Raise InputError if a quotation mark in the header opens a name that no other closes: all
+    the rest of the file would be that name, and no row would be left."""
+    try:
+        deque(csv.reader(lines.splitlines(keepends=True), strict=True), maxlen=0)
+    except csv.Error as reason:
+        if "unexpected end of data" in str(reason):
+            raise InputError(
+                f"{source}, line 1: a quotation mark opens a name that no other closes before the "
+                "file ends"
+            ) from None
 
 
 def check_separator(source: str, names: Sequence[str]) -> None:

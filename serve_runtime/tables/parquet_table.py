@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_numbers, reading
 
@@ -50,14 +51,27 @@ class ParquetReader:
         check_numbers(self._source, schema, features)
         wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
         rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(wanted))))
-        empty = True
+        read = 0
         with reading(self._source):
             for batch in self._file.iter_batches(rows, self._groups, columns=wanted.names):
                 yield batch.select(list(features)), batch.select(list(others))
-                empty = False
-        if empty:
+                read += batch.num_rows
+        if read != (promised := self._promised_rows()):
+            raise InputError(
+                f"{self._source}: its footer promises {promised:,} rows, {read:,} came: the file "
+                "is damaged, write it again"
+            )
+        if not read:
             batch = no_rows(wanted)
             yield batch.select(list(features)), batch.select(list(others))
+
+    def _promised_rows(self) -> int:
+        """Number of rows of all groups that are read, as the footer says: of all groups, it says
+        it twice."""
+        found = self._file.metadata
+        groups = range(found.num_row_groups) if self._groups is None else self._groups
+        total = sum(found.row_group(group).num_rows for group in groups)
+        return max(total, self.rows) if self._groups is None else total
 
     def cancel(self) -> None:
         """Do nothing: reading a file on disk never waits for more data to arrive."""

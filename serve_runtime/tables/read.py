@@ -4,6 +4,7 @@ Training and scoring both read through this module, so a value is parsed in the 
 counts as missing by the same rules, in both.
 """
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,17 +55,19 @@ def open_table(
 
     Raises InputError, here and while batches are read: the file does not exist or is empty, a
     column is missing or named twice, a line has too many or too few values (with the line's
-    number), a feature is not a number (with its name).
+    number), a feature is not a number (with its name); and on leaving the block after the last
+    row, the file was changed meanwhile.
 
         with open_table("patients.csv") as table:
             for features, others in table.batches(["age", "bmi"], ["id"]):
                 ...
     """
     with reading(source):
-        _check_file(source)
+        before = _check_file(source)
         table = ParquetReader(source, groups) if is_parquet(source) else CsvReader(source, header)
     try:
         yield table
+        _require_unchanged(source, before)
     finally:
         table.close()
 
@@ -90,10 +93,13 @@ def read_batches(
             yield pa.RecordBatch.from_arrays([*columns, *rest.columns], [*features, *others])
 
 
-def _check_file(source: str) -> None:
-    """Raise InputError unless `source` exists, is no folder, and is not an empty file."""
+def _check_file(source: str) -> os.stat_result | None:
+    """What the system says of the file, None for standard input.
+
+    Raises InputError unless `source` exists, is no folder, and is not an empty file.
+    """
     if source == STDIO:
-        return
+        return None
     path = Path(source)
     try:
         found = path.stat()
@@ -105,3 +111,23 @@ def _check_file(source: str) -> None:
         raise InputError(f"{path} is a folder, not a file")
     if S_ISREG(found.st_mode) and found.st_size == 0:
         raise InputError(f"{path} is empty")
+    return found
+
+
+def _require_unchanged(source: str, before: os.stat_result | None) -> None:
+    """Raise InputError if the file is another one in size or time than `before` it was read.
+
+    One that was replaced meanwhile, by a rename, was read to its end all the same.
+    """
+    if before is None or not S_ISREG(before.st_mode):
+        return
+    try:
+        now = Path(source).stat()
+    except OSError:  # removed: what was open was read to its end
+        return
+    same_file = (now.st_dev, now.st_ino) == (before.st_dev, before.st_ino)
+    if same_file and (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise InputError(
+            f"{source} was changed while it was read: it had {before.st_size:,} bytes, now it has "
+            f"{now.st_size:,}. Read it again when whoever writes it is done"
+        )

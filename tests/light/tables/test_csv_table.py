@@ -77,3 +77,21 @@ def test_a_blank_line_in_a_single_column_is_a_missing_value(tmp_path):
     path.write_text("x1\n1\n\n2\n")
     (batch,) = read_batches(str(path), ["x1"])
     assert batch.column(0).to_pylist() == [1, None, 2]
+
+
+@pytest.mark.parametrize(
+    "content", ['"x1,x2\n1,2\n3,4.5\n', 'x1,"x2\n1,2\n', '\n"x1,x2\n1,2', 'x1,"x""2\n1,2\n']
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_quotation_that_the_header_leaves_open_is_an_error(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content.encode()) if "gz" in name else content.encode())
+    with pytest.raises(InputError, match=r"line 1: a quotation mark opens a name that no other"):
+        list(read_batches(str(path), ["x1"]))
+
+
+@pytest.mark.parametrize("content", ['"x\n1",x2\n1,2\n', 'x"1,x2\n1,2\n', '"x1",x2\n'])
+def test_quotation_marks_in_a_header_may_be_odd_or_span_lines(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content)
+    (batch,) = read_batches(str(tmp_path / "t.csv"), ["x2"])
+    assert batch.schema.names == ["x2"]

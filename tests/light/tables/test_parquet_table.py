@@ -62,3 +62,29 @@ def test_parquet_that_is_none_is_refused(read_rows, tmp_path):
     pq.write_table(twice, tmp_path / "t.parquet")
     with pytest.raises(InputError, match="more than one is named x2"):
         list(read_batches(str(tmp_path / "t.parquet"), NAMES))
+
+
+def zigzag(number):
+    """A positive number in the integers of a Parquet footer (Thrift's compact protocol)."""
+    number, encoded = 2 * number, []
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*encoded, number])
+
+
+@pytest.mark.parametrize("said", [(2000, 3000), (1000, 1500)])  # of the file; of its row groups
+@pytest.mark.parametrize("rows", [2000, 1000])
+def test_fewer_rows_than_the_footer_promises_are_an_error(tmp_path, said, rows):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x1": [0.5] * 2000}), path, row_group_size=rows)
+    content = path.read_bytes()
+    size = int.from_bytes(content[-8:-4], "little")
+    body, footer = content[: -8 - size], content[-8 - size : -8]
+    more, less = map(zigzag, reversed(said))
+    if less not in footer:
+        pytest.skip("the whole table is one row group")
+    footer = footer.replace(less, more)
+    path.write_bytes(body + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(InputError, match=r"t\.parquet: its footer promises 3,000 rows, 2,000 came"):
+        rows_of(read_batches(str(path), ["x1"]), ["x1"])

@@ -59,3 +59,42 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path, name):
     path.mkdir()
     with pytest.raises(InputError, match=f"{name} is a folder, not a file"):
         list(read_batches(str(path), NAMES))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes() + b"5,6\n"),
+        lambda path: os.truncate(path, path.stat().st_size - 1),
+        lambda path: os.utime(path, ns=(0, 0)),
+    ],
+    ids=["grown", "truncated", "touched"],
+)
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, name, change):
+    path = write_two_rows(tmp_path / name)
+
+    def read_all():
+        with open_table(str(path)) as table:
+            list(table.batches(NAMES, []))
+            change(path)
+
+    with pytest.raises(InputError, match=rf"{name} was changed while it was read: it had \d+ byt"):
+        read_all()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_file_that_is_replaced_is_read_to_its_end(tmp_path, name):
+    path = write_two_rows(tmp_path / name)
+    with open_table(str(path)) as table:
+        other = write_two_rows(tmp_path / f"other-{name}")
+        other.replace(path)
+        assert sum(numbers.num_rows for numbers, _ in table.batches(NAMES, [])) == 2
+
+
+def write_two_rows(path):
+    if path.suffix == ".csv":
+        path.write_text(PLAIN)
+    else:
+        pq.write_table(pa.table({"x1": [1.0, 3.0], "x2": [2.0, 4.5]}), path)
+    return path
