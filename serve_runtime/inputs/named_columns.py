@@ -10,10 +10,14 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
+from serve_runtime.inputs.named_rows import labels
 from serve_runtime.inputs.numeric import numeric
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
+
+_WITHOUT_INDEX = {list, tuple, np.ndarray}
+"""Types of columns that need not be asked for an index."""
 
 
 def column_names(x: Any) -> list[str] | None:
@@ -30,6 +34,8 @@ def column_names(x: Any) -> list[str] | None:
         return list(x.column_names)
     if hasattr(x, "columns"):
         return list(x.columns)
+    if hasattr(x, "dims") and hasattr(x, "coords") and len(x.dims) == 2:
+        return labels(x, 1)
     return None
 
 
@@ -44,6 +50,10 @@ def to_columns(
     Raises InputError for missing or repeated names, text, and columns of different lengths.
     """
     check_names(found, names)
+    if hasattr(x, "dims") and not isinstance(x, Mapping):  # a labelled array
+        x = dict(zip(found, np.asarray(x).T, strict=True))
+    if isinstance(x, Mapping) and not _WITHOUT_INDEX.issuperset(map(type, x.values())):
+        _check_indexes(x, names)
     if hasattr(x, "to_batches") and x.num_rows:
         chunks = _chunks(x.select(list(names)), limits)
         return x.num_rows, (_columns(chunk, names, limits) for chunk in chunks)
@@ -80,6 +90,21 @@ def _chunks(table: Any, limits: Limits) -> Iterable[Any]:
         return cast(Iterable[Any], batches)
     step = limits.joined_chunk_rows
     return (table.slice(start, step).combine_chunks() for start in range(0, table.num_rows, step))
+
+
+def _check_indexes(columns: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise InputError where Series of different indexes would be put side by side by position."""
+    first = None
+    for name in names:
+        if hasattr(columns[name], "iloc"):
+            index = columns[name].index
+            if first is None:
+                first = name, index
+            elif index is not first[1] and not index.equals(first[1]):
+                raise InputError(
+                    f"columns {first[0]!r} and {name!r} are Series with different indexes: join "
+                    "them into one frame first, or pass their values without an index"
+                )
 
 
 def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:

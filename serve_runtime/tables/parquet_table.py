@@ -70,7 +70,7 @@ class ParquetReader:
         it twice."""
         found = self._file.metadata
         groups = range(found.num_row_groups) if self._groups is None else self._groups
-        total = sum(found.row_group(group).num_rows for group in groups)
+        total: int = sum(found.row_group(group).num_rows for group in groups)
         return max(total, self.rows) if self._groups is None else total
 
     def cancel(self) -> None:

@@ -1,0 +1,158 @@
+"""Rows that know their names are matched by name, never scored by position."""
+
+import sqlite3
+from collections import OrderedDict, namedtuple
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from light.helpers import assert_same_bits
+from serve_runtime import InputError
+
+ROWS = np.array([[3, 1], [0, 2], [-5, 40]], np.float32)
+SWAPPED = [(float(b), "a", float(a)) for a, b in ROWS]
+"""The values in another order, under the names x2, note, x1."""
+
+
+class LabelledArray:
+    """What an xarray.DataArray shows of itself."""
+
+    def __init__(self, values, dims, coords):
+        self.values, self.dims, self.coords = np.asarray(values), dims, coords
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values if dtype is None else self.values.astype(dtype)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __iter__(self):
+        return iter(self.values)
+
+
+class EngineRow(tuple):
+    """A tuple with its names in `__fields__`, as engines have them."""
+
+    __fields__ = ("x2", "note", "x1")
+
+
+class DatabaseRow:
+    """A row with `keys()` that is no mapping, as some drivers give it."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def keys(self):
+        return iter(("x2", "note", "x1"))
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, position):
+        return self._values[position]
+
+
+def series():
+    pandas = pytest.importorskip("pandas")
+    return [pandas.Series(values, ["x2", "note", "x1"]) for values in SWAPPED]
+
+
+def sqlite_rows():
+    with sqlite3.connect(":memory:") as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("create table t (x2 real, note text, x1 real)")
+        connection.executemany("insert into t values (?, ?, ?)", SWAPPED)
+        found = connection.execute("select * from t").fetchall()
+    connection.close()
+    return found
+
+
+def itertuples():
+    pandas = pytest.importorskip("pandas")
+    return list(pandas.DataFrame(SWAPPED, columns=["x2", "note", "x1"]).itertuples())
+
+
+Row = namedtuple("Row", ["x2", "note", "x1"])
+KINDS = {
+    "named tuples": lambda: [Row(*values) for values in SWAPPED],
+    "a tuple of named tuples": lambda: tuple(Row(*values) for values in SWAPPED),
+    "sqlite3.Row": sqlite_rows,
+    "pandas Series": series,
+    "pandas itertuples": itertuples,
+    "other mappings": lambda: [
+        MappingProxyType(OrderedDict(zip(Row._fields, values, strict=True))) for values in SWAPPED
+    ],
+    "records": lambda: list(
+        np.array(SWAPPED, [("x2", "<f4"), ("note", "U3"), ("x1", "<f8")])
+    ),
+    "records of no dimension": lambda: [
+        np.array(values, [("x2", "<f4"), ("note", "U3"), ("x1", "<f8")]) for values in SWAPPED
+    ],
+    "rows of an engine": lambda: [EngineRow(values) for values in SWAPPED],
+    "rows of a database": lambda: [DatabaseRow(values) for values in SWAPPED],
+    "labelled rows": lambda: [
+        LabelledArray([b, a], ("feature",), {"feature": np.array(["x2", "x1"])}) for a, b in ROWS
+    ],
+    "a labelled array": lambda: LabelledArray(
+        ROWS[:, ::-1], ("row", "feature"), {"feature": np.array(["x2", "x1"])}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_with_names_are_matched_by_name(predictor, kind):
+    x = KINDS[kind]()
+    named = predictor.decision_function([{"x1": float(a), "x2": float(b)} for a, b in ROWS])
+    found = predictor.decision_function(x)
+    if kind == "a labelled array":  # columns, as everything with named columns
+        named = predictor.decision_function({"x1": ROWS[:, 0], "x2": ROWS[:, 1]})
+    assert_same_bits(found, named)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "a labelled array"])
+def test_one_row_with_names_is_scored_by_the_hint(predictor, kind):
+    """What the message says to do must not lead to a score by position."""
+    row = KINDS[kind]()[1]
+    expected = predictor.probability([{"x1": 0.0, "x2": 2.0}])
+    try:
+        predictor.probability(row)
+    except InputError:
+        pass  # a mapping or record is columns, of no dimension; the others say "pass [row]"
+    else:
+        pytest.fail("a single row was scored")
+    assert_same_bits(predictor.probability([row]), expected)
+
+
+def test_a_row_that_lacks_a_name_or_has_none_is_an_error(predictor):
+    other = namedtuple("Other", ["x1", "weight"])
+    with pytest.raises(InputError, match=r"row 1: .* missing: x2 \(got: x1, weight\)"):
+        predictor.probability([Row(2, "a", 3), other(1, 2)])
+    with pytest.raises(InputError, match=r"row 0 must have names, as other rows have; got list"):
+        predictor.probability([[1, 2], Row(2, "a", 3)])
+    several = np.array([(1, 2), (3, 4)], [("x1", "<f4"), ("x2", "<f4")])
+    with pytest.raises(InputError, match=r"each row must hold one number|row 0 has 2 names"):
+        predictor.probability([several, several])
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InputError, match="unique; more than one is named x1"):
+        predictor.probability([pandas.Series([1, 2, 3], ["x1", "x2", "x1"])])
+
+
+def test_labelled_arrays_without_labels_are_arrays(predictor):
+    x = LabelledArray(ROWS, ("row", "feature"), {"row": np.arange(3)})
+    assert_same_bits(predictor.probability(x), predictor.probability(ROWS))
+
+
+def test_series_of_different_indexes_are_not_put_side_by_side(predictor):
+    pandas = pytest.importorskip("pandas")
+    x1, x2 = pandas.Series([1.0, 2.0], [0, 1]), pandas.Series([3.0, 4.0], [1, 0])
+    with pytest.raises(InputError, match="'x1' and 'x2' are Series with different indexes: join"):
+        predictor.probability({"x1": x1, "x2": x2})
+    frame = pandas.DataFrame({"x1": x1, "x2": x2})
+    assert_same_bits(
+        predictor.probability({"x2": frame["x2"], "x1": frame["x1"]}), predictor.probability(frame)
+    )
+    assert len(predictor.probability({"x1": x1, "x2": x2.to_numpy()})) == 2
