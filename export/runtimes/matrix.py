@@ -56,7 +56,8 @@ def table(outcomes: Sequence[Outcome]) -> TextTable:
     for outcome in outcomes:
         figures, name = outcome.figures, outcome.bundle.name
         if figures is None:
-            rows.append((outcome.runtime, *("—",) * 2, name, "failed", *("—",) * 3))
+            ended = "refused" if outcome.refused else "failed"
+            rows.append((outcome.runtime, *("—",) * 2, name, ended, *("—",) * 3))
             continue
         shares = map(of_budget, (figures.logit_share, figures.probability_share))
         letter = letters.letter((figures.runtime.split()[0], outcome.bundle), figures.bits)

@@ -13,8 +13,9 @@ leaves [0, 1] (docs/parity.md). The negation goes by way of -2 - logit, then + 2
 positive logits to the spacing of logit + 2 (2⁻²² below 2) and negative ones above -1 to multiples
 of 2⁻²³, and is exact below: the probability moves by half a unit in its last place at most. With a
 plain negation it is not monotone: onnxruntime's float32 Exp wavers by a unit between arguments of
--0.25 and -0.03, where float32 logits lie closer together than its results. Div, since Reciprocal is
-an estimate on ARM, with which the probability falls 100 000 times while the logit rises.
+-0.25 and -0.03, where float32 logits lie closer together than its results. The division is a
+Div: onnxruntime's Reciprocal is an estimate on ARM, and with it the probability falls 100 000 times
+while the logit rises.
 
 A file is accepted only if it is, byte for byte, the one that `write_model` writes for the constants
 in it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.

@@ -1,7 +1,7 @@
 """Where bundles have been proven: releases of onnxruntime, operating systems, processors.
 
-docs/parity.md has the tables. Elsewhere a Predictor serves too; its self-test tells whether the
-promises hold there.
+docs/parity.md has the tables: every release on x86-64, the oldest and the newest on ARM64, which
+was emulated. Elsewhere a Predictor serves too; its self-test tells whether the promises hold there.
 """
 
 from typing import Final
@@ -11,8 +11,10 @@ OLDEST_ONNXRUNTIME: Final = (1, 15)
 
 NEWEST_ONNXRUNTIME: Final = (1, 32)
 
-PLATFORMS: Final = (("Linux", "x86_64"), ("Linux", "aarch64"))
-"""Pairs of `platform.system()` and `platform.machine()`."""
+EVERY_RELEASE: Final = ("Linux", "x86_64")
+ENDS_OF_RANGE: Final = ("Linux", "aarch64")
+"""`platform.system()` and `platform.machine()`, where every release, and where the oldest and the
+newest were tried."""
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -23,10 +25,18 @@ def release(version: str) -> tuple[int, ...]:
 def untried(version: str, system: str, machine: str) -> list[str]:
     """What of an onnxruntime and a platform bundles have not been proven on: texts, or none."""
     found = []
+    ends = OLDEST_ONNXRUNTIME, NEWEST_ONNXRUNTIME
+    oldest, newest = (".".join(map(str, end)) for end in ends)
+    if release(version) < OLDEST_ONNXRUNTIME:
+        found.append(
+            f"onnxruntime {version} is older than {oldest}, the oldest that is served with"
+        )
     if release(version) > NEWEST_ONNXRUNTIME:
-        newest = ".".join(map(str, NEWEST_ONNXRUNTIME))
         found.append(f"onnxruntime {version} is newer than {newest}, the newest that was tried")
-    if (system, machine) not in PLATFORMS:
-        tried = ", ".join(" ".join(pair) for pair in PLATFORMS)
+    if (system, machine) not in (EVERY_RELEASE, ENDS_OF_RANGE):
+        tried = ", ".join(" ".join(pair) for pair in (EVERY_RELEASE, ENDS_OF_RANGE))
         found.append(f"{system} {machine} was not tried, only {tried}")
+    elif (system, machine) == ENDS_OF_RANGE and ends[0] < release(version) < ends[1]:
+        found.append(f"on {system} {machine} only onnxruntime {oldest} and {newest} were tried, "
+                     f"not {version}")  # fmt: skip
     return found

@@ -9,7 +9,7 @@ Not concurrent.futures, for the reason that serve_runtime.inference.thread_team 
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ _SIGNAL_SECONDS = 0.1
 which is likely where the threads have to share a core, does not end it."""
 
 _END: Any = object()
+_FAILED: Any = object()
 
 
 @contextmanager
@@ -48,16 +49,18 @@ def read_ahead(
             worker.submit(next, items, _END)
             yield item
 
-    try:
+    def close() -> None:
+        # An interrupt may leave the thread running, and a generator that runs cannot be closed.
+        if not getattr(items, "gi_running", False):
+            items.close()
+
+    with ExitStack() as leaving:  # each of these is done, in this order, whatever another raises
+        for step in (close, worker.join, cancel, worker.drop):
+            leaving.callback(step)
         worker.start()
         for _ in range(_QUEUE_ITEMS):
             worker.submit(next, items, _END)
         yield results()
-    finally:
-        worker.drop()
-        cancel()
-        worker.join()
-        items.close()
 
 
 @contextmanager
@@ -72,20 +75,21 @@ def write_behind(write: Callable[[T], object]) -> Iterator[Callable[[T], None]]:
 
     def put(item: T) -> None:
         nonlocal unanswered
-        while unanswered >= _QUEUE_ITEMS or worker.answered():
-            worker.result()
+        while unanswered and (unanswered >= _QUEUE_ITEMS or worker.answered()):
             unanswered -= 1
+            worker.result()
+        worker.raise_failure()
         worker.submit(write, item)
         unanswered += 1
 
-    try:
+    with ExitStack() as leaving:
+        for step in (worker.join, worker.drop):
+            leaving.callback(step)
         worker.start()
         yield put
         for _ in range(unanswered):
             worker.result()
-    finally:
-        worker.drop()
-        worker.join()
+        worker.raise_failure()
 
 
 class _Worker:
@@ -93,8 +97,8 @@ class _Worker:
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
-        self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._results: SimpleQueue[Any] = SimpleQueue()
+        self._failure: BaseException | None = None
         self._dropped = False
         self._thread = threading.Thread(target=self._run, name="serve-runtime-files", daemon=True)
 
@@ -103,7 +107,7 @@ class _Worker:
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Queue a call."""
+        """Queue a call. After one that raised, no other is made."""
         self._calls.put((function, arguments))
 
     def answered(self) -> bool:
@@ -111,19 +115,20 @@ class _Worker:
         return not self._results.empty()
 
     def result(self) -> Any:
-        """What the next call returned, after waiting for it; raises what it raised, and so do all
-        later ones, which are not made."""
+        """What the next call returned, after waiting for it; raises what a call has raised."""
         while True:
             try:
-                value, error = self._results.get(timeout=_SIGNAL_SECONDS)
+                value = self._results.get(timeout=_SIGNAL_SECONDS)
             except Empty:
                 continue
-            if error is None:
-                return value
-            try:
-                raise error
-            finally:  # or the error would keep this frame, and the frame the error
-                del error
+            if value is _FAILED:
+                self.raise_failure()
+            return value
+
+    def raise_failure(self) -> None:
+        """Raise what a call has raised, if one has."""
+        if self._failure is not None:
+            raise self._failure
 
     def drop(self) -> None:
         """Make no call any more that has not begun, and end the thread after the one that has."""
@@ -132,21 +137,18 @@ class _Worker:
 
     def join(self) -> None:
         """Wait for the end of the thread; only after `drop`."""
-        if self._thread.ident is not None:
-            self._ended.get()
-            self._thread.join()
+        # A generator that uses this may be closed by a garbage collection in this very thread.
+        while self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(_SIGNAL_SECONDS)
+        self._failure = None  # its traceback refers to the thread's frames, and they to this
 
     def _run(self) -> None:
-        failed: BaseException | None = None
-        try:
-            while (call := self._calls.get()) is not None and not self._dropped:
-                value = None
-                if failed is None:
-                    try:
-                        value = call[0](*call[1])
-                    except BaseException as error:
-                        failed = error
-                self._results.put((value, failed))
-                del value, call  # or the batch would stay until the next one comes
-        finally:
-            self._ended.put(None)
+        while (call := self._calls.get()) is not None and not self._dropped:
+            value = _FAILED
+            if self._failure is None:
+                try:
+                    value = call[0](*call[1])
+                except BaseException as reason:
+                    self._failure = reason
+            self._results.put(value)
+            del value, call  # or the batch would stay until the next one comes

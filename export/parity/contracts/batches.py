@@ -9,6 +9,7 @@ import numpy.typing as npt
 from export.errors import ParityError
 from export.parity.contracts.in_layout import METHODS, LayoutPredictor
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
+from serve_runtime.inference.inner_blocks import FILLED_ROWS
 from serve_runtime.inputs.batch_limits import LIMITS
 
 _SMALL: Final = range(34)
@@ -90,6 +91,7 @@ def _middle(one: LayoutPredictor, several: LayoutPredictor, rows: Float32) -> It
     sizes = {*np.linspace(_MIDDLE[0], _MIDDLE[-1], count).astype(int).tolist()}
     bound = LIMITS.bound_block_rows(rows.shape[1])
     sizes |= {bound + past for past in range(4)}
+    sizes |= {*range(FILLED_ROWS - 5, FILLED_ROWS + 5)}  # where blocks are filled up, if they are
     for size in sorted(sizes):
         index = _repeat(rows, size)
         asked = several if size % 8 == 0 else one
@@ -114,7 +116,7 @@ def _of_every_kind(
 def _large(one: LayoutPredictor, several: LayoutPredictor, rows: Float32) -> Iterator[_Call]:
     """Batches that end one, two and three rows past a block, each read in its own way."""
     width, layout = rows.shape[1], one.layout
-    copied = LIMITS.copied_values // width
+    copied = min(LIMITS.block_rows, LIMITS.copied_values // width)
     ways: list[tuple[str, int, npt.DTypeLike, int]] = [
         ("read in place", LIMITS.block_rows, np.float32, _LARGE_VALUES)
     ]

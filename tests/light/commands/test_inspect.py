@@ -52,6 +52,16 @@ def test_inspect_says_whether_the_machine_was_tried(monkeypatch):
     [
         ("1.33.0", "x86_64", "onnxruntime 1.33.0 is newer than 1.32, the newest that was tried: "),
         ("2.0.0rc1", "x86_64", "onnxruntime 2.0.0rc1 is newer than 1.32"),
+        (
+            "1.14.1",
+            "x86_64",
+            "onnxruntime 1.14.1 is older than 1.15, the oldest that is served with",
+        ),
+        (
+            "1.24.4",
+            "aarch64",
+            "on Linux aarch64 only onnxruntime 1.15 and 1.32 were tried, not 1.24",
+        ),
         ("1.20.0", "riscv64", "Linux riscv64 was not tried, only Linux x86_64, Linux aarch64: "),
         ("1.33.0", "riscv64", "the newest that was tried; Linux riscv64 was not tried"),
     ],

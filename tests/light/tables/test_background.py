@@ -1,6 +1,8 @@
+import gc
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -150,6 +152,78 @@ def test_after_an_error_of_writing_nothing_more_is_written():
     with pytest.raises(BrokenError, match="full"):
         put_all()
     assert len(written) < 8
+
+
+def test_a_caught_error_of_writing_is_raised_by_every_later_call():
+    tries = []
+
+    def fail(item):
+        tries.append(item)
+        raise BrokenError("full")
+
+    def put_all():
+        with write_behind(fail) as write:
+            write(0)
+            assert wait_until(lambda: tries)
+            for item in range(1, 5):
+                with pytest.raises(BrokenError, match="full"):
+                    write(item)
+
+    with pytest.raises(BrokenError, match="full"):
+        put_all()
+    assert tries == [0]
+
+
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_a_failed_batch_is_let_go_without_a_collection(side):
+    class Batch:
+        """Something that can be weakly referenced."""
+
+    def fail(item):
+        raise BrokenError("full")
+
+    def generate():
+        batch = Batch()
+        seen.append(weakref.ref(batch))
+        yield 1
+        fail(batch)
+
+    def run():
+        if side == "read":
+            with read_ahead(generate()) as items:
+                list(items)
+        else:
+            batch = Batch()
+            seen.append(weakref.ref(batch))
+            with write_behind(fail) as write:
+                write(batch)
+
+    seen = []
+    gc.disable()
+    try:
+        with pytest.raises(BrokenError) as raised:
+            run()
+        del raised
+        assert wait_until(lambda: seen[0]() is None)
+    finally:
+        gc.enable()
+
+
+def test_what_ends_the_reading_may_fail_itself():
+    closed = []
+
+    def items():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    def fail():
+        raise BrokenError("cancel")
+
+    with pytest.raises(BrokenError, match="cancel"), read_ahead(items(), fail) as taken:
+        next(taken)
+    assert closed == [True]
 
 
 def test_the_error_of_the_last_item_is_raised_on_leaving():

@@ -8,6 +8,7 @@ import pytest
 
 from export.errors import ParityError
 from export.runtimes import machines, prove_here
+from export.runtimes import outcome as outcomes
 from export.runtimes.machines import MACHINES, Ranges, ranges_table, require, table
 from export.runtimes.outcome import Outcome, prove_with
 from export.runtimes.prove_here import RuntimeFigures
@@ -43,9 +44,14 @@ def test_machines_come_in_their_order_with_letters() -> None:
 
 
 def test_a_refusal_is_no_failure_and_a_failure_is_named() -> None:
-    require([outcome(BUNDLES[0]), outcome(BUNDLES[1], None, refused=True)], [])
+    refused = outcome(BUNDLES[1], None, refused=True)
+    require([("this machine", outcome(BUNDLES[0])), ("NEON", refused)], [])
     with pytest.raises(ParityError, match=r"^onnxruntime 1\.32, b/features-1: a reason$"):
-        require([outcome(BUNDLES[0], None)], [])
+        require([("NEON", outcome(BUNDLES[0], None))], [])
+    with pytest.raises(ParityError, match=r"^onnxruntime 1\.32, b/features-30: a reason$"):
+        require([("this machine", refused)], [])  # nor may any machine of the matrix refuse
+    with pytest.raises(ParityError, match="features-30"):
+        outcomes.require([refused])
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ BITS_BROKEN: dict[str, tuple[Change, str]] = {
         "among 65539 rows read in place, written into an array",
     ),
     "rows that are converted in blocks": (
-        nudged(lambda _, x: count(x) == 349525), "among 349525 rows converted in blocks",
+        nudged(lambda _, x: count(x) == 65537 and getattr(x, "dtype", None) == np.float64),
+        "among 65537 rows converted in blocks",
     ),
     "columns in place": (
         nudged(lambda _, x: fortran(x) and count(x) > 65536),
@@ -87,8 +88,8 @@ BITS_BROKEN: dict[str, tuple[Change, str]] = {
         "among 16385 columns one behind the other",
     ),
     "columns that are copied in blocks": (
-        nudged(lambda _, x: isinstance(x, dict) and count(x) == 349525),
-        "among 349525 columns copied in blocks",
+        nudged(lambda _, x: isinstance(x, dict) and count(x) == 65537),
+        "among 65537 columns copied in blocks",
     ),
     "columns that are converted at once": (
         nudged(lambda _, x: fortran(x) and count(x) == 1398101),
@@ -197,4 +198,4 @@ def test_one_feature_may_have_other_bits_as_a_column(
             for t in (1, THREADS)
         )
         rows = model.batches["random rows"].rows
-        assert batches.same_in_every_batch(name, one, several, rows) > 1_000_000
+        assert batches.same_in_every_batch(name, one, several, rows) > 500_000
