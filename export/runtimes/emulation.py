@@ -6,6 +6,7 @@ unpacked into a folder (the sysroot), and wheels. Nothing of it is installed on 
 works on a state of its own, in the same folder.
 """
 
+import hashlib
 import os
 import re
 import shlex
@@ -65,22 +66,30 @@ def emulated_python(
     architecture = processor.architecture
     sysroot = _made(folder / f"{architecture.debian}-{SUITE}", _make_sysroot, architecture.debian)
     names = ["click", "tqdm", *requirements(minor), *extra.split()]
-    suffix = "-and-more" if extra else ""
+    suffix = f"-{hashlib.sha256(extra.encode()).hexdigest()[:8]}" if extra else ""
     wheels = _made(folder / f"{architecture.debian}-onnxruntime-{minor}{suffix}", _install_wheels,
                    architecture.wheels, names)  # fmt: skip
     cpu = processor.cpu.partition(",")[0]
     python = folder / f"{cpu}-onnxruntime-{minor}{suffix}.sh"
-    paths = f"{wheels}:{Path(__file__).parents[2]}"
-    libraries = f"/usr/lib/{architecture.wheels}-linux-gnu"
-    command = [emulator, "-cpu", processor.cpu, "-L", sysroot, "-E", f"LD_LIBRARY_PATH={libraries}",
-               "-E", "PYTHONDONTWRITEBYTECODE=1", "-E", f"EMULATED_CPU={cpu}"]  # fmt: skip
-    python.write_text(
-        "#!/bin/sh\n"
-        "# -0: sys.executable is this file, so that programs that the program starts run too.\n"
-        "unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE  # they name this machine's processor\n"
-        f'exec {shlex.join(map(str, command))} -0 "$0" -E "PYTHONPATH={paths}:$PYTHONPATH" '
-        f'{sysroot}/usr/bin/python3.11 "$@"\n'
-    )
+    settings = {
+        "EMULATED_CPU": cpu,
+        "LD_LIBRARY_PATH": f"/usr/lib/{architecture.wheels}-linux-gnu",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    exports = [f"export {shlex.join([f'{name}={value}'])}" for name, value in settings.items()]
+    paths = shlex.quote(f"{wheels}:{Path(__file__).parents[2]}")
+    command = shlex.join(map(str, [emulator, "-cpu", processor.cpu, "-L", sysroot]))
+    program = shlex.quote(f"{sysroot}/usr/bin/python3.11")
+    python.write_text("\n".join([
+        "#!/bin/sh",
+        "unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE  # they name this machine's processor",
+        "unset PYTHONHOME",
+        *exports,
+        f'export PYTHONPATH={paths}:"$PYTHONPATH"',
+        "# -0: sys.executable is this file, so that programs that the program starts run too.",
+        f'exec {command} -0 "$0" {program} "$@"',
+        "",
+    ]))  # fmt: skip
     python.chmod(0o755)
     return python
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from export.errors import ParityError
 from export.runtimes.prove_here import REFUSED, RuntimeFigures
 
-_SECONDS = 1800
-"""Longest time for one proof; an emulated processor takes up to 30 times that of a real one."""
+_SECONDS = 3600
+"""Longest time for one proof; an emulated processor takes up to 30 times that of a real one, and
+ten minutes for every logit."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def prove_with(python: Path, runtime: str, bundle: Path, *options: str) -> Outco
         problem = "\n".join(lines[start:])[-2000:].removeprefix("Error: ")
         problem = problem or f"exit {done.returncode}"
         return Outcome(runtime, bundle, None, problem, refused=done.returncode == REFUSED)
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:  # no verdict
         return Outcome(runtime, bundle, None, str(reason))
 
 

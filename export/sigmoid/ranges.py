@@ -61,12 +61,9 @@ def examine_ranges(ranges: Sequence[tuple[float, float]] = RANGES) -> RangeFigur
                 bar.update(parts[-1].logits)
             spans.append(reduce(add, parts))
     judged = max((span for span in spans if span.low >= LOWEST_LOGIT), key=lambda span: span.ulp)
+    whole = reduce(add, spans)  # compares the ends of neighbouring ranges too
     return RangeFigures(
-        sum(span.logits for span in spans),
-        judged.ulp,
-        judged.ulp_at,
-        sum(span.decreases.times for span in spans),
-        sum(span.outside.times for span in spans),
+        whole.logits, judged.ulp, judged.ulp_at, whole.decreases.times, whole.outside.times
     )
 
 

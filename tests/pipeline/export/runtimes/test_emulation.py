@@ -19,13 +19,13 @@ def write_program(path: Path, text: str) -> None:
 
 @pytest.fixture
 def qemu(tmp_path: Path) -> Path:
-    """A folder with a QEMU that prints what it is called with."""
+    """A folder with a QEMU that prints the PYTHONPATH and what it is called with."""
     folder = tmp_path / "qemu"
     folder.mkdir()
     write_program(
         folder / "qemu-aarch64",
         'if [ "$1" = --version ]; then echo "qemu-aarch64 version 11.1.3 (Debian)"; else\n'
-        'for each in "$@"; do echo "$each"; done; fi',
+        'for each in "$PYTHONPATH" "$@"; do echo "$each"; done; fi',
     )
     return folder
 
@@ -67,10 +67,11 @@ def test_an_emulator_that_is_too_old_says_how_to_get_another(tmp_path: Path) -> 
 def test_the_python_runs_in_its_sysroot_under_its_own_name(
     tmp_path: Path, qemu: Path, made: list[str]
 ) -> None:
-    folder = tmp_path / "kept"
+    folder = tmp_path / "kept, it's odd"
     python = emulated_python(NEON, "1.15", folder, qemu, extra="pytest")
     done = subprocess.run([python, "-c", "pass"], capture_output=True, text=True, check=True)
-    arguments = done.stdout.splitlines()
+    paths, *arguments = done.stdout.splitlines()
+    assert paths.startswith(f"{folder}/arm64-onnxruntime-1.15-")
     sysroot = folder / "arm64-bookworm"
     assert arguments[:4] == ["-cpu", "neoverse-n1,pauth=off", "-L", str(sysroot)]
     assert arguments[arguments.index("-0") + 1] == str(python)
