@@ -80,7 +80,7 @@ class BlockScorer:
             run, features, logit, probability = self._one
             features[...] = rows
             run()
-            finite = abs(logit.item()) < LARGEST
+            scored = abs(logit.item()) < LARGEST
         else:
             filled = -(-count // self._multiple) * self._multiple
             if filled < self._least_rows:  # max would take longer
@@ -94,8 +94,8 @@ class BlockScorer:
                 logit, probability = (scores[0] for scores in self._sessions[ROWS].run(rows))
             else:
                 return None
-            finite = _all_finite(logit)
-        if not finite:
+            scored = _are_scores(logit)
+        if not scored:
             return None
         if kind == PROBA:
             proba = np.empty((count, 2), np.float32)
@@ -130,8 +130,9 @@ class BlockScorer:
                 batch.copy(start, stop, features)
             scores = self._sessions[batch.layout].run(features)
             logit, probability = (score[0, :count] for score in scores)
-        # NaN and infinities always reach the logit (0·inf is NaN), so n values tell of n·d.
-        if not _all_finite(logit):
+        # NaN and infinities always reach the logit (0·inf is NaN), or are clamped to its largest
+        # value, so n logits tell of n·d values.
+        if not _are_scores(logit):
             raise _row_error(batch, start + int((np.abs(logit) < _LARGEST).argmin()))
         if outputs.logit is not None:
             outputs.logit[start:stop] = logit
@@ -190,8 +191,8 @@ class BlockScorer:
         return buffer[: rows * self._n_features].reshape(shape)
 
 
-def _all_finite(logit: Float32) -> bool:
-    """Whether the size of every logit is below LARGEST.
+def _are_scores(logit: Float32) -> bool:
+    """Whether all are: finite, and below LARGEST in size.
 
     LARGEST itself is what some kernels answer in place of NaN and infinities: they clamp.
     """
