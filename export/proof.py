@@ -14,14 +14,14 @@ from export import folding
 from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.folding import Folding
-from export.formats.artifact import Artifact
+from export.formats.artifact import Artifact, Scorer
 from export.formats.registry import FORMATS
 from export.parity.contracts.check import check_contracts
 from export.parity.figures import Parity
 from export.parity.file_agreement import agreed_affine, agreed_card
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch, more_batches, proof_batches
-from export.parity.scorers import Scorer, reference_scorers, serving_scorers
+from export.parity.scorers import reference_scorers, serving_scorers
 from export.progress import Show, silent
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine

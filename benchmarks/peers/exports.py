@@ -9,10 +9,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from export.formats.artifact import Score, Scores
+from export.formats.artifact import Score, Scorer, Scores
 from export.formats.onnxruntime_scorer import session
 from export.formats.torch_values import tensors
-from export.parity.scorers import Scorer
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 

@@ -21,6 +21,18 @@ Score = Callable[[Float32], Scores]
 
 
 @dataclass(frozen=True)
+class Scorer:
+    """Something that scores, under the name that figures and messages give it."""
+
+    name: str
+    score: Score
+    finite_only: bool = False
+    """Whether it refuses NaN, infinities and terms that overflow, as a Predictor does."""
+    wide: bool = False
+    """Whether it is a reference that answers in float64; everything exported answers in float32."""
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A file of a bundle, read once and opened by the library that is made for its format."""
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from export.formats.artifact import Scores
+from export.formats.artifact import Scorer, Scores
 from export.parity.failing_row import as_test
 from export.parity.figures import EDGES, LOOSE, RANGES, SIZE_COLUMNS, Measured, Parity, figures_of
 from export.parity.proof_rows import ProofBatch
-from export.parity.scorers import Scorer
 from serve_runtime.arrays import Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import (

@@ -6,13 +6,12 @@ or, like onnx's own evaluator, in another way.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.formats.artifact import Score, Scores
+from export.formats.artifact import Score, Scorer, Scores
 from export.formats.onnxruntime_scorer import onnx_score
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.bundle.affine import Affine
@@ -23,18 +22,6 @@ from serve_runtime.predictor import Predictor
 
 THREADS = 3
 """Of the scorers with several threads; fixed, so that every machine runs the same proof."""
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """Something that scores, under the name that figures and messages give it."""
-
-    name: str
-    score: Score
-    finite_only: bool = False
-    """Whether it refuses NaN, infinities and terms that overflow, as a Predictor does."""
-    wide: bool = False
-    """Whether it is a reference that answers in float64; everything exported answers in float32."""
 
 
 def serving_scorers(folder: Path) -> Iterable[Scorer]:

@@ -19,10 +19,10 @@ import numpy as np
 from export import certificate
 from export.certificate import CERTIFICATE
 from export.folding import affine_of
+from export.formats.artifact import Scorer
 from export.formats.registry import TORCHSCRIPT
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch, proof_batches
-from export.parity.scorers import Scorer, serving_scorers
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
@@ -95,6 +95,7 @@ def _onnxruntime(
 
     from export.parity.contracts.check import check_contracts
     from export.parity.contracts.consecutive import FURTHER_WINDOWS, rising_from_logit_to_logit
+    from export.parity.scorers import serving_scorers
     from serve_runtime.predictor import Predictor
 
     Predictor(bundle, selftest=True)

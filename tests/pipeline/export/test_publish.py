@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.harness.random_run import random_run
 from export import proof
+from export.formats.artifact import Scorer
 from export.parity.figures import Parity
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch
-from export.parity.scorers import Scorer
 from export.publish import export_bundle
 from pipeline.export.bundle_files import FILES, card_of
 from serve_runtime import Predictor

@@ -10,12 +10,12 @@ import pytest
 
 from export.errors import ParityError
 from export.formats import onnx_model
-from export.formats.artifact import Score, Scores
+from export.formats.artifact import Score, Scorer, Scores
 from export.formats.onnxruntime_scorer import onnx_score
 from export.parity.figures import Parity
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch, proof_batches
-from export.parity.scorers import Scorer, exact_sum_score, torch_eager_score
+from export.parity.scorers import exact_sum_score, torch_eager_score
 from pipeline.export.bundle_files import one_up, up
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from export.formats.artifact import Scorer
 from export.parity import tables
 from export.parity.figures import RANGES, Errors, Figures, Measured, Parity
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch
-from export.parity.scorers import Scorer
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import sigmoid
 

@@ -49,6 +49,15 @@ def test_torchscript_is_proven_by_torch(pristine: Path) -> None:
     assert 0 < found.logit_share <= 1
 
 
+def test_torchscript_is_proven_without_onnxruntime(pristine: Path) -> None:
+    """As with the torch of a distribution, which has no onnxruntime beside it."""
+    code = LIGHT.replace("torch=None, onnx=None", "onnxruntime=None, onnx=None")
+    command = [sys.executable, "-c", code.format([str(pristine), "--torchscript"])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["runtime"].startswith("torch 2.")
+
+
 def test_the_same_runtime_gives_the_same_bits(pristine: Path) -> None:
     assert prove_here.prove(pristine) == prove_here.prove(pristine)
 
