@@ -75,7 +75,8 @@ class NonFiniteError(RowError):
 
 
 class LogitOverflowError(RowError):
-    """All values of a row are finite, but weight times value overflows float32."""
+    """All values of a row are finite, but weight times value overflows float32, or the logit is as
+    large as float32 can be."""
 
     def __init__(self, row: int, where: str | None = None) -> None:
         problem = (

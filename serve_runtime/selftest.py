@@ -28,8 +28,8 @@ _MOST_VALUES = 1 << 19
 """Batches with more values than this are not tried, so that wide models need little time and
 memory; batches of up to two rows always are."""
 
-_MANY_VALUES = 1 << 16
-"""In batches with more values than this, one kind of bad row is tried in place of four."""
+_MANY_VALUES = 1 << 15
+"""In batches with more values than this, one kind of bad row is tried in place of all."""
 
 _FIRST_LOGITS = (
     *(-17.33, -17.0, -1.83538, -1.76306, -1.68316, -1.02838, -1.01318, -0.91513, -0.3),
@@ -183,13 +183,18 @@ def _require_refusal(engine: Engine, batch: BatchInput, array: Float32, at: int,
 
 def _unscorable(affine: Affine, row: Float32) -> Iterator[tuple[str, Float32]]:
     """Rows (d,) that no machine may score, and what is wrong with each."""
-    for number, value in enumerate((np.nan, np.inf, -np.inf)):
+    weighty = int(np.abs(affine.weight).argmax())
+    for feature, value in ((0, np.nan), (-1, np.nan), (weighty, np.inf), (weighty, -np.inf)):
         bad = row.copy()
-        bad[number % len(bad)] = value
+        bad[feature] = value
         yield str(value), bad
-    # Terms of one sign overflow in every order of summation.
-    if np.abs(affine.weight.astype(np.float64)).sum() > 4:
-        yield "terms that overflow", np.copysign(np.float32(LARGEST), affine.weight)
+    weight = affine.weight.astype(np.float64)
+    for sign in (1, -1):
+        bad = np.copysign(np.float32(LARGEST), sign * affine.weight)
+        terms = weight * (bad - (0.0 if affine.center is None else affine.center.astype(float)))
+        # Terms of one sign overflow in every order of summation.
+        if (sign * terms >= 0).all() and sign * terms.sum() > 4 * LARGEST:
+            yield "terms that overflow", bad
 
 
 def _batch(card: ModelCard, layout: str, rows: Float32) -> tuple[BatchInput, Float32]:

@@ -20,7 +20,6 @@ _FEW_LOGITS = 64
 _MANY_LOGITS = 4096
 """For more than so many, two passes over them are faster than a copy and a pass over that."""
 
-_LARGEST = np.float32(LARGEST)
 _absolute, _maximum, _minimum = np.absolute, np.maximum.reduce, np.minimum.reduce
 """Looked up once: a lookup takes 30 ns."""
 
@@ -58,8 +57,14 @@ class BlockScorer:
     `sessions` are those of the model by name: ROWS, COLUMNS and SIGMOID.
     """
 
-    def __init__(self, sessions: Mapping[str, Session], n_features: int, limits: Limits) -> None:
+    def __init__(
+        self, sessions: Mapping[str, Session], n_features: int, bias: float, limits: Limits
+    ) -> None:
         self._sessions, self._n_features, self._limits = sessions, n_features, limits
+        # Some kernels clamp NaN and infinities to ±LARGEST, and some of them before they add the
+        # bias. That changes LARGEST only where the bias is 2¹⁰³ or more.
+        self._largest = np.float32(LARGEST - abs(bias))
+        self._largest_float = float(self._largest)
         self._multiple, self._least_rows = limits.row_multiple, limits.padded(1)
         self._block_rows, self._bound_rows = limits.block_rows, limits.bound_block_rows(n_features)
         self._bound: dict[tuple[str, int], _BoundBuffers] = {}
@@ -80,7 +85,7 @@ class BlockScorer:
             run, features, logit, probability = self._one
             features[...] = rows
             run()
-            scored = abs(logit.item()) < LARGEST
+            scored = abs(logit.item()) < self._largest_float
         else:
             filled = -(-count // self._multiple) * self._multiple
             if filled < self._least_rows:  # max would take longer
@@ -94,7 +99,7 @@ class BlockScorer:
                 logit, probability = (scores[0] for scores in self._sessions[ROWS].run(rows))
             else:
                 return None
-            scored = _are_scores(logit)
+            scored = self._are_scores(logit)
         if not scored:
             return None
         if kind == PROBA:
@@ -132,14 +137,25 @@ class BlockScorer:
             logit, probability = (score[0, :count] for score in scores)
         # NaN and infinities always reach the logit (0·inf is NaN), or are clamped to its largest
         # value, so n logits tell of n·d values.
-        if not _are_scores(logit):
-            raise _row_error(batch, start + int((np.abs(logit) < _LARGEST).argmin()))
+        if not self._are_scores(logit):
+            raise _row_error(batch, start + int((np.abs(logit) < self._largest).argmin()))
         if outputs.logit is not None:
             outputs.logit[start:stop] = logit
         if outputs.probability is not None:
             outputs.probability[start:stop] = probability
         if outputs.proba is not None:
             self._write_proba(outputs.proba[start:stop], logit, probability)
+
+    def _are_scores(self, logit: Float32) -> bool:
+        """Whether all are finite, and in size below what a clamping kernel answers in place of NaN
+        and infinities."""
+        count = len(logit)
+        if count <= _FEW_LOGITS and math.hypot(*logit.tolist()) < self._largest_float:
+            return True  # each is at most the root of the sum of their squares
+        # NaN is the maximum, and the minimum, of all others.
+        if count <= _MANY_LOGITS:
+            return bool(_maximum(_absolute(logit)) < self._largest)
+        return bool(_maximum(logit) < self._largest and _minimum(logit) > -self._largest)
 
     def _write_proba(self, proba: Float32, logit: Float32, probability: Float32) -> None:
         """P(negative) is the sigmoid of the negated logit: as right in its tail as P(positive)."""
@@ -189,20 +205,6 @@ class BlockScorer:
     def _shaped(self, buffer: Float32, layout: str, rows: int) -> Float32:
         shape = (rows, self._n_features) if layout == ROWS else (self._n_features, rows)
         return buffer[: rows * self._n_features].reshape(shape)
-
-
-def _are_scores(logit: Float32) -> bool:
-    """Whether all are: finite, and below LARGEST in size.
-
-    LARGEST itself is what some kernels answer in place of NaN and infinities: they clamp.
-    """
-    count = len(logit)
-    if count <= _FEW_LOGITS and math.hypot(*logit.tolist()) < LARGEST:
-        return True  # each is at most the root of the sum of their squares
-    # NaN is the maximum, and the minimum, of all others.
-    if count <= _MANY_LOGITS:
-        return bool(_maximum(_absolute(logit)) < _LARGEST)
-    return bool(_maximum(logit) < _LARGEST and _minimum(logit) > -_LARGEST)
 
 
 def _row_error(batch: BatchInput, row: int) -> RowError:

@@ -137,7 +137,7 @@ class Engine:
         try:
             return self._pool.pop()
         except IndexError:
-            return BlockScorer(self._sessions, self._n_features, self._limits)
+            return BlockScorer(self._sessions, self._n_features, self._affine.bias, self._limits)
 
     def _thread_team(self) -> "ThreadTeam":
         with self._lock:

@@ -63,6 +63,19 @@ def clamps(features, logit, probability):
         np.nan_to_num(logit, copy=False, nan=FLT_MAX, posinf=FLT_MAX, neginf=-FLT_MAX)
 
 
+def clamps_before(bias):
+    """`clamps`, by a kernel that adds the bias afterwards."""
+
+    def fault(features, logit, probability):
+        if logit is not None and features.ndim == 2:
+            bad = ~np.isfinite(logit)
+            clamps(features, logit, probability)
+            with np.errstate(over="ignore"):
+                logit[bad] += np.float32(bias)
+
+    return fault
+
+
 def scores_nan(features, logit, probability):
     """NaN of the logit becomes 0."""
     if logit is not None and features.ndim == 2:

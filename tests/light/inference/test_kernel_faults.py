@@ -55,6 +55,23 @@ def test_a_clamped_logit_is_no_score(clamping, layout, method, size, bad, place)
     assert refused.value.row == at
 
 
+@pytest.mark.parametrize("bias", [1e38, -1e38, 2.0**103, -(2.0**103), 1e30])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_logit_that_is_clamped_before_the_bias_is_no_score(tmp_path, monkeypatch, layout, bias):
+    _, folder = wide.write_bundle(tmp_path / "b", [1, -2, 3], bias=bias)
+    kernel_faults.install(monkeypatch, kernel_faults.clamps_before(bias))
+    predictor = Predictor(folder)
+    for size in SIZES[:-2]:
+        for bad in BAD.values():
+            rows = np.ones((size, WIDTH), np.float32)
+            rows[-1] = bad
+            for method in METHODS:
+                with pytest.raises(RowError) as refused:
+                    getattr(predictor, method)(LAYOUTS[layout](rows))
+                assert refused.value.row == size - 1
+    assert len(predictor.probability(np.ones((9, WIDTH), np.float32))) == 9
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_largest_logits_that_are_no_clamped_ones_are_scores(clamping, layout):
     largest = np.finfo(np.float32).max

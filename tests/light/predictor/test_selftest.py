@@ -22,7 +22,7 @@ def test_selftest_measures_every_golden_row(predictor):
     assert result.identical in (True, False)
     assert result.logits > 4000
     assert result.batches == BATCHES
-    assert result.refused == 2 * 4 * len(BATCHES)
+    assert result.refused == 2 * 6 * len(BATCHES)
 
 
 def test_selftest_tells_whether_bits_are_the_exports(card, tmp_path):
@@ -95,7 +95,7 @@ def test_a_processor_that_breaks_a_promise_is_refused(monkeypatch, fault, messag
 
 def test_a_kernel_that_clamps_is_served_with_its_rows_refused(monkeypatch):
     kernel_faults.install(monkeypatch, kernel_faults.clamps)
-    assert Predictor(TINY).selftest().refused == 2 * 4 * len(BATCHES)
+    assert Predictor(TINY).selftest().refused == 2 * 6 * len(BATCHES)
 
 
 @pytest.fixture
