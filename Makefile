@@ -104,7 +104,7 @@ parity-matrix: setup ## [RUNTIMES=] [TORCH=]: prove on old and new onnxruntimes
 	$(BIN)/python -m export runtimes bundles/matrix/breast-cancer bundles/matrix/calendar-years \
 		$(foreach minor,$(RUNTIMES),--only $(minor)) $(foreach python,$(TORCH),--torch $(python))
 
-parity-machines: setup ## [QEMU=] [EVERY=1]: prove on other processors, emulated (30 minutes)
+parity-machines: setup ## [QEMU=] [EVERY=1]: prove on emulated processors (40 minutes)
 	$(BIN)/python -m docs.machines $(if $(QEMU),--qemu "$(QEMU)") $(if $(EVERY),--every) $(ARGS)
 
 docs: setup ## [TORCH=]: make the figures of docs/parity.md (10 minutes)

@@ -2,7 +2,7 @@
 
 `python -m docs.machines` (`make parity-machines`) makes bundles of random models, proves them on
 each machine with the oldest and the newest onnxruntime, and runs tests/light on an emulated ARM
-processor. It takes about 20 minutes on two cores, and twice that with --every.
+processor. It takes about 40 minutes on two cores, --every included.
 """
 
 import subprocess

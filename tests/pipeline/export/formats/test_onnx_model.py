@@ -42,9 +42,9 @@ def written_by_onnx(affine: Affine, layout: str) -> bytes:
     constants = {
         "weight": affine.weight.reshape(1, width),
         "bias": np.array([affine.bias], np.float32),
-        "minus_two": np.array(-2, np.float32),
-        "two": np.array(2, np.float32),
-        "one": np.array(1, np.float32),
+        "minus_two": np.array([[-2]], np.float32),
+        "two": np.array([[2]], np.float32),
+        "one": np.array([[1]], np.float32),
     }
     if affine.center is not None:
         constants["center"] = affine.center.reshape((1, width) if rows else (width, 1))
