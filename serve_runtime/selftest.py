@@ -63,7 +63,7 @@ class SelfTest:
 
 
 def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
-    """Check `engine`, which serves `affine`, here; takes 3 to 20 ms, for up to 7,000 features.
+    """Check `engine`, which serves `affine`, here; takes 3 to 20 ms, for up to 1,000 features.
 
     Both machines are within the a-priori bound of a golden row's exact logit, so two bounds are
     allowed between them. Raises SelfTestError naming what is wrong, and what to do.
