@@ -90,7 +90,7 @@ def _golden(card: ModelCard, rows: Float32, engine: Engine) -> tuple[float, floa
                             "sigmoid of its logit; export the run again")  # fmt: skip
     shares, ulps, identical = [0.0], [0.0], False
     for layout in (ROWS, COLUMNS):
-        found = _scores(engine, *_batch(card, layout, rows))[:2]
+        found = _scores(engine, _batch(card, layout, rows))[:2]
         logit, probability = found
         share = np.abs(logit.astype(np.float64) - expected[0]) / allowed
         ulp = probability_error(probability, logit)
@@ -141,30 +141,31 @@ def _batches(
     """Raise SelfTestError if one of `rows` has other bits in a batch of one of `sizes` than alone,
     or if one of `bad_rows` gets a score there. How many batches were refused for one."""
     alone = np.concatenate(
-        [_scores(engine, *_batch(card, layout, row[None])) for row in rows], axis=1
+        [_scores(engine, _batch(card, layout, row[None])) for row in rows], axis=1
     )
     refused = 0
     for size in sizes:
         repeated = np.arange(size) % len(rows)
-        batch, array = _batch(card, layout, rows[repeated])
-        found = _scores(engine, batch, array)
+        batch = _batch(card, layout, rows[repeated])
+        found = _scores(engine, batch)
         if found.tobytes() != alone[:, repeated].tobytes():
             other = (found.view(np.int32) != alone[:, repeated].view(np.int32)).any(0)
             row = int(repeated[other.argmax()])
             _refuse(f"golden row {row} has other bits in a batch of {size} than alone, {layout} "
                     "layout: its score would depend on its neighbours")  # fmt: skip
+        array = batch.values if isinstance(batch, RowInput) else np.asarray(batch.values).T
         at = size // 2
         good = array[at].copy()
         tried = bad_rows if array.size <= _MANY_VALUES else [bad_rows[size % len(bad_rows)]]
         for what, bad in tried:
             array[at] = bad
-            _require_refusal(engine, batch, array, at, what)
+            _require_refusal(engine, batch, at, what)
             refused += 1
         array[at] = good
     return refused
 
 
-def _require_refusal(engine: Engine, batch: BatchInput, array: Float32, at: int, what: str) -> None:
+def _require_refusal(engine: Engine, batch: BatchInput, at: int, what: str) -> None:
     """Raise SelfTestError unless `batch` is refused for its row `at`, which has `what`."""
     where = f"row {at} of {batch.rows}, {batch.layout} layout"
     probability = np.empty(batch.rows, np.float32)
@@ -174,7 +175,9 @@ def _require_refusal(engine: Engine, batch: BatchInput, array: Float32, at: int,
         if refused.row != at:
             _refuse(f"row {refused.row} is refused for {what} in {where}")
         # The way of the usual call, which looks for bad rows by itself: None says there is one.
-        called = engine.score_array(array, PROBABILITY) if batch.layout == ROWS else None
+        if not isinstance(batch, RowInput):
+            return
+        called = engine.score_array(batch.values, PROBABILITY)
         if called is None:
             return
         probability = called
@@ -197,23 +200,21 @@ def _unscorable(affine: Affine, row: Float32) -> Iterator[tuple[str, Float32]]:
             yield "terms that overflow", bad
 
 
-def _batch(card: ModelCard, layout: str, rows: Float32) -> tuple[BatchInput, Float32]:
-    """`rows` (n, d) as a batch in `layout`, and its memory as an array of rows."""
+def _batch(card: ModelCard, layout: str, rows: Float32) -> BatchInput:
+    """`rows` (n, d) as a batch in `layout`, which onnxruntime can read where it lies."""
     if layout == ROWS:
-        array = np.ascontiguousarray(rows)
-        return RowInput(array, card.feature_names), array
-    array = np.ascontiguousarray(rows.T)
-    return ColumnInput(array, card.feature_names), array.T
+        return RowInput(np.ascontiguousarray(rows), card.feature_names)
+    return ColumnInput(np.ascontiguousarray(rows.T), card.feature_names)
 
 
-def _scores(engine: Engine, batch: BatchInput, array: Float32) -> Float32:
-    """Logits, P(positive) and P(negative) of the batch, whose memory is `array`: (3, n)."""
+def _scores(engine: Engine, batch: BatchInput) -> Float32:
+    """Logits, P(positive) and P(negative) of the batch: (3, n)."""
     found, proba = np.empty((3, batch.rows), np.float32), np.empty((batch.rows, 2), np.float32)
     try:
         engine.score(batch, Outputs(found[0], found[1], proba))
         found[2] = proba[:, 0]
         # The way of the usual call, which looks for bad rows by itself.
-        called = engine.score_array(array, PROBA) if batch.layout == ROWS else proba
+        called = engine.score_array(batch.values, PROBA) if isinstance(batch, RowInput) else proba
     except RowError as refused:
         _refuse(f"golden row {refused.row} of {batch.rows} is refused, {batch.layout} layout, "
                 "though its score is known")  # fmt: skip

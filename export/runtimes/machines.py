@@ -4,9 +4,7 @@ Each processor gets the oldest and the newest onnxruntime, and proves the bundle
 export.runtimes.prove_here; with `every`, ARM also tries the sigmoid on every logit that matters.
 """
 
-import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from export.runtimes import outcome
 from export.runtimes.emulation import AARCH64, X86_64, Emulated, emulated_python
 from export.runtimes.environments import environment
 from export.runtimes.matrix import MINORS
-from export.runtimes.outcome import BitsLetters, Outcome, prove_with, run_module
+from export.runtimes.outcome import BitsLetters, Outcome, figures_of, prove_with
 from export.sigmoid.ranges import RangeFigures
 from export.text_table import TextTable
 
@@ -103,14 +101,8 @@ def is_arm(name: str) -> bool:
 
 
 def _every_logit(python: Path, machine: str, runtime: str) -> Ranges:
-    try:
-        done = run_module(python, "export.sigmoid.ranges")
-        if done.returncode == 0:
-            return Ranges(machine, runtime, RangeFigures(**json.loads(done.stdout)), "")
-        problem = done.stderr.strip()[-2000:]
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:
-        problem = str(reason)
-    return Ranges(machine, runtime, None, problem)
+    figures, problem, _ = figures_of(python, RangeFigures, "export.sigmoid.ranges")
+    return Ranges(machine, runtime, figures, problem)
 
 
 def table(outcomes: Sequence[tuple[str, Outcome]]) -> TextTable:

@@ -2,12 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from export.errors import ParityError
 from export.runtimes.prove_here import REFUSED, RuntimeFigures
+
+T = TypeVar("T")
 
 _SECONDS = 3600
 """Longest time for one proof; an emulated processor takes up to 30 times that of a real one, and
@@ -29,29 +32,35 @@ class Outcome:
 
 def prove_with(python: Path, runtime: str, bundle: Path, *options: str) -> Outcome:
     """Run export.runtimes.prove_here on `bundle` with another Python."""
+    module = "export.runtimes.prove_here"
+    found = figures_of(python, RuntimeFigures, module, *options, str(bundle))
+    return Outcome(runtime, bundle, *found)
+
+
+def figures_of(
+    python: Path, kind: Callable[..., T], module: str, *arguments: str
+) -> tuple[T | None, str, bool]:
+    """What `python -m module arguments…` prints as a line of JSON, as a `kind`, in this checkout.
+
+    Where it prints none: None, why, and whether a Predictor refuses that Python's machine.
+    """
     try:
-        done = run_module(python, "export.runtimes.prove_here", *options, str(bundle))
+        done = subprocess.run(
+            [python, "-m", module, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parents[2],
+            timeout=_SECONDS,
+        )
         if done.returncode == 0:
-            return Outcome(runtime, bundle, RuntimeFigures(**json.loads(done.stdout)), "")
-        lines = done.stderr.strip().splitlines()
-        start = next((i for i, line in enumerate(lines) if line.startswith("Error: ")), 0)
-        problem = "\n".join(lines[start:])[-2000:].removeprefix("Error: ")
-        problem = problem or f"exit {done.returncode}"
-        return Outcome(runtime, bundle, None, problem, refused=done.returncode == REFUSED)
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:  # no verdict
-        return Outcome(runtime, bundle, None, str(reason))
-
-
-def run_module(python: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m module arguments…` in this checkout, with what it printed."""
-    return subprocess.run(
-        [python, "-m", module, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-        timeout=_SECONDS,
-    )
+            return kind(**json.loads(done.stdout)), "", False
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as reason:
+        return None, str(reason), False
+    lines = done.stderr.strip().splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith("Error: ")), 0)
+    problem = "\n".join(lines[start:])[-2000:].removeprefix("Error: ")
+    return None, problem or f"exit {done.returncode}", done.returncode == REFUSED
 
 
 def require(outcomes: Iterable[Outcome], *, may_refuse: bool = False) -> None:
