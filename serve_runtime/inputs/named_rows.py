@@ -17,10 +17,13 @@ from serve_runtime.inputs.numeric import numeric
 _PLAIN: Final = {list, tuple, int, float, bool, str, bytes, np.ndarray, np.float32, np.float64}
 """Types of rows, or of the values of one, that have no names; asked first, since it is fast."""
 
+_ARRAYS: Final = {np.ndarray, memoryview}
+"""Types of arrays of numbers, whose rows are not looked at one by one."""
+
 
 def is_named_rows(x: Any) -> bool:
-    """Whether `x` is a list or tuple with a row that has names."""
-    if not isinstance(x, list | tuple) or row_names(x) is not None:
+    """Whether `x` is a list, a tuple or another sequence with a row that has names."""
+    if type(x) in _ARRAYS or not isinstance(x, Sequence) or row_names(x) is not None:
         return False
     if x and type(x[0]) is dict:
         return True

@@ -1,7 +1,7 @@
 """Rows that know their names are matched by name, never scored by position."""
 
 import sqlite3
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, UserList, deque, namedtuple
 from types import MappingProxyType
 
 import numpy as np
@@ -80,6 +80,8 @@ Row = namedtuple("Row", ["x2", "note", "x1"])
 KINDS = {
     "named tuples": lambda: [Row(*values) for values in SWAPPED],
     "a tuple of named tuples": lambda: tuple(Row(*values) for values in SWAPPED),
+    "a deque of named tuples": lambda: deque(Row(*values) for values in SWAPPED),
+    "a sequence of its own": lambda: UserList(Row(*values) for values in SWAPPED),
     "sqlite3.Row": sqlite_rows,
     "pandas Series": series,
     "pandas itertuples": itertuples,
@@ -111,6 +113,10 @@ def test_rows_with_names_are_matched_by_name(predictor, kind):
     if kind == "a labelled array":  # columns, as everything with named columns
         named = predictor.decision_function({"x1": ROWS[:, 0], "x2": ROWS[:, 1]})
     assert_same_bits(found, named)
+
+
+def test_a_view_of_memory_is_an_array(predictor):
+    assert_same_bits(predictor.probability(memoryview(ROWS)), predictor.probability(ROWS))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "a labelled array"])
