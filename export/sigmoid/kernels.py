@@ -19,25 +19,23 @@ from export.formats import onnx_model, torchscript
 from export.formats.artifact import Score, Scores
 from export.formats.onnxruntime_scorer import onnx_score, session
 from export.formats.torch_values import torch_score
+from export.sigmoid.spans import IDENTITY
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
 from serve_runtime.bundle import onnx_writer
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
-
-_IDENTITY = Affine(np.ones(1, np.float32), 0.0)
 
 
 def exported_graph(layout: str) -> Score:
     """The ONNX graph that export writes for `layout`, in onnxruntime; one thread a call."""
-    return onnx_score(onnx_model.checked_graph(_IDENTITY, layout), layout)
+    return onnx_score(onnx_model.checked_graph(IDENTITY, layout), layout)
 
 
 def exported_torchscript() -> Score:
     """The TorchScript archive that export writes, loaded from a file."""
-    card = ModelCard(("logit",), (0, 1), (-104.0,), (104.0,), _IDENTITY.sha256())
+    card = ModelCard(("logit",), (0, 1), (-104.0,), (104.0,), IDENTITY.sha256())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "identity.pt"
-        path.write_bytes(torchscript.build(_IDENTITY, card))
+        path.write_bytes(torchscript.build(IDENTITY, card))
         return torchscript.load(path).score
 
 

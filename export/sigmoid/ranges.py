@@ -16,9 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from export.formats.onnxruntime_scorer import onnx_score
-from export.sigmoid.spans import Span, examine, ranks_of, select, split
+from export.sigmoid.spans import IDENTITY, Span, examine, ranks_of, select, split
 from serve_runtime.arrays import COLUMNS
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.error_budgets import LOWEST_LOGIT, PROBABILITY_ULP
 
@@ -49,7 +48,7 @@ class RangeFigures:
 
 def examine_ranges(ranges: Sequence[tuple[float, float]] = RANGES) -> RangeFigures:
     """Score every float32 logit of `ranges` with the exported graph; a bar on a terminal."""
-    score = onnx_score(write_model(Affine(np.ones(1, np.float32), 0.0), COLUMNS), COLUMNS)
+    score = onnx_score(write_model(IDENTITY, COLUMNS), COLUMNS)
     spans: list[Span] = []
     with tqdm(total=0, unit=" logits", unit_scale=True, disable=None) as bar:
         for low, high in ranges:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from export.formats.artifact import Score
 from serve_runtime.arrays import Float32
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import probability_ulp, ulp_of
 
 Ranks = npt.NDArray[np.int64]
@@ -25,6 +26,9 @@ PATTERNS: Final = 1 << 32
 
 NUMBERS: Final = 2 * (0x7F800000 + 1)
 """How many of them are no NaN: 0 to infinity, with both signs. Their ranks come first."""
+
+IDENTITY: Final = Affine(np.ones(1, np.float32), 0.0)
+"""The model whose logit is its only feature, by which a sigmoid is tried on logits of choice."""
 
 _NEIGHBOURS = 8
 

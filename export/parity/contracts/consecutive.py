@@ -14,9 +14,8 @@ import numpy as np
 from export.errors import ParityError
 from export.parity.contracts.in_layout import LayoutPredictor, require_sigmoid, same_bits
 from export.parity.scorers import THREADS
-from export.sigmoid.spans import float32_at, ranks_of
+from export.sigmoid.spans import IDENTITY, float32_at, ranks_of
 from serve_runtime.arrays import Float32
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.model_file import MODEL_FILES, card_field
@@ -60,14 +59,13 @@ def rising_from_logit_to_logit(windows: tuple[float, ...] = WINDOWS) -> int:
 
 def _write_identity(folder: Path) -> dict[str, Path]:
     """Both ONNX files of the model whose logit is its one feature, by their layout."""
-    affine = Affine(np.ones(1, np.float32), 0.0)
-    graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
+    graphs = {layout: write_model(IDENTITY, layout) for layout in MODEL_FILES}
     card = ModelCard(
         ("logit",),
         (0, 1),
         (-104.0,),
         (104.0,),
-        affine.sha256(),
+        IDENTITY.sha256(),
         graph_sha256={layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()},
     )
     paths = {layout: folder / name for layout, name in MODEL_FILES.items()}
