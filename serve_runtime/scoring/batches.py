@@ -15,6 +15,7 @@ from serve_runtime.errors import InputError, RowError
 from serve_runtime.predictor import Predictor
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.explain_errors import check_columns, check_numbers
+from serve_runtime.tables.numbers import from_numpy, plain_numbers, to_floats
 
 SCORE_COLUMNS = ("probability", "label")
 """The columns that scoring adds, in this order, after the kept ones."""
@@ -77,9 +78,9 @@ def score_pairs(
         positive = (probability >= threshold).view(np.int8)
         if observe:
             observe(columns, positive)
-        label = pa.DictionaryArray.from_arrays(_arrow_column(positive), labels)
+        label = pa.DictionaryArray.from_arrays(from_numpy(positive), labels)
         yield pa.RecordBatch.from_arrays(
-            [*kept.columns, _arrow_column(probability), label],
+            [*kept.columns, from_numpy(probability), label],
             [*kept.schema.names, *SCORE_COLUMNS],
         )
 
@@ -167,27 +168,22 @@ def _numpy_columns(batch: Any) -> dict[str, npt.NDArray[Any]]:
 
 
 def _without_nulls(column: Any) -> Any:
-    """A numeric column in which nulls became NaN, and booleans and decimals float32."""
-    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
-        column = column.cast(pa.float32(), safe=False)
-    if column.null_count:
-        column = column.cast(pa.float64(), safe=False).fill_null(np.nan)
-    return column
-
-
-def _arrow_column(values: npt.NDArray[Any]) -> Any:
-    """A contiguous numpy array of numbers as an Arrow array that shares its memory."""
-    data_type = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(data_type, len(values), [None, pa.py_buffer(values)])
+    """A column of numbers as numpy can read it: as float32 with NaN where values are missing, and
+    where they are booleans or decimals; else as it is."""
+    column = plain_numbers(column)
+    type_ = column.type
+    if column.null_count or pa.types.is_boolean(type_) or pa.types.is_decimal(type_):
+        column = to_floats(column, pa.float32())
+    return column.fill_null(np.nan) if column.null_count else column
 
 
 def _label_array(classes: Sequence[Label]) -> Any:
     """The two labels as an Arrow array."""
     values = np.array(classes)
     if values.dtype == bool:
-        return _arrow_column(values.view(np.int8)).cast(pa.bool_())
+        return from_numpy(values.view(np.int8)).cast(pa.bool_())
     if values.dtype.kind != "U":
-        return _arrow_column(values)
+        return from_numpy(values)
     texts = [str(label).encode() for label in classes]
     offsets = np.cumsum([0, *map(len, texts)], dtype=np.int32)
     return pa.StringArray.from_buffers(2, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts)))

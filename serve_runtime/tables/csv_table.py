@@ -1,4 +1,4 @@
-"""Read CSV as a stream of Arrow record batches: features as float32, other columns as text.
+"""Read CSV as a stream of Arrow record batches: features as numbers, other columns as text.
 
 Arrow parses the file; the first lines are inspected beforehand with the csv module, to find the
 column names, the columns that spell true and false, and features that hold text.
@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from serve_runtime.errors import InputError
-from serve_runtime.tables.arrow import no_rows, pa, pacsv, pc
+from serve_runtime.tables.arrow import no_rows, pa, pacsv
 from serve_runtime.tables.byte_stream import PeekableStream, open_bytes, readable_by_arrow
 from serve_runtime.tables.explain_errors import check_columns, check_quotes, not_numbers, reading
+from serve_runtime.tables.numbers import to_floats
 
 _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
@@ -43,12 +44,12 @@ class CsvReader:
             raise
 
     def batches(
-        self, features: Sequence[str], others: Sequence[str]
+        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
-        Features are float32, or bool if the column spells true and false; other columns are the
-        text that stands in the file. Raises InputError, as `tables.read.open_table` says.
+        Features are `number_type`, float32 where it is None; other columns are the text that
+        stands in the file. Raises InputError, as `tables.read.open_table` says.
         """
         if self.names[0] not in features:
             check_separator(self._source, self.names)
@@ -57,10 +58,12 @@ class CsvReader:
         texts = _text_features(self.names, self._first_rows, set(features) - booleans)
         if texts:
             raise InputError(not_numbers(self._source, texts))
-        types = {name: pa.bool_() if name in booleans else pa.float32() for name in features}
+        number_type = number_type or pa.float32()
+        types = {name: pa.bool_() if name in booleans else number_type for name in features}
         schema = pa.schema({**types, **{name: pa.string() for name in others}})
         for batch in self._read(schema):
-            numbers = [self._numbers(name, batch.column(name), types[name]) for name in features]
+            parsed = [self._parsed(name, batch.column(name), types[name]) for name in features]
+            numbers = [to_floats(column, number_type) for column in parsed]
             yield pa.RecordBatch.from_arrays(numbers, list(features)), batch.select(list(others))
 
     def _read(self, schema: Any) -> Iterator[Any]:
@@ -94,22 +97,25 @@ class CsvReader:
                     deque(batches, maxlen=0)  # blocks read so far may still be being parsed
                 del batches
 
-    def _numbers(self, name: str, column: Any, data_type: Any) -> Any:
-        """The column `name` as numbers.
+    def _parsed(self, name: str, column: Any, data_type: Any) -> Any:
+        """The column `name` of a batch, in `data_type`.
 
-        A feature that is also among the other columns arrives as text; it is converted here by
-        the rules of Arrow's CSV parser: spaces around a number and the spellings of "missing".
+        A feature that is also among the other columns arrives as text. It is written as a CSV of
+        one column, and parsed as any other feature is.
         """
         if not pa.types.is_string(column.type):
             return column
-        try:
-            text = pc.utf8_trim_whitespace(column)
-            missing = pc.is_in(text, value_set=pa.array(pacsv.ConvertOptions().null_values))
-            return pc.if_else(missing, pa.scalar(None, pa.string()), text).cast(data_type)
-        except pa.ArrowInvalid as reason:
-            value = str(reason).partition("'")[2].rpartition("'")[0]
-            problem = f"{name} ({value!r} is no number)"
-            raise InputError(not_numbers(self._source, [problem])) from None
+        text = pa.BufferOutputStream()
+        table, quoted = pa.table([column], [name]), "all_valid"
+        pacsv.write_csv(table, text, pacsv.WriteOptions(include_header=False, quoting_style=quoted))
+        with reading(self._source, [name]):
+            parsed = pacsv.read_csv(
+                pa.BufferReader(text.getvalue()),
+                read_options=pacsv.ReadOptions(column_names=[name], block_size=1 << 30),
+                parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+                convert_options=pacsv.ConvertOptions(column_types={name: data_type}),
+            )
+        return parsed.column(0).combine_chunks()
 
     def cancel(self) -> None:
         """End the file here, also for a read that is waiting in another thread."""

@@ -17,6 +17,7 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.byte_stream import open_bytes
+from serve_runtime.tables.numbers import is_number
 
 
 @contextmanager
@@ -50,9 +51,7 @@ def check_columns(
 def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
     """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans."""
     types = {name: schema.field(name).type for name in features}
-    odd = [
-        f"{name} ({data_type})" for name, data_type in types.items() if not _is_number(data_type)
-    ]
+    odd = [f"{name} ({data_type})" for name, data_type in types.items() if not is_number(data_type)]
     if odd:
         raise InputError(not_numbers(source, odd))
 
@@ -62,15 +61,6 @@ def not_numbers(source: str, columns: Sequence[str]) -> str:
     return (
         f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
         "Leave them out or encode them as numbers"
-    )
-
-
-def _is_number(data_type: Any) -> bool:
-    return bool(
-        pa.types.is_integer(data_type)
-        or pa.types.is_floating(data_type)
-        or pa.types.is_decimal(data_type)
-        or pa.types.is_boolean(data_type)
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_numbers, reading
+from serve_runtime.tables.numbers import to_floats
 
 _BUFFER_BYTES = 1 << 18
 """Bytes read from the file at once, for each column."""
@@ -39,13 +40,21 @@ class ParquetReader:
         self.rows: int = self._file.metadata.num_rows
 
     def batches(
-        self, features: Sequence[str], others: Sequence[str]
+        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
-        Each column has the type that it has in the file. Raises InputError, as
-        `tables.read.open_table` says.
+        Features are `number_type`, or, where it is None, have the types that they have in the
+        file, as others do. Raises InputError, as `tables.read.open_table` says.
         """
+
+        def pair(batch: Any) -> tuple[Any, Any]:
+            numbers = batch.select(list(features))
+            if number_type is not None:
+                columns = [to_floats(column, number_type) for column in numbers.columns]
+                numbers = pa.RecordBatch.from_arrays(columns, list(features))
+            return numbers, batch.select(list(others))
+
         schema = self._file.schema_arrow
         check_columns(self._source, self.names, features, others)
         check_numbers(self._source, schema, features)
@@ -54,7 +63,7 @@ class ParquetReader:
         read = 0
         with reading(self._source):
             for batch in self._file.iter_batches(rows, self._groups, columns=wanted.names):
-                yield batch.select(list(features)), batch.select(list(others))
+                yield pair(batch)
                 read += batch.num_rows
         if read != (promised := self._promised_rows()):
             raise InputError(
@@ -62,8 +71,7 @@ class ParquetReader:
                 "is damaged, write it again"
             )
         if not read:
-            batch = no_rows(wanted)
-            yield batch.select(list(features)), batch.select(list(others))
+            yield pair(no_rows(wanted))
 
     def _promised_rows(self) -> int:
         """Number of rows of all groups that are read, as the footer says: of all groups, it says

@@ -31,12 +31,15 @@ class TableReader(Protocol):
         """Number of rows in the file; None for CSV, where it is unknown before the end."""
 
     def batches(
-        self, features: Sequence[str], others: Sequence[str]
+        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
-        Features are numbers or booleans, null where a value is missing. A name may be in both
-        lists. A table without rows gives one pair of empty batches.
+        Features are `number_type`, pa.float32() or pa.float64(), each the number nearest to the
+        value in the file. Where it is None they are float32 from CSV, and have the file's own types
+        of numbers from Parquet. They are null where a value is missing. Others are text from CSV,
+        the file's own types from Parquet. A name may be in both lists. A table without rows gives
+        one pair of empty batches.
         """
 
     def cancel(self) -> None:
@@ -79,18 +82,21 @@ def read_batches(
     *,
     header: bool = True,
     groups: Sequence[int] | None = None,
+    number_type: Any = None,
 ) -> Generator[Any, None, None]:
     """Read a table from its first row to its last in Arrow record batches.
 
-    Each batch has the columns `features`, float32 (true and false become 1 and 0) and null where
-    a value is missing, followed by the columns `others`: text from CSV, the file's own types from
-    Parquet. A name may be in both lists. A table without rows gives one empty batch. `source`,
-    `header`, `groups` and errors are those of `open_table`.
+    Each batch has the columns `features` as `number_type`, float32 (None) or float64, each the
+    number nearest to the value in the file (true and false are 1 and 0) and null where a value is
+    missing, followed by the columns `others`: text from CSV, the file's own types from Parquet. A
+    name may be in both lists. A table without rows gives one empty batch. `source`, `header`,
+    `groups` and errors are those of `open_table`.
     """
     with open_table(source, header=header, groups=groups) as table:
-        for numbers, rest in table.batches(features, others):
-            columns = [column.cast(pa.float32(), safe=False) for column in numbers.columns]
-            yield pa.RecordBatch.from_arrays([*columns, *rest.columns], [*features, *others])
+        for numbers, rest in table.batches(features, others, number_type or pa.float32()):
+            yield pa.RecordBatch.from_arrays(
+                [*numbers.columns, *rest.columns], [*features, *others]
+            )
 
 
 def _check_file(source: str) -> os.stat_result | None:

@@ -95,3 +95,56 @@ def test_quotation_marks_in_a_header_may_be_odd_or_span_lines(tmp_path, content)
     (tmp_path / "t.csv").write_text(content)
     (batch,) = read_batches(str(tmp_path / "t.csv"), ["x2"])
     assert batch.schema.names == ["x2"]
+
+
+@pytest.mark.parametrize("number_type", [pa.float32(), pa.float64()], ids=str)
+@pytest.mark.parametrize("text", ["1700000123", "20260131", "9007199254740993", "0.1", "1e-30"])
+def test_numbers_come_in_the_precision_asked_for(tmp_path, number_type, text):
+    (tmp_path / "t.csv").write_text(f"x1,x2\n{text},true\n")
+    features = ["x1", "x2"]
+    (batch,) = read_batches(str(tmp_path / "t.csv"), features, ["x1"], number_type=number_type)
+    assert batch.schema.types == [number_type, number_type, pa.string()]
+    assert batch.column(0)[0].as_py() == number_type.to_pandas_dtype()(text)
+
+
+ODD_TEXTS = [
+    *("1", " 1", "1\t", "1\xa0", "1\x0b", "1\x0c", "1\u2003", "\ufeff1", "+1", "0x1", "1e5", "1_0"),
+    *("", " ", "NA", " NA ", "nan", "-nan", "N/A", "NULL", "inf", "-Infinity", "1,5", "1;5", "--1"),
+    *("true", "tRUE", "False", "0", "1", "yes", "T", "a", '1"', '"', "1\n", "\n", "1e400", ".5"),
+]
+
+
+@pytest.mark.parametrize("first", ["1", "true"])
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_a_feature_that_is_kept_is_parsed_like_any_other(tmp_path, first, text):
+    path = tmp_path / "t.csv"
+    quoted = text.replace('"', '""')
+    path.write_text(f'x1,x2\n{first},1\n"{quoted}",2\n' + f"{first},3\n" * 70 + f'"{quoted}",4\n')
+
+    def read(kept):
+        try:
+            return [batch.to_pydict() for batch in read_batches(str(path), ["x1"], kept)]
+        except InputError as reason:
+            return str(reason)
+
+    alone, kept = read([]), read(["x1"])
+    if isinstance(alone, str):
+        assert kept == alone
+    else:
+        (batch,) = read_batches(str(path), ["x1"], ["x1"])
+        (plain,) = read_batches(str(path), ["x1"])
+        assert batch.column(0).equals(plain.column(0))
+        assert batch.column(1)[1].as_py() == text
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_bom_in_the_first_data_row_is_part_of_its_text(tmp_path, header):
+    (tmp_path / "t.csv").write_text(("x,id\n" if header else "\ufeff") + "\ufeff1,a\n2,b\n")
+    names = ("x", "id") if header else ("f0", "f1")
+    found = [
+        batch.column(0).to_pylist()
+        for batch in read_batches(str(tmp_path / "t.csv"), (), [names[0]], header=header)
+    ]
+    assert found == [["\ufeff1", "2"]]
+    with pytest.raises(InputError, match="is no number"):
+        list(read_batches(str(tmp_path / "t.csv"), [names[0]], header=header))

@@ -1,0 +1,149 @@
+"""Arrow's decimals as the nearest float32 or float64, which Arrow's own casts miss by a few ULP.
+
+Read from the array's buffers with numpy alone, so that nothing is imported for it: neither pyarrow
+nor Python's decimal. A value is unscaled / 10^scale, where `unscaled` is an integer of 32 to 256
+bits.
+"""
+
+from math import frexp, inf, nextafter
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.arrays import Array
+
+_EXACT_INTEGER: Final = 1 << 53
+_EXACT_POWER: Final = 22
+"""Integers up to 2^53 and powers of ten up to 10^22 are float64 themselves, so that one division
+of one by the other gives the nearest float64."""
+
+_GREATEST_SCALE: Final = 200
+"""Beyond this the power of ten may leave float64."""
+
+_DROPPED: Final = (1 << 29) - 1
+_HALF: Final = 1 << 28
+"""float32 drops 29 bits of float64's mantissa; a value whose dropped bits are 2^28 lies just
+between two float32 numbers."""
+
+_WIDE_ERROR: Final = 16
+"""More ULP of float64 than a wide integer divided in float64 can be off: rounding each word, their
+sum, the power of ten and the quotient takes less than 8."""
+
+
+def nearest_floats(column: Any, dtype: npt.DTypeLike) -> Array:
+    """The values (n,) of an Arrow array of decimals as `dtype`, float32 or float64, each the
+    nearest to the decimal; NaN where a value is missing, infinite beyond the largest number.
+
+    `column` is a pyarrow Array (not chunked) of type decimal32, 64, 128 or 256.
+    """
+    rows, scale = len(column), column.type.scale
+    validity, values = column.buffers()
+    if not rows:
+        return np.empty(0, dtype)
+    words = _words(values, column.type.bit_width // 8, column.offset, rows)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        double = _quotients(words, scale)
+        found = double.astype(dtype, copy=False)
+    exact = _exact(words, scale)
+    doubtful = ~exact if found.dtype == np.float64 else _doubtful(double, words[:, 0], exact, scale)
+    if doubtful.any():
+        found[doubtful] = _rounded(words[doubtful], scale, found.dtype)
+    if column.null_count:
+        bits = np.frombuffer(validity, np.uint8)
+        valid = np.unpackbits(bits, count=column.offset + rows, bitorder="little")
+        found[valid[column.offset :] == 0] = np.nan
+    return found
+
+
+def _words(values: Any, width: int, offset: int, rows: int) -> npt.NDArray[np.int64]:
+    """The unscaled integers (rows, k) as words of 64 bits, the lowest first, the last signed."""
+    size = min(width, 8)
+    count = width // size
+    raw = np.frombuffer(values, np.dtype(f"i{size}"), rows * count, offset * width)
+    return raw.astype(np.int64, copy=False).reshape(rows, count)
+
+
+def _quotients(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.float64]:
+    """unscaled / 10^scale in float64: the nearest where both are exact, else within _WIDE_ERROR."""
+    total = words[:, -1].astype(np.float64)
+    for word in words[:, -2::-1].T:
+        # Taken as signed, a word whose highest bit is set is 2^64 too small: the next adds one.
+        # Unsigned words would cancel where the integer is negative, with the loss of all digits.
+        total += word < 0
+        total = total * 2.0**64 + word
+    if not abs(scale) <= _GREATEST_SCALE:
+        return np.full(len(words), np.nan)
+    return total / 10.0**scale if scale >= 0 else total * 10.0**-scale
+
+
+def _exact(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.bool_]:
+    """Where both the integer and the power of ten are float64 themselves, (rows,)."""
+    low = words[:, 0]
+    exact = (low <= _EXACT_INTEGER) & (low >= -_EXACT_INTEGER)
+    for word in words[:, 1:].T:
+        exact &= word == low >> 63  # no more than the sign of a narrower integer
+    exact &= abs(scale) <= _EXACT_POWER
+    return exact
+
+
+def _doubtful(
+    double: npt.NDArray[np.float64],
+    low: npt.NDArray[np.int64],
+    exact: npt.NDArray[np.bool_],
+    scale: int,
+) -> npt.NDArray[np.bool_]:
+    """Where rounding `double` to float32 may not give the float32 nearest to the decimal.
+
+    The nearest float64 rounds to the nearest float32, unless it lies just between two of them and
+    is not the decimal itself. It is the decimal itself where 5^scale divides the integer.
+    """
+    dropped = double.view(np.int64) & _DROPPED
+    doubtful: npt.NDArray[np.bool_] = exact & (dropped == _HALF)
+    if 0 <= scale <= _EXACT_POWER and doubtful.any():
+        doubtful &= low % 5**scale != 0
+    if not exact.all():
+        near = np.abs(dropped - _HALF) <= _WIDE_ERROR
+        near |= ~(np.abs(double) >= np.finfo(np.float32).tiny)  # float32 drops more bits; or NaN
+        doubtful |= ~exact & near
+    return doubtful
+
+
+def _rounded(words: npt.NDArray[np.int64], scale: int, dtype: np.dtype[Any]) -> list[float]:
+    """The numbers of `dtype` nearest to some decimals, in whole numbers."""
+    width, raw = 8 * words.shape[1], words.tobytes()
+    parts = [raw[start : start + width] for start in range(0, len(raw), width)]
+    unscaled = [int.from_bytes(part, "little", signed=True) for part in parts]
+    more, power = 10 ** max(0, -scale), 10 ** max(0, scale)
+    try:  # Python rounds a quotient of integers once
+        found = [number * more / power for number in unscaled]
+    except OverflowError:
+        found = [_quotient(number * more, power) for number in unscaled]
+    if dtype == np.float64:
+        return found
+    return [
+        _round_to_odd(double, number * more, power)
+        for double, number in zip(found, unscaled, strict=True)
+    ]
+
+
+def _quotient(over: int, under: int) -> float:
+    try:
+        return over / under
+    except OverflowError:
+        return inf if over > 0 else -inf
+
+
+def _round_to_odd(double: float, over: int, under: int) -> float:
+    """A float64 beside over / under that rounds to the float32 nearest to the fraction.
+
+    `double` is the nearest float64. An inexact one whose last bit is set lies never just between
+    two float32 numbers, and rounding it on is right; so, of the two beside the fraction, that one.
+    """
+    if double in (inf, -inf):
+        return double
+    numerator, denominator = double.as_integer_ratio()
+    rest = over * denominator - numerator * under
+    if rest and int(frexp(double)[0] * _EXACT_INTEGER) % 2 == 0:
+        return nextafter(double, inf if rest > 0 else -inf)
+    return double
