@@ -21,6 +21,7 @@ from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
 from train.errors import TrainError
 from train.evaluate.metrics import Metrics
+from train.evaluate.rounding_cost import rounding_cost
 from train.evaluate.summary import Summary
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
@@ -114,7 +115,10 @@ def train(
         trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
         served = _served(trained)
         metrics = data.evaluate(served)
-        _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
+        for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
+            say(line)
+        if not lost:  # they tell why it may be worse
+            _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
         card = _card(recipe, data, served, metrics)
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
@@ -207,8 +211,8 @@ def _card(recipe: Recipe, data: Dataset, served: Affine, metrics: dict[str, Metr
     return ModelCard(
         feature_names=data.names,
         classes=data.classes.labels,
-        feature_min=tuple(map(float, data.moments.low)),
-        feature_max=tuple(map(float, data.moments.high)),
+        feature_min=tuple(map(float, data.moments.low.astype(np.float32))),
+        feature_max=tuple(map(float, data.moments.high.astype(np.float32))),
         weights_sha256=served.sha256(),
         training=training,
     )

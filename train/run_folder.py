@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from serve_runtime.arrays import Floats
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
@@ -63,9 +64,10 @@ def sample_positions(rows: int, width: int) -> npt.NDArray[np.intp]:
     return np.linspace(0, rows - 1, count).astype(np.intp)
 
 
-def sample_rows(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A sample (k, d) of the rows of each part (d, n)."""
-    return np.concatenate([part[:, sample_positions(part.shape[1], len(part))].T for part in parts])
+def sample_rows(*parts: Floats) -> npt.NDArray[np.float32]:
+    """A sample (k, d) of the rows of each part (d, n), as they are served."""
+    picked = [part[:, sample_positions(part.shape[1], len(part))].T for part in parts]
+    return np.concatenate(picked).astype(np.float32)
 
 
 def write(

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from serve_runtime.arrays import Float64
+from serve_runtime.arrays import Float32, Float64, Floats
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,19 @@ class Scaling:
             np.where(constant, np.inf, moments.deviation),
         )
 
-    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def apply(self, features: Floats) -> Float32:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
-        result = np.empty_like(features)
+        result: Float32 = np.empty(features.shape, np.float32)
         with np.errstate(
             over="ignore", under="ignore"
         ):  # values far outside become infinite; the caller checks
             for row, values, mean, scale in zip(
                 result, features, self.mean, self.scale, strict=True
             ):
-                row[:] = (values.astype(np.float64) - mean) / scale
+                row[:] = (values.astype(np.float64, copy=False) - mean) / scale
         return result
 
-    def undo(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def undo(self, features: Float32) -> Float32:
         """The raw features (d, n) that standardised `features` were made of, to rounding.
 
         Computed in float64 and rounded once; where `apply` has rounded, up to 2⁻²⁴ of the distance
@@ -59,13 +58,15 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean, sum of squared deviations and range of each feature of some rows."""
+    """Count, mean, sum of squared deviations, range and rounding of each feature of some rows."""
 
     count: int
     mean: Float64
     squares: Float64
     low: Float64
     high: Float64
+    rounding: Float64
+    """(d,) the most by which rounding to float32, in which rows are served, moves a value."""
 
     @property
     def deviation(self) -> Float64:
@@ -73,15 +74,17 @@ class Moments:
         return np.sqrt(self.squares / max(1, self.count))
 
     @classmethod
-    def of(cls, features: npt.NDArray[np.float32]) -> "Moments":
+    def of(cls, features: Floats) -> "Moments":
         """The moments of the rows of `features` (d, m), m >= 1, by two passes in float64."""
-        mean, squares = np.empty(len(features)), np.empty(len(features))
+        mean, squares, rounding = np.zeros((3, len(features)))
         for i, values in enumerate(features):
-            wide = values.astype(np.float64)
+            wide = values.astype(np.float64, copy=False)
             mean[i] = wide.mean()
             squares[i] = np.square(wide - mean[i]).sum()
+            if wide is values:
+                rounding[i] = np.abs(wide - wide.astype(np.float32)).max()
         low, high = (found.astype(np.float64) for found in (features.min(1), features.max(1)))
-        return cls(features.shape[1], mean, squares, low, high)
+        return cls(features.shape[1], mean, squares, low, high, rounding)
 
     def __add__(self, other: "Moments") -> "Moments":
         """The moments of the rows of both, as stable as two passes over all of them.
@@ -96,4 +99,5 @@ class Moments:
             self.squares + other.squares + apart**2 * (self.count * other.count / count),
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
+            np.maximum(self.rounding, other.rounding),
         )

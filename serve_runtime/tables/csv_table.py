@@ -6,8 +6,9 @@ column names, the columns that spell true and false, and features that hold text
 
 import csv
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from serve_runtime.errors import InputError
@@ -31,6 +32,7 @@ class CsvReader:
     """
 
     rows = None  # unknown until the file was read
+    types: Mapping[str, Any] = MappingProxyType({})  # text has none
 
     def __init__(self, source: str, header: bool) -> None:
         self._source = source

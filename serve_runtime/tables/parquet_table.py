@@ -36,7 +36,9 @@ class ParquetReader:
         self._source, self._groups = source, groups
         # Without these two options Arrow reads whole row groups ahead: 630 MB instead of 90 MB.
         self._file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-        self.names: list[str] = list(self._file.schema_arrow.names)
+        schema = self._file.schema_arrow
+        self.names: list[str] = list(schema.names)
+        self.types = dict(zip(schema.names, schema.types, strict=True))
         self.rows: int = self._file.metadata.num_rows
 
     def batches(

@@ -5,7 +5,7 @@ counts as missing by the same rules, in both.
 """
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -29,6 +29,11 @@ class TableReader(Protocol):
     @property
     def rows(self) -> int | None:
         """Number of rows in the file; None for CSV, where it is unknown before the end."""
+
+    @property
+    def types(self) -> Mapping[str, Any]:
+        """The Arrow type of each column in the file, by name; of CSV, which has none, of no
+        column."""
 
     def batches(
         self, features: Sequence[str], others: Sequence[str], number_type: Any = None

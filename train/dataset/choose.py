@@ -4,6 +4,7 @@ import gzip
 import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from train import memory_budget
@@ -45,14 +46,14 @@ def choose_dataset(
     return InMemoryDataset(recipe, None, device, say)
 
 
-_COPIES = 4
-"""How many copies of the values exist at the same time while they are read and standardised."""
-
-
 def _needed(files: TableFiles) -> int:
-    """About how many bytes of memory it takes to train on `files` in memory."""
+    """About how many bytes of memory it takes to train on `files` in memory.
+
+    The values exist twice as they were read, while they are joined or split, and twice as float32:
+    standardised, and as served.
+    """
     rows = files.rows if files.rows is not None else sum(map(_lines, files.paths))
-    return _COPIES * 4 * rows * (len(files.names) + 1)
+    return 2 * (np.dtype(files.number_type).itemsize + 4) * rows * (len(files.names) + 1)
 
 
 _HEAD = 1 << 20

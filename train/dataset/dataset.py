@@ -53,8 +53,12 @@ class Dataset(Protocol):
     def sample(self) -> npt.NDArray[np.float32]:
         """Some raw rows (k, d), on which export compares its artifacts with the model."""
 
-    def evaluate(self, served: Affine) -> dict[str, Metrics]:
-        """What the model as served is worth on each part: "training" and "holdout"."""
+    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
+        """What the model is worth on each part, "training" and "holdout".
+
+        `model` is the one that is served, of raw features, or with `standardised` the one that was
+        trained, of standardised features.
+        """
 
 
 def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say: Say) -> Scaling:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Float32, Floats
 from train.dataset.block_file import BlockFile
 from train.gradients.numba_kernels import chunk_rows, chunk_slices
 from train.gradients.processes import ProcessGroup
@@ -23,17 +23,24 @@ class DiskPart:
     `positives` are those of the rows of all processes.
     """
 
-    def __init__(self, where: Path, width: int, count: int, group: ProcessGroup) -> None:
+    def __init__(
+        self,
+        where: Path,
+        width: int,
+        number_type: type[np.floating],
+        group: ProcessGroup,
+        count: int,
+    ) -> None:
         step = chunk_rows(width)
         mine = group.share(-(-count // step))
         self.count, self.mine = count, range(mine.start * step, min(count, mine.stop * step))
-        self.file = BlockFile(where, width)
+        self.file = BlockFile(where, width, number_type)
         self._positions = sample_positions(count, width)
         self._sample: list[Float32] = []
         self._digest, self._moments = RowDigest(), list[Moments]()
         self._positives, self._seen = 0.0, 0
 
-    def add(self, features: Float32, labels: Float32) -> None:
+    def add(self, features: Floats, labels: Float32) -> None:
         """Add the next of all rows: features (d, m), labels (m,). This process keeps its share."""
         first, self._seen = self._seen, self._seen + len(labels)
         here = slice(max(0, self.mine.start - first), max(0, self.mine.stop - first))
@@ -55,10 +62,10 @@ class DiskPart:
         self.moments = reduce(operator.add, (chunk for each in moments for chunk in each))
         self.positives = sum(positives)
 
-    def _see(self, features: Float32, labels: Float32) -> None:
+    def _see(self, features: Floats, labels: Floats) -> None:
         first = self.mine.start + self.file.count
         here = self._positions[(first <= self._positions) & (self._positions < first + len(labels))]
-        self._sample.append(features[:, here - first].T.copy())
+        self._sample.append(features[:, here - first].T.astype(np.float32))
         self._positives += float(labels.sum(dtype=np.float64))
         for chunk in chunk_slices(*features.shape):
             self._digest.add(features[:, chunk], labels[chunk])

@@ -17,7 +17,7 @@ from train.gradients.gpu import GpuGradients, fits
 from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import sample_rows
-from train.standardize import Moments
+from train.standardize import Moments, Scaling
 from train.tables.holdout import split
 from train.tables.table import Table, load_holdout_table, load_table
 from train.tables.table_files import TableFiles
@@ -62,10 +62,13 @@ class InMemoryDataset:
         """Some raw rows (k, d), on which export compares its artifacts with the model."""
         return sample_rows(*(table.features for table in self._parts.values()))
 
-    def evaluate(self, served: Affine) -> dict[str, Metrics]:
-        """What the model as served is worth on each part: "training" and "holdout"."""
+    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
+        """What the model is worth on each part, as `Dataset` says."""
+        scaling = self.scaling if standardised else None
         return {
-            name: evaluate(partial(_whole, table), table.rows, served, self._loss, part=WORDS[name])
+            name: evaluate(
+                partial(_whole, table, scaling), table.rows, model, self._loss, part=WORDS[name]
+            )
             for name, table in self._parts.items()
         }
 
@@ -88,8 +91,8 @@ class InMemoryDataset:
         )
 
 
-def _whole(table: Table) -> Iterator[tuple[Float32, Float32]]:
-    yield table.features, table.labels
+def _whole(table: Table, scaling: Scaling | None) -> Iterator[tuple[Float32, Float32]]:
+    yield scaling.apply(table.features) if scaling else table.served(), table.labels
 
 
 def _tables(recipe: Recipe, files: TableFiles | None) -> tuple[Table, Table | None]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from train.dataset.block_file import rows_in_block
 from train.dataset.dataset import WORDS, check_standardised, scaling
@@ -56,9 +56,10 @@ class OnDiskDataset:
         self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
         width = len(files.names)
         block = 4 * (width + 1) * rows_in_block(width)
+        raw = 2 * np.dtype(files.number_type).itemsize // 4  # blocks' memory while rows are read
         # It depends on `allowed` alone, so that a resumed training draws the same batches.
         self._pool = max(1, allowed // 8 // block)
-        least = peak() + _READING + (2 + self._pool) * block
+        least = peak() + _READING + (raw + self._pool) * block
         if least > allowed:
             raise TrainError(
                 f"{format_size(allowed)} of memory (data.memory = {recipe.data.memory!r}) are too "
@@ -113,16 +114,16 @@ class OnDiskDataset:
         """Some raw rows (k, d), on which export compares its artifacts with the model."""
         return np.concatenate([part.sample for part in self._parts.values()])
 
-    def evaluate(self, served: Affine) -> dict[str, Metrics]:
-        """What the model as served is worth on each part: "training" and "holdout".
+    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
+        """What the model is worth on each part, as `Dataset` says.
 
         The rows on disk are standardised; raw ones are computed from them, to float32 rounding.
         """
         return {
             name: evaluate(
-                partial(self._raw_blocks, part),
+                partial(self._blocks, part, standardised),
                 part.count,
-                served,
+                model,
                 self._loss,
                 part=WORDS[name],
                 most_logits=_MOST_LOGITS,
@@ -131,9 +132,10 @@ class OnDiskDataset:
             for name, part in self._parts.items()
         }
 
-    def _raw_blocks(self, part: DiskPart) -> Iterator[tuple[Float32, Float32]]:
+    def _blocks(self, part: DiskPart, standardised: bool) -> Iterator[tuple[Float32, Float32]]:
         for rows in part.file.blocks():
-            yield self.scaling.undo(rows.features.numpy()), rows.labels.numpy()
+            features = rows.features.numpy()
+            yield features if standardised else self.scaling.undo(features), rows.labels.numpy()
 
     def _read(self, recipe: Recipe, files: TableFiles) -> tuple[DiskPart, DiskPart | None]:
         """Read the raw rows to train on and the raw rows held out.
@@ -149,7 +151,8 @@ class OnDiskDataset:
         self.classes = column.classes(recipe.data.positive, source)
         labels = column.encode(self.classes, source)
         del column
-        _check_room(self._where, 4 * (len(self.names) + 1) * len(labels))
+        size = np.dtype(files.number_type).itemsize
+        _check_room(self._where, size * (len(self.names) + 1) * len(labels))
         if isinstance(part, str):
             others = find_table_files(recipe.data, part, self.names)
             if not len(held := others.labels()):
@@ -170,8 +173,8 @@ class OnDiskDataset:
     ) -> tuple[DiskPart, DiskPart | None]:
         """Read the rows of `files` into two parts: to train on, and those in the mask `out`."""
         width, held = len(self.names), int(out.sum())
-        kept = DiskPart(self._where, width, len(labels) - held, self._group)
-        apart = DiskPart(self._where, width, held, self._group) if held else None
+        new = partial(DiskPart, self._where, width, files.number_type, self._group)
+        kept, apart = new(len(labels) - held), new(held) if held else None
         parts = [(kept, ~out), *([(apart, out)] if apart else [])]
         wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
         for part, mask in parts:
@@ -198,7 +201,7 @@ class OnDiskDataset:
         rows = self._parts[name]
         first = rows.mine.start
 
-        def apply(features: Float32) -> Float32:
+        def apply(features: Floats) -> Float32:
             nonlocal first
             result = self.scaling.apply(features)
             check_standardised(result, self.names, WORDS[name], first)

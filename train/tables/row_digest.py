@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.card import Label
 
 
@@ -17,11 +17,18 @@ class RowDigest:
         self.chunks: list[bytes] = []
         """The digest of each chunk added so far; several processes' lists can be joined."""
 
-    def add(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
-        """Add the next chunk, of numba_kernels.chunk_rows rows: features (d, m), labels (m,)."""
+    def add(self, features: Floats, labels: Float32) -> None:
+        """Add the next chunk, of numba_kernels.chunk_rows rows: features (d, m), labels (m,).
+
+        Values that float32 holds count as float32, so that a file of them has the same digest
+        in either type.
+        """
         chunk = hashlib.sha256()
         for values in (*features, labels):
-            chunk.update(np.ascontiguousarray(values, "<f4").data)
+            narrow = np.ascontiguousarray(values, "<f4")
+            chunk.update(narrow.data)
+            if values.dtype == np.float64 and not np.array_equal(narrow, values):
+                chunk.update(np.ascontiguousarray(values, "<f8").data)
         self.chunks.append(chunk.digest())
 
     def hexdigest(self, names: Sequence[str], labels: Sequence[Label]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from train.errors import DataError
@@ -23,8 +23,9 @@ _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 class Table:
     """Rows to train on or to hold out."""
 
-    features: Float32
-    """(d, n), C-contiguous: each feature's values lie together, as in Arrow's columns."""
+    features: Floats
+    """(d, n), C-contiguous: each feature's values lie together, as in Arrow's columns. float64
+    where the source holds what float32 may not, such as a CSV; else float32."""
     labels: Float32
     """(n,): 1 for the positive class, 0 for the negative one."""
     feature_names: tuple[str, ...]
@@ -44,7 +45,11 @@ class Table:
             self.classes,
         )
 
-    def chunks(self) -> Iterator[tuple[Float32, Float32]]:
+    def served(self) -> Float32:
+        """The features in float32, in which rows are served; not copied where they are."""
+        return self.features.astype(np.float32, copy=False)
+
+    def chunks(self) -> Iterator[tuple[Floats, Float32]]:
         """All rows, a chunk at a time, as views: features (d, m) and labels (m,)."""
         for chunk in chunk_slices(*self.features.shape):
             yield self.features[:, chunk], self.labels[chunk]
@@ -84,7 +89,7 @@ def load_holdout_table(data: Data, path: str, like: Table) -> Table:
 
 def _from_files(data: Data, source: str, files: TableFiles, like: Table | None = None) -> Table:
     labels = LabelColumn()
-    none = np.empty((len(files.names), 0), np.float32)
+    none = np.empty((len(files.names), 0), files.number_type)
     features = np.concatenate([none, *files.batches(labels)], axis=1)
     return _table(source, features, labels, files.names, data, like)
 
@@ -96,11 +101,10 @@ def _from_memory(
     if data.target is not None:
         raise DataError(f"data.target names a column of a file; {source} brings its own labels")
     names = chosen_features(data, source, there)
-    with np.errstate(over="ignore", under="ignore"):  # what overflows is reported as infinite
-        features = rows.T[[there.index(name) for name in names]].astype(np.float32)
+    features = np.ascontiguousarray(rows.T[[there.index(name) for name in names]])
     check_finite(features, names, source)
     column = LabelColumn.of(labels, source)
-    return _table(source, np.ascontiguousarray(features), column, names, data)
+    return _table(source, features, column, names, data)
 
 
 def _from_points(data: Data) -> Table:
@@ -140,7 +144,7 @@ def _builtin(data: Data) -> Table:
 
 def _table(
     source: str,
-    features: Float32,
+    features: Floats,
     labels: LabelColumn,
     names: tuple[str, ...],
     data: Data,

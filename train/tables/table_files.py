@@ -7,10 +7,11 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from serve_runtime.arrays import Floats
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
+from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv_table import check_separator
 from serve_runtime.tables.find import find_tables
@@ -22,6 +23,10 @@ from train.recipe.keys import Data
 from train.tables.labels import LabelColumn
 
 _TARGET_NAMES = ("target", "label", "y")
+_NARROW = {
+    pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32()
+}  # fmt: skip
+"""Types of which float32 holds all values."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,9 @@ class TableFiles:
     """Whether CSV files begin with column names."""
     rows: int | None
     """The number of rows, where all files are Parquet; else None."""
+    number_type: type[np.floating]
+    """Of the features as they are read: float32 where it holds all that the files' types hold,
+    else float64, since a value may lose its digits when it is rounded before it is centred."""
 
     def labels(self) -> LabelColumn:
         """The labels of all rows. Raises InputError and DataError."""
@@ -50,7 +58,7 @@ class TableFiles:
 
     def batches(
         self, labels: LabelColumn | None = None, rows: range | None = None
-    ) -> Iterator[npt.NDArray[np.float32]]:
+    ) -> Iterator[Floats]:
         """Yield the features (d, m) of all rows, or of `rows`, in order, some rows at a time.
 
         The labels of the same rows are appended to `labels`, if it is given. Of Parquet files,
@@ -67,8 +75,11 @@ class TableFiles:
                 return
             groups, first, end = _groups(path, here)
             with read_ahead(
-                read_batches(path, self.names, others, header=self.header, groups=groups)
-            ) as batches:
+                read_batches(
+                    path, self.names, others, header=self.header, groups=groups,
+                    number_type=pa.from_numpy_dtype(self.number_type),
+                )
+            ) as batches:  # fmt: skip
                 for batch in batches:
                     start = max(0, here.start - first)
                     some = batch.slice(start, max(0, here.stop - first - start))
@@ -81,8 +92,8 @@ class TableFiles:
                         break
             before += first if end is None else end
 
-    def _features(self, batch: Any, path: str, first: int) -> npt.NDArray[np.float32]:
-        features = np.empty((len(self.names), batch.num_rows), np.float32)
+    def _features(self, batch: Any, path: str, first: int) -> Floats:
+        features = np.empty((len(self.names), batch.num_rows), self.number_type)
         for row, column in zip(features, batch.columns, strict=False):
             row[:] = column.to_numpy(zero_copy_only=False)
         check_finite(features, self.names, path, first)
@@ -114,7 +125,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
         raise DataError("training reads its data more than once: give a file, not standard input")
     tables = find_tables(source)
     paths = tuple(map(tables.path, tables.names))
-    columns, rows = _columns(data, paths)
+    columns, rows, narrow = _columns(data, paths)
     path = paths[0]
     target = _target(data, path, columns)
     if target in (data.features or ()):
@@ -125,7 +136,8 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
             f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
             "--features, or write the file without it (pandas: index=False)"
         )
-    return TableFiles(paths, names, target, data.header, rows)
+    number_type = np.float32 if narrow.issuperset(names) else np.float64
+    return TableFiles(paths, names, target, data.header, rows, number_type)
 
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
@@ -145,25 +157,26 @@ def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str,
     return names
 
 
-def first_not_finite(features: npt.NDArray[np.float32]) -> tuple[int, int] | None:
-    """Row and feature of the first value of `features` (d, m) that is not finite, if any."""
-    if np.isfinite(features).all():
+def first_not_finite(features: Floats) -> tuple[int, int] | None:
+    """Row and feature of the first value of `features` (d, m) not finite in float32, if any."""
+    with np.errstate(over="ignore", under="ignore"):
+        finite = np.isfinite(features.astype(np.float32, copy=False))
+    if finite.all():
         return None
-    row, feature = map(int, np.argwhere(~np.isfinite(features.T))[0])
+    row, feature = map(int, np.argwhere(~finite.T)[0])
     return row, feature
 
 
-def check_finite(
-    features: npt.NDArray[np.float32], names: Sequence[str], source: str, first: int = 0
-) -> None:
-    """Raise DataError, naming row and column, unless all `features` (d, m) are finite.
+def check_finite(features: Floats, names: Sequence[str], source: str, first: int = 0) -> None:
+    """Raise DataError, naming row and column, unless float32 holds all `features` (d, m).
 
     The first of the rows is data row `first` (from 0) of `source`.
     """
     if (odd := first_not_finite(features)) is None:
         return
     row, feature = odd
-    value = float(features[feature, row])
+    with np.errstate(over="ignore"):
+        value = float(features[feature, row].astype(np.float32))
     found = "missing" if np.isnan(value) else f"{value} as float32"
     raise DataError(
         f"{source}: data row {first + row + 1}, column {names[feature]!r} is {found}; every value "
@@ -171,13 +184,17 @@ def check_finite(
     )
 
 
-def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None]:
-    """The columns, in the order of the first file, and the number of all rows, if known."""
+def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None, set[str]]:
+    """The columns, in the order of the first file, the number of all rows, if known, and the
+    columns whose type in every file is one of which float32 holds all values."""
     first: list[str] = []
     rows: int | None = 0
-    for path in paths:
+    narrow: set[str] = set()
+    for number, path in enumerate(paths):
         with open_table(path, header=data.header) as table:
             columns, count = table.names, table.rows
+            found = {name for name, type_ in table.types.items() if type_ in _NARROW}
+        narrow = found & narrow if number else found
         rows = None if rows is None or count is None else rows + count
         try:
             check_names(columns, columns)
@@ -192,7 +209,7 @@ def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None]:
                 f"{path} has other columns than {paths[0]}: only one of them has {odd}; all tables "
                 "must have the same"
             )
-    return first, rows
+    return first, rows, narrow
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:

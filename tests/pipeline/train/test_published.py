@@ -28,7 +28,7 @@ def library_loss(p: torch.Tensor, y: torch.Tensor) -> float:
 def costs_before_epochs(recipe, cost) -> list[float]:
     """`cost` of the weights that enter every `log.every`-th epoch."""
     table = load_table(recipe.data, recipe.model.seed)
-    rows = Rows(torch.from_numpy(table.features), torch.from_numpy(table.labels))
+    rows = Rows(torch.from_numpy(table.served()), torch.from_numpy(table.labels))
     model = new_model(len(table.features), recipe.model.init, recipe.model.seed)
     items = Fit(
         model,

@@ -55,7 +55,7 @@ def test_the_simulation_is_repeatable_and_has_its_range(data, named_recipe):
     assert load_table(recipe.data, recipe.model.seed).digest() == data.digest()
     assert load_table(recipe.data, recipe.model.seed + 1).digest() != data.digest()
     assert data.features.shape == (1, 2000)
-    assert np.array_equal(data.features[0], np.linspace(-1, 1, 2000).astype(np.float32))
+    assert np.array_equal(data.features[0], np.linspace(-1, 1, 2000))
 
 
 def test_likelihood_of_the_simulation_fits_the_stated_curve(data, best):

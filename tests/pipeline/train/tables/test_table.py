@@ -44,7 +44,7 @@ def test_points_that_are_no_table(x, y, message):
 def test_simulation_follows_its_curve():
     found = load_table(Data(simulate=LINE), 7)
     x = found.features[0]
-    assert np.array_equal(x, np.linspace(-2, 3, 500).astype(np.float32))
+    assert np.array_equal(x, np.linspace(-2, 3, 500))
     assert found.feature_names == ("x",)
     chance = 1 / (1 + np.exp(-(0.5 + 2 * x.astype(np.float64))))
     for part in (x < -0.5, (x >= -0.5) & (x < 0.5), x >= 0.5):
@@ -73,7 +73,7 @@ def test_builtin_set_is_scikit_learns():
         load_table(Data(builtin="breast_cancer", positive="malignant"), 0),
         load_breast_cancer(),
     )
-    assert np.array_equal(found.features.T, original.data.astype(np.float32))
+    assert np.array_equal(found.features.T, original.data)
     assert np.array_equal(found.labels, original.target == 0)
     assert found.feature_names == tuple(original.feature_names)
     assert found.classes.labels == ("benign", "malignant")

@@ -22,9 +22,10 @@ def frame():
 
 
 def check(table) -> None:
-    assert table.features.dtype == table.labels.dtype == np.float32
+    assert table.served().dtype == table.labels.dtype == np.float32
     assert table.features.flags.c_contiguous
-    assert np.array_equal(table.features, np.array(FEATURES, np.float32))
+    assert np.array_equal(table.features, np.array(FEATURES, table.features.dtype))
+    assert np.array_equal(table.served(), np.array(FEATURES, np.float32))
     assert table.labels.tolist() == [0, 1, 0, 1]
     assert table.rows == 4
 
