@@ -3,11 +3,11 @@
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile, file_state, parse_model, read_models
 from serve_runtime.container_limits import available_cpus
@@ -15,6 +15,7 @@ from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowErro
 from serve_runtime.feature_names import first_names
 from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
+from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.selftest import SelfTest, run_selftest
@@ -31,19 +32,6 @@ if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a re
         after_in_parent=_RELOADING.release,
         after_in_child=_RELOADING.release,
     )
-
-
-class _Model(NamedTuple):
-    """Everything that a call needs: it takes this once, so that it scores all rows with one model
-    even if `reload` replaces it meanwhile."""
-
-    files: tuple[ModelFile, ...]
-    card: ModelCard
-    engine: Engine
-    classes: Array
-    threshold: np.float32
-    row: tuple[int]
-    """The shape of a row: (d,)."""
 
 
 class Predictor:
@@ -91,14 +79,9 @@ class Predictor:
         if selftest:
             self.selftest()
 
-    def _open(self, files: tuple[ModelFile, ...]) -> _Model:
-        card, threads = files[0].card, self._threads
-        count = available_cpus() if threads == "auto" else threads
-        engine = Engine(files[0].affine, count, self._providers, LIMITS)
-        width = len(card.feature_names)
-        return _Model(
-            files, card, engine, np.array(card.classes), np.float32(card.threshold), (width,)
-        )
+    def _open(self, files: tuple[ModelFile, ...]) -> ServedModel:
+        threads = available_cpus() if self._threads == "auto" else self._threads
+        return ServedModel.of(files, Engine(files[0].affine, threads, self._providers, LIMITS))
 
     @property
     def card(self) -> ModelCard:
@@ -119,6 +102,21 @@ class Predictor:
     def n_features_in_(self) -> int:
         """Number of features, d."""
         return len(self.card.feature_names)
+
+    @property
+    def coef_(self) -> Float64:
+        """Weights of the raw features, (1, d) float64: the very float32 values that are served."""
+        return self._model.files[0].affine.weight.astype(np.float64)[None]
+
+    @property
+    def intercept_(self) -> Float64:
+        """The logit where all features are 0, (1,) float64."""
+        return np.array([self._model.files[0].affine.intercept])
+
+    @property
+    def model_id(self) -> str:
+        """What tells this model from others, in 12 hexadecimal digits of the card's SHA-256."""
+        return self.card.model_id
 
     def probability(self, x: Any, out: Float32 | None = None) -> Float32:
         """P(positive) of each row: (n,) float32 in [0, 1]."""
@@ -266,7 +264,7 @@ _CLOSED: Any = _Closed()
 class _Call:
     """One batch with the model that scores it."""
 
-    def __init__(self, model: _Model, x: Any) -> None:
+    def __init__(self, model: ServedModel, x: Any) -> None:
         self._engine = model.engine
         self._rows, self._batches = to_batches(x, model.card.feature_names, LIMITS)
 

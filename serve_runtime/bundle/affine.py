@@ -1,5 +1,6 @@
 """What a model computes before the sigmoid: weight·(x - center) + bias."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,14 @@ class Affine:
         """All values in one array: the weights, the bias, the centre if there is one."""
         center = () if self.center is None else self.center
         return np.concatenate((self.weight, [self.bias], center), dtype=np.float32)
+
+    @property
+    def intercept(self) -> float:
+        """The value at x = 0, bias - weight·center, rounded to float64 once."""
+        if self.center is None:
+            return float(self.bias)
+        moved = self.weight.astype(np.float64) * self.center  # 24 bits times 24 bits: exact
+        return math.fsum([self.bias, *(-moved).tolist()])
 
     def sha256(self) -> str:
         """SHA-256 of `values`, little-endian float32: the card's weights_sha256."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from serve_runtime.bundle.sealed_json import seal, unseal
+from serve_runtime.bundle.sealed_json import digest, seal, unseal
 from serve_runtime.errors import CardError
 
 CARD_KEY = "serve_runtime.card"
@@ -90,9 +90,22 @@ class ModelCard:
 
     def to_json(self) -> str:
         """The card as sealed JSON: the same card always gives the same text."""
+        return seal(self._document())
+
+    def sha256(self) -> str:
+        """The digest that the JSON carries: another one for every other weight, label, threshold
+        or training."""
+        return digest(self._document())
+
+    @property
+    def model_id(self) -> str:
+        """The first 12 digits of `sha256`: short enough for a log or an HTTP answer."""
+        return self.sha256()[:12]
+
+    def _document(self) -> dict[str, Any]:
         document = {f.name: getattr(self, f.name) for f in fields(self)}
         document["golden"] = [vars(row) for row in self.golden]
-        return seal(document)
+        return document
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "the model card") -> "ModelCard":

@@ -25,7 +25,7 @@ else:
         from hashlib import sha256
 
 
-__all__ = ["seal", "sha256", "unseal"]
+__all__ = ["digest", "seal", "sha256", "unseal"]
 
 _SEAL = "sha256"
 
@@ -37,10 +37,14 @@ def _dump(document: Mapping[str, Any], indent: int | None) -> str:
     )
 
 
+def digest(document: Mapping[str, Any]) -> str:
+    """The SHA-256 that `seal` adds to `document`, in hexadecimal. Raises ValueError on NaN."""
+    return sha256(_dump(document, None).encode()).hexdigest()
+
+
 def seal(document: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Canonical JSON text of `document`, with its own digest added. Raises ValueError on NaN."""
-    digest = sha256(_dump(document, None).encode()).hexdigest()
-    return _dump({**document, _SEAL: digest}, indent)
+    return _dump({**document, _SEAL: digest(document)}, indent)
 
 
 def unseal(

@@ -38,6 +38,7 @@ def inspect(bundle: str, as_json: bool) -> None:
         names = [os.path.basename(model.path) for model in models]  # noqa: PTH119
         files = ", ".join(f"{name}: {m.layout}" for name, m in zip(names, models, strict=True))
         click.echo(f"model        {bundle} ({files})")
+        click.echo(f"model_id     {card.model_id}")
         click.echo(f"this machine {_this_machine()}")
         for line in _card_lines(card):
             click.echo(line)

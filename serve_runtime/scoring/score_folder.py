@@ -5,7 +5,6 @@ they were made from, and of the settings. An interrupted job is resumed by makin
 the record does not list.
 """
 
-import json
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -67,7 +66,7 @@ def score_into_folder(
     """
     sources = _output_names(tables.names, output_ending)
     settings = {
-        "model": json.loads(scorer.predictor.card.to_json())["sha256"],
+        "model": scorer.predictor.card.sha256(),
         "kept columns": list(scorer.keep),
         "header": scorer.header,
         "format": output_ending,

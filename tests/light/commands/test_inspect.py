@@ -13,6 +13,7 @@ def test_inspect_tells_what_the_card_says(card):
     assert result.exit_code == 0
     shown = dict(line.split(maxsplit=1) for line in result.output.splitlines())
     assert shown["model"] == f"{TINY} (model.onnx: rows, model.columnar.onnx: columns)"
+    assert shown["model_id"] == card.model_id
     assert shown["labels"] == "0 (negative), 1 (positive)"
     assert shown["threshold"] == "positive where probability >= 0.5"
     assert shown["rows"] == "6"
