@@ -1,5 +1,6 @@
 """The command line of export: make a bundle, or prove one again."""
 
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,14 @@ _MAINTAINERS = ("runtimes", "sigmoid")
 """Commands that prove export itself rather than somebody's bundle."""
 
 _LOADING = "loading torch, onnx and onnxruntime"
+
+
+def _no_nan(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """The value of an option; NaN is refused, which click finds inside of every range."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
+
 
 _table = click.option("--table", is_flag=True, help="Show the figures of every scorer too.")
 
@@ -51,23 +60,39 @@ def main() -> None:
     default=True,
     help="Whether parity.json keeps some rows of the data, so that verify can use them.",
 )
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    callback=_no_nan,
+    metavar="P",
+    help="Label a row positive where its probability is P or more.  [default: 0.5]",
+)
 @_table
-def make_bundle(run: Path, bundle: Path, force: bool, sample: bool, table: bool) -> None:
+def make_bundle(
+    run: Path, bundle: Path, force: bool, sample: bool, threshold: float | None, table: bool
+) -> None:
     """Export RUN into the folder BUNDLE; nothing appears unless every artifact is proven.
 
     \b
-    Example:
+    Examples:
       python -m export bundle runs/churn bundles/churn
+      python -m export bundle runs/churn bundles/churn --threshold 0.2 --force
     """
     with command_errors():
         with on_terminal() as show:
             show(_LOADING)
             from export.publish import export_bundle
 
-            proof = export_bundle(run, bundle, force=force, keep_sample=sample, show=show)
+            proof = export_bundle(
+                run, bundle, force=force, threshold=threshold, keep_sample=sample, show=show
+            )
         _say(proof, table=table)
         sizes = [path.stat().st_size for path in bundle.iterdir()]
         click.echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")
+        card = proof.card
+        click.echo(
+            f"        {card.classes[1]!r} where the probability is {card.threshold:g} or more"
+        )
         if kept := len(proof.sample):
             click.echo(
                 f"        parity.json holds {kept} rows of your data, so that verify can use "

@@ -36,17 +36,21 @@ def export_bundle(
     bundle: Path,
     *,
     force: bool = False,
+    threshold: float | None = None,
     keep_sample: bool = True,
     show: Show = silent,
 ) -> BundleProof:
     """Export the run and publish `bundle`, unless a proof fails: then nothing appears.
 
-    `keep_sample` puts the run's sample of rows into parity.json, so that `verify` can use them;
-    without it, verify has generated rows only. Raises RunError, ParityError, or OutputError where
-    `bundle` exists and not `force`.
+    `threshold` is the probability from which on the label is the positive one; None is that of the
+    run's card, 0.5. `keep_sample` puts the run's sample of rows into parity.json, so that `verify`
+    can use them; without it, verify has generated rows only. Raises RunError, ParityError,
+    CardError for a threshold outside [0, 1], or OutputError where `bundle` exists and not `force`.
     """
     show("reading the run")
     run = read_run(run_folder)
+    if threshold is not None:
+        run = replace(run, card=replace(run.card, threshold=threshold))
     with new_folder(bundle, marker=MANIFEST, force=force) as folder:
         affine, chosen = folding.choose(run.trained, run.card)
         card = complete_card(run.card, affine)

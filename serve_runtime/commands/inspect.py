@@ -69,9 +69,13 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
             yield f"{key:12s} {training[key]:,}"
     if "data_sha256" in training:
         yield f"data_sha256  {training['data_sha256']}"
+    # Training measured the accuracy at its own threshold, whatever export was told since.
+    note = {"accuracy": " at 0.5"} if card.threshold != 0.5 else {}
     for split, figures in training.get("metrics", {}).items():
         shown = [
-            f"{name} {figures[name]:.6g}" for name in _METRICS if figures.get(name) is not None
+            f"{name}{note.get(name, '')} {figures[name]:.6g}"
+            for name in _METRICS
+            if figures.get(name) is not None
         ]
         yield f"{split:12s} {', '.join(shown)}"
     versions = training.get("versions", {})

@@ -40,6 +40,14 @@ def test_inspect_shows_a_card_without_training_facts(card, tmp_path):
     assert f"model        {path} (model.onnx: rows)\n" in result.output
 
 
+def test_inspect_says_that_training_measured_at_one_half(card, tmp_path):
+    output = invoke(
+        "inspect", write_model(tmp_path / "m.onnx", replace(card, threshold=0.2))
+    ).output
+    assert "threshold    positive where probability >= 0.2\n" in output
+    assert ", accuracy at 0.5 1, auc 1" in output
+
+
 def test_inspect_says_whether_the_machine_was_tried(monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")

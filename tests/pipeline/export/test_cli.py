@@ -16,6 +16,7 @@ from export.errors import ParityError
 from export.progress import on_terminal
 from export.verdict import WIDTH
 from export.verify import verify_bundle
+from serve_runtime import Predictor
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal, unseal
 
@@ -220,3 +221,21 @@ def test_the_maintainers_commands_come_last() -> None:
     assert [line.split()[0] for line in listed if line] == [
         "bundle", "verify", "For", "runtimes", "sigmoid",
     ]  # fmt: skip
+
+
+def test_the_threshold_is_written_and_said(run_folder: Path, tmp_path: Path) -> None:
+    result = run("bundle", run_folder, tmp_path / "b", "--threshold", "0.25")
+    assert result.exit_code == 0
+    positive = Predictor(tmp_path / "b").card.classes[1]
+    assert f"        {positive!r} where the probability is 0.25 or more\n" in result.output
+    assert Predictor(tmp_path / "b").card.threshold == 0.25
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.5", "nan", "half"])
+def test_a_threshold_that_is_no_probability_is_a_wrong_command(
+    run_folder: Path, tmp_path: Path, threshold: str
+) -> None:
+    result = run("bundle", run_folder, tmp_path / "b", "--threshold", threshold)
+    assert result.exit_code == 2
+    assert "Invalid value for '--threshold'" in result.stderr
+    assert not (tmp_path / "b").exists()

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -20,8 +21,9 @@ from export.parity.figures import Parity
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch
 from export.publish import export_bundle
+from export.verify import verify_bundle
 from pipeline.export.bundle_files import FILES, card_of
-from serve_runtime import Predictor
+from serve_runtime import CardError, Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
@@ -224,3 +226,25 @@ def test_a_model_with_a_constant_feature_is_proven(offset: float, tmp_path: Path
     proven = export_bundle(run, tmp_path / "bundle")
     assert proven.affine.weight[2] == 0
     assert proven.folding.form == ("subtract-first" if offset else "folded")
+
+
+def test_a_threshold_is_written_into_every_card_and_used(run_folder: Path, tmp_path: Path) -> None:
+    proof = export_bundle(run_folder, tmp_path / "b", threshold=0.2)
+    assert proof.card.threshold == 0.2
+    predictor = Predictor(tmp_path / "b")
+    assert predictor.card.threshold == card_of(tmp_path / "b").threshold == 0.2
+    rows = proof.batches[0].rows
+    found = predictor.predict(rows) == predictor.classes_[1]
+    probability = predictor.probability(rows)
+    assert (found == (probability >= np.float32(0.2))).all()
+    assert (found != (probability >= np.float32(0.5))).any()
+    assert verify_bundle(tmp_path / "b").card == proof.card
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(
+    run_folder: Path, tmp_path: Path, threshold: float
+) -> None:
+    with pytest.raises(CardError, match=r"threshold outside \[0, 1\]"):
+        export_bundle(run_folder, tmp_path / "b", threshold=threshold)
+    assert list(tmp_path.iterdir()) == []
