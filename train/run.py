@@ -13,7 +13,7 @@ import torch
 
 from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
 from train import run_folder
 from train.checkpoints import Checkpoints, path_of
@@ -119,7 +119,9 @@ def train(
             say(line)
         if not lost:  # they tell why it may be worse
             _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
-        card = _card(recipe, data, served, metrics)
+        per_deviation = (trained.raw_weight * data.moments.deviation).tolist()
+        card = _card(recipe, data, served, metrics, per_deviation)
+        weights = dict(zip(data.names, per_deviation, strict=True))
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
@@ -128,15 +130,14 @@ def train(
                 sample=data.sample(),
                 card=card,
                 metrics=metrics,
+                weights=weights,
                 training=fit.state_dict(),
             )
             (folder / run_folder.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
         if data.on_disk:
             say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
-    weights = (trained.raw_weight * data.moments.deviation).tolist()
-    by_name = dict(zip(data.names, weights, strict=True))
-    summary = Summary(metrics, data.positives, by_name, recipe.optimizer.loss)
+    summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss)
     return Result(metrics, card, summary)
 
 
@@ -199,13 +200,20 @@ def _warn_if_worse_than_guessing(
         )
 
 
-def _card(recipe: Recipe, data: Dataset, served: Affine, metrics: dict[str, Metrics]) -> ModelCard:
+def _card(
+    recipe: Recipe,
+    data: Dataset,
+    served: Affine,
+    metrics: dict[str, Metrics],
+    per_deviation: list[float],
+) -> ModelCard:
     training: dict[str, Any] = {
         "recipe": recipe.without_paths().to_dict(),
         "data_sha256": data.digests["training rows"],
         "rows": data.rows,
         "holdout_rows": data.holdout_rows,
         "metrics": metrics,
+        WEIGHTS_PER_DEVIATION: per_deviation,
         "versions": run_folder.versions(),
     }
     return ModelCard(

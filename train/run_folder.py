@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from serve_runtime.arrays import Floats
-from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
@@ -77,9 +77,11 @@ def write(
     sample: npt.NDArray[np.float32],
     card: ModelCard,
     metrics: Mapping[str, Metrics],
+    weights: Mapping[str, float],
     training: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `training` is the state in which training ended."""
+    """Write checkpoint.pt and metrics.json; `weights` are those per standard deviation of each
+    feature, by name, `training` is the state in which training ended."""
     buffer = io.BytesIO()
     torch.save(
         {
@@ -102,6 +104,7 @@ def write(
         "format_version": FORMAT_VERSION,
         "checkpoint": vars(FileEntry.of(buffer.getvalue())),
         "metrics": metrics,
+        WEIGHTS_PER_DEVIATION: weights,
     }
     (folder / METRICS).write_text(seal(document, indent=1), encoding="utf-8")
 

@@ -52,6 +52,7 @@ def random_run(
         sample=run_folder.sample_rows(features),
         card=card,
         metrics={},
+        weights={},
         training={},
     )
     return folder

@@ -18,6 +18,10 @@ CARD_KEY = "serve_runtime.card"
 
 FORMAT_VERSION = 1
 
+WEIGHTS_PER_DEVIATION = "weights_per_standard_deviation"
+"""The key, in `ModelCard.training` and in a run's metrics.json, of by how much the logit rises when
+each feature rises by one standard deviation that it had in the training rows."""
+
 Label = str | int | float | bool
 
 
@@ -54,7 +58,8 @@ class ModelCard:
     missing: str = "error"
     """What happens to a missing or non-finite value; "error": it is refused."""
     training: Mapping[str, Any] = field(default_factory=dict)
-    """How the model was trained: recipe, data_sha256, rows, holdout_rows, metrics, versions."""
+    """How the model was trained: recipe, data_sha256, rows, holdout_rows, metrics,
+    weights_per_standard_deviation (in the order of the features), versions."""
     graph_sha256: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each ONNX graph without its card, by layout; empty before export."""
     golden: tuple[GoldenRow, ...] = ()

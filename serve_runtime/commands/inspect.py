@@ -81,6 +81,22 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     versions = training.get("versions", {})
     yield f"versions     {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}"
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
-    yield f"features     {len(card.feature_names)}, each with its range in the training rows"
-    for name, low, high in zip(card.feature_names, card.feature_min, card.feature_max, strict=True):
-        yield f"  {printable(name)}  [{low:g}, {high:g}]"
+    weights = _weights(card)
+    told = "its range in the training rows"
+    if weights:
+        told += ", and by how much the logit rises with one standard deviation"
+    yield f"features     {len(card.feature_names)}, each with {told}"
+    ranges = zip(card.feature_names, card.feature_min, card.feature_max, strict=True)
+    for i, (name, low, high) in enumerate(ranges):
+        weight = f"  {weights[i]:+.4g}" if weights else ""
+        yield f"  {printable(name)}  [{low:g}, {high:g}]{weight}"
+
+
+def _weights(card: "ModelCard") -> list[float] | None:
+    """The weight per standard deviation of each feature; None where the card does not tell."""
+    from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
+
+    found = card.training.get(WEIGHTS_PER_DEVIATION)
+    if not isinstance(found, list) or len(found) != len(card.feature_names):
+        return None
+    return found if all(isinstance(weight, float) for weight in found) else None

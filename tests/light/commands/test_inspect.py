@@ -48,6 +48,28 @@ def test_inspect_says_that_training_measured_at_one_half(card, tmp_path):
     assert ", accuracy at 0.5 1, auc 1" in output
 
 
+def with_weights(card, weights, path):
+    training = {**card.training, "weights_per_standard_deviation": weights}
+    return invoke("inspect", write_model(path, replace(card, training=training)))
+
+
+def test_inspect_shows_the_weights_per_standard_deviation(card, tmp_path):
+    lines = with_weights(card, [2.5, -0.125], tmp_path / "m.onnx").output.splitlines()
+    assert lines[-3:] == [
+        "features     2, each with its range in the training rows, and by how much the logit rises "
+        "with one standard deviation",
+        "  x1  [1, 6]  +2.5",
+        "  x2  [1, 3]  -0.125",
+    ]
+
+
+@pytest.mark.parametrize("weights", [None, [], [1.0], ["a", "b"], {"x1": 1.0, "x2": 2.0}, 3])
+def test_inspect_shows_no_weights_that_are_none(card, tmp_path, weights):
+    result = with_weights(card, weights, tmp_path / "m.onnx")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-2:] == ["  x1  [1, 6]", "  x2  [1, 3]"]
+
+
 def test_inspect_says_whether_the_machine_was_tried(monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")

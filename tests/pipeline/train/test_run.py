@@ -1,8 +1,10 @@
 """A run folder that exists is kept, replaced whole with --force, and never half-written."""
 
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,3 +119,18 @@ def test_a_run_below_a_file_cannot_be_written(command, table, workplace):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: cannot write {Path('table.csv', 'run')}: ")
     assert (workplace / "table.csv").read_text() == CSV
+
+
+def test_weights_per_standard_deviation_are_kept(command, table, workplace):
+    rows = np.random.default_rng(0).normal([[3.0, -2.0]], [[10.0, 0.1]], (80, 2))
+    label = (rows[:, 0] / 10 + rows[:, 1] + np.random.default_rng(1).normal(size=80) > -1.7) * 1
+    lines = [f"{a!r},{b!r},{y}" for (a, b), y in zip(rows.tolist(), label, strict=True)]
+    command(table("\n".join(["a,b,y", *lines])), *OPTIONS)
+    run = run_folder.read(workplace / "run")
+    found = json.loads((workplace / "run" / "metrics.json").read_text())
+    deviation = rows.astype(np.float32).astype(np.float64).std(axis=0)
+    expected = run.state_dict["0.weight"].numpy()[0] * deviation
+    weights = found["weights_per_standard_deviation"]
+    assert list(weights) == ["a", "b"]
+    assert list(weights.values()) == pytest.approx(expected, rel=1e-6)
+    assert run.card.training["weights_per_standard_deviation"] == list(weights.values())
