@@ -26,8 +26,21 @@ def _threads(value: str) -> "int | Literal['auto']":
     return int(value)
 
 
+def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> dict[str, str]:
+    """The values of --names, by the column that each one names."""
+    names: dict[str, str] = {}
+    for pair in _columns(context, option, lines):
+        column, equals, name = pair.partition("=")
+        if not (equals and name) or column not in ("probability", "label") or column in names:
+            raise click.BadParameter(
+                f"{pair!r} must be probability=NAME or label=NAME, each at most once"
+            )
+        names[column] = name
+    return names
+
+
 def _columns(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:
-    """The column names in the values of --keep, each of which is a line of CSV."""
+    """The names in the values of an option, each of which is a line of CSV."""
     try:
         return [
             name for line in lines for name in next(csv.reader([line], strict=True), []) if name
@@ -56,6 +69,14 @@ def _columns(context: click.Context, option: click.Parameter, lines: Sequence[st
     "A name with a comma goes into double quotes, as in CSV: --keep '\"weight, kg\"'.",
 )
 @click.option(
+    "--names",
+    multiple=True,
+    metavar="probability=NAME,label=NAME",
+    callback=_names,
+    help="What the two columns of scores are called; then an input column called probability or "
+    "label can be kept.",
+)
+@click.option(
     "--header/--no-header",
     default=True,
     help="Whether CSV begins with column names; without, they are f0, f1, ….",
@@ -77,6 +98,7 @@ def score(
     input: str,
     output: str,
     keep: Sequence[str],
+    names: dict[str, str],
     header: bool,
     threads: "int | Literal['auto']",
     parts: str | None,
@@ -105,7 +127,12 @@ def score(
         summary = ScoreSummary(predictor.card)
         with _exit_on_signals(), progress_line() as progress:
             scorer = TableScorer(
-                predictor, keep=keep, header=header, progress=progress, summary=summary
+                predictor,
+                keep=keep,
+                header=header,
+                names=names,
+                progress=progress,
+                summary=summary,
             )
             rows = score_with(scorer, input, output, parts=parts and f".{parts}", resume=resume)
     for line in _report(rows, output, summary, predictor.card.classes[1]):

@@ -18,7 +18,8 @@ from serve_runtime.tables.explain_errors import check_columns, check_numbers
 from serve_runtime.tables.numbers import from_numpy, plain_numbers, to_floats
 
 SCORE_COLUMNS = ("probability", "label")
-"""The columns that scoring adds, in this order, after the kept ones."""
+"""The columns that scoring adds, in this order, after the kept ones; what they are called unless
+other names are given."""
 
 Observer = Callable[[Mapping[str, npt.NDArray[Any]], npt.NDArray[np.int8]], object]
 """Called with each scored batch: the features by name, (n,) each, and the predicted class of each
@@ -26,15 +27,20 @@ row, (n,) int8: 1 is the positive label, 0 the negative one."""
 
 
 def score_batches(
-    predictor: Predictor, batches: Iterable[Any], *, keep: Sequence[str] = ()
+    predictor: Predictor,
+    batches: Iterable[Any],
+    *,
+    keep: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[Any]:
     """Score pyarrow RecordBatches, or a pyarrow Table, batch by batch.
 
     `batches` is read lazily: a batch is taken and scored when the next result is asked for. Each
     gives one RecordBatch with as many rows: the columns `keep` unchanged, then `probability`
-    (float32) and `label` (in the type of the model's labels). Features are matched by name and
-    may have any numeric type; other columns are ignored. The model is the one that `predictor`
-    holds at the time of this call, even if it is reloaded later.
+    (float32) and `label` (in the type of the model's labels). `names` gives one of these two, or
+    both, another name ({"label": "predicted"}), so that a column called like it can be kept.
+    Features are matched by name and may have any numeric type; other columns are ignored. The
+    model is the one that `predictor` holds at the time of this call, even if it is reloaded later.
 
     Raises InputError if a column is missing or not numeric, or a kept column changes its type
     between batches; the message has the number of the batch, from 0. Raises RowError if a row
@@ -46,19 +52,23 @@ def score_batches(
 
     In Spark: `frame.mapInArrow(lambda batches: score_batches(predictor, batches), schema)`.
     """
-    check_arguments(predictor, keep)
+    score_columns = check_arguments(predictor, keep, names)
     if hasattr(batches, "to_batches"):
         batches = batches.to_batches()
     predictor = predictor.snapshot()
     pairs = _split_columns(predictor.card.feature_names, batches, keep)
-    return map(decode_labels, score_pairs(predictor, pairs))
+    return map(decode_labels, score_pairs(predictor, pairs, score_columns))
 
 
 def score_pairs(
-    predictor: Predictor, pairs: Iterable[tuple[Any, Any]], observe: Observer | None = None
+    predictor: Predictor,
+    pairs: Iterable[tuple[Any, Any]],
+    score_columns: Sequence[str] = SCORE_COLUMNS,
+    observe: Observer | None = None,
 ) -> Iterator[Any]:
     """Score pairs of record batches of the same rows: the features, and the columns to keep.
 
+    `score_columns` are the names of the two columns that are added.
     Gives the batches that `score_batches` gives, with one difference: `label` is dictionary
     encoded (an int8 index for each row), because spelling out text labels takes as long as all
     other work together; `decode_labels` does it. `observe`, if given, is called with each batch.
@@ -81,7 +91,7 @@ def score_pairs(
         label = pa.DictionaryArray.from_arrays(from_numpy(positive), labels)
         yield pa.RecordBatch.from_arrays(
             [*kept.columns, from_numpy(probability), label],
-            [*kept.schema.names, *SCORE_COLUMNS],
+            [*kept.schema.names, *score_columns],
         )
 
 
@@ -91,18 +101,41 @@ def decode_labels(batch: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def check_arguments(predictor: Predictor, keep: Sequence[str]) -> None:
-    """Raise InputError unless `predictor` is a Predictor and `keep` a list of distinct columns,
-    none of them named like a score column."""
+def check_arguments(
+    predictor: Predictor, keep: Sequence[str], names: Mapping[str, str] | None
+) -> tuple[str, str]:
+    """The names of the probability's and the label's column, which `names` may change.
+
+    Raises InputError unless `predictor` is a Predictor, `keep` a list of distinct columns, and
+    the two names are texts that differ from one another and from all of these.
+    """
     if not hasattr(predictor, "snapshot"):
         raise InputError(f"the first argument must be a Predictor; got {predictor!r}")
     if isinstance(keep, str):
         raise InputError(f"keep must be a list of columns, such as [{keep!r}]; got one text")
-    clash = [name for name in keep if name in SCORE_COLUMNS]
-    if clash:
-        raise InputError(f"cannot keep {', '.join(clash)}: the scores are written under that name")
+    probability, label = _score_columns({} if names is None else names)
+    if clash := [name for name in keep if name in (probability, label)]:
+        raise InputError(
+            f"cannot keep {', '.join(clash)}: the scores are written under that name; give them "
+            "other names, with --names or names="
+        )
     if len(set(keep)) != len(keep):
         raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
+    return probability, label
+
+
+def _score_columns(names: Mapping[str, str]) -> tuple[str, str]:
+    """The names of the two score columns. Raises InputError."""
+    known = isinstance(names, Mapping) and names.keys() <= set(SCORE_COLUMNS)
+    if not known or not all(isinstance(name, str) and name for name in names.values()):
+        raise InputError(
+            f"names must map {' and '.join(map(repr, SCORE_COLUMNS))}, or one of them, to another "
+            f"name; got {names!r:.100}"
+        )
+    probability, label = (names.get(column, column) for column in SCORE_COLUMNS)
+    if probability == label:
+        raise InputError(f"probability and label need different names; both are {label!r}")
+    return probability, label
 
 
 _TEXT_TYPES = {"string", "large_string", "string_view"}

@@ -1,7 +1,7 @@
 """Score files into files, in memory that does not grow with the number of rows."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from serve_runtime.errors import InputError, OutputError
@@ -20,6 +20,7 @@ def score_file(
     *,
     keep: Sequence[str] = (),
     header: bool = True,
+    names: Mapping[str, str] | None = None,
     parts: str | None = None,
     resume: bool = False,
     progress: Callable[[Progress], object] | None = None,
@@ -39,9 +40,9 @@ def score_file(
     missing or whose table has changed since.
 
     The output has the input columns `keep` (the unchanged text of a CSV), then `probability`
-    (float32) and `label`. Features are matched by name. A file appears complete or not at all.
-    Reading, scoring and writing run at the same time in three threads. `progress` is called after
-    each batch, and after each table.
+    (float32) and `label`, which `names` can give other names ({"probability": "p"}). Features are
+    matched by name. A file appears complete or not at all. Reading, scoring and writing run at the
+    same time in three threads. `progress` is called after each batch, and after each table.
 
     Raises InputError if a table cannot be read, lacks a column, or holds a value that cannot be
     scored (RowError, with the data row and the feature), and OutputError if the output cannot be
@@ -49,7 +50,7 @@ def score_file(
 
         score_file(Predictor("bundles/churn"), "customers.csv", "scores.csv", keep=["id"])
     """
-    scorer = TableScorer(predictor, keep=keep, header=header, progress=progress)
+    scorer = TableScorer(predictor, keep=keep, header=header, names=names, progress=progress)
     return score_with(scorer, source, destination, parts=parts, resume=resume)
 
 

@@ -68,6 +68,7 @@ def score_into_folder(
     settings = {
         "model": scorer.predictor.card.sha256(),
         "kept columns": list(scorer.keep),
+        "score columns": list(scorer.score_columns),
         "header": scorer.header,
         "format": output_ending,
     }

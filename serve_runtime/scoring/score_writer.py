@@ -11,7 +11,7 @@ from typing import Any
 
 from serve_runtime.atomic import new_file, writing
 from serve_runtime.errors import OutputError
-from serve_runtime.scoring.batches import SCORE_COLUMNS, decode_labels
+from serve_runtime.scoring.batches import decode_labels
 from serve_runtime.tables.arrow import pa, pacsv, pq
 from serve_runtime.tables.background import write_behind
 from serve_runtime.tables.formats import STDIO, is_gzip, is_parquet
@@ -97,12 +97,12 @@ class _ParquetWriter:
         # Labels are written dictionary-encoded, as they come, which saves a sixth of all the work.
         # The Arrow schema stored in the file is that of decoded labels, so that reading the file
         # back with Arrow gives the columns of `schema`.
-        label = pa.field(SCORE_COLUMNS[1], pa.dictionary(pa.int8(), schema.types[-1]))
+        *kept, _, label_name = schema.names
+        label = pa.field(label_name, pa.dictionary(pa.int8(), schema.types[-1]))
         encoded = schema.set(len(schema) - 1, label)
         # Hardly any two probabilities are equal: a dictionary of them would only double the time.
-        repeating = [name for name in schema.names if name != SCORE_COLUMNS[0]]
         self._writer = pq.ParquetWriter(
-            stream, encoded, use_dictionary=repeating, store_schema=False
+            stream, encoded, use_dictionary=[*kept, label_name], store_schema=False
         )
         self._writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema.serialize())})
         self._batches: list[Any] = []

@@ -41,8 +41,9 @@ class TableScorer:
     """Scores tables with the model that `predictor` holds at construction.
 
     `keep` are the input columns to copy into the output; `header` tells whether CSV begins with
-    column names. `progress` is called after each batch and after each table. `summary` counts the
-    rows that are scored. Raises InputError for columns that cannot be kept.
+    column names. `names` are other names for the columns that are added, as in `score_batches`.
+    `progress` is called after each batch and after each table. `summary` counts the rows that are
+    scored. Raises InputError for columns that cannot be kept.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class TableScorer:
         *,
         keep: Sequence[str] = (),
         header: bool = True,
+        names: Mapping[str, str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         summary: ScoreSummary | None = None,
     ) -> None:
-        check_arguments(predictor, keep)
+        self.score_columns = check_arguments(predictor, keep, names)
+        """What the columns of the probability and of the label are called."""
         self.predictor, self.keep, self.header = predictor.snapshot(), tuple(keep), header
         self.kept_types: Mapping[str, str] = {}
         """Types of the kept columns in the tables scored so far, by column name."""
@@ -95,7 +98,7 @@ class TableScorer:
             if self._all_tables == 1:
                 self._all_rows = table.rows
             try:
-                for batch in score_pairs(self.predictor, pairs, observe):
+                for batch in score_pairs(self.predictor, pairs, self.score_columns, observe):
                     if one_type:
                         self.kept_types = self.kept_types or column_types(batch.schema, self.keep)
                         batch = cast_to_types(source, batch, self.kept_types)

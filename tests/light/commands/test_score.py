@@ -155,3 +155,30 @@ def test_score_through_click_takes_standard_streams(table):
     result = invoke("score", TINY, "-", "-o", "-", input=TABLE)
     assert result.exit_code == 0
     assert result.output.splitlines()[0] == '"probability","label"'
+
+
+@pytest.mark.parametrize(
+    ("options", "header"),
+    [
+        (["--names", "probability=p,label=predicted"], ["p", "predicted"]),
+        (["--names", "label=y", "--names", "probability=p"], ["p", "y"]),
+        (["--names", "label=y", "--keep", "label"], ["label", "probability", "y"]),
+        (["--names", '"probability=p, of ""1"""'], ['p, of "1"', "label"]),
+        (["--names", "probability=a=b"], ["a=b", "label"]),
+    ],
+)
+def test_score_columns_get_other_names(table, tmp_path, options, header):
+    table.write_text("x1,x2,label\n1,2,old\n")
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", *options)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert next(csv.reader(file)) == header
+
+
+@pytest.mark.parametrize(
+    "names", ["p", "probability=", "score=p", "=p", "label=a,label=b", "probability"]
+)
+def test_names_that_are_no_pair_are_a_wrong_command(table, tmp_path, names):
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", "--names", names)
+    assert result.exit_code == 2
+    assert "must be probability=NAME or label=NAME, each at most once" in result.output
