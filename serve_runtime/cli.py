@@ -2,6 +2,7 @@
 
 import click
 
+from serve_runtime.commands.evaluate import evaluate
 from serve_runtime.commands.inspect import inspect
 from serve_runtime.commands.score import score
 from serve_runtime.commands.selftest import selftest
@@ -17,5 +18,5 @@ def main() -> None:
     """
 
 
-for _command in (score, inspect, selftest):
+for _command in (score, evaluate, inspect, selftest):
     main.add_command(_command)

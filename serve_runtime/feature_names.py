@@ -25,6 +25,17 @@ def check_names(found: Collection[str], names: Sequence[str]) -> None:
         raise InputError(f"column names must be unique; more than one is named {', '.join(twice)}")
 
 
+def column_at(target: str | int, columns: Sequence[str]) -> str | None:
+    """The column that `target` names, or whose position it is (-1 is the last); None if none is."""
+    if target in columns:
+        return str(target)
+    try:
+        position = int(target)
+    except ValueError:
+        return None
+    return columns[position] if -len(columns) <= position < len(columns) else None
+
+
 def first_names(names: Sequence[object], most: int) -> str:
     """Up to `most` names for a message, and an ellipsis where there are more."""
     return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")

@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.options import header_option, threads_option
 from serve_runtime.commands.progress import progress_line
 from serve_runtime.feature_names import printable
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.score_summary import ScoreSummary
-
-
-def _threads(value: str) -> "int | Literal['auto']":
-    """The value of --threads."""
-    if value == "auto":
-        return "auto"
-    if not value.isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{value!r} is neither a number from 1 up nor auto")
-    return int(value)
 
 
 def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> dict[str, str]:
@@ -76,13 +68,8 @@ def _columns(context: click.Context, option: click.Parameter, lines: Sequence[st
     help="What the two columns of scores are called; then an input column called probability or "
     "label can be kept.",
 )
-@click.option(
-    "--header/--no-header",
-    default=True,
-    help="Whether CSV begins with column names; without, they are f0, f1, ….",
-)
-@click.option("--threads", type=_threads, default="1", metavar="N|auto", show_default=True,
-              help="Threads for the arithmetic; auto takes the cores that there are.")  # fmt: skip
+@header_option
+@threads_option
 @click.option(
     "--parts",
     type=click.Choice(["csv", "csv.gz", "parquet"]),

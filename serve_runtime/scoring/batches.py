@@ -79,7 +79,7 @@ def score_pairs(
     rows = 0
     for features, kept in pairs:
         try:
-            columns = _numpy_columns(features)
+            columns = numpy_columns(features)
             probability = predictor.probability(columns)
         except RowError as found:
             row = rows + found.row
@@ -192,7 +192,7 @@ def _split_columns(
 # installed, which takes 0.3 s and 45 MB.
 
 
-def _numpy_columns(batch: Any) -> dict[str, npt.NDArray[Any]]:
+def numpy_columns(batch: Any) -> dict[str, npt.NDArray[Any]]:
     """The columns of a batch by name, (n,) each; not copied if they are numbers without nulls."""
     return {
         name: np.from_dlpack(_without_nulls(column))

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
-from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor
 
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.evaluation.auc import auc, auc_of_counts
+from serve_runtime.evaluation.metrics import log_losses
 from train.errors import DataError
 from train.gradients.losses import LOSSES, logits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
@@ -47,22 +48,22 @@ def evaluate(
         wide = logit.double()
         cost = LOSSES[loss].cost(wide, torch.from_numpy(labels).double())
         sums[0] += float(cost) * share
-        sums[1] += float(log_loss(labels, wide.sigmoid().numpy(), labels=[0, 1])) * share
+        sums[1] += float(log_losses(logit.numpy(), labels).mean()) * share
         sums[2] += int(right.sum())
         kept.append(np.stack([logit[::step].numpy(), labels[::step]]))
         first += len(labels)
     cost, entropy, right = group.sum(sums).tolist()
     logit, label = np.concatenate([some for each in group.gather(kept) for some in each], axis=1)
     if step == 1:
-        auc = _auc(logit, label)
+        area = auc(logit, label)
     else:
-        auc = _auc_of_bins(blocks, theta, torch.from_numpy(np.unique(logit)), group)
+        area = _auc_of_bins(blocks, theta, torch.from_numpy(np.unique(logit)), group)
     return {
         "rows": float(count),
         "features": float(len(served.weight)),
         "cost": cost,
         "accuracy": right / count,
-        "auc": auc,
+        "auc": area,
         "log_loss": entropy,
     }
 
@@ -76,17 +77,6 @@ def _logits(features: Float32, theta: Tensor, part: str, first: int) -> Tensor:
     return logit
 
 
-def _auc(
-    score: Array,
-    label: Array,
-    weight: Array | None = None,
-) -> float | None:
-    present = label if weight is None else label[weight > 0]
-    if len(np.unique(present)) < 2:
-        return None
-    return float(roc_auc_score(label, score, sample_weight=weight))
-
-
 def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: ProcessGroup) -> float | None:
     """The area under the curve where logits between the same two `edges` count as ties."""
     counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64)
@@ -94,6 +84,5 @@ def _auc_of_bins(blocks: Blocks, theta: Tensor, edges: Tensor, group: ProcessGro
         bins = torch.bucketize(logits(torch.from_numpy(features), theta), edges)
         for label, count in enumerate(counts):
             count += torch.bincount(bins[torch.from_numpy(labels == label)], minlength=len(count))
-    number = np.arange(counts.numel())
-    weight = group.sum(counts).flatten().numpy()
-    return _auc(number % counts.shape[1], number // counts.shape[1], weight)
+    area, _ = auc_of_counts(*group.sum(counts).numpy())
+    return area

@@ -1,7 +1,6 @@
 """From the values of the target column to 0 and 1: which two classes there are, and which one is
 positive."""
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.card import Label
-from serve_runtime.tables.arrow import pa
+from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
 from train.errors import DataError
 
 # Pairs of texts of which everybody would call the second one positive.
@@ -61,20 +60,13 @@ class LabelColumn:
 
         Raises DataError naming the first row whose label is missing or no scalar.
         """
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
-        if pa.types.is_nested(values.type):
-            self._add_values(values.to_pylist(), source, first)
-            return
-        found = values.dictionary_encode(null_encoding="encode")
-        codes = np.asarray(np.from_dlpack(found.indices), np.int32)
-        self._add(found.dictionary.to_pylist(), codes, source, first)
+        self._add(*distinct_labels(values), source, first)
 
     def _add_values(self, values: Sequence[Any], source: str, first: int) -> None:
         codes: dict[Any, int] = {}
         for row, value in enumerate(values):
             if not isinstance(value, Hashable):
-                raise DataError(f"{source}: {_NO_SCALAR.format(first + row + 1, value)}")
+                raise DataError(f"{source}: {refusal(value, first + row)}")
             codes.setdefault(value, len(codes))
         rows = np.array([codes[value] for value in values], np.int32)
         self._add(list(codes), rows, source, first)
@@ -82,11 +74,10 @@ class LabelColumn:
     def _add(
         self, values: Sequence[Any], codes: npt.NDArray[np.int32], source: str, first: int
     ) -> None:
-        bad = {code: why for code, value in enumerate(values) if (why := _refused(value))}
+        bad = [code for code, value in enumerate(values) if refusal(value, first)]
         if bad:
-            row = int(np.isin(codes, list(bad)).argmax())
-            code = int(codes[row])
-            raise DataError(f"{source}: {bad[code].format(first + row + 1, values[code])}")
+            row = int(np.isin(codes, bad).argmax())
+            raise DataError(f"{source}: {refusal(values[codes[row]], first + row)}")
         ours = [self._values.setdefault(value, len(self._values)) for value in values]
         if len(self._values) > _MOST_SPELLINGS:
             self._codes.append(np.array(ours, np.int32)[codes])
@@ -110,16 +101,14 @@ class LabelColumn:
 
         Raises DataError where there is another.
         """
-        numbers = not any(isinstance(label, str) for label in classes.labels)
-        code = {label: float(i) for i, label in enumerate(classes.labels)}
-        found = {value: _as_number(value) if numbers else value for value in self._values}
-        odd = [value for value, label in found.items() if label is None or label not in code]
+        found = [class_of(value, classes.labels) for value in self._values]
+        odd = [value for value, code in zip(self._values, found, strict=True) if code is None]
         if odd:
             raise DataError(
                 f"{source}: labels must be {classes.labels[0]!r} or {classes.labels[1]!r}; "
                 f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
             )
-        table = np.array([code[label] for label in found.values() if label is not None], np.float32)
+        table = np.array(found, np.float32)
         return np.concatenate([table[codes] for codes in self._codes])
 
 
@@ -155,41 +144,7 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
 
 def _canonical(values: set[Label | None]) -> dict[Label | None, Label]:
     """Each value as a number where all are numbers, else as it is; 1.0 and "1" are both 1."""
-    numbers = {value: _as_number(value) for value in values}
+    numbers = {value: as_number(value) for value in values}
     if None in numbers.values():
         numbers = {value: value for value in values}
     return numbers  # type: ignore[return-value]
-
-
-def _as_number(value: Label | None) -> Label | None:
-    """The finite number that `value` is or spells; None where there is none."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, str):
-        if "_" in value:  # Python's digit separator, nobody's number in a table
-            return None
-        try:
-            return int(value)  # all its digits, where a float may lose some
-        except ValueError:
-            pass
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() else number
-
-
-_NO_LABEL = "data row {} has no label: drop the row or fill it"
-_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r}"
-
-
-def _refused(value: Any) -> str | None:
-    """Why `value` cannot be a label, as a format for its data row and itself; None where it can."""
-    if value is None or value == "" or value != value:
-        return _NO_LABEL
-    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
-    if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
-        return _NO_SCALAR
-    return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from serve_runtime.arrays import Floats
 from serve_runtime.errors import InputError
-from serve_runtime.feature_names import check_names
+from serve_runtime.feature_names import check_names, column_at
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv_table import check_separator
@@ -224,12 +224,6 @@ def _target(data: Data, path: str, columns: Sequence[str]) -> str:
             f"{path}: say which column to predict with --target (or data.target); "
             f"there are {', '.join(columns)}"
         )
-    if target in columns:
-        return str(target)
-    try:
-        position = int(target)
-    except ValueError:
-        position = len(columns)
-    if not -len(columns) <= position < len(columns):
+    if (found := column_at(target, columns)) is None:
         raise DataError(f"{path}: no target column {target!r}; there are {', '.join(columns)}")
-    return columns[position]
+    return found

@@ -1,0 +1,133 @@
+"""The values of a target column, and which of two classes each one means.
+
+Training and evaluation both read labels through this module, so that a value means the same in
+both, whether a table writes it as text, number or truth value.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.bundle.card import Label
+from serve_runtime.errors import InputError
+from serve_runtime.tables.arrow import pa
+
+_NO_LABEL = "data row {} has no label: drop the row or fill it"
+_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r:.100}"
+
+
+def distinct_labels(values: Any) -> tuple[list[Any], npt.NDArray[np.int32]]:
+    """The distinct values of an Arrow array, and the position of each row's among them (n,)."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_nested(values.type):  # no labels, which `refusal` says
+        return values.to_pylist(), np.arange(len(values), dtype=np.int32)
+    found = values.dictionary_encode(null_encoding="encode")
+    return found.dictionary.to_pylist(), np.asarray(np.from_dlpack(found.indices), np.int32)
+
+
+def refusal(value: Any, row: int) -> str | None:
+    """Why `value`, in data row `row` (from 0), cannot be a label; None where it can."""
+    if value is None or value == "" or value != value:
+        return _NO_LABEL.format(row + 1)
+    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+    if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+        return _NO_SCALAR.format(row + 1, value)
+    return None
+
+
+def as_number(value: Label | None) -> Label | None:
+    """The finite number that `value` is or spells; None where there is none."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        if "_" in value:  # Python's digit separator, nobody's number in a table
+            return None
+        try:
+            return int(value)  # all its digits, where a float may lose some
+        except ValueError:
+            pass
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def class_of(value: Label, classes: Sequence[Label]) -> int | None:
+    """The position among `classes` of the one that `value` means; None where it means neither.
+
+    Numbers written as text count as numbers, and true and false as the texts that spell them, in
+    upper or lower case, and as 1 and 0.
+    """
+    if isinstance(value, str) and value in classes:
+        return classes.index(value)
+    meant = _meaning(value)
+    found = [position for position, label in enumerate(classes) if _meaning(label) == meant]
+    return found[0] if len(found) == 1 else None
+
+
+def _meaning(label: Label) -> Label:
+    if (number := as_number(label)) is not None:
+        return number
+    return {"false": False, "true": True}.get(str(label).strip().casefold(), label)
+
+
+class ClassReader:
+    """Reads the target column of tables as 0 and 1: the two classes of a model, negative first.
+
+    With `positive`, that label of the tables counts as 1 and the only other one as 0, whatever
+    the model calls its `classes`.
+    """
+
+    def __init__(self, classes: Sequence[Label], positive: str | None = None) -> None:
+        self._classes, self._positive = classes, positive
+        self._negative: Label | None = None
+        """With `positive`: the other label, once it was seen."""
+
+    def read(self, values: Any, source: str, first: int) -> npt.NDArray[np.int8]:
+        """The class of each row (n,) of an Arrow array, which begins with data row `first` (from
+        0) of the table `source`.
+
+        Raises InputError naming the first row that has no label, or another one.
+        """
+        labels, codes = distinct_labels(values)
+        classes = np.empty(len(labels), np.int8)
+        for code, label in enumerate(labels):  # in the order in which they first occur
+            problem = refusal(label, 0)
+            found = None if problem else self._class_of(label)
+            if found is None:
+                row = first + int((codes == code).argmax())
+                raise InputError(
+                    f"{source}: {refusal(label, row) or self._not_a_class(label, row)}"
+                )
+            classes[code] = found
+        return classes[codes]
+
+    def _class_of(self, label: Label) -> int | None:
+        if self._positive is None:
+            return class_of(label, self._classes)
+        if class_of(label, [self._positive]) == 0:
+            return 1
+        if self._negative is None:
+            self._negative = label
+        return class_of(label, [self._negative])
+
+    def _not_a_class(self, label: Label, row: int) -> str:
+        """What to say of a label that is neither the positive nor the negative one."""
+        known, remedy = (
+            self._classes,
+            (". Where the table spells them otherwise, say which one is positive, with --positive"),
+        )
+        if self._positive is not None and self._negative is not None:
+            known, remedy = (self._negative, self._positive), ""
+        negative, positive = (f"{known_label!r:.100}" for known_label in known)
+        return (
+            f"data row {row + 1} has the label {label!r:.100}; labels must be {negative} or "
+            f"{positive}{remedy}"
+        )
