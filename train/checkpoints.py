@@ -1,4 +1,8 @@
-"""Checkpoints, from which a training that was interrupted goes on to the same bits."""
+"""Checkpoints, from which a training that was interrupted goes on to the same bits.
+
+A checkpoint file is a line of sealed JSON with the size and the SHA-256 of what follows, and then
+what torch.save wrote.
+"""
 
 import io
 import signal
@@ -11,6 +15,8 @@ from types import FrameType
 import torch
 
 from serve_runtime.atomic import new_file
+from serve_runtime.bundle.manifest import FileEntry
+from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import OutputError
 from train.errors import LostProcessError, RunError, StoppedError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
@@ -18,7 +24,9 @@ from train.optimize.fit import Fit
 from train.recipe.recipe import Recipe
 from train.run_folder import NOT_OURS, versions
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
+_ZIP = b"PK"
+"""How a checkpoint of format version 1 begins: it was torch's archive alone."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,25 +60,24 @@ class Checkpoints:
     def load(self, fit: Fit) -> bool:
         """Have `fit` go on from the checkpoint; returns False where there is none.
 
-        Raises RunError where it is damaged, and where it was made by another recipe or from other
-        rows, saying what differs.
+        Raises RunError where it was truncated or altered, was written by another version, or was
+        made by another recipe or from other rows, saying what differs.
         """
         content = self._group.gather(self._read() if self._group.first else None)[0]
         if content is None:
             return False
         try:
-            saved = torch.load(io.BytesIO(content), weights_only=True)
-            if saved["format_version"] != _FORMAT_VERSION:
-                raise LookupError(f"its format version is {saved['format_version']!r}")
+            saved = torch.load(io.BytesIO(self._unsealed(content)), weights_only=True)
             made_for, versions = saved["made_for"], saved["versions"]
             self._check(made_for)
             fit.load_state_dict(saved["fit"])
+        except RunError:
+            raise
         except NOT_OURS as reason:
-            if isinstance(reason, RunError):
-                raise
             raise RunError(
-                f"{self.path} is no checkpoint that this version can read, or was truncated or "
-                "altered: start anew with --force"
+                f"{self.path} is whole, but torch {self._versions['torch']} cannot read it "
+                f"({type(reason).__name__}): resume with what it was made with, or start anew with "
+                "--force"
             ) from None
         other = [f"{k} {v} (now {self._versions[k]})" for k, v in versions.items()
                  if v != self._versions[k]]  # fmt: skip
@@ -85,6 +92,28 @@ class Checkpoints:
             return None
         except OSError as reason:
             raise RunError(f"cannot read {self.path}: {reason.strerror}") from None
+
+    def _unsealed(self, content: bytes) -> bytes:
+        """What torch.save wrote into a checkpoint file, which is intact, or RunError is raised."""
+        if content.startswith(_ZIP):
+            raise RunError(
+                f"{self.path} has format version 1, this version reads {_FORMAT_VERSION}: resume "
+                "with the version that wrote it, or start anew with --force"
+            )
+        header, _, saved = content.partition(b"\n")
+        document = unseal(
+            header.decode("utf-8", errors="replace"),
+            what=str(self.path),
+            version=_FORMAT_VERSION,
+            error=RunError,
+            remedy="start anew with --force",
+        )
+        if document.get("content") != vars(FileEntry.of(saved)):
+            raise RunError(
+                f"{self.path} was truncated or altered since it was written: start anew with "
+                "--force"
+            )
+        return saved
 
     def _check(self, made_for: Mapping[str, str]) -> None:
         keys = sorted({*made_for, *self._made_for})
@@ -151,16 +180,19 @@ class Checkpoints:
     def _write(self, fit: Fit) -> None:
         if not self._group.first:
             return
-        document = {
-            "format_version": _FORMAT_VERSION,
-            "made_for": self._made_for,
-            "versions": self._versions,
-            "fit": fit.state_dict(),
-        }
         buffer = io.BytesIO()
-        torch.save(document, buffer)
+        torch.save(
+            {
+                "made_for": self._made_for,
+                "versions": self._versions,
+                "fit": fit.state_dict(),
+            },
+            buffer,
+        )
+        content = buffer.getvalue()
+        header = {"format_version": _FORMAT_VERSION, "content": vars(FileEntry.of(content))}
         with new_file(self.path) as aside:
-            aside.write_bytes(buffer.getvalue())
+            aside.write_bytes(b"%s\n%s" % (seal(header).encode(), content))
 
 
 def path_of(out: Path) -> Path:

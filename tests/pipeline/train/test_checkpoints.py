@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from serve_runtime.bundle.manifest import FileEntry
+from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import OutputError
 from train import checkpoints, run_folder
 from train.errors import RunError, StoppedError, TrainError
@@ -149,12 +152,54 @@ def test_other_rows_are_not_resumed(interrupted, monkeypatch):
         train(recipe(lr=0.3), interrupted, resume=True)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
-def test_a_damaged_checkpoint(damage, interrupted):
-    path = checkpoints.path_of(interrupted)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(RunError, match=r"run\.resume is no checkpoint that .*--force$"):
+def refusal(interrupted: Path, content: bytes) -> str:
+    """What is said of a checkpoint file with this content."""
+    checkpoints.path_of(interrupted).write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.resume .*start anew with --force$") as refused:
         train(recipe(lr=0.3), interrupted, resume=True)
+    assert not interrupted.exists()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 200, -1000, -1])
+def test_a_truncated_checkpoint(kept, interrupted):
+    content = checkpoints.path_of(interrupted).read_bytes()
+    assert "truncated or altered" in refusal(interrupted, content[:kept])
+
+
+def test_a_checkpoint_with_more_behind_it(interrupted):
+    content = checkpoints.path_of(interrupted).read_bytes()
+    assert "truncated or altered" in refusal(interrupted, content + b"\0")
+
+
+def test_a_checkpoint_with_any_bit_changed(interrupted):
+    content = bytearray(checkpoints.path_of(interrupted).read_bytes())
+    header = content.index(b"\n") + 1
+    places = [*range(header), *range(header, len(content), len(content) // 300)]
+    fit = SimpleNamespace(load_state_dict=lambda state: pytest.fail("it was taken"))
+    loading = checkpoints.Checkpoints(recipe(lr=0.3), interrupted, {}, print)
+    for number, place in enumerate(places):
+        content[place] ^= 1 << number % 8
+        checkpoints.path_of(interrupted).write_bytes(content)
+        with pytest.raises(RunError, match=r"(altered|version|written by).*--force|this project$"):
+            loading.load(fit)
+        content[place] ^= 1 << number % 8
+
+
+def test_a_checkpoint_of_another_version(interrupted):
+    content = checkpoints.path_of(interrupted).read_bytes()
+    archive = content.partition(b"\n")[2]
+    assert "has format version 1, this version reads 2: resume with" in refusal(
+        interrupted, archive
+    )
+    newer = seal({"format_version": 3, "content": vars(FileEntry.of(archive))}).encode()
+    assert "has format version 3" in refusal(interrupted, newer + b"\n" + archive)
+
+
+def test_a_checkpoint_that_torch_cannot_read(interrupted):
+    header = seal({"format_version": 2, "content": vars(FileEntry.of(b"no archive"))}).encode()
+    message = refusal(interrupted, header + b"\nno archive")
+    assert f"run.resume is whole, but torch {torch.__version__} cannot read it" in message
 
 
 def test_another_number_of_threads_is_a_warning(interrupted, monkeypatch):
