@@ -201,7 +201,7 @@ class Predictor:
                 return False
             for what in ("feature_names", "classes"):
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))
-                if now != then:
+                if repr(now) != repr(then):  # since 1, True and 1.0 are equal
                     raise ArtifactError(
                         f"{path} has other {what} ({first_names(now, 5)}) than the model that is "
                         f"served ({first_names(then, 5)}): open it with a Predictor of its own"

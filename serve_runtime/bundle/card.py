@@ -6,7 +6,7 @@ only, so that anything can read it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -46,7 +46,8 @@ class ModelCard:
     feature_names: tuple[str, ...]
     """Names of the features, in the order of the columns that the model takes."""
     classes: tuple[Label, Label]
-    """The two labels: first the negative one, second the positive one."""
+    """The two labels: first the negative one, second the positive one. `label_type` knows one type
+    that holds both."""
     feature_min: tuple[float, ...]
     """Smallest value of each feature in the training rows."""
     feature_max: tuple[float, ...]
@@ -75,9 +76,8 @@ class ModelCard:
         _require(len(self.classes) == 2, f"classes has {len(self.classes)} labels, not 2")
         _require(all(isinstance(c, Label) for c in self.classes), "a class label is no scalar")
         _require(self.classes[0] != self.classes[1], "the two class labels are the same")
-        _require(len({_kind(c) for c in self.classes}) == 1, "the class labels differ in kind")
-        _require(all(isinstance(c, str) or _number(c) for c in self.classes),
-                 "a class label is not finite")  # fmt: skip
+        _require(label_type(self.classes) is not None,
+                 "no type holds both class labels exactly")  # fmt: skip
         _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
         _require(self.missing == "error", f"missing is {self.missing!r}, known is 'error'")
         for low_high in (self.feature_min, self.feature_max):
@@ -143,8 +143,26 @@ def _require(condition: bool, problem: str) -> None:
         raise CardError(f"model card: {problem}")
 
 
-def _kind(label: Label) -> type:
-    return float if isinstance(label, int) and not isinstance(label, bool) else type(label)
+def label_type(labels: Iterable[object]) -> type[Label] | None:
+    """The type that holds all `labels` exactly, so that whoever is given them can tell them apart:
+    str, bool, int (of 64 bits) or float. None where there is none: texts or truths beside numbers,
+    a whole number beyond 64 bits or, beside fractions, beyond float64's digits, NaN."""
+    labels = list(labels)
+    if all(isinstance(label, str) for label in labels):
+        return str if all(map(_is_unicode, labels)) else None
+    if all(isinstance(label, bool) for label in labels):
+        return bool
+    if any(isinstance(label, str | bool) for label in labels):
+        return None
+    if all(isinstance(label, int) and -(2**63) <= label < 2**63 for label in labels):
+        return int
+    exact = all(_number(label) and float(label) == label for label in labels)  # type: ignore[arg-type]
+    return float if exact else None
+
+
+def _is_unicode(text: Any) -> bool:
+    """Whether a text has no half of a surrogate pair, which nothing can write."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _number(value: object) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.bundle.card import Label
+from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import pa
 
 _NO_LABEL = "data row {} has no label: drop the row or fill it"
+_TOO_LARGE = "whole numbers as labels need 64 bits at most; data row {} holds {:.100}: write texts"
 _NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r:.100}"
 
 
@@ -33,30 +34,35 @@ def refusal(value: Any, row: int) -> str | None:
     """Why `value`, in data row `row` (from 0), cannot be a label; None where it can."""
     if value is None or value == "" or value != value:
         return _NO_LABEL.format(row + 1)
-    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
-    if too_large or not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
+    if isinstance(value, int) and label_type([int(value)]) is not int:
+        return _TOO_LARGE.format(row + 1, str(value))
+    if not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
         return _NO_SCALAR.format(row + 1, value)
     return None
 
 
 def as_number(value: Label | None) -> Label | None:
-    """The finite number that `value` is or spells; None where there is none."""
-    if value is None or isinstance(value, bool | int):
+    """The number that `value` is or spells, a whole one as an int where 64 bits hold it; None where
+    neither they nor float64 hold all its digits."""
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        if "_" in value:  # Python's digit separator, nobody's number in a table
-            return None
-        try:
-            return int(value)  # all its digits, where a float may lose some
-        except ValueError:
-            pass
+    if isinstance(value, str) and "_" in value:  # Python's digit separator, nobody's number
+        return None
     try:
-        number = float(value)
+        number = int(value) if isinstance(value, str) else value
     except ValueError:
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+    if isinstance(number, float):
+        number = int(number) if number.is_integer() else number
+    if label_type([number]) is int:
+        return number
+    try:
+        return float(number) if label_type([float(number)]) and float(number) == number else None
+    except OverflowError:
         return None
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() else number
 
 
 def class_of(value: Label, classes: Sequence[Label]) -> int | None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serve_runtime.arrays import Array
+from serve_runtime.arrays import Array, label_array
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile
 from serve_runtime.inference.engine import Engine
@@ -26,5 +26,5 @@ class ServedModel(NamedTuple):
     def of(cls, files: tuple[ModelFile, ...], engine: Engine) -> "ServedModel":
         """The model of `files`, which `engine` scores with."""
         card = files[0].card
-        labels, threshold = np.array(card.classes), np.float32(card.threshold)
+        labels, threshold = label_array(card.classes), np.float32(card.threshold)
         return cls(files, card, engine, labels, threshold, (len(card.feature_names),))

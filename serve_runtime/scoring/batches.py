@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serve_runtime.arrays import label_array
 from serve_runtime.bundle.card import Label
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.predictor import Predictor
@@ -212,10 +213,10 @@ def _without_nulls(column: Any) -> Any:
 
 def _label_array(classes: Sequence[Label]) -> Any:
     """The two labels as an Arrow array."""
-    values = np.array(classes)
+    values = label_array(classes)
     if values.dtype == bool:
         return from_numpy(values.view(np.int8)).cast(pa.bool_())
-    if values.dtype.kind != "U":
+    if values.dtype.kind not in "UO":
         return from_numpy(values)
     texts = [str(label).encode() for label in classes]
     offsets = np.cumsum([0, *map(len, texts)], dtype=np.int32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.bundle.card import Label
+from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
 from train.errors import DataError
 
@@ -88,7 +88,8 @@ class LabelColumn:
         """The two classes; `positive` says which one counts as 1, if the user did.
 
         Numbers written as text count as numbers. Raises DataError where there are not exactly two,
-        and where their order is not beyond doubt.
+        where no model could answer both (a text and a number, say), and where their order is not
+        beyond doubt.
         """
         canon, counts = _canonical(set(self._values)), Counter[Label]()
         rows = sum(np.bincount(codes, minlength=len(self._values)) for codes in self._codes)
@@ -118,6 +119,11 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
         more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
         raise DataError(f"{source}: the target must hold two classes; found {shown}{more}")
     first, second = sorted(counts, key=lambda label: (str(type(label)), label))
+    if label_type(counts) is None:
+        raise DataError(
+            f"{source}: no type holds both labels, {first!r} and {second!r}: write both as texts, "
+            "or as numbers that float64 holds"
+        )
     if positive is not None:
         wanted = {str(positive), str(_canonical({positive})[positive])}
         matches = [label for label in (first, second) if str(label) in wanted]
@@ -143,8 +149,14 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
 
 
 def _canonical(values: set[Label | None]) -> dict[Label | None, Label]:
-    """Each value as a number where all are numbers, else as it is; 1.0 and "1" are both 1."""
+    """Each value as a number where all are numbers that one type holds, else as it is; 1.0 and "1"
+    are both 1, and so is true beside numbers."""
     numbers = {value: as_number(value) for value in values}
-    if None in numbers.values():
+    if not all(isinstance(number, bool) for number in numbers.values()):
+        numbers = {
+            value: int(number) if isinstance(number, bool) else number
+            for value, number in numbers.items()
+        }
+    if label_type(numbers.values()) is None:
         numbers = {value: value for value in values}
     return numbers  # type: ignore[return-value]

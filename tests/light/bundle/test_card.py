@@ -88,6 +88,10 @@ INVALID = [
     # What a card that contradicts itself could do to those who read it.
     ("class", {"classes": ("a", 1)}),
     ("class", {"classes": (float("nan"), 1.0)}),
+    ("no type holds both class labels", {"classes": (0, 2**63 + 1)}),
+    ("no type holds both class labels", {"classes": (0.5, 2**53 + 1)}),
+    ("no type holds both class labels", {"classes": (False, 2)}),
+    ("no type holds both class labels", {"classes": ("a", "\ud800")}),
     ("a feature range", {"feature_max": (10**400, 1.0)}),
     ("training", {"training": ["rows", 5]}),
     ("graph_sha256", {"graph_sha256": ["rows"]}),

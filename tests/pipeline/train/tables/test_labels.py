@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serve_runtime.arrays import label_array
 from serve_runtime.errors import ServeError
 from train.errors import DataError
 from train.recipe.keys import Data
@@ -144,6 +145,47 @@ def test_a_text_that_spells_no_finite_number_stays_a_text(text):
 def test_large_numbers_keep_all_their_digits():
     values = [2**63 - 1, 2**63 - 2]
     assert find_classes(values, None, "t.parquet").labels == (2**63 - 2, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["a", "a\0"], ("a", "a\0")),
+        ([-1, 2**62], (-1, 2**62)),
+        ([0.0, 1e20], (0, 1e20)),
+        (["1e20", "0"], (0, 1e20)),
+        (["100000000000000000000", "0"], (0, 1e20)),
+        (["100000000000000000001", "100000000000000000000"],
+         ("100000000000000000000", "100000000000000000001")),
+        (["9" * 400, "1"], ("1", "9" * 400)),
+        (["9007199254740993", "0.5"], ("0.5", "9007199254740993")),
+        (["9007199254740992", "0.5"], (0.5, 9007199254740992)),
+        ([2**53 + 1, 2**53], (2**53, 2**53 + 1)),
+        ([True, 0, 1], (0, 1)),
+        ([1, False], (0, 1)),
+        ([False, 0.5], (0, 0.5)),
+        (["true", "false"], ("false", "true")),
+    ],
+)  # fmt: skip
+def test_no_label_loses_a_digit_a_character_or_its_type(values, classes):
+    found = find_classes(values, classes[1], "t.parquet")
+    assert repr(found.labels) == repr(classes)
+    served = label_array(found.labels)
+    assert served.tolist() == list(classes)
+    codes = dict(zip(values, encode(found, values, "t.parquet"), strict=True))
+    assert sorted(codes.values())[:: len(codes) - 1] == [0, 1]
+
+
+@pytest.mark.parametrize("values", [[0, "one"], [True, "no"], [2**53 + 1, 0.5], ["a", 0.5]])
+def test_labels_that_no_model_can_answer_are_refused(values):
+    with pytest.raises(DataError, match=r"^p\.toml: no type holds both labels, .* and .*: write "):
+        find_classes(values, values[1], "p.toml")
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 2**64 - 1, 10**30])
+def test_a_whole_number_beyond_64_bits_is_named_by_its_row(value):
+    with pytest.raises(DataError, match=rf"64 bits at most; data row 2 holds {value}: write texts"):
+        find_classes([0, value], None, "t.parquet")
 
 
 @pytest.mark.parametrize(
