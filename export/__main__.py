@@ -1,6 +1,6 @@
 """`python -m export`: make a bundle out of a run, or prove one again."""
 
-from export.cli import main
+from serve_runtime.commands.start import start
 
 if __name__ == "__main__":
-    main(prog_name="python -m export")
+    start("export.cli", "python -m export")

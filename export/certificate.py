@@ -16,6 +16,7 @@ from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
+from serve_runtime.shown import quoted
 from train.standardize import Scaling
 from train.trained import Trained
 
@@ -118,7 +119,7 @@ def read(path: Path) -> Certificate:
         trained, rows = document["trained"], document["sampled_rows"]
         form = document["form"]
         if form not in (FOLDED, SUBTRACT_FIRST):
-            raise ValueError(f"form is {form!r}")
+            raise ValueError(f"form is {quoted(form)}")
         model = _trained(**trained)
         proof_rows = ProofRowsDigest(**document["corpus"])
         files, contracts = dict(document["files"]), dict(document["contracts"])
@@ -131,12 +132,12 @@ def read(path: Path) -> Certificate:
             *((digest, str) for digest in files.values()),
         ):
             if type(value) is not kind:
-                raise ValueError(f"{value!r} stands where {kind.__name__} is required")
+                raise ValueError(f"{quoted(value)} stands where {kind.__name__} is required")
         sample = _decode(rows["values"], "<f4").reshape(rows["shape"]).astype(np.float32)
         if sample.ndim != 2 or not np.isfinite(sample).all():
             raise ValueError(f"the sampled rows, of shape {sample.shape}, are not finite rows")
         if document["verdict"] != VERDICT:
-            raise ValueError(f"verdict is {document['verdict']!r}, not {VERDICT!r}")
+            raise ValueError(f"verdict is {quoted(document['verdict'])}, not {VERDICT!r}")
         return Certificate(
             files,
             form,
@@ -196,8 +197,8 @@ def require_contracts(path: Path, certificate: Certificate, found: Mapping[str, 
     if certificate.proof_rows.version == PROOF_ROWS_VERSION and stated != found:
         name = min(n for n in {*stated, *found} if stated.get(n) != found.get(n))
         raise BundleError(
-            f"{path}: {name!r} was shown by {stated.get(name)} rows, now by {found.get(name)}: the "
-            "certificate belongs to another bundle"
+            f"{path}: {quoted(name)} was shown by {stated.get(name)} rows, now by "
+            f"{found.get(name)}: the certificate belongs to another bundle"
         )
 
 

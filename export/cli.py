@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from export.progress import on_terminal
-from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.errors import CommandLine, command_errors
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
+from serve_runtime.shown import listed, quoted
 
 if TYPE_CHECKING:
     from export.proof import BundleProof
@@ -32,7 +35,7 @@ def _no_nan(context: click.Context, option: click.Parameter, value: float | None
 _table = click.option("--table", is_flag=True, help="Show the figures of every scorer too.")
 
 
-class _Group(click.Group):
+class _Group(CommandLine, click.Group):
     """A group whose help lists the maintainers' commands last, under a heading of their own."""
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -81,24 +84,23 @@ def make_bundle(
     with command_errors():
         with on_terminal() as show:
             show(_LOADING)
-            from export.publish import export_bundle
+            with loading():
+                from export.publish import export_bundle
 
             proof = export_bundle(
                 run, bundle, force=force, threshold=threshold, keep_sample=sample, show=show
             )
         _say(proof, table=table)
         sizes = [path.stat().st_size for path in bundle.iterdir()]
-        click.echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")
-        card = proof.card
-        click.echo(
-            f"        {card.classes[1]!r} where the probability is {card.threshold:g} or more"
-        )
+        echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")
+        positive, threshold = quoted(proof.card.classes[1]), proof.card.threshold
+        echo(f"        {positive} where the probability is {threshold:g} or more")
         if kept := len(proof.sample):
-            click.echo(
+            echo(
                 f"        parity.json holds {kept} rows of your data, so that verify can use "
                 "them;\n        --no-sample leaves them out"
             )
-        click.echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
+        echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
 
 
 @main.command(short_help="Prove a bundle again from its files.")
@@ -122,18 +124,18 @@ def verify(bundle: Path, rows: int, table: bool, by_logit: bool) -> None:
     with command_errors():
         with on_terminal() as show:
             show(_LOADING)
-            from export import verdict
-            from export.verify import verify_bundle
+            with loading():
+                from export import verdict
+                from export.formats import onnx_model, torch_export, torchscript  # noqa: F401
+                from export.verify import verify_bundle
 
             proof = verify_bundle(bundle, rows=rows, show=show)
         _say(proof, table=table)
         if by_logit:
-            click.echo(f"\n{verdict.by_logit(proof)}")
-        click.echo(
-            f"\nbundle: {bundle}\n        every file is the one exported, every contract holds"
-        )
-        click.echo("on the machine that serves it:")
-        click.echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
+            echo(f"\n{verdict.by_logit(proof)}")
+        echo(f"\nbundle: {bundle}\n        every file is the one exported, every contract holds")
+        echo("on the machine that serves it:")
+        echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
 
 
 def _say(proof: "BundleProof", *, table: bool) -> None:
@@ -141,10 +143,10 @@ def _say(proof: "BundleProof", *, table: bool) -> None:
     from export import verdict
 
     if table:
-        click.echo(f"{verdict.figures(proof)}\n")
-    click.echo(verdict.verdict(proof))
+        echo(f"{verdict.figures(proof)}\n")
+    echo(verdict.verdict(proof))
     for warning in verdict.warnings(proof.bounds):
-        click.echo(warning, err=True)
+        echo(warning, err=True)
 
 
 torch_option = click.option(
@@ -185,13 +187,14 @@ def runtimes(
       python -m export runtimes bundles/churn --only 1.15 --only 1.32
     """
     with command_errors():
-        from export.runtimes.matrix import MINORS, prove, table
-        from export.runtimes.outcome import require
-        from serve_runtime.bundle.manifest import Manifest
+        with loading():
+            from export.runtimes.matrix import MINORS, prove, table
+            from export.runtimes.outcome import require
+            from serve_runtime.bundle.manifest import Manifest
 
         if unknown := set(only) - set(MINORS):
             raise click.BadParameter(
-                f"supported are {MINORS[0]} to {MINORS[-1]}; got {', '.join(sorted(unknown))}"
+                f"supported are {MINORS[0]} to {MINORS[-1]}; got {listed(sorted(unknown))}"
             )
         for bundle in bundles:
             Manifest.read(bundle)  # before the environments are made
@@ -200,8 +203,8 @@ def runtimes(
         for outcome in prove(absolute, only or MINORS, torches, environments.resolve()):
             outcomes.append(outcome)
             found = "failed" if outcome.figures is None else "within budget"
-            click.echo(f"{outcome.runtime}, {outcome.bundle.name}: {found}", err=True)
-        click.echo(table(outcomes).text())
+            echo(f"{outcome.runtime}, {outcome.bundle.name}: {found}", err=True)
+        echo(table(outcomes).text())
         require(outcomes)
 
 
@@ -229,12 +232,13 @@ def prove_sigmoid(kernel: str, sample: int | None) -> None:
       python -m export sigmoid --sample 1000000
     """
     with command_errors():
-        from export.sigmoid.every_float32 import prove, report, require
-        from export.sigmoid.kernels import KERNELS, REQUIRED
+        with loading():
+            from export.sigmoid.every_float32 import prove, report, require
+            from export.sigmoid.kernels import KERNELS, REQUIRED
 
         proofs = {}
         for name in KERNELS if kernel == "all" else [kernel]:
             proofs[name] = prove(name, KERNELS[name](), sample=sample, progress=True)
-            click.echo(report(proofs[name]) + "\n")
+            echo(report(proofs[name]) + "\n")
         for name in REQUIRED & proofs.keys():
             require(proofs[name])

@@ -1,14 +1,12 @@
 """Which step runs, shown on one line of a terminal."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from serve_runtime.commands.terminal import is_terminal, status_line
+
 Show = Callable[[str], object]
 """Takes a short text that says which step begins."""
-
-_CLEAR = "\r\x1b[K"
-"""Back to the start of the line, and erase it."""
 
 
 def silent(step: str) -> None:
@@ -22,16 +20,14 @@ def on_terminal() -> Iterator[Show]:
     The line is on standard error, so that it mixes with no output; where that is no terminal,
     nothing is written.
     """
-    if not sys.stderr.isatty():
+    if not is_terminal():
         yield silent
         return
 
     def show(step: str) -> None:
-        sys.stderr.write(f"{_CLEAR}{step} …")
-        sys.stderr.flush()
+        status_line(f"{step} …")
 
     try:
         yield show
     finally:
-        sys.stderr.write(_CLEAR)
-        sys.stderr.flush()
+        status_line("")

@@ -24,9 +24,9 @@ from serve_runtime.bundle.card import GoldenRow, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
+from serve_runtime.commands.version import installed_version
 from serve_runtime.errors import LogitOverflowError
 from serve_runtime.inputs.batch_limits import LIMITS
-from serve_runtime.version import installed_version
 from train.run_folder import read as read_run
 from train.trained import Trained
 

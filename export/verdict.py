@@ -11,6 +11,7 @@ from typing import Final
 from export.folding import FOLDED, SUBTRACT_FIRST
 from export.parity import tables
 from export.proof import BundleProof, DataBounds
+from serve_runtime.shown import quoted
 
 WIDTH: Final = 79
 """Columns of a line, unless a name or a path takes more."""
@@ -54,7 +55,7 @@ def warnings(bounds: DataBounds) -> Iterator[str]:
     feature, moves = bounds.coarsest
     if moves > _LOOSE_LOGIT:
         yield (
-            f"warning: feature {feature!r} weighs so much that its rounding to float32 alone "
+            f"warning: feature {quoted(feature)} weighs so much that its rounding to float32 alone "
             f"moves the logit by up to {moves:.2g}: if it lies far from 0 for its spread, subtract "
             "a typical value from it before training and before scoring"
         )

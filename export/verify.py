@@ -12,6 +12,7 @@ from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
 from serve_runtime.bundle.manifest import MANIFEST, Manifest
 from serve_runtime.errors import ArtifactError
+from serve_runtime.shown import listed
 
 
 def verify_bundle(bundle: Path, *, rows: int = 0, show: Show = silent) -> BundleProof:
@@ -54,7 +55,7 @@ def _read_manifest(bundle: Path) -> Manifest:
         (manifest.files.keys() - expected, "listed in its manifest, but not part of a bundle"),
     ):
         if names:
-            raise BundleError(f"{bundle}: {', '.join(sorted(names))}: {problem}; export again")
+            raise BundleError(f"{bundle}: {listed(sorted(names))}: {problem}; export again")
     for name in sorted(expected):
         manifest.read_file(bundle, name)
     return manifest

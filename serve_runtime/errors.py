@@ -21,12 +21,21 @@ with one of them exits with the class's `exit_code`.
 
 from typing import Any
 
+from serve_runtime.shown import message, quoted
+
 
 class ServeError(Exception):
-    """The base class of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose.
+
+    Its text can be shown on a terminal and written to a log whatever the file held that it quotes:
+    characters that do not print are escaped, and it has a few lines at most.
+    """
 
     exit_code: int = 1
     """Exit code of a command that fails with this error."""
+
+    def __str__(self) -> str:
+        return message(super().__str__())
 
 
 class CardError(ServeError, ValueError):
@@ -49,7 +58,7 @@ class RowError(InputError):
         self.row, self._problem, self._where = row, problem, where or f"row {row}"
 
     def __str__(self) -> str:
-        return self._where + self._problem
+        return message(self._where + self._problem)
 
     def at(self, row: int, where: str) -> "RowError":
         """The same error with another row number, and `where`, "in.csv: data row 3", as its place.
@@ -66,7 +75,7 @@ class NonFiniteError(RowError):
     def __init__(self, row: int, feature: str, value: float, where: str | None = None) -> None:
         found = "missing (NaN)" if value != value else f"{value} as float32"
         problem = (
-            f", feature {feature!r} is {found}; every value must be finite: "
+            f", feature {quoted(feature)} is {found}; every value must be finite: "
             "drop the row or fill the value before scoring"
         )
         super().__init__(row, problem, where)

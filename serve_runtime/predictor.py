@@ -12,13 +12,13 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile, file_state, parse_model, read_models
 from serve_runtime.container_limits import available_cpus
 from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
-from serve_runtime.feature_names import first_names
 from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.selftest import SelfTest, run_selftest
+from serve_runtime.shown import listed
 
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
@@ -203,8 +203,8 @@ class Predictor:
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))
                 if repr(now) != repr(then):  # since 1, True and 1.0 are equal
                     raise ArtifactError(
-                        f"{path} has other {what} ({first_names(now, 5)}) than the model that is "
-                        f"served ({first_names(then, 5)}): open it with a Predictor of its own"
+                        f"{path} has other {what} ({listed(now, 5)}) than the model that is "
+                        f"served ({listed(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
             run_selftest(new.card, new.files[0].affine, new.engine)

@@ -70,7 +70,8 @@ def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
     """
     if not card.golden:
         raise SelfTestError("the card has no golden rows: export the run again")
-    rows = np.array([row.features for row in card.golden], np.float32)
+    with np.errstate(over="ignore"):  # an infinite value is refused below
+        rows = np.array([row.features for row in card.golden], np.float32)
     logit_share, golden_ulp, identical = _golden(card, rows, engine)
     logits, sigmoid_ulp = _consecutive_logits(engine)
     sizes = tuple(size for size in BATCHES if size <= 2 or size * rows.shape[1] <= _MOST_VALUES)

@@ -1,6 +1,6 @@
 """`python -m train`: fit a logistic regression and leave a run folder."""
 
-from train.cli import main
+from serve_runtime.commands.start import start
 
 if __name__ == "__main__":
-    main(prog_name="python -m train")
+    start("train.cli", "python -m train")

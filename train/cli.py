@@ -1,6 +1,5 @@
 """The command line of training: options over a recipe, progress, and a closing table."""
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ import click
 from tqdm import tqdm
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
 from train.errors import LostProcessError
 from train.recipe.options import GroupedCommand, apply_options, key_options
 from train.recipe.recipe import SOURCES, Recipe
@@ -70,8 +71,9 @@ def main(
     with command_errors():
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
-        from train.gradients.processes import process_group
-        from train.run import train
+        with loading():
+            from train.gradients.processes import process_group
+            from train.run import train
 
         with process_group() as group, _only_the_first_speaks(group):
             shown: dict[str, Any] = {}
@@ -94,13 +96,10 @@ def _only_the_first_speaks(group: "ProcessGroup") -> Iterator[None]:
 
 
 def _say(text: str, *, wrap: bool = True) -> None:
-    """Print; where nobody reads any more, train on in silence rather than lose the run."""
+    """Print, in lines of a usual terminal's width."""
     if wrap:
         text = "\n  ".join(textwrap.wrap(text, _WIDTH, **_WRAPPING))
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    echo(text)
 
 
 def _recipe(

@@ -15,6 +15,7 @@ from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
+from serve_runtime.shown import quoted
 from train import run_folder
 from train.checkpoints import Checkpoints, path_of
 from train.dataset.choose import choose_dataset
@@ -76,7 +77,7 @@ def train(
     with _folder(out, force, group) as folder:
         data = choose_dataset(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
-            f"{data.classes.labels[1]!r}, on {device}")  # fmt: skip
+            f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 

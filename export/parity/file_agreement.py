@@ -12,6 +12,7 @@ from export.formats.artifact import Artifact
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.shown import quoted
 
 _LONGEST = 100
 """Most characters that a message shows of a card's value."""
@@ -65,8 +66,8 @@ def require_same(
         raise BundleError(f"{path} and {other_path}: one of them subtracts a centre, one does not")
     different = np.flatnonzero(_bits(values) != _bits(expected))
     if len(different):
-        names = [f"the weight of {name!r}" for name in card.feature_names]
-        names += ["the bias", *(f"the centre of {name!r}" for name in card.feature_names)]
+        names = [f"the weight of {quoted(name)}" for name in card.feature_names]
+        names += ["the bias", *(f"the centre of {quoted(name)}" for name in card.feature_names)]
         i = int(different[0])
         raise BundleError(
             f"{path}: {names[i]} is {values[i]!s}, in {other_path} it is {expected[i]!s}"

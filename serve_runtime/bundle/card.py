@@ -8,10 +8,11 @@ only, so that anything can read it.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from serve_runtime.bundle.sealed_json import digest, seal, unseal
 from serve_runtime.errors import CardError
+from serve_runtime.shown import listed, quoted
 
 CARD_KEY = "serve_runtime.card"
 """The metadata key of an ONNX file, and the extra file's name in torch archives."""
@@ -23,6 +24,9 @@ WEIGHTS_PER_DEVIATION = "weights_per_standard_deviation"
 each feature rises by one standard deviation that it had in the training rows."""
 
 Label = str | int | float | bool
+
+MOST_LABEL_CHARACTERS = 1000
+"""numpy holds a label of each row in as much memory as the longest label takes."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,10 @@ class ModelCard:
         _require(self.classes[0] != self.classes[1], "the two class labels are the same")
         _require(label_type(self.classes) is not None,
                  "no type holds both class labels exactly")  # fmt: skip
+        _require(all(len(c) <= MOST_LABEL_CHARACTERS for c in self.classes if isinstance(c, str)),
+                 f"a class label has more than {MOST_LABEL_CHARACTERS} characters")  # fmt: skip
         _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
-        _require(self.missing == "error", f"missing is {self.missing!r}, known is 'error'")
+        _require(self.missing == "error", f"missing is {quoted(self.missing)}, known is 'error'")
         for low_high in (self.feature_min, self.feature_max):
             _require(len(low_high) == width, "the feature ranges do not match feature_names")
             _require(all(map(_number, low_high)), "a feature range is not a finite number")
@@ -91,7 +97,10 @@ class ModelCard:
             _require(row.logit_bound > 0, "a golden row has a bound that allows nothing")
         for name in ("training", "graph_sha256"):
             _require(isinstance(getattr(self, name), Mapping), f"{name} is no mapping")
-        _require(self.format_version == FORMAT_VERSION, f"format_version is {self.format_version}")
+        _require(
+            self.format_version == FORMAT_VERSION,
+            f"format_version is {quoted(self.format_version)}",
+        )
 
     def to_json(self) -> str:
         """The card as sealed JSON: the same card always gives the same text."""
@@ -122,8 +131,8 @@ class ModelCard:
         document = unseal(text, what=where, version=FORMAT_VERSION, error=CardError)
         known = {f.name for f in fields(cls)}
         if document.keys() != known:
-            odd = ", ".join(sorted(document.keys() ^ known))
-            raise CardError(f"{where} lacks or adds fields: {odd}; export again")
+            odd = sorted(document.keys() ^ known)
+            raise CardError(f"{where} lacks or adds fields: {listed(odd)}; export again")
         try:
             for name in ("feature_names", "classes", "feature_min", "feature_max"):
                 if not isinstance(document[name], list):
@@ -156,7 +165,7 @@ def label_type(labels: Iterable[object]) -> type[Label] | None:
         return None
     if all(isinstance(label, int) and -(2**63) <= label < 2**63 for label in labels):
         return int
-    exact = all(_number(label) and float(label) == label for label in labels)  # type: ignore[arg-type]
+    exact = all(_number(label) and float(label) == label for label in labels)
     return float if exact else None
 
 
@@ -165,7 +174,7 @@ def _is_unicode(text: Any) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[int | float]:
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:  # an int beyond any float

@@ -20,6 +20,7 @@ from serve_runtime.bundle.onnx_graph import read_graph
 from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, quoted
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
 """The ONNX file of each layout in a bundle."""
@@ -61,8 +62,10 @@ def read_models(location: StrPath) -> list[ModelFile]:
         raise ArtifactError(
             f"{location} does not exist: give a bundle folder or a model.onnx"
         ) from None
-    except (OSError, ValueError) as reason:  # a name too long, or with a NUL
-        raise ArtifactError(f"cannot read {location}: {reason}") from None
+    except OSError as reason:  # a name too long, for example
+        raise ArtifactError(f"cannot read {location}: {reason.strerror or reason}") from None
+    except ValueError as reason:  # a name with a NUL, or with half a surrogate pair
+        raise ArtifactError(f"cannot read {quoted(os.fspath(location))}: {reason}") from None
     if not stat.S_ISDIR(mode):
         return [parse_model(location, read_bytes(location, MODEL_BYTES))]
     if not os.path.exists(os.path.join(location, MANIFEST)):
@@ -118,7 +121,7 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
     card = ModelCard.from_json(text, where=f"the card in {path}")
     digest, known = sha256(model).hexdigest(), card.graph_sha256
     if digest not in known.values():
-        shown = ", ".join(f"{d!s:.12}…" for d in list(known.values())[:2])
+        shown = joined(f"{d!s:.12}…" for d in list(known.values())[:2])
         raise ArtifactError(
             f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
             f"card knows {shown or 'none'}; export again"
@@ -127,8 +130,7 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
     layouts = [name for name in known if known[name] == digest]
     if layouts != [layout]:
         raise ArtifactError(
-            f"{path} holds the {layout} graph, its card calls it {', '.join(layouts):.40}: "
-            "export again"
+            f"{path} holds the {layout} graph, its card calls it {listed(layouts, 2)}: export again"
         )
     if len(affine.weight) != len(card.feature_names):
         raise ArtifactError(
@@ -150,16 +152,16 @@ def card_field(text: str | bytes) -> bytes:
 
 def _split(path: StrPath, content: bytes) -> tuple[bytes, str]:
     """The bytes of the model and the text of its card."""
-    end, metadata = 0, dict[bytes, bytes]()
+    end, keys, texts, own = 0, list[memoryview](), list[memoryview](), CARD_KEY.encode()
     try:
         for number, value, stop in fields(content):
             if number != _METADATA_PROPS:
                 end = stop
-            elif isinstance(value, bytes):
-                for key in messages(value, _ENTRY_KEY):
-                    metadata[key] = b"".join(messages(value, _ENTRY_VALUE))
-        key = CARD_KEY.encode()
-        text = metadata[key].decode() if key in metadata else None
+            elif isinstance(value, memoryview):
+                found = messages(value, _ENTRY_KEY)
+                keys += found
+                texts += messages(value, _ENTRY_VALUE)[:1] if own in found else ()
+        text = str(texts[-1], "utf-8") if texts else None
     except ValueError as reason:
         raise ArtifactError(
             f"{path} is not a whole ONNX file: it was truncated or altered, or is something else "
@@ -171,9 +173,9 @@ def _split(path: StrPath, content: bytes) -> tuple[bytes, str]:
             "`python -m export bundle`"
         )
     if content[end:] != card_field(text):
-        names = ", ".join(repr(name.decode(errors="replace")) for name in metadata)
+        names = [str(key[:MOST_CHARACTERS], "utf-8", "replace") for key in keys[:MOST_NAMES]]
         raise ArtifactError(
-            f"{path} must end with its card, and hold no metadata besides; it holds {names:.80}: "
-            "export again"
+            f"{path} must end with its card, and hold no metadata besides; it holds "
+            f"{listed(names)}: export again"
         )
     return content[:end], text

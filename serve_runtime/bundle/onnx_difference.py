@@ -60,7 +60,7 @@ def difference(found: bytes, made: bytes) -> tuple[str, str]:
     return problem.partition(" ")[0].partition(".")[0].partition("[")[0], problem
 
 
-def _difference(found: bytes, made: bytes, place: str, path: str) -> str:
+def _difference(found: bytes | memoryview, made: bytes | memoryview, place: str, path: str) -> str:
     """Compare two messages at the field `path` ("graph.node[2]"); `place` is the path without its
     indices ("graph.node[]")."""
     count: Counter[str] = Counter()
@@ -79,18 +79,18 @@ def _difference(found: bytes, made: bytes, place: str, path: str) -> str:
             expected = "nothing" if ours is None else locate(ours[0])[1].rpartition(".")[2]
             return f"{where} is there ({_shown(theirs[1])}) in place of {expected}"
         if theirs[1] != ours[1]:
-            if inner in _NAMES and isinstance(theirs[1], bytes) and isinstance(ours[1], bytes):
+            if inner in _NAMES and not isinstance(theirs[1], int) and not isinstance(ours[1], int):
                 return _difference(theirs[1], ours[1], inner, where)
             return f"{where} is {_shown(theirs[1])}, not {_shown(ours[1])}"
         count[_NAMES[place].get(theirs[0], "")] += 1
     return f"{path} encoding differs, though all fields are the same".lstrip()
 
 
-def _shown(value: int | bytes) -> str:
+def _shown(value: int | memoryview) -> str:
     if isinstance(value, int):
         return str(value)
     try:
-        text = value.decode()
+        text = bytes(value[: 4 * _SHOWN + 4]).decode()
     except ValueError:
         text = "\0"
     if text.isprintable():

@@ -128,10 +128,10 @@ def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
     graphs = messages(content, 7)
     if len(graphs) != 1:
         _refuse(where, "graph", f"there are {len(graphs)} graphs, not 1")
-    raw: dict[str, bytes] = {}
+    raw: dict[str, memoryview] = {}
     for tensor in messages(graphs[0], 5):
         for name, data in zip(messages(tensor, 8), messages(tensor, 9), strict=False):
-            raw.setdefault(name.decode(errors="replace"), data)
+            raw.setdefault(bytes(name).decode(errors="replace"), data)
     names = messages(graphs[0], 2)
     layout = COLUMNS if names == [_name(COLUMNS).encode()] else ROWS
 

@@ -14,19 +14,20 @@ MOST_FIELDS: Final = 256
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes, int]]:
+def fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview, int]]:
     """Fields of a message in order: number, value, and the position at which the field ends.
 
-    A value is bytes where it has a length (text, a message inside, raw data), else an integer
-    without a sign. Raises WireError where the bytes end too soon, make no field, or make more
-    than MOST_FIELDS.
+    A value is a view of the message where it has a length (text, a message inside, raw data), so
+    that nothing is copied; else an integer without a sign. Raises WireError where the bytes end
+    too soon, make no field, or make more than MOST_FIELDS.
     """
+    message = memoryview(message)
     position = count = 0
     while position < len(message):
         if (count := count + 1) > MOST_FIELDS:
             raise WireError(f"a message of more than {MOST_FIELDS} fields")
         key, position = _read_varint(message, position)
-        value: int | bytes
+        value: int | memoryview
         if key & 7 == _VARINT:
             value, position = _read_varint(message, position)
         elif key & 7 == _BYTES:
@@ -40,9 +41,9 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes, int]]:
         yield key >> 3, value, position
 
 
-def messages(message: bytes, number: int) -> list[bytes]:
-    """Values of the fields `number` that have a length, in order."""
-    return [v for n, v, _ in fields(message) if n == number and isinstance(v, bytes)]
+def messages(message: bytes | memoryview, number: int) -> list[memoryview]:
+    """Values of the fields `number` that have a length, in order; views of the message."""
+    return [v for n, v, _ in fields(message) if n == number and isinstance(v, memoryview)]
 
 
 def field(number: int, value: int | bytes | str) -> bytes:
@@ -62,7 +63,7 @@ def _varint(value: int) -> bytes:
     return bytes(groups)
 
 
-def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for index, byte in enumerate(message[position : position + 10]):  # 10 groups hold 64 bits
         value |= (byte & 0x7F) << 7 * index
@@ -71,7 +72,7 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
     raise WireError("a number that does not end")
 
 
-def _read_bytes(message: bytes, position: int, length: int) -> tuple[bytes, int]:
+def _read_bytes(message: memoryview, position: int, length: int) -> tuple[memoryview, int]:
     end = position + length
     if end > len(message):
         raise WireError("a field that is longer than its message")

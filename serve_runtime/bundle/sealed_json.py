@@ -7,9 +7,12 @@ can also compute its digest.
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from serve_runtime.shown import quoted
 
 if TYPE_CHECKING:
     from hashlib import sha256
@@ -25,9 +28,18 @@ else:
         from hashlib import sha256
 
 
-__all__ = ["digest", "seal", "sha256", "unseal"]
+__all__ = ["digest", "parse", "seal", "sha256", "unseal"]
 
-_SEAL = "sha256"
+_SEAL: Final = "sha256"
+
+_DEPTH: Final = 64
+"""Brackets inside of brackets. Ours have 5; a recipe, which a card holds, may have some more."""
+_DIGITS: Final = 1000
+"""Of an integer; float64 has 309 before the point, and Python reads many more ever slower."""
+
+_TEXT_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""As JSON writes half a character beyond 2¹⁶; UTF-8 holds only whole ones."""
 
 
 def _dump(document: Mapping[str, Any], indent: int | None) -> str:
@@ -62,18 +74,18 @@ def unseal(
     `format_version` accepted; `error` is raised on anything else, with what to do as `remedy`.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as reason:
+        document = parse(text)
+    except ValueError as reason:
         raise error(
             f"{what} is not valid JSON ({reason}): it was truncated or altered; {remedy}"
         ) from None
     if not isinstance(document, dict) or "format_version" not in document:
         raise error(f"{what} has no format_version: it was not written by this project")
     found = document["format_version"]
-    if found != version or isinstance(found, bool):
+    if type(found) is not int or found != version:
         raise error(
-            f"{what} has format version {found!r}, this installation reads version {version}: "
-            f"use the serve-runtime that matches, or {remedy}"
+            f"{what} has format version {quoted(found)}, this installation reads version "
+            f"{version}: use the serve-runtime that matches, or {remedy}"
         )
     stated = document.pop(_SEAL, None)
     try:
@@ -86,3 +98,43 @@ def unseal(
             f"its text gives another; {remedy}"
         )
     return document
+
+
+def parse(text: str) -> Any:
+    """The JSON value in `text`, from whatever source. Raises ValueError for anything else.
+
+    Also for what the json module takes but no document of ours holds, or what would cost more than
+    it is worth: brackets in brackets, which it reads by recursion; numbers of many digits; texts
+    that UTF-8 cannot hold.
+    """
+    if _too_deep(text):
+        raise ValueError(f"brackets inside of more than {_DEPTH} others")
+    try:
+        value = json.loads(text, parse_int=_integer)
+    except RecursionError:  # the caller has used up the stack
+        raise ValueError("no stack is left to read it") from None
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _too_deep(text: str) -> bool:
+    """Whether brackets are nested deeper than _DEPTH. Those inside of texts do not count."""
+    if text.count("[") + text.count("{") <= _DEPTH:
+        return False
+    depth = 0
+    for token in _TEXT_OR_BRACKET.finditer(text):
+        found = token[0]
+        if found in "[{":
+            depth += 1
+        elif found in "]}":
+            depth -= 1
+        if depth > _DEPTH:
+            return True
+    return False
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)

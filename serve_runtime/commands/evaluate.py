@@ -9,7 +9,9 @@ import click
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.options import header_option, threads_option
 from serve_runtime.commands.progress import progress_line
-from serve_runtime.feature_names import printable
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
+from serve_runtime.shown import quoted
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
@@ -55,8 +57,9 @@ def evaluate(
       serve-runtime evaluate bundles/churn 'data/*.csv' --target churned --json
     """
     with command_errors():
-        from serve_runtime.evaluation.evaluate_tables import evaluate_tables
-        from serve_runtime.predictor import Predictor
+        with loading():
+            from serve_runtime.evaluation.evaluate_tables import evaluate_tables
+            from serve_runtime.predictor import Predictor
 
         predictor = Predictor(bundle, threads=threads)
         with progress_line() as progress:
@@ -64,10 +67,10 @@ def evaluate(
                 predictor, table, target, positive=positive, header=header, progress=progress
             )
         if as_json:
-            click.echo(json.dumps(_document(found, predictor.card), indent=1, allow_nan=False))
+            echo(json.dumps(_document(found, predictor.card), indent=1, allow_nan=False))
             return
         for line in _lines(found, predictor.card):
-            click.echo(line)
+            echo(line)
 
 
 def _document(found: "Evaluation", card: "ModelCard") -> dict[str, Any]:
@@ -98,7 +101,7 @@ def _document(found: "Evaluation", card: "ModelCard") -> dict[str, Any]:
 
 def _lines(found: "Evaluation", card: "ModelCard") -> Iterator[str]:
     """The figures for a person."""
-    negative, positive = (printable(str(label)) for label in card.classes)
+    negative, positive = (quoted(label) for label in card.classes)
     share = found.base_rate
     auc = "n/a: all rows are of one class" if found.auc is None else f"{found.auc:.6f}"
     if found.auc_within:

@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from serve_runtime.commands.errors import command_errors
-from serve_runtime.feature_names import printable
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, quoted
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
 
 _METRICS = ("cost", "accuracy", "auc", "log_loss")
+_LARGEST = 10**18
+"""Larger whole numbers are no counts, and are shown as they are."""
 
 
 @click.command()
@@ -28,27 +32,30 @@ def inspect(bundle: str, as_json: bool) -> None:
       serve-runtime inspect bundles/churn
     """
     with command_errors():
-        from serve_runtime.bundle.model_file import read_models
+        with loading():
+            from serve_runtime.bundle.model_file import read_models
 
         models = read_models(bundle)
         card = models[0].card
         if as_json:
-            click.echo(card.to_json())
+            echo(card.to_json())
             return
         names = [os.path.basename(model.path) for model in models]  # noqa: PTH119
         files = ", ".join(f"{name}: {m.layout}" for name, m in zip(names, models, strict=True))
-        click.echo(f"model        {bundle} ({files})")
-        click.echo(f"model_id     {card.model_id}")
-        click.echo(f"this machine {_this_machine()}")
+        machine = _this_machine()
+        echo(f"model        {bundle} ({files})")
+        echo(f"model_id     {card.model_id}")
+        echo(f"this machine {machine}")
         for line in _card_lines(card):
-            click.echo(line)
+            echo(line)
 
 
 def _this_machine() -> str:
     """Whether bundles have been proven on a machine and an onnxruntime like these."""
     import platform
 
-    from serve_runtime.inference.sessions import onnxruntime_version
+    with loading():
+        from serve_runtime.inference.sessions import onnxruntime_version
     from serve_runtime.inference.tried import untried
 
     version, system, machine = onnxruntime_version(), platform.system(), platform.machine()
@@ -58,38 +65,42 @@ def _this_machine() -> str:
 
 
 def _card_lines(card: "ModelCard") -> Iterator[str]:
-    """The model card in words: a line for each fact, then one for each feature."""
+    """The model card in words: a line for each fact, then one for each feature.
+
+    What it says of the training may be anything that JSON can hold: only export needs it.
+    """
     negative, positive = card.classes
-    yield f"labels       {negative!r} (negative), {positive!r} (positive)"
+    yield f"labels       {quoted(negative)} (negative), {quoted(positive)} (positive)"
     yield f"threshold    positive where probability >= {card.threshold:g}"
     yield f"missing      {card.missing}: a row with a missing or infinite value is refused"
     training = card.training
     for key in ("rows", "holdout_rows"):
         if key in training:
-            yield f"{key:12s} {training[key]:,}"
+            yield f"{key:12s} {_number(training[key], ',')}"
     if "data_sha256" in training:
-        yield f"data_sha256  {training['data_sha256']}"
+        yield f"data_sha256  {str(training['data_sha256'])[:64]}"
     # Training measured the accuracy at its own threshold, whatever export was told since.
     note = {"accuracy": " at 0.5"} if card.threshold != 0.5 else {}
-    for split, figures in training.get("metrics", {}).items():
+    for split, figures in _items(training.get("metrics"))[:MOST_NAMES]:
+        found = dict(_items(figures))
         shown = [
-            f"{name}{note.get(name, '')} {figures[name]:.6g}"
+            f"{name}{note.get(name, '')} {_number(found[name], '.6g')}"
             for name in _METRICS
-            if figures.get(name) is not None
+            if found.get(name) is not None
         ]
-        yield f"{split:12s} {', '.join(shown)}"
-    versions = training.get("versions", {})
-    yield f"versions     {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}"
+        yield f"{split[:MOST_CHARACTERS]:12s} {joined(shown)}"
+    versions = _items(training.get("versions"))[:MOST_NAMES]
+    yield f"versions     {joined(f'{k} {v}'[:MOST_CHARACTERS] for k, v in sorted(versions))}"
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
     weights = _weights(card)
     told = "its range in the training rows"
     if weights:
         told += ", and by how much the logit rises with one standard deviation"
-    yield f"features     {len(card.feature_names)}, each with {told}"
+    yield f"features     {len(card.feature_names):,}, each with {told}"
     ranges = zip(card.feature_names, card.feature_min, card.feature_max, strict=True)
     for i, (name, low, high) in enumerate(ranges):
         weight = f"  {weights[i]:+.4g}" if weights else ""
-        yield f"  {printable(name)}  [{low:g}, {high:g}]{weight}"
+        yield f"  {quoted(name)}  [{low:g}, {high:g}]{weight}"
 
 
 def _weights(card: "ModelCard") -> list[float] | None:
@@ -100,3 +111,14 @@ def _weights(card: "ModelCard") -> list[float] | None:
     if not isinstance(found, list) or len(found) != len(card.feature_names):
         return None
     return found if all(isinstance(weight, float) for weight in found) else None
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    """The items of a JSON object; none of anything else."""
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _number(value: object, form: str) -> str:
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST):
+        return format(value, form)
+    return quoted(value)

@@ -4,13 +4,15 @@ from typing import Literal
 
 import click
 
+from serve_runtime.shown import quoted
+
 
 def _threads(value: str) -> "int | Literal['auto']":
     """The value of --threads."""
     if value == "auto":
         return "auto"
     if not value.isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{value!r} is neither a number from 1 up nor auto")
+        raise click.BadParameter(f"{quoted(value)} is neither a number from 1 up nor auto")
     return int(value)
 
 

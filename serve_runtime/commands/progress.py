@@ -1,20 +1,17 @@
 """A line on the terminal that tells how far scoring is."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from serve_runtime.commands.terminal import is_terminal, status_line
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.table_scorer import Progress
 
 SECONDS_BETWEEN_LINES = 0.1
 """Least time between two updates of the line."""
-
-_CLEAR_LINE = "\r\033[K"
 
 
 @contextmanager
@@ -23,7 +20,7 @@ def progress_line() -> "Iterator[Callable[[Progress], object] | None]":
 
     Gives None where standard error is no terminal, so that logs and pipes stay clean.
     """
-    if not sys.stderr.isatty():
+    if not is_terminal():
         yield None
         return
     start = shown = time.monotonic()
@@ -38,9 +35,9 @@ def progress_line() -> "Iterator[Callable[[Progress], object] | None]":
         if done.all_tables > 1:
             line += f", {done.tables} of {done.all_tables} files"
         line += f", {done.rows / (now - start):,.0f} rows/s"
-        click.echo(_CLEAR_LINE + line, nl=False, err=True)
+        status_line(line)
 
     try:
         yield show
     finally:
-        click.echo(_CLEAR_LINE, nl=False, err=True)
+        status_line("")

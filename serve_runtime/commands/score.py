@@ -12,7 +12,9 @@ import click
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.options import header_option, threads_option
 from serve_runtime.commands.progress import progress_line
-from serve_runtime.feature_names import printable
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
+from serve_runtime.shown import printable, quoted
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.score_summary import ScoreSummary
@@ -25,7 +27,7 @@ def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]
         column, equals, name = pair.partition("=")
         if not (equals and name) or column not in ("probability", "label") or column in names:
             raise click.BadParameter(
-                f"{pair!r} must be probability=NAME or label=NAME, each at most once"
+                f"{quoted(pair)} must be probability=NAME or label=NAME, each at most once"
             )
         names[column] = name
     return names
@@ -105,10 +107,11 @@ def score(
       cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
     """
     with command_errors():
-        from serve_runtime.predictor import Predictor
-        from serve_runtime.scoring.score_file import score_with
-        from serve_runtime.scoring.score_summary import ScoreSummary
-        from serve_runtime.scoring.table_scorer import TableScorer
+        with loading():
+            from serve_runtime.predictor import Predictor
+            from serve_runtime.scoring.score_file import score_with
+            from serve_runtime.scoring.score_summary import ScoreSummary
+            from serve_runtime.scoring.table_scorer import TableScorer
 
         predictor = Predictor(bundle, threads=threads)
         summary = ScoreSummary(predictor.card)
@@ -123,7 +126,7 @@ def score(
             )
             rows = score_with(scorer, input, output, parts=parts and f".{parts}", resume=resume)
     for line in _report(rows, output, summary, predictor.card.classes[1]):
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -> Iterator[str]:
@@ -133,7 +136,7 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
         yield total
         return
     share = summary.positives / rows
-    yield f"{total}: {summary.positives:,} ({share:.1%}) labelled {positive!r}"
+    yield f"{total}: {summary.positives:,} ({share:.1%}) labelled {quoted(positive)}"
     first = summary.first_outside
     if first is None:
         yield "all rows lie within the training ranges"
@@ -141,7 +144,7 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
     yield (
         f"{_count_rows(summary.rows_outside)} {'lies' if summary.rows_outside == 1 else 'lie'} "
         f"outside the training ranges; first: {printable(first.source)}: data row "
-        f"{first.row + 1}, feature {first.feature!r} is {first.value!s} "
+        f"{first.row + 1}, feature {quoted(first.feature)} is {first.value!s} "
         f"(trained on {first.low!s} to {first.high!s})"
     )
 

@@ -3,6 +3,8 @@
 import click
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
 
 _BITS = {
     True: "every bit is that of the export",
@@ -25,10 +27,11 @@ def selftest(bundle: str) -> None:
       serve-runtime selftest bundles/churn
     """
     with command_errors():
-        from serve_runtime.predictor import Predictor
+        with loading():
+            from serve_runtime.predictor import Predictor
 
         result = Predictor(bundle).selftest()
-        click.echo(
+        echo(
             f"{result.rows} golden rows within budget: test rows stored in the model score as they "
             f"should\n"
             f"logits         use {result.logit_share:.1%} of their error budget at most\n"

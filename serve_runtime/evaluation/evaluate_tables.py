@@ -8,10 +8,11 @@ import numpy as np
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.evaluation.labels import ClassReader
 from serve_runtime.evaluation.metrics import Evaluation, Tally
-from serve_runtime.feature_names import column_at, first_names
+from serve_runtime.feature_names import column_at
 from serve_runtime.predictor import Predictor
 from serve_runtime.scoring.batches import numpy_columns
 from serve_runtime.scoring.table_scorer import Progress
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.read import open_table
@@ -61,8 +62,8 @@ def _add_table(
         if column is None or column in features:
             problem = "is one of the model's features" if column else "is not there"
             raise InputError(
-                f"{path}: the target column {target!r} {problem}; "
-                f"the table has {first_names(table.names, 20)}"
+                f"{path}: the target column {quoted(target)} {problem}; "
+                f"the table has {listed(table.names, 20)}"
             )
         with read_ahead(table.batches(features, [column]), table.cancel) as pairs:
             for batch, others in pairs:

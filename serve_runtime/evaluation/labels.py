@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.errors import InputError
+from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa
 
 _NO_LABEL = "data row {} has no label: drop the row or fill it"
-_TOO_LARGE = "whole numbers as labels need 64 bits at most; data row {} holds {:.100}: write texts"
-_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {!r:.100}"
+_TOO_LARGE = "whole numbers as labels need 64 bits at most; data row {} holds {}: write texts"
+_NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {} holds {}"
 
 
 def distinct_labels(values: Any) -> tuple[list[Any], npt.NDArray[np.int32]]:
@@ -35,9 +36,9 @@ def refusal(value: Any, row: int) -> str | None:
     if value is None or value == "" or value != value:
         return _NO_LABEL.format(row + 1)
     if isinstance(value, int) and label_type([int(value)]) is not int:
-        return _TOO_LARGE.format(row + 1, str(value))
+        return _TOO_LARGE.format(row + 1, quoted(value))
     if not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
-        return _NO_SCALAR.format(row + 1, value)
+        return _NO_SCALAR.format(row + 1, quoted(value))
     return None
 
 
@@ -132,8 +133,8 @@ class ClassReader:
         )
         if self._positive is not None and self._negative is not None:
             known, remedy = (self._negative, self._positive), ""
-        negative, positive = (f"{known_label!r:.100}" for known_label in known)
+        negative, positive = (quoted(known_label) for known_label in known)
         return (
-            f"data row {row + 1} has the label {label!r:.100}; labels must be {negative} or "
+            f"data row {row + 1} has the label {quoted(label)}; labels must be {negative} or "
             f"{positive}{remedy}"
         )

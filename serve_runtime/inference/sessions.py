@@ -12,6 +12,7 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.onnx_graph import write_graph, write_linear, write_sigmoid
 from serve_runtime.errors import ProviderError, RuntimeVersionError
 from serve_runtime.inference.tried import OLDEST_ONNXRUNTIME, release
+from serve_runtime.shown import listed, quoted
 
 # Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
 # library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
@@ -52,12 +53,14 @@ def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
             f"this is {onnxruntime_version()}: pip install --upgrade onnxruntime"
         )
     if isinstance(providers, str):
-        raise ProviderError(f"providers must be a sequence of names; got the text {providers!r}")
+        raise ProviderError(
+            f"providers must be a sequence of names; got the text {quoted(providers)}"
+        )
     available = ort.get_available_providers()
     absent = [name for name in providers if name not in available]
     if absent or not providers:
         raise ProviderError(
-            f"execution provider {', '.join(absent) or '(none given)'} is not available; this "
+            f"execution provider {listed(absent) or '(none given)'} is not available; this "
             f"onnxruntime {onnxruntime_version()} offers {', '.join(available)}"
         )
     return tuple(providers)

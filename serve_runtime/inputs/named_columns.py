@@ -12,6 +12,7 @@ from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
 from serve_runtime.inputs.named_rows import labels
 from serve_runtime.inputs.numeric import numeric
+from serve_runtime.shown import MOST_NAMES, joined, quoted
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
@@ -102,18 +103,18 @@ def _check_indexes(columns: Mapping[str, Any], names: Sequence[str]) -> None:
                 first = name, index
             elif index is not first[1] and not index.equals(first[1]):
                 raise InputError(
-                    f"columns {first[0]!r} and {name!r} are Series with different indexes: join "
-                    "them into one frame first, or pass their values without an index"
+                    f"columns {quoted(first[0])} and {quoted(name)} are Series with different "
+                    "indexes: join them into one frame first, or pass their values without an index"
                 )
 
 
 def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:
-    columns = [numeric(x[name], f"feature {name!r}") for name in names]
+    columns = [numeric(x[name], f"feature {quoted(name)}") for name in names]
     lengths = {len(column) if column.ndim == 1 else column.shape for column in columns}
     if len(lengths) != 1 or columns[0].ndim != 1:
-        shown = ", ".join(
-            f"{name}: {len(column) if column.ndim == 1 else column.shape}"
-            for name, column in zip(names, columns, strict=True)
+        shown = joined(
+            f"{quoted(name)}: {len(column) if column.ndim == 1 else column.shape}"
+            for name, column in list(zip(names, columns, strict=True))[:MOST_NAMES]
         )
         raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
     return ColumnInput(columns, names, limits)

@@ -7,6 +7,7 @@ import numpy as np
 
 from serve_runtime.arrays import Array
 from serve_runtime.errors import InputError
+from serve_runtime.shown import quoted
 
 
 def numeric(values: Any, what: str) -> Array:
@@ -53,7 +54,7 @@ def _refuse_texts(array: Array, what: str) -> None:
     position, text = next((found for found in texts if not _spells_number(found[1])), texts[0])
     row, *column = map(int, np.unravel_index(position, array.shape)) if array.ndim else [0]
     where = f"row {row}" + "".join(f", column {number}" for number in column)
-    raise InputError(f"{what} must be numeric; got the text {text!r} in {where}")
+    raise InputError(f"{what} must be numeric; got the text {quoted(text)} in {where}")
 
 
 def _spells_number(text: str | bytes) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from serve_runtime.errors import InputError
-from serve_runtime.feature_names import first_names
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput, by_memory
 from serve_runtime.inputs.named_columns import column_names, to_columns
 from serve_runtime.inputs.named_rows import from_named_rows, is_named_rows
 from serve_runtime.inputs.numeric import numeric
+from serve_runtime.shown import listed
 
 
 def to_batches(
@@ -38,7 +38,6 @@ def to_batches(
         )
     if rows.shape[1] != len(names):
         raise InputError(
-            f"x must have {len(names)} features per row ({first_names(names, 3)}); "
-            f"got {rows.shape[1]}"
+            f"x must have {len(names)} features per row ({listed(names, 3)}); got {rows.shape[1]}"
         )
     return len(rows), [by_memory(rows, names, limits)]

@@ -14,6 +14,7 @@ from serve_runtime.arrays import label_array
 from serve_runtime.bundle.card import Label
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.predictor import Predictor
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.explain_errors import check_columns, check_numbers
 from serve_runtime.tables.numbers import from_numpy, plain_numbers, to_floats
@@ -111,17 +112,17 @@ def check_arguments(
     the two names are texts that differ from one another and from all of these.
     """
     if not hasattr(predictor, "snapshot"):
-        raise InputError(f"the first argument must be a Predictor; got {predictor!r}")
+        raise InputError(f"the first argument must be a Predictor; got {quoted(predictor)}")
     if isinstance(keep, str):
-        raise InputError(f"keep must be a list of columns, such as [{keep!r}]; got one text")
+        raise InputError(f"keep must be a list of columns, such as [{quoted(keep)}]; got one text")
     probability, label = _score_columns({} if names is None else names)
     if clash := [name for name in keep if name in (probability, label)]:
         raise InputError(
-            f"cannot keep {', '.join(clash)}: the scores are written under that name; give them "
+            f"cannot keep {listed(clash)}: the scores are written under that name; give them "
             "other names, with --names or names="
         )
     if len(set(keep)) != len(keep):
-        raise InputError(f"columns to keep must be named once; got {', '.join(keep)}")
+        raise InputError(f"columns to keep must be named once; got {listed(keep)}")
     return probability, label
 
 
@@ -131,11 +132,11 @@ def _score_columns(names: Mapping[str, str]) -> tuple[str, str]:
     if not known or not all(isinstance(name, str) and name for name in names.values()):
         raise InputError(
             f"names must map {' and '.join(map(repr, SCORE_COLUMNS))}, or one of them, to another "
-            f"name; got {names!r:.100}"
+            f"name; got {quoted(names)}"
         )
     probability, label = (names.get(column, column) for column in SCORE_COLUMNS)
     if probability == label:
-        raise InputError(f"probability and label need different names; both are {label!r}")
+        raise InputError(f"probability and label need different names; both are {quoted(label)}")
     return probability, label
 
 
@@ -156,7 +157,7 @@ def cast_to_types(where: str, batch: Any, types: Mapping[str, str]) -> Any:
             continue
         if not {actual, wanted} <= _TEXT_TYPES:
             raise InputError(
-                f"{where}: column {name!r} is {actual}, and was {wanted} before: "
+                f"{where}: column {quoted(name)} is {actual:.60}, and was {wanted:.60} before: "
                 "a kept column must have one type throughout"
             )
         columns, schema = batch.columns, batch.schema

@@ -9,6 +9,7 @@ from serve_runtime.predictor import Predictor
 from serve_runtime.scoring.score_folder import score_into_folder
 from serve_runtime.scoring.score_writer import is_special, table_writer
 from serve_runtime.scoring.table_scorer import Progress, TableScorer
+from serve_runtime.shown import quoted
 from serve_runtime.tables.find import TablePaths, find_tables
 from serve_runtime.tables.formats import ENDINGS, STDIO, ending
 
@@ -70,7 +71,7 @@ def score_with(
     if not source or not destination:
         raise InputError(f"the {'output' if source else 'input'} has no name: it is an empty text")
     if parts is not None and parts not in ENDINGS:
-        raise OutputError(f"parts must end in {_ENDINGS}; got {parts!r}")
+        raise OutputError(f"parts must end in {_ENDINGS}; got {quoted(parts)}")
     tables = find_tables(source)
     _check_apart(source, tables, destination)
     if _is_folder(tables, destination):

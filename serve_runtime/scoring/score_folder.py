@@ -18,6 +18,7 @@ from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import OutputError, ServeError
 from serve_runtime.scoring.score_writer import table_writer
 from serve_runtime.scoring.table_scorer import TableScorer
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.explain_errors import reading
 from serve_runtime.tables.find import TablePaths
 from serve_runtime.tables.formats import ending, is_parquet
@@ -45,6 +46,11 @@ class FinishedFile:
     """Size of the output file in bytes."""
     rows: int
     """Rows in it."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.size, self.mtime_ns, self.bytes, self.rows)
+        if type(self.source) is not str or any(type(number) is not int for number in numbers):
+            raise TypeError("a finished file has a source and four whole numbers")
 
 
 def score_into_folder(
@@ -139,17 +145,24 @@ class _Record:
         if not self._path.is_file():
             raise OutputError(f"{self._folder} has no {RECORD} to resume from: {remedy}")
         with writing(self._path):
-            text = self._path.read_text(encoding="utf-8")
+            text = self._path.read_bytes().decode("utf-8", errors="replace")
         what = str(self._path)
         found = unseal(text, what=what, version=_VERSION, error=OutputError, remedy=remedy)
+        try:
+            settings, self.types = dict(found["settings"]), dict(found["types"])
+            if not all(isinstance(kind, str) for kind in self.types.values()):
+                raise TypeError("types are named by texts")
+            self._files = {name: FinishedFile(**file) for name, file in found["parts"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise OutputError(
+                f"{what} is no record of this command: it lacks what one holds; {remedy}"
+            ) from None
         for name, value in self._settings.items():
-            if found["settings"].get(name) != value:
+            if settings.get(name) != value:
                 raise OutputError(
                     f"the files in {self._folder} were made with other settings ({name}: "
-                    f"{found['settings'].get(name)!r}, now {value!r}): {remedy}"
+                    f"{quoted(settings.get(name))}, now {quoted(value)}): {remedy}"
                 )
-        self.types = found["types"]
-        self._files = {name: FinishedFile(**file) for name, file in found["parts"].items()}
 
     def check_sources(self, names: Collection[str]) -> None:
         """Raise OutputError if a file was made from a table that is not among `names`."""
@@ -157,7 +170,7 @@ class _Record:
         if gone:
             raise OutputError(
                 f"{self._folder} has the scores of tables that are no longer among the input: "
-                f"{', '.join(gone)}: score into another folder"
+                f"{listed(gone)}: score into another folder"
             )
 
     def has(self, name: str, size: int, mtime_ns: int) -> bool:

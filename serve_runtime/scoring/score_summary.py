@@ -37,12 +37,13 @@ class ScoreSummary:
         """Rows with at least one value outside the training range of its feature."""
         self.first_outside: OutsideValue | None = None
         """The first such value: of the first such row, the first feature in the model's order."""
-        self._ranges = {
-            name: (np.float32(low), np.float32(high))
-            for name, low, high in zip(
-                card.feature_names, card.feature_min, card.feature_max, strict=True
-            )
-        }
+        with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
+            self._ranges = {
+                name: (np.float32(low), np.float32(high))
+                for name, low, high in zip(
+                    card.feature_names, card.feature_min, card.feature_max, strict=True
+                )
+            }
 
     def add(
         self,

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from serve_runtime.errors import InputError
+from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import no_rows, pa, pacsv
 from serve_runtime.tables.byte_stream import PeekableStream, open_bytes, readable_by_arrow
 from serve_runtime.tables.explain_errors import check_columns, check_quotes, not_numbers, reading
@@ -108,8 +109,8 @@ class CsvReader:
         if not pa.types.is_string(column.type):
             return column
         text = pa.BufferOutputStream()
-        table, quoted = pa.table([column], [name]), "all_valid"
-        pacsv.write_csv(table, text, pacsv.WriteOptions(include_header=False, quoting_style=quoted))
+        table, style = pa.table([column], [name]), "all_valid"
+        pacsv.write_csv(table, text, pacsv.WriteOptions(include_header=False, quoting_style=style))
         with reading(self._source, [name]):
             parsed = pacsv.read_csv(
                 pa.BufferReader(text.getvalue()),
@@ -168,7 +169,7 @@ def check_separator(source: str, names: Sequence[str]) -> None:
     if found and not others:
         raise InputError(
             f"{source}: values must be separated by commas; "
-            f"its first line has {found[0]!r} and no comma ({name[:100]})"
+            f"its first line has {found[0]!r} and no comma ({quoted(name)})"
         )
 
 
@@ -199,4 +200,4 @@ def _text_features(
                 except ValueError:
                     if value.strip() not in missing:
                         found[name] = value
-    return [f"{name} ({value!r} is no number)" for name, value in found.items()]
+    return [f"{quoted(name)} ({quoted(value)} is no number)" for name, value in found.items()]

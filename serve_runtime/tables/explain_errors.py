@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from serve_runtime.errors import InputError
-from serve_runtime.feature_names import check_names
+from serve_runtime.feature_names import check_names, did_you_mean
+from serve_runtime.shown import MOST_NAMES, joined, listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.byte_stream import open_bytes
 from serve_runtime.tables.numbers import is_number
@@ -42,7 +43,10 @@ def check_columns(
     try:
         check_names(names, features)
         if missing:
-            raise InputError(f"columns are missing: {', '.join(missing)} (got: {', '.join(names)})")
+            raise InputError(
+                f"columns are missing: {listed(missing)} (got: {listed(names)})"
+                f"{did_you_mean(missing, names)}"
+            )
         check_names(names, others)
     except InputError as reason:
         raise InputError(f"{source}: {reason}") from None
@@ -51,15 +55,21 @@ def check_columns(
 def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
     """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans."""
     types = {name: schema.field(name).type for name in features}
-    odd = [f"{name} ({data_type})" for name, data_type in types.items() if not is_number(data_type)]
+    odd = [
+        f"{quoted(name)} ({data_type!s:.60})"
+        for name, data_type in types.items()
+        if not is_number(data_type)
+    ]
     if odd:
         raise InputError(not_numbers(source, odd))
 
 
 def not_numbers(source: str, columns: Sequence[str]) -> str:
-    """The message for features that are not numbers; `columns` are texts like "age (string)"."""
+    """The message for features that are not numbers; `columns` are texts like "'age' (string)"."""
+    more = f" and {len(columns) - MOST_NAMES:,} more" if len(columns) > MOST_NAMES else ""
     return (
-        f"{source}: features must be numbers; these columns are not: {', '.join(columns)}. "
+        f"{source}: features must be numbers; these columns are not: "
+        f"{joined(columns[:MOST_NAMES])}{more}. "
         "Leave them out or encode them as numbers"
     )
 
@@ -77,13 +87,13 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
     if column:
         name, detail = columns[int(column[1])], column[2]
         if "conversion error to string" in detail:
-            return f"{source}: {name} ({detail}): the file must be UTF-8"
+            return f"{source}: column {quoted(name)} ({detail:.200}): the file must be UTF-8"
         value = re.search(r"invalid value '(.*)'", detail, re.DOTALL)
         if value and "conversion error to bool" in detail:
-            detail = f"{value[1]!r} among true and false"
+            detail = f"{quoted(value[1])} among true and false"
         elif value:
-            detail = f"{value[1]!r} is no number"
-        return not_numbers(source, [f"{name} ({detail})"])
+            detail = f"{quoted(value[1])} is no number"
+        return not_numbers(source, [f"{quoted(name)} ({detail})"])
     return f"cannot read {source}: {reason}"
 
 

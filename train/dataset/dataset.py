@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
@@ -66,7 +67,7 @@ def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say:
     constant = [name for name, c in zip(names, moments.low == moments.high, strict=True) if c]
     if constant:
         effect = "its weight becomes 0" if standardize else "it acts as a second bias"
-        say(f"warning: constant in the training rows: {', '.join(constant)}; {effect}")
+        say(f"warning: constant in the training rows: {listed(constant)}; {effect}")
     return Scaling.of(moments) if standardize else Scaling.none(len(names))
 
 
@@ -76,6 +77,6 @@ def check_standardised(features: npt.NDArray[np.float32], names: tuple[str, ...]
     if odd := first_not_finite(features):
         row, column = odd
         raise DataError(
-            f"{part} row {first + row + 1}, feature {names[column]!r} is too far from the "
+            f"{part} row {first + row + 1}, feature {quoted(names[column])} is too far from the "
             "training rows to be standardised in float32: check its unit"
         )

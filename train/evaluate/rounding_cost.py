@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.feature_names import first_names
+from serve_runtime.shown import listed, quoted
 from train.dataset.dataset import Dataset
 from train.evaluate.metrics import Metrics
 from train.trained import Trained
@@ -32,11 +32,11 @@ def rounding_cost(data: Dataset, trained: Trained, served: Metrics) -> Iterator[
         return
     for i in named[:_MOST_FEATURES]:
         yield (
-            f"warning: float32, in which rows are served, rounds {data.names[i]!r} by up to "
+            f"warning: float32, in which rows are served, rounds {quoted(data.names[i])} by up to "
             f"{rounding[i]:.3g}, which moves a logit by up to {cost[i]:.2g}"
         )
     if more := [data.names[i] for i in named[_MOST_FEATURES:]]:
-        yield f"warning: so it does, at less cost, with {first_names(more, _MOST_FEATURES)}"
+        yield f"warning: so it does, at less cost, with {listed(more)}"
     whole = data.evaluate(Affine(trained.weight, trained.bias), standardised=True)["training"]
     remedy = "give the difference to a reference as the feature, such as days since a date"
     before, after = f"{whole['auc']:.4f}", f"{served['auc']:.4f}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_runtime.feature_names import printable
+from serve_runtime.shown import quoted
 from train.evaluate.metrics import Metrics
 
 WIDTH = 79
@@ -56,7 +56,7 @@ class Summary:
     def _weights(self) -> str:
         """The largest weights, and how many more there are."""
         ranked = sorted(self.weights.items(), key=lambda item: -abs(item[1]))
-        lines = [f"{_signed(value)}  {printable(name)}" for name, value in ranked[:_MOST_WEIGHTS]]
+        lines = [f"{_signed(value)}  {quoted(name)}" for name, value in ranked[:_MOST_WEIGHTS]]
         lines = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
         more = [f"… and {len(ranked) - _MOST_WEIGHTS} more"] if len(ranked) > _MOST_WEIGHTS else []
         heading = "weight per standard deviation of the feature, largest first"

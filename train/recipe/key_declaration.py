@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from serve_runtime.shown import quoted
 from train.errors import RecipeError
 
 NUMBER = (int, float)
@@ -84,7 +85,7 @@ def check(name: str, declared: Key, value: Any) -> None:
     if isinstance(value, bool) and bool not in declared.types:
         is_type = False
     if not (is_type and declared.fits(value)):
-        raise RecipeError(f"{name} must be {declared.wanted}; got {value!r}")
+        raise RecipeError(f"{name} must be {declared.wanted}; got {quoted(value)}")
 
 
 def is_path(text: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from serve_runtime.commands.errors import CommandLine
 from train.recipe.key_declaration import Key, keys_of
 from train.recipe.recipe import SECTIONS
 from train.recipe.toml_file import put
@@ -15,7 +16,7 @@ _GROUPS = {"data": "Data", "model": "Model", "optimizer": "Optimiser", "log": "R
 """The heading in --help under which the options of a section stand."""
 
 
-class GroupedCommand(click.Command):
+class GroupedCommand(CommandLine):
     """A command whose help shows its options in groups, in the order in which they begin."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

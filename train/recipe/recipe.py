@@ -1,12 +1,14 @@
 """The recipe of a training run: one TOML file, every key optional but the data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from serve_runtime.feature_names import did_you_mean
+from serve_runtime.shown import joined, quoted
 from train.errors import RecipeError
 from train.recipe.key_declaration import check, keys_of
 from train.recipe.keys import Data, Log, Model, Optimizer
@@ -32,13 +34,16 @@ class Recipe:
         sections: dict[str, Any] = {}
         for name, values in document.items():
             if name not in SECTIONS:
-                raise RecipeError(f"no section [{name}] in a recipe; there are {_list(SECTIONS)}")
+                raise RecipeError(f"no section [{name}] in a recipe; there are {joined(SECTIONS)}")
             if not isinstance(values, dict):
-                raise RecipeError(f"[{name}] must be a section of the recipe; got {values!r}")
+                raise RecipeError(f"[{name}] must be a section of the recipe; got {quoted(values)}")
             keys = keys_of(SECTIONS[name])
             for given, value in values.items():
                 if given not in keys:
-                    raise RecipeError(f"no key {given!r} in [{name}]; there are {_list(keys)}")
+                    raise RecipeError(
+                        f"no key {quoted(given)} in [{name}]; there are {joined(keys)}"
+                        f"{did_you_mean([given], keys)}"
+                    )
                 check(f"{name}.{given}", keys[given], value)
             sections[name] = SECTIONS[name](**values)
         recipe = cls(**sections)
@@ -53,7 +58,7 @@ class Recipe:
             raise RecipeError("optimizer.patience needs data.holdout: rows to look at")
         sources = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(sources) > 1:
-            raise RecipeError(f"[data] needs one source; got {_list(sources)}")
+            raise RecipeError(f"[data] needs one source; got {joined(sources)}")
         return recipe
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
@@ -75,7 +80,3 @@ class Recipe:
             if isinstance(value, str)
         }
         return replace(self, data=replace(self.data, **named))  # type: ignore[arg-type]
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from serve_runtime.shown import quoted
 from train.errors import RecipeError
 
 
@@ -22,7 +23,7 @@ def override(document: dict[str, Any], assignment: str) -> None:
     target, separator, text = assignment.partition("=")
     section, dot, key = target.strip().partition(".")
     if not (separator and dot and key):
-        raise RecipeError(f"--set needs section.key=value; got {assignment!r}")
+        raise RecipeError(f"--set needs section.key=value; got {quoted(assignment)}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -34,5 +35,5 @@ def put(document: dict[str, Any], section: str, key: str, value: Any) -> None:
     """Set one key of a recipe's tables. Raises RecipeError where the section is no table."""
     table = document.setdefault(section, {})
     if not isinstance(table, dict):
-        raise RecipeError(f"[{section}] must be a section of the recipe; got {table!r}")
+        raise RecipeError(f"[{section}] must be a section of the recipe; got {quoted(table)}")
     table[key] = value

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
+from serve_runtime.shown import joined, listed, quoted
 from train.errors import DataError
 
 # Pairs of texts of which everybody would call the second one positive.
@@ -106,8 +107,8 @@ class LabelColumn:
         odd = [value for value, code in zip(self._values, found, strict=True) if code is None]
         if odd:
             raise DataError(
-                f"{source}: labels must be {classes.labels[0]!r} or {classes.labels[1]!r}; "
-                f"found {', '.join(sorted(map(repr, odd))[:_SHOWN])}"
+                f"{source}: labels must be {quoted(classes.labels[0])} or "
+                f"{quoted(classes.labels[1])}; found {listed(sorted(odd, key=repr))}"
             )
         table = np.array(found, np.float32)
         return np.concatenate([table[codes] for codes in self._codes])
@@ -115,7 +116,7 @@ class LabelColumn:
 
 def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Classes:
     if len(counts) != 2:
-        shown = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.most_common(_SHOWN))
+        shown = joined(f"{quoted(label)} ({n} rows)" for label, n in counts.most_common(_SHOWN))
         more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
         raise DataError(f"{source}: the target must hold two classes; found {shown}{more}")
     first, second = sorted(counts, key=lambda label: (str(type(label)), label))
@@ -132,8 +133,8 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
             matches = [label for label in (first, second) if str(label).casefold() in wanted]
         if len(matches) != 1:
             raise DataError(
-                f"{source}: the positive class {positive!r} is not there; "
-                f"found {first!r}, {second!r}"
+                f"{source}: the positive class {quoted(positive)} is not there; "
+                f"found {quoted(first)}, {quoted(second)}"
             )
         return Classes((first, second) if matches[0] == second else (second, first))
     if isinstance(first, str) or isinstance(second, str):
@@ -142,8 +143,9 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
             if pair.keys() == {negative, affirmative}:
                 return Classes((pair[negative], pair[affirmative]))
         raise DataError(
-            f"{source}: which label is the positive one, {first!r} or {second!r}? "
-            f"Say so with --positive {second!r} (or data.positive in the recipe)"
+            f"{source}: which label is the positive one, {quoted(first)} or "
+            f"{quoted(second)}? Say so with --positive {quoted(second)} (or data.positive in the "
+            "recipe)"
         )
     return Classes((first, second))
 

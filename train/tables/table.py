@@ -9,6 +9,7 @@ import numpy.typing as npt
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
+from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_slices
 from train.recipe.keys import Data
@@ -135,7 +136,9 @@ def _builtin(data: Data) -> Table:
     from sklearn import datasets
 
     if data.builtin not in _BUILTIN:
-        raise DataError(f"no built-in data set {data.builtin!r}; there are {', '.join(_BUILTIN)}")
+        raise DataError(
+            f"no built-in data set {quoted(data.builtin)}; there are {listed(_BUILTIN)}"
+        )
     bunch = getattr(datasets, f"load_{data.builtin}")()
     labels: list[Label] = [str(bunch.target_names[i]) for i in bunch.target]
     names = [str(name) for name in bunch.feature_names]

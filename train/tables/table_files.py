@@ -1,6 +1,7 @@
 """The CSV and Parquet files that a recipe names, read some rows at a time."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -10,7 +11,8 @@ import numpy as np
 
 from serve_runtime.arrays import Floats
 from serve_runtime.errors import InputError
-from serve_runtime.feature_names import check_names, column_at
+from serve_runtime.feature_names import check_names, column_at, did_you_mean
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv_table import check_separator
@@ -129,7 +131,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     path = paths[0]
     target = _target(data, path, columns)
     if target in (data.features or ()):
-        raise DataError(f"{path}: the target {target!r} cannot be one of the features")
+        raise DataError(f"{path}: the target {quoted(target)} cannot be one of the features")
     names = tuple(like or chosen_features(data, path, [name for name in columns if name != target]))
     if "" in names:
         raise DataError(
@@ -146,11 +148,13 @@ def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str,
         unknown = [name for name in columns if name not in there]
         if unknown:
             raise DataError(
-                f"{source}: data.{option} names {', '.join(unknown)}, which is not among the "
-                f"features {', '.join(there)}"
+                f"{source}: data.{option} names {listed(unknown)}, which is not among the "
+                f"features {listed(there)}{did_you_mean(unknown, there)}"
             )
         if len(set(columns)) != len(columns):
-            raise DataError(f"{source}: data.{option} names a column twice: {', '.join(columns)}")
+            raise DataError(
+                f"{source}: data.{option} names a column twice: {listed(_twice(columns))}"
+            )
     names = tuple(name for name in data.features or there if name not in data.drop)
     if not names:
         raise DataError(f"{source}: no feature is left beside the target")
@@ -179,8 +183,8 @@ def check_finite(features: Floats, names: Sequence[str], source: str, first: int
         value = float(features[feature, row].astype(np.float32))
     found = "missing" if np.isnan(value) else f"{value} as float32"
     raise DataError(
-        f"{source}: data row {first + row + 1}, column {names[feature]!r} is {found}; every value "
-        "must be finite: drop the row or fill the value"
+        f"{source}: data row {first + row + 1}, column {quoted(names[feature])} is {found}; every "
+        "value must be finite: drop the row or fill the value"
     )
 
 
@@ -204,10 +208,10 @@ def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None, s
             check_separator(path, columns)
         first = first or columns
         if columns != first and set(columns) != set(first):
-            odd = ", ".join(sorted(set(columns) ^ set(first)))
+            odd = sorted(set(columns) ^ set(first))
             raise DataError(
-                f"{path} has other columns than {paths[0]}: only one of them has {odd}; all tables "
-                "must have the same"
+                f"{path} has other columns than {paths[0]}: only one of them has {listed(odd)}; "
+                "all tables must have the same"
             )
     return first, rows, narrow
 
@@ -222,8 +226,15 @@ def _target(data: Data, path: str, columns: Sequence[str]) -> str:
             return usual[0]
         raise DataError(
             f"{path}: say which column to predict with --target (or data.target); "
-            f"there are {', '.join(columns)}"
+            f"there are {listed(columns)}"
         )
     if (found := column_at(target, columns)) is None:
-        raise DataError(f"{path}: no target column {target!r}; there are {', '.join(columns)}")
+        raise DataError(
+            f"{path}: no target column {quoted(target)}; there are {listed(columns)}"
+            f"{did_you_mean([target], columns)}"
+        )
     return found
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

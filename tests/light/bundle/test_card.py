@@ -130,8 +130,8 @@ def sealed_card(card, **changes):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"threshold": "absent"}, "lacks or adds fields: threshold"),
-        ({"extra": 1}, "lacks or adds fields: extra"),
+        ({"threshold": "absent"}, "lacks or adds fields: 'threshold'"),
+        ({"extra": 1}, "lacks or adds fields: 'extra'"),
         ({"feature_names": 5}, "not usable"),
         ({"feature_names": "ab"}, "not usable"),
         ({"feature_names": ["x1", "x1"]}, "not usable: model card: feature_names has duplicates"),

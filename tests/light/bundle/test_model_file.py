@@ -122,14 +122,16 @@ def test_a_card_of_another_width_is_refused(card, tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "called"), [({"rows": "columns"}, "rows"), ({"x": "columns"}, "x"),
-                          ({"columns": "columns", "rows": "columns"}, "columns, rows")]
+                          ({"columns": "columns", "rows": "columns"}, "columns', 'rows")]
 )  # fmt: skip
 def test_a_card_that_mistakes_the_layout_is_refused(card, tmp_path, named, called):
     digests = {layout: card.graph_sha256[true] for layout, true in named.items()}
     path = write_model(
         tmp_path / "model.onnx", replace(card, graph_sha256=digests), layout="columns"
     )
-    with pytest.raises(ArtifactError, match=f"holds the columns graph, its card calls it {called}"):
+    with pytest.raises(
+        ArtifactError, match=f"holds the columns graph, its card calls it .?{called}"
+    ):
         Predictor(path)
 
 

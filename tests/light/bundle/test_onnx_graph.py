@@ -105,7 +105,7 @@ def test_the_template_names_every_node_of_a_file():
     for (layout, centered), model in MODELS.items():
         graph = next(value for number, value, _ in fields(model) if number == 7)
         found = [
-            next(v.decode() for n, v, _ in fields(value) if n == 4)
+            next(bytes(v).decode() for n, v, _ in fields(value) if n == 4)
             for number, value, _ in fields(graph)
             if number == 1
         ]

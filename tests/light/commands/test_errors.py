@@ -102,12 +102,12 @@ def test_score_without_pyarrow_names_the_extra(tmp_path):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("x1\n1\n", [], r"the model needs 2 named features; missing: x2 (got: x1)"),
+        ("x1\n1\n", [], r"the model needs 2 named features; missing: 'x2' (got: 'x1')"),
         ("x1,x2\n1,\n", [], "data row 1, feature 'x2' is missing (NaN)"),
-        ("x1,x2\n1,b\n", [], "these columns are not: x2 ('b' is no number)"),
-        ("1,2\n", ["--no-header"], "missing: x1, x2 (got: f0, f1)"),
-        (TABLE, ["--keep", "label"], "cannot keep label"),
-        (TABLE, ["--keep", "nobody"], "missing: nobody"),
+        ("x1,x2\n1,b\n", [], "these columns are not: 'x2' ('b' is no number)"),
+        ("1,2\n", ["--no-header"], "missing: 'x1', 'x2' (got: 'f0', 'f1')"),
+        (TABLE, ["--keep", "label"], "cannot keep 'label'"),
+        (TABLE, ["--keep", "nobody"], "missing: 'nobody'"),
         ("", [], "is empty"),
     ],
 )

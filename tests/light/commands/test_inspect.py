@@ -25,7 +25,7 @@ def test_inspect_tells_what_the_card_says(card):
     )
     assert shown["features"] == "2, each with its range in the training rows"
     assert shown["missing"] == "error: a row with a missing or infinite value is refused"
-    assert (shown["x1"], shown["x2"]) == ("[1, 6]", "[1, 3]")
+    assert (shown["'x1'"], shown["'x2'"]) == ("[1, 6]", "[1, 3]")
 
 
 def test_inspect_prints_the_card_itself(card):

@@ -177,5 +177,5 @@ def test_a_column_that_holds_no_numbers_is_refused(predictor, column, message):
 
 
 def test_a_table_with_a_missing_column_lists_it(predictor):
-    with pytest.raises(InputError, match=r"missing: x1 \(got: x2, y\)"):
+    with pytest.raises(InputError, match=r"missing: 'x1' \(got: 'x2', 'y'\)"):
         predictor.probability(pa.table({"x2": [1], "y": [2]}))

@@ -23,9 +23,9 @@ FLOATS = [kind for kind in FLOATS if kind not in ("structured integers", "pandas
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ([[1, 2, 3]], r"x must have 2 features per row \(x1, x2\); got 3"),
-        (np.empty((0, 3)), r"x must have 2 features per row \(x1, x2\); got 3"),
-        ([[]], r"2 features per row \(x1, x2\); got 0"),
+        ([[1, 2, 3]], r"x must have 2 features per row \('x1', 'x2'\); got 3"),
+        (np.empty((0, 3)), r"x must have 2 features per row \('x1', 'x2'\); got 3"),
+        ([[]], r"2 features per row \('x1', 'x2'\); got 0"),
         ([1, 2], r"got 1 with shape \(2,\); for a single row pass \[row\]"),
         (np.zeros((1, 2, 2)), r"x must have 2 dimensions \(rows, 2 features\); got 3"),
         (5.0, r"got 0 with shape \(\)"),
@@ -38,19 +38,19 @@ FLOATS = [kind for kind in FLOATS if kind not in ("structured integers", "pandas
         (np.zeros((1, 2), "M8[s]"), "x must be numeric; got dtype datetime64"),
         (np.array([[1, "2"]], object), "x must be numeric; got the text '2'"),
         (np.array([[1, object()]], object), "x must be numeric and rectangular"),
-        ({"x1": [1]}, r"2 named features; missing: x2 \(got: x1\)"),
-        ({}, r"missing: x1, x2 \(got: no columns\)"),
-        ({"x1": [1, 2], "x2": [1]}, "equal length; got x1: 2, x2: 1"),
-        ({"x1": [1], "x2": [[1, 2]]}, r"one-dimensional .* got x1: 1, x2: \(1, 2\)"),
-        ({"x1": 1, "x2": 2}, r"one-dimensional .* got x1: \(\), x2: \(\)"),
+        ({"x1": [1]}, r"2 named features; missing: 'x2' \(got: 'x1'\)"),
+        ({}, r"missing: 'x1', 'x2' \(got: no columns\)"),
+        ({"x1": [1, 2], "x2": [1]}, "equal length; got 'x1': 2, 'x2': 1"),
+        ({"x1": [1], "x2": [[1, 2]]}, r"one-dimensional .* got 'x1': 1, 'x2': \(1, 2\)"),
+        ({"x1": 1, "x2": 2}, r"one-dimensional .* got 'x1': \(\), 'x2': \(\)"),
         ({"x1": ["1"], "x2": [2]}, "feature 'x1' must be numeric; got the text '1' in row 0"),
         ({"x1": [1, [2]], "x2": [1, 2]}, "feature 'x1' must be numeric and rectangular"),
-        ([{"x1": 1, "x2": 2}, {"x1": 1}], r"row 1: .* missing: x2 \(got: x1\)"),
+        ([{"x1": 1, "x2": 2}, {"x1": 1}], r"row 1: .* missing: 'x2' \(got: 'x1'\)"),
         ([{"x1": 1, "x2": 2}, [1, 2]], "row 1 must have names, as other rows have; got list"),
         ([{"x1": 1, "x2": "b"}], "x must be numeric; got the text 'b' in row 0, column 1"),
         ([{"x1": [1], "x2": [2]}], r"each row must hold one number per feature; got shape"),
-        (structured(WHOLE)[["x1"]], r"missing: x2 \(got: x1\)"),
-        (structured(WHOLE)[0:1].reshape(()), r"one-dimensional .* got x1: \(\)"),
+        (structured(WHOLE)[["x1"]], r"missing: 'x2' \(got: 'x1'\)"),
+        (structured(WHOLE)[0:1].reshape(()), r"one-dimensional .* got 'x1': \(\)"),
         ({"x1": np.ma.array(["1"]), "x2": [2]}, "^feature 'x1' must be numeric"),
         (np.ma.array([[1j, 2]]), "^x must be numeric"),
         ([[10**400, 1]], "^x "),
@@ -73,7 +73,7 @@ def test_columns_of_one_name_are_refused(predictor, kind):
         x.columns = renamed
     else:
         x = x.rename_columns(renamed)
-    with pytest.raises(InputError, match="must be unique; more than one is named x1"):
+    with pytest.raises(InputError, match="must be unique; more than one is named 'x1'"):
         predictor.probability(x)
 
 

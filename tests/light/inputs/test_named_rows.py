@@ -135,7 +135,7 @@ def test_one_row_with_names_is_scored_by_the_hint(predictor, kind):
 
 def test_a_row_that_lacks_a_name_or_has_none_is_an_error(predictor):
     other = namedtuple("Other", ["x1", "weight"])
-    with pytest.raises(InputError, match=r"row 1: .* missing: x2 \(got: x1, weight\)"):
+    with pytest.raises(InputError, match=r"row 1: .* missing: 'x2' \(got: 'x1', 'weight'\)"):
         predictor.probability([Row(2, "a", 3), other(1, 2)])
     with pytest.raises(InputError, match=r"row 0 must have names, as other rows have; got list"):
         predictor.probability([[1, 2], Row(2, "a", 3)])
@@ -143,7 +143,7 @@ def test_a_row_that_lacks_a_name_or_has_none_is_an_error(predictor):
     with pytest.raises(InputError, match=r"each row must hold one number|row 0 has 2 names"):
         predictor.probability([several, several])
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(InputError, match="unique; more than one is named x1"):
+    with pytest.raises(InputError, match="unique; more than one is named 'x1'"):
         predictor.probability([pandas.Series([1, 2, 3], ["x1", "x2", "x1"])])
 
 

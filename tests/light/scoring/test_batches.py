@@ -95,14 +95,14 @@ def test_a_bad_row_is_counted_over_all_batches(predictor, kind, value):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (pa.RecordBatch.from_pydict({"x1": [1.0], "id": ["a"]}), "batch 1: .*missing: x2"),
-        (pa.RecordBatch.from_pydict(VALUES), r"batch 1: .*missing: id \(got: x1, x2\)"),
+        (pa.RecordBatch.from_pydict({"x1": [1.0], "id": ["a"]}), "batch 1: .*missing: 'x2'"),
+        (pa.RecordBatch.from_pydict(VALUES), r"batch 1: .*missing: 'id' \(got: 'x1', 'x2'\)"),
         (batch(id=[1, 2, 3]), "batch 1: column 'id' is int64, and was string before"),
         ({"id": ["a"], "x1": [1], "x2": [2]}, "batch 1 must be a pyarrow.RecordBatch; got dict"),
-        (batch(id=["a"] * 3, x2=["1", "2", "3"]), r"batch 1: features must be .*: x2 \(string\)"),
+        (batch(id=["a"] * 3, x2=["1", "2", "3"]), r"batch 1: features must be .*: 'x2' \(string\)"),
         (
             pa.RecordBatch.from_arrays([pa.array([1.0])] * 4, ["x1", "x2", "x2", "id"]),
-            "batch 1: .*more than one is named x2",
+            "batch 1: .*more than one is named 'x2'",
         ),
     ],
 )
@@ -138,8 +138,8 @@ def test_kept_texts_have_the_type_of_the_first_batch(predictor, first, other):
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        (["label"], "cannot keep label"),
-        (["id", "id"], "must be named once; got id, id"),
+        (["label"], "cannot keep 'label'"),
+        (["id", "id"], "must be named once; got 'id', 'id'"),
         ("id", r"keep must be a list of columns, such as \['id'\]; got one text"),
     ],
 )

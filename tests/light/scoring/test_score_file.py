@@ -125,7 +125,7 @@ def test_a_bad_value_is_named_by_file_row_and_feature(score, content, row, featu
     [
         ("a,,1\n", f"many.csv: data row {MANY + 1}, feature 'x1' is missing"),
         ("a,3e38,-3e38\n", f"many.csv: data row {MANY + 1} "),
-        ("a,b,1\n", r"columns are not: x1 \('b' is no number\)"),
+        ("a,b,1\n", r"columns are not: 'x1' \('b' is no number\)"),
         ("a,1\n", f"many.csv, line {MANY + 3}: expected 3 values, got 2"),
     ],
 )
@@ -152,10 +152,10 @@ def test_a_bad_value_far_down_in_parquet_has_the_right_row(predictor, tmp_path):
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        (["label"], "cannot keep label: the scores are written under that name"),
-        (["probability", "label"], "cannot keep probability, label: the scores"),
-        (["id", "id"], "columns to keep must be named once; got id, id"),
-        (["no"], r"in.csv: .*missing: no \(got: id, x1, x2\)"),
+        (["label"], "cannot keep 'label': the scores are written under that name"),
+        (["probability", "label"], "cannot keep 'probability', 'label': the scores"),
+        (["id", "id"], "columns to keep must be named once; got 'id', 'id'"),
+        (["no"], r"in.csv: .*missing: 'no' \(got: 'id', 'x1', 'x2'\)"),
     ],
 )
 def test_columns_that_cannot_be_kept_are_refused(score, tmp_path, keep, message):
@@ -187,7 +187,7 @@ def test_a_row_that_is_too_long_says_so(predictor, tmp_path):
 
 
 def test_a_kept_column_named_twice_is_refused(score):
-    with pytest.raises(InputError, match="more than one is named id"):
+    with pytest.raises(InputError, match="more than one is named 'id'"):
         score("id,id,x1,x2\n1,2,3,4\n", keep=["id"])
 
 

@@ -138,11 +138,11 @@ def test_a_job_that_failed_goes_on_after_its_last_part(run, folder, tmp_path):
 
 def test_a_job_that_failed_at_once_leaves_nothing(run, folder, tmp_path):
     (folder / "a.csv").write_text("id,x1\n1,2\n")
-    with pytest.raises(InputError, match=r"a.csv: .*missing: x2"):
+    with pytest.raises(InputError, match=r"a.csv: .*missing: 'x2'"):
         run("new/out")
     assert not (tmp_path / "new" / "out").exists()
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match=r"a.csv: .*missing: x2"):
+    with pytest.raises(InputError, match=r"a.csv: .*missing: 'x2'"):
         run("out")
     assert files(tmp_path / "out") == []
 
@@ -184,7 +184,9 @@ def test_parts_of_another_job_are_refused(run, card, folder, tmp_path):
     with pytest.raises(OutputError, match=r"other settings \(format: None, now '.csv'\)"):
         run(parts=".csv", resume=True)
     (folder / "a.csv").unlink()
-    with pytest.raises(OutputError, match=r"scores of tables that are no longer among .*: a.csv: "):
+    with pytest.raises(
+        OutputError, match=r"scores of tables that are no longer among .*: 'a.csv': "
+    ):
         run(resume=True)
     assert states(tmp_path / "out") == before
 
@@ -221,7 +223,7 @@ def test_a_kept_column_of_another_type_is_named_with_its_file(predictor, tmp_pat
 @pytest.mark.parametrize("destination", ["out.csv", "out"])
 def test_a_table_without_a_needed_column_is_named(run, folder, tmp_path, destination):
     (folder / "b.csv").write_text("id,x1\n1,2\n")
-    with pytest.raises(InputError, match=r"b.csv: .*missing: x2 \(got: id, x1\)"):
+    with pytest.raises(InputError, match=r"b.csv: .*missing: 'x2' \(got: 'id', 'x1'\)"):
         run(destination)
     assert not (tmp_path / "out.csv").exists()
 

@@ -58,7 +58,7 @@ def test_a_true_false_column_may_miss_values(read_rows, between):
 
 
 def test_a_true_false_column_that_turns_into_numbers_says_so(read_rows):
-    with pytest.raises(InputError, match=r"x1 \(.*'2'.*") as caught:
+    with pytest.raises(InputError, match=r"'x1' \(.*'2'.*") as caught:
         read_rows("x1,x2\n" + "true,1\n" * 100 + "2,1\n")
     assert "'2' is no number" not in str(caught.value)
 

@@ -194,7 +194,7 @@ def test_weights_are_shown_for_a_change_of_one_deviation(command, table):
     ]
     lines = [text.split("largest first\n")[1].splitlines()[:2] for text in shown]
     for first, second in lines:
-        assert first.split()[1] == "a", "which decides the label"
+        assert first.split()[1] == "'a'", "which decides the label"
         assert abs(float(first.split()[0])) >= abs(float(second.split()[0]))
     assert lines[0] != lines[1]
 
@@ -202,7 +202,7 @@ def test_weights_are_shown_for_a_change_of_one_deviation(command, table):
 def test_long_lines_are_wrapped(command, table):
     text = "a,b,y\n" + "".join(f"{i % 7},1,{int(i % 7 > 3)}\n" for i in range(40))
     output = ok(command(table(text), "--epochs", "3", "--no-standardize", "--out", "run"))
-    assert "warning: constant in the training rows: b" in output
+    assert "warning: constant in the training rows: 'b'" in output
     assert max(map(len, output.splitlines())) <= 79
 
 

@@ -96,7 +96,7 @@ def test_nothing_is_left_when_training_is_interrupted(command, table, workplace,
 
     monkeypatch.setattr(NumbaGradients, "gradient", interrupt)
     result = command(table(CSV), *OPTIONS)
-    assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
+    assert (result.exit_code, result.stderr.strip()) == (130, "")
     assert [p.name for p in workplace.iterdir()] == ["table.csv"]
 
 

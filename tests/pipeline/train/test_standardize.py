@@ -127,7 +127,7 @@ def test_trained_model_takes_raw_features(train_recipe, run_fit):
 def test_constant_feature_is_warned_of_and_gets_weight_0(train_recipe):
     x = [[7.25, 1.0], [7.25, 2.0], [7.25, 3.0], [7.25, 4.0]]
     trained = train_recipe(points(x, [0, 0, 1, 1]))
-    assert trained.said[0] == "warning: constant in the training rows: x1; its weight becomes 0"
+    assert trained.said[0] == "warning: constant in the training rows: 'x1'; its weight becomes 0"
     weight = trained.model[0].weight[0]
     assert weight[0] == 0
     assert weight[1] > 0
@@ -136,7 +136,7 @@ def test_constant_feature_is_warned_of_and_gets_weight_0(train_recipe):
 def test_a_constant_feature_left_as_it_is_acts_as_a_bias(train_recipe):
     x = [[1.0, 1.0], [1.0, 2.0]]
     trained = train_recipe(points(x, [0, 1], standardize=False))
-    assert trained.said[0].endswith("x1; it acts as a second bias")
+    assert trained.said[0].endswith("'x1'; it acts as a second bias")
 
 
 def test_no_warning_without_a_constant_feature(train_recipe):

@@ -165,7 +165,7 @@ def test_tables_of_other_columns_are_refused(frame, tmp_path):
     (tmp_path / "p").mkdir()
     pq.write_table(frame, tmp_path / "p" / "1.parquet")
     pq.write_table(frame.rename_columns(["a", "b", "d", "y"]), tmp_path / "p" / "2.parquet")
-    message = r"2\.parquet has other columns than .*1\.parquet: only one of them has c, d"
+    message = r"2\.parquet has other columns than .*1\.parquet: only one of them has 'c', 'd'"
     with pytest.raises(DataError, match=message):
         train(recipe(tmp_path / "p"), tmp_path / "run")
 

@@ -91,7 +91,7 @@ def test_builtin_set_of_three_classes_is_refused(name, classes):
 
 
 def test_unknown_builtin_set_lists_those_that_are_there():
-    with pytest.raises(DataError, match="no built-in data set 'titanic'; there are breast_cancer"):
+    with pytest.raises(DataError, match="no built-in data set 'titanic'; there are 'breast_cancer"):
         load_table(Data(builtin="titanic"), 0)
 
 

@@ -135,11 +135,11 @@ def test_default_target_is_the_usual_name(name, table):
 @pytest.mark.parametrize(
     ("header", "target", "message"),
     [
-        ("a,b,c", None, "say which column to predict .*; there are a, b, c"),
-        ("a,y,label", None, "say which column to predict .*; there are a, y, label"),
-        ("a,b,c", "d", "no target column 'd'; there are a, b, c"),
-        ("a,b,c", 3, "no target column 3; there are a, b, c"),
-        ("a,b,c", "-4", "no target column '-4'; there are a, b, c"),
+        ("a,b,c", None, "say which column to predict .*; there are 'a', 'b', 'c'"),
+        ("a,y,label", None, "say which column to predict .*; there are 'a', 'y', 'label'"),
+        ("a,b,c", "d", "no target column 'd'; there are 'a', 'b', 'c'"),
+        ("a,b,c", 3, "no target column 3; there are 'a', 'b', 'c'"),
+        ("a,b,c", "-4", "no target column '-4'; there are 'a', 'b', 'c'"),
     ],
 )
 def test_target_that_is_not_there(header, target, message, table):
@@ -169,16 +169,16 @@ def test_dropped_columns_are_not_read(table):
         (
             {"drop": ["x", "z"]},
             DataError,
-            "data.drop names x, z, which is not among the f",
+            "data.drop names 'x', 'z', which is not among the f",
         ),
         ({"drop": ["age", "dose"]}, DataError, "no feature is left beside the target"),
         ({"features": ["age", "y"]}, DataError, "target 'y' cannot be one of the features"),
         (
             {"features": ["age", "size"]},
             DataError,
-            "data.features names size, which",
+            "data.features names 'size', which",
         ),
-        ({"features": ["age", "age"]}, DataError, "data.features names a column twice: age"),
+        ({"features": ["age", "age"]}, DataError, "data.features names a column twice: 'age'"),
     ],
 )
 def test_columns_that_cannot_be_used(options, error, message, table):
@@ -223,5 +223,5 @@ def test_holdout_file_is_matched_by_name(table):
 
 def test_holdout_file_that_lacks_a_feature(table):
     train = load_table(Data(file=table(CSV)), 0)
-    with pytest.raises(InputError, match=r"^hold\.csv: .*missing: dose"):
+    with pytest.raises(InputError, match=r"^hold\.csv: .*missing: 'dose'"):
         load_holdout_table(Data(), table("y,age\n1,52\n", "hold.csv"), train)

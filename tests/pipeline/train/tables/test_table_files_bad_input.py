@@ -33,7 +33,7 @@ CASES = {
     ),
     "text": (
         swap("3,1,0", "3,old,0"),
-        "features must be numbers; these columns are not: b ('old' is no number",
+        "features must be numbers; these columns are not: 'b' ('old' is no number",
     ),
     "missing": (swap("3,1,0", "3,,0"), "table.csv: data row 3, column 'b' is missing; every"),
     "NaN": (swap("2,3,1", "nan,3,1"), "table.csv: data row 2, column 'a' is missing; every"),
@@ -50,10 +50,10 @@ CASES = {
         GOOD.replace(",1\n", ",cat\n").replace(",0\n", ",dog\n"),
         "which label is the positive one, 'cat' or 'dog'? Say so with --positive 'dog'",
     ),
-    "target absent": (swap("a,b,y", "a,b,c"), "; there are a, b, c"),
+    "target absent": (swap("a,b,y", "a,b,c"), "; there are 'a', 'b', 'c'"),
     "duplicate features": (
         swap("a,b,y", "a,a,y"),
-        "table.csv: column names must be unique; more than one is named a",
+        "table.csv: column names must be unique; more than one is named 'a'",
     ),
     "nameless column": (swap("a,b,y", ",b,y"), "has no name"),
     "not UTF-8": (GOOD.replace("a,b", "caf\xe9,b").encode("latin-1"), "utf-8"),
@@ -71,20 +71,20 @@ def test_bad_csv(content, message, table, refused):
 def test_a_column_of_text_is_named_wherever_it_stands(columns, table, refused):
     frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": [1, "old", 3, 4], "y": [0, 1, 0, 1]})
     text = frame[columns.split(",")].to_csv(index=False)
-    assert "these columns are not: b ('old' is no number" in refused(table(text), *NO_HOLDOUT)
+    assert "these columns are not: 'b' ('old' is no number" in refused(table(text), *NO_HOLDOUT)
 
 
 def test_a_column_of_text_is_named_when_others_are_dropped(table, refused):
     said = refused(table("name,a,b,y\nx,1,2,0\ny,2,old,1\n"), "--drop", "name", *NO_HOLDOUT)
-    assert "these columns are not: b ('old' is no number" in said
+    assert "these columns are not: 'b' ('old' is no number" in said
 
 
 def test_all_columns_of_text_in_parquet_are_named(refused, workplace):
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": ["u", "v"], "y": [0, 1]})
     frame.to_parquet("table.parquet")
     said = refused("table.parquet", *NO_HOLDOUT)
-    assert "table.parquet: features must be numbers; these columns are not: b (" in said
-    assert "), c (" in said
+    assert "table.parquet: features must be numbers; these columns are not: 'b' (" in said
+    assert "), 'c' (" in said
 
 
 def test_a_missing_value_in_parquet_is_named(refused, workplace):
@@ -109,15 +109,18 @@ def test_rows_far_below_are_numbered_right(table, refused):
     [
         (["absent.csv"], "absent.csv does not exist"),
         (["absent.parquet"], "absent.parquet does not exist"),
-        (["."], "twice.csv has other columns than table.csv: only one of them has a; all"),
-        (["table.csv", "--target", "z"], "table.csv: no target column 'z'; there are a, b, y"),
-        (["twice.csv", "--target", "y"], "must be unique; more than one is named y"),
+        (["."], "twice.csv has other columns than table.csv: only one of them has 'a'; all"),
+        (
+            ["table.csv", "--target", "z"],
+            "table.csv: no target column 'z'; there are 'a', 'b', 'y'",
+        ),
+        (["twice.csv", "--target", "y"], "must be unique; more than one is named 'y'"),
         (["table.csv", "--positive", "7"], "the positive class '7' is not there; found 0, 1"),
         (["table.csv", "--holdout", "absent.csv"], "absent.csv does not exist"),
         (["table.csv", "--holdout", "1.5"], "data.holdout must be a fraction from 0 to less"),
         (
             ["table.csv", "--holdout", "0.5", "--drop", "q"],
-            "data.drop names q, which is not among the features a, b",
+            "data.drop names 'q', which is not among the features 'a', 'b'",
         ),
         (
             ["table.csv", "--lr", "-1"],
@@ -188,7 +191,7 @@ def test_damaged_parquet(table, refused, workplace):
 def test_a_constant_feature_is_a_warning(table, command, workplace):
     result = command(table(GOOD.replace(",3,", ",2,").replace(",1,0", ",2,0")), *NO_HOLDOUT)
     assert result.exit_code == 0
-    assert "warning: constant in the training rows: b; its weight becomes 0\n" in result.output
+    assert "warning: constant in the training rows: 'b'; its weight becomes 0\n" in result.output
     saved = torch.load(workplace / "runs" / "table" / "checkpoint.pt", weights_only=True)
     assert saved["state_dict"]["0.weight"][0, 1] == 0
 
