@@ -3,7 +3,10 @@
 A block's logits, residuals and gradient are computed before the next block is touched, so that a
 pass reads the features from memory once, where two products of whole matrices read them twice.
 Blocks do not depend on how many threads there are, and their sums are added in one order: the same
-bits from any number of threads. train.gradients.losses has the same formulas in torch.
+bits from any number of threads. Every sum and every multiply-add is written out, and nothing is
+left to the compiler to reorder, so that the bits are also those of any other build: freshly
+compiled or from numba's cache, with AVX2, AVX-512 or on ARM. A processor without multiply-adds
+rounds more often. train.gradients.losses has the same formulas in torch.
 """
 
 from collections.abc import Iterator
@@ -14,6 +17,24 @@ import numpy.typing as npt
 from numba import njit
 
 from serve_runtime.arrays import Float32
+from train.gradients.vectors import (
+    LANES,
+    add,
+    divide,
+    first,
+    fma,
+    larger,
+    load,
+    load_some,
+    multiply,
+    power_of_two,
+    smaller,
+    splat,
+    store,
+    subtract,
+    total,
+    totals,
+)
 
 _BCE, _MSE, _LINEAR = 0, 1, 2
 LOSS_CODES = {"bce": _BCE, "mse": _MSE, "linear": _LINEAR}
@@ -26,21 +47,25 @@ PICKED_ROWS = 256
 
 
 def _compiled(function: Any) -> Any:
-    # Sums may be reordered, so that they use whole vectors; nothing is assumed about infinities.
-    options: dict[str, Any] = {
-        "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}
-    }  # fmt: skip
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder is writable in which numba could keep what it compiles
         return njit(**options)(function)
 
 
-_ONE, _HALF = np.float32(1), np.float32(0.5)
+VECTORS_SHA256 = "a955b1e2bbf48fc7d8a0ac6ceec9d4233e64beb3e15f4c3fc5f1c6d24bf3064a"
+"""The digest of vectors.py. numba compiles anew what is in a file that was changed, this one, but
+does not look at what it imports."""
+
+_AT_ONCE = 4 * LANES
+"""Rows in a step of the loops over rows, each written out four times."""
+
+_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 _LOG2_E = np.float32(1.44269504)
 _LN_2_HIGH, _LN_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LOWEST, _HIGHEST = np.float32(-87.3), np.float32(88)
-_EXPONENT_BIAS, _FRACTION_BITS = np.int32(127), np.int32(23)
+_SHIFT = np.float32(1.5 * 2**23)
 # exp(r) = 1 + r + r²·p(r) for |r| <= ln(2)/2: the minimax polynomial of Cephes' expf.
 _P5, _P4, _P3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519e-3)
 _P2, _P1, _P0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(0.50000001201)
@@ -67,85 +92,99 @@ def chunk_slices(width: int, rows: int, several: int = 1) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, rows, step))
 
 
-def scratch(rows: int) -> tuple[Any, ...]:
-    """Buffers of one thread for blocks of `rows` rows: residuals, powers of two, the same as
-    integers, labels."""
-    powers = np.empty(rows, np.float32)
-    return np.empty(rows, np.float32), powers, powers.view(np.int32), np.empty(rows, np.float32)
+def scratch(rows: int) -> tuple[Float32, Float32]:
+    """Buffers of one thread for blocks of `rows` rows: logits, which become residuals, and
+    labels."""
+    whole = -(-rows // LANES) * LANES
+    return np.empty(whole, np.float32), np.empty(whole, np.float32)
 
 
 @_compiled
 def _logits(x: Float32, start: int, count: int, theta: Float32, z: Float32) -> None:
-    width = x.shape[0]
-    bias = theta[width]
-    for i in range(count):
-        z[i] = bias
+    width, whole = x.shape[0], count // _AT_ONCE * _AT_ONCE
+    bias = splat(theta[width])
+    for i in range(0, count, LANES):
+        store(z, i, bias)
     j = 0
     while j + 4 <= width:  # four at a time, so that z is read and written a fourth as often
-        w0, w1, w2, w3 = theta[j], theta[j + 1], theta[j + 2], theta[j + 3]
-        a, b = x[j, start : start + count], x[j + 1, start : start + count]
-        c, d = x[j + 2, start : start + count], x[j + 3, start : start + count]
-        for i in range(count):
-            z[i] += w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+        w0, w1 = splat(theta[j]), splat(theta[j + 1])
+        w2, w3 = splat(theta[j + 2]), splat(theta[j + 3])
+        for step in range(0, whole, _AT_ONCE):
+            for i in range(step, step + _AT_ONCE, LANES):
+                k = start + i
+                s = fma(w1, load(x, (j + 1, k)), fma(w0, load(x, (j, k)), load(z, i)))
+                s = fma(w3, load(x, (j + 3, k)), fma(w2, load(x, (j + 2, k)), s))
+                store(z, i, s)
+        for i in range(whole, count, LANES):
+            k, n = start + i, count - i
+            s = fma(w1, load_some(x, (j + 1, k), n), fma(w0, load_some(x, (j, k), n), load(z, i)))
+            s = fma(w3, load_some(x, (j + 3, k), n), fma(w2, load_some(x, (j + 2, k), n), s))
+            store(z, i, s)
         j += 4
     while j < width:
-        w0 = theta[j]
-        a = x[j, start : start + count]
-        for i in range(count):
-            z[i] += w0 * a[i]
+        w0 = splat(theta[j])
+        for step in range(0, whole, _AT_ONCE):
+            for i in range(step, step + _AT_ONCE, LANES):
+                store(z, i, fma(w0, load(x, (j, start + i)), load(z, i)))
+        for i in range(whole, count, LANES):
+            store(z, i, fma(w0, load_some(x, (j, start + i), count - i), load(z, i)))
         j += 1
 
 
-@_compiled
-def _residuals(loss: int, z: Float32, power: Float32, bits: Any, y: Float32) -> Any:
-    """Turn the logits `z` into residuals; returns their sum."""
-    total = np.float32(0)
+@njit(forceinline=True, error_model="numpy")
+def _residual(loss: int, z: Any, y: Any) -> Any:
     if loss == _LINEAR:
-        for i in range(len(y)):
-            total += z[i]
-        return total
-    for i in range(len(y)):  # exp(-z) = fraction · 2ᵏ
-        x = min(max(-z[i], _LOWEST), _HIGHEST)
-        k = np.floor(x * _LOG2_E + _HALF)
-        r = x - k * _LN_2_HIGH
-        r = r - k * _LN_2_LOW
-        p = ((((_P5 * r + _P4) * r + _P3) * r + _P2) * r + _P1) * r + _P0
-        z[i] = p * (r * r) + r + _ONE
-        bits[i] = (np.int32(k) + _EXPONENT_BIAS) << _FRACTION_BITS
-    if loss == _BCE:
-        for i in range(len(y)):
-            z[i] = _ONE / (_ONE + z[i] * power[i]) - y[i]
-            total += z[i]
-    else:
-        for i in range(len(y)):
-            p = _ONE / (_ONE + z[i] * power[i])
-            z[i] = np.float32(2) * (p - y[i]) * p * (_ONE - p)
-            total += z[i]
-    return total
+        return z
+    # exp(-z) = exp(r) · 2ᵏ; where k + _SHIFT is rounded, nothing of it is left behind the point.
+    x = smaller(larger(subtract(splat(_ZERO), z), splat(_LOWEST)), splat(_HIGHEST))
+    shifted = fma(x, splat(_LOG2_E), splat(_SHIFT))
+    k = subtract(shifted, splat(_SHIFT))
+    r = fma(k, splat(-_LN_2_LOW), fma(k, splat(-_LN_2_HIGH), x))
+    p = fma(fma(splat(_P5), r, splat(_P4)), r, splat(_P3))
+    p = fma(fma(fma(p, r, splat(_P2)), r, splat(_P1)), r, splat(_P0))
+    exponential = add(fma(p, multiply(r, r), r), splat(_ONE))
+    p = divide(splat(_ONE), fma(exponential, power_of_two(shifted), splat(_ONE)))
+    residual = subtract(p, y)
+    if loss == _MSE:
+        slope = multiply(p, subtract(splat(_ONE), p))
+        residual = multiply(multiply(splat(_TWO), residual), slope)
+    return residual
+
+
+@_compiled
+def _residuals(loss: int, z: Float32, y: Float32) -> Any:
+    """Turn the logits `z` into residuals, and what is behind them in their last vector into zeros;
+    returns their sum."""
+    count = len(y)
+    whole, s = count // LANES * LANES, splat(_ZERO)
+    for i in range(0, whole, LANES):
+        residual = _residual(loss, load(z, i), load(y, i))
+        store(z, i, residual)
+        s = add(s, residual)
+    if whole < count:
+        n = count - whole
+        residual = first(_residual(loss, load(z, whole), load_some(y, whole, n)), n)
+        store(z, whole, residual)
+        s = add(s, residual)
+    return total(s)
 
 
 @_compiled
 def _products(x: Float32, start: int, count: int, residual: Float32, out: Float32) -> None:
-    width = x.shape[0]
-    j = 0
-    while j + 4 <= width:
-        a, b = x[j, start : start + count], x[j + 1, start : start + count]
-        c, d = x[j + 2, start : start + count], x[j + 3, start : start + count]
-        s0, s1, s2, s3 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for i in range(count):
-            s0 += residual[i] * a[i]
-            s1 += residual[i] * b[i]
-            s2 += residual[i] * c[i]
-            s3 += residual[i] * d[i]
-        out[j], out[j + 1], out[j + 2], out[j + 3] = s0, s1, s2, s3
-        j += 4
-    while j < width:
-        a = x[j, start : start + count]
-        s0 = np.float32(0)
-        for i in range(count):
-            s0 += residual[i] * a[i]
-        out[j] = s0
-        j += 1
+    last, whole = x.shape[0] - 1, count // _AT_ONCE * _AT_ONCE
+    for a in range(0, x.shape[0], 4):  # four features at a time, at the end the last one again
+        b, c, d = min(a + 1, last), min(a + 2, last), min(a + 3, last)
+        s0, s1, s2, s3 = splat(_ZERO), splat(_ZERO), splat(_ZERO), splat(_ZERO)
+        for step in range(0, whole, _AT_ONCE):
+            for i in range(step, step + _AT_ONCE, LANES):
+                r, k = load(residual, i), start + i
+                s0, s1 = fma(r, load(x, (a, k)), s0), fma(r, load(x, (b, k)), s1)
+                s2, s3 = fma(r, load(x, (c, k)), s2), fma(r, load(x, (d, k)), s3)
+        for i in range(whole, count, LANES):
+            r, k, n = load(residual, i), start + i, count - i
+            s0, s1 = fma(r, load_some(x, (a, k), n), s0), fma(r, load_some(x, (b, k), n), s1)
+            s2, s3 = fma(r, load_some(x, (c, k), n), s2), fma(r, load_some(x, (d, k), n), s3)
+        out[a], out[b], out[c], out[d] = totals(s0, s1, s2, s3)
 
 
 @_compiled
@@ -166,13 +205,13 @@ def gradient_sums(
     feature-major, `theta` (d + 1,) the weights and the bias, `out` (blocks, d + 1), `buffers` what
     `scratch(step)` gives.
     """
-    z, power, bits, _ = buffers
+    z, _ = buffers
     width, rows = x.shape
     for k in range(first, last):
         start = k * step
         count = min(step, rows - start)
         _logits(x, start, count, theta, z)
-        out[k, width] = _residuals(loss, z, power, bits, y[start : start + count])
+        out[k, width] = _residuals(loss, z, y[start : start + count])
         _products(x, start, count, z, out[k])
 
 
@@ -194,25 +233,28 @@ def picked_gradient_sums(
     A row's values lie together, so that reading one at random costs two or three cache lines
     instead of one for each feature.
     """
-    z, power, bits, label = buffers
+    z, label = buffers
     width, rows = x.shape[1], len(index)
     for k in range(first, last):
         start, sums = k * step, out[k]
         count = min(step, rows - start)
         for i in range(count):
-            row = x[index[start + i]]
-            label[i] = y[index[start + i]]
-            logit = theta[width]
-            for j in range(width):
-                logit += theta[j] * row[j]
-            z[i] = logit
+            row, logit, j = index[start + i], splat(_ZERO), 0
+            label[i] = y[row]
+            while j + LANES <= width:
+                logit = fma(load(theta, j), load(x, (row, j)), logit)
+                j += LANES
+            if j < width:
+                n = width - j
+                logit = fma(load_some(theta, j, n), load_some(x, (row, j), n), logit)
+            z[i] = theta[width] + total(logit)
         for j in range(width):
-            sums[j] = np.float32(0)
-        sums[width] = _residuals(loss, z, power, bits, label[:count])
+            sums[j] = _ZERO
+        sums[width] = _residuals(loss, z, label[:count])
         for i in range(count):
-            row = x[index[start + i]]
+            row = index[start + i]
             for j in range(width):
-                sums[j] += z[i] * row[j]
+                sums[j] = fma(z[i], x[row, j], sums[j])
 
 
 @_compiled
