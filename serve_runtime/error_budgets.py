@@ -25,6 +25,9 @@ UNIT_ROUNDOFF: Final = 2.0**-24
 SMALLEST: Final = 2.0**-149
 """The smallest positive float32."""
 
+SMALLEST_NORMAL: Final = 2.0**-126
+"""The smallest positive float32 that is not subnormal."""
+
 LARGEST: Final = float(np.finfo(np.float32).max)
 """The largest finite float32."""
 
@@ -89,6 +92,30 @@ def logit_bound(
     overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
+
+
+def flushed(rows: _Real, weight: Float32, center: Float32 | None) -> Float64:
+    """How far the logit of each row (n, d) may move where the host flushes subnormals to zero.
+
+    Returns (n,). What is flushed is below 2⁻¹²⁶: an operand of a product, which is multiplied by
+    the other one, the product itself, a sum, the bias.
+    """
+    wide = np.abs(rows.astype(np.float64) - (0.0 if center is None else center.astype(np.float64)))
+    factor = np.abs(weight.astype(np.float64)) * (1 if center is None else 2)
+    lost: Float64 = SMALLEST_NORMAL * ((3.0 + wide + factor).sum(1) + 2)
+    return lost
+
+
+def flushes_to_zero() -> bool:
+    """Whether this thread takes subnormals for zero, or makes zero of them (FTZ, DAZ, FZ).
+
+    Libraries that were compiled with -ffast-math set it for whoever loads them; audio and game
+    engines set it on purpose.
+    """
+    normal, subnormal = np.array([SMALLEST_NORMAL]), np.array([1], np.uint32).view(np.float32)
+    made = normal.astype(np.float32) * np.float32(0.5)
+    taken = subnormal * np.float32(2.0**100)
+    return not (made.view(np.uint32)[0] and taken[0])
 
 
 def _compensated_sum(terms: Float64, start: float) -> Float64:
@@ -158,6 +185,10 @@ def probability_ulp(probability: Float32, logit: _Real) -> Float64:
 
 
 def ulp_of(probability: Float64) -> Float64:
-    """The float32 unit in the last place at each value (n,), beyond 1 that of 1."""
-    tiny = np.finfo(np.float32).tiny
-    return np.spacing(np.clip(probability, tiny, 1).astype(np.float32)).astype(np.float64)
+    """The float32 unit in the last place at each value (n,), beyond 1 that of 1.
+
+    In float64 throughout: as float32 it is subnormal up to 2⁻¹⁰³, and some hosts make that 0.
+    """
+    rounded = np.clip(probability, SMALLEST_NORMAL, 1).astype(np.float32)
+    exponent = np.frexp(rounded.astype(np.float64))[1]
+    return np.ldexp(1.0, exponent - 24)

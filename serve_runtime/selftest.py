@@ -11,10 +11,16 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from serve_runtime.arrays import COLUMNS, ROWS, Float32
+from serve_runtime.arrays import COLUMNS, ROWS, Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.error_budgets import LARGEST, PROBABILITY_ULP, probability_error
+from serve_runtime.error_budgets import (
+    LARGEST,
+    PROBABILITY_ULP,
+    flushed,
+    flushes_to_zero,
+    probability_error,
+)
 from serve_runtime.errors import RowError, SelfTestError
 from serve_runtime.inference.block_scorer import PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
@@ -66,13 +72,17 @@ def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
     """Check `engine`, which serves `affine`, here; takes 3 to 20 ms, for up to 1,000 features.
 
     Both machines are within the a-priori bound of a golden row's exact logit, so two bounds are
-    allowed between them. Raises SelfTestError naming what is wrong, and what to do.
+    allowed between them, and what is lost where this host flushes subnormals to zero. Raises
+    SelfTestError naming what is wrong, and what to do.
     """
     if not card.golden:
         raise SelfTestError("the card has no golden rows: export the run again")
     with np.errstate(over="ignore"):  # an infinite value is refused below
         rows = np.array([row.features for row in card.golden], np.float32)
-    logit_share, golden_ulp, identical = _golden(card, rows, engine)
+    lost = np.zeros(len(rows))
+    if flushes_to_zero():
+        lost = flushed(rows, affine.weight, affine.center)
+    logit_share, golden_ulp, identical = _golden(card, rows, engine, lost)
     logits, sigmoid_ulp = _consecutive_logits(engine)
     sizes = tuple(size for size in BATCHES if size <= 2 or size * rows.shape[1] <= _MOST_VALUES)
     bad = list(_unscorable(affine, rows[-1]))
@@ -82,10 +92,16 @@ def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
     )
 
 
-def _golden(card: ModelCard, rows: Float32, engine: Engine) -> tuple[float, float, bool]:
-    """The largest share of a logit's budget, the largest ULP, and whether all bits are export's."""
+def _golden(
+    card: ModelCard, rows: Float32, engine: Engine, lost: Float64
+) -> tuple[float, float, bool]:
+    """The largest share of a logit's budget, the largest ULP, and whether all bits are export's.
+
+    `lost` (n,) is what this host's handling of subnormals may take from each row's logit.
+    """
     expected = np.array([[row.logit, row.probability] for row in card.golden], np.float32).T
-    allowed = 2 * np.array([row.logit_bound for row in card.golden])
+    exact = np.array([row.logit for row in card.golden])  # float32 may lose a subnormal one here
+    allowed = 2 * np.array([row.logit_bound for row in card.golden]) + lost
     if not (probability_error(expected[1], expected[0]) <= PROBABILITY_ULP).all():
         raise SelfTestError("a golden row contradicts itself: its probability is not the "
                             "sigmoid of its logit; export the run again")  # fmt: skip
@@ -93,7 +109,7 @@ def _golden(card: ModelCard, rows: Float32, engine: Engine) -> tuple[float, floa
     for layout in (ROWS, COLUMNS):
         found = _scores(engine, _batch(card, layout, rows))[:2]
         logit, probability = found
-        share = np.abs(logit.astype(np.float64) - expected[0]) / allowed
+        share = np.abs(logit.astype(np.float64) - exact) / allowed
         ulp = probability_error(probability, logit)
         for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
             if not (s <= 1 and u <= PROBABILITY_ULP):

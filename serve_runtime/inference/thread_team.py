@@ -6,9 +6,9 @@ cut in two.
 """
 
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -21,18 +21,25 @@ class _Task(NamedTuple):
 
 
 class ThreadTeam:
-    """`number` threads besides the caller's, or as many of them as the system allows; they end
-    when this object is let go."""
+    """`number` threads besides the caller's, or as many of them as the system allows, which a
+    RuntimeWarning says; they end when this object is let go."""
 
     def __init__(self, number: int) -> None:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         weakref.finalize(self, _end_threads, self._tasks, number).atexit = False
         self._number = 0
-        with suppress(RuntimeError):  # the system allows no more: go on with fewer
+        try:
             for i in range(number):
                 name = f"serve-runtime-{i + 1}"
                 threading.Thread(target=_serve, args=(self._tasks,), name=name, daemon=True).start()
                 self._number += 1
+        except RuntimeError as reason:
+            warnings.warn(
+                f"the system allows no more threads ({reason}): {self._number + 1} of "
+                f"{number + 1} score",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def run(self, work: Callable[[], None]) -> None:
         """Call `work` in this thread and in every free thread of the team; return when all calls

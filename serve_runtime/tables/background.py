@@ -8,6 +8,7 @@ Not concurrent.futures, for the reason that serve_runtime.inference.thread_team 
 """
 
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
@@ -99,16 +100,28 @@ class _Worker:
         self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
         self._results: SimpleQueue[Any] = SimpleQueue()
         self._failure: BaseException | None = None
-        self._dropped = False
+        self._dropped = self._alone = False
         self._thread = threading.Thread(target=self._run, name="serve-runtime-files", daemon=True)
 
     def start(self) -> None:
-        """Start the thread. Raises RuntimeError where the system allows no more."""
-        self._thread.start()
+        """Start the thread. Where the system allows no more, calls are made by whoever queues
+        them, and a RuntimeWarning says so."""
+        try:
+            self._thread.start()
+        except RuntimeError as reason:
+            self._alone = True
+            warnings.warn(
+                f"the system allows no more threads ({reason}): one reads, scores and writes",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Queue a call. After one that raised, no other is made."""
-        self._calls.put((function, arguments))
+        if self._alone:
+            self._answer(function, arguments)
+        else:
+            self._calls.put((function, arguments))
 
     def answered(self) -> bool:
         """Whether `result` would not wait."""
@@ -144,11 +157,14 @@ class _Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None and not self._dropped:
-            value = _FAILED
-            if self._failure is None:
-                try:
-                    value = call[0](*call[1])
-                except BaseException as reason:
-                    self._failure = reason
-            self._results.put(value)
-            del value, call  # or the batch would stay until the next one comes
+            self._answer(*call)
+            del call  # or the batch would stay until the next one comes
+
+    def _answer(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        value = _FAILED
+        if self._failure is None:
+            try:
+                value = function(*arguments)
+            except BaseException as reason:
+                self._failure = reason
+        self._results.put(value)
