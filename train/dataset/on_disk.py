@@ -68,7 +68,8 @@ class OnDiskDataset:
             )
         self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
         self._where = where
-        training, holdout = self._read(recipe, files)
+        with files.unchanged():
+            training, holdout = self._read(recipe, files)
         self._parts = {"training": training} | ({"holdout": holdout} if holdout else {})
         for part in self._parts.values():
             part.finish(group)
@@ -145,7 +146,7 @@ class OnDiskDataset:
         for a CSV of 1,000,000 × 30, and twice the space.
         """
         source, part = str(recipe.data.file), recipe.data.holdout
-        before, column = _stamps(files.paths), files.labels()
+        column = files.labels()
         if not len(column):
             raise DataError(f"{source} has no rows below its header")
         self.classes = column.classes(recipe.data.positive, source)
@@ -155,17 +156,16 @@ class OnDiskDataset:
         _check_room(self._where, size * (len(self.names) + 1) * len(labels))
         if isinstance(part, str):
             others = find_table_files(recipe.data, part, self.names)
-            if not len(held := others.labels()):
-                raise DataError(f"{part} has no rows below its header")
-            theirs = held.encode(self.classes, part)
-            holdout, _ = self._split(others, theirs, np.zeros(len(theirs), bool))
+            with others.unchanged():
+                if not len(held := others.labels()):
+                    raise DataError(f"{part} has no rows below its header")
+                theirs = held.encode(self.classes, part)
+                holdout, _ = self._split(others, theirs, np.zeros(len(theirs), bool))
             out = np.zeros(len(labels), bool)
         else:
             holdout = None
             out = held_out(labels, part, recipe.model.seed) if part else np.zeros(len(labels), bool)
         training, split = self._split(files, labels, out)
-        if _stamps(files.paths) != before:
-            raise DataError(f"{source} changed while it was read: train on what stays as it is")
         return training, holdout or split
 
     def _split(
@@ -220,11 +220,6 @@ def _range(indices: Sequence[npt.NDArray[np.intp]]) -> range:
     if not there:
         return range(0)
     return range(min(int(i[0]) for i in there), max(int(i[-1]) for i in there) + 1)
-
-
-def _stamps(paths: Sequence[str]) -> list[tuple[int, int]]:
-    found = [Path(path).stat() for path in paths]
-    return [(stat.st_size, stat.st_mtime_ns) for stat in found]
 
 
 def _check_room(where: Path, needed: int) -> None:

@@ -91,7 +91,8 @@ def load_holdout_table(data: Data, path: str, like: Table) -> Table:
 def _from_files(data: Data, source: str, files: TableFiles, like: Table | None = None) -> Table:
     labels = LabelColumn()
     none = np.empty((len(files.names), 0), files.number_type)
-    features = np.concatenate([none, *files.batches(labels)], axis=1)
+    with files.unchanged():
+        features = np.concatenate([none, *files.batches(labels)], axis=1)
     return _table(source, features, labels, files.names, data, like)
 
 

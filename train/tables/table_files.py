@@ -3,14 +3,16 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serve_runtime.arrays import Floats
-from serve_runtime.errors import InputError
+from serve_runtime.errors import InputError, ServeError
 from serve_runtime.feature_names import check_names, column_at, did_you_mean
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
@@ -30,6 +32,8 @@ _NARROW = {
 }  # fmt: skip
 """Types of which float32 holds all values."""
 
+_Stamp = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class TableFiles:
@@ -47,6 +51,25 @@ class TableFiles:
     number_type: type[np.floating]
     """Of the features as they are read: float32 where it holds all that the files' types hold,
     else float64, since a value may lose its digits when it is rounded before it is centred."""
+    stamps: tuple[_Stamp | None, ...]
+    """Size and time of each file before anything was read of it."""
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise DataError where one of the files is another one, or has changed, after the `with`
+        block has read them, or has failed to: what its passes have read does not belong together.
+        """
+        try:
+            yield
+        except ServeError:
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        for path, before in zip(self.paths, self.stamps, strict=True):
+            if _stamp(path) != before:
+                raise DataError(f"{path} changed while it was read: train on what stays as it is")
 
     def labels(self) -> LabelColumn:
         """The labels of all rows. Raises InputError and DataError."""
@@ -117,6 +140,16 @@ def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
     return found, starts[found[0]] if found else starts[-1], starts[-1]
 
 
+def _stamp(path: str) -> _Stamp | None:
+    """Size and time of the last change of a file, None where there is none. Its inode's number is
+    left out: some network file systems give a file another one while it is open."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def find_table_files(data: Data, source: str, like: Sequence[str] | None = None) -> TableFiles:
     """Find the files of `source` (a file, a folder or a glob) and decide which columns are read.
 
@@ -127,6 +160,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
         raise DataError("training reads its data more than once: give a file, not standard input")
     tables = find_tables(source)
     paths = tuple(map(tables.path, tables.names))
+    stamps = tuple(map(_stamp, paths))
     columns, rows, narrow = _columns(data, paths)
     path = paths[0]
     target = _target(data, path, columns)
@@ -139,7 +173,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
             "--features, or write the file without it (pandas: index=False)"
         )
     number_type = np.float32 if narrow.issuperset(names) else np.float64
-    return TableFiles(paths, names, target, data.header, rows, number_type)
+    return TableFiles(paths, names, target, data.header, rows, number_type, stamps)
 
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
