@@ -18,7 +18,6 @@ from export.parity.proof_rows import golden_rows
 from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
 from serve_runtime.arrays import ROWS
-from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import GoldenRow, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
@@ -27,6 +26,7 @@ from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.commands.version import installed_version
 from serve_runtime.errors import LogitOverflowError
 from serve_runtime.inputs.batch_limits import LIMITS
+from serve_runtime.outputs.new_folder import new_folder
 from train.run_folder import read as read_run
 from train.trained import Trained
 

@@ -185,9 +185,9 @@ class Predictor:
         Calls in flight end with the model that they began with. The new one is opened and passes
         its self-test first; where it does not, the error is raised and the old one serves on.
         Raises ArtifactError too where it takes other features or answers other classes: callers
-        would pass it the wrong values. Reading while the bundle is being replaced may raise
-        ArtifactError; call reload again. Where no file was touched since the last time, that is
-        seen without reading them, in some 20 µs.
+        would pass it the wrong values. A bundle that is replaced meanwhile is read again; one whose
+        files are changed one by one may raise ArtifactError: call reload again. Where no file was
+        touched since the last time, that is seen without reading them, in some 20 µs.
         """
         with _RELOADING:
             path = self._path if model is None else _absolute(os.fspath(model))

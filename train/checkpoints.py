@@ -14,10 +14,12 @@ from types import FrameType
 
 import torch
 
-from serve_runtime.atomic import new_file
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import OutputError
+from serve_runtime.outputs.new_file import new_file
+from serve_runtime.outputs.temporary import remove_leftovers
+from serve_runtime.outputs.writing import followed
 from train.errors import LostProcessError, RunError, StoppedError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
@@ -48,6 +50,8 @@ class Checkpoints:
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.path, self._group = path_of(out), group
+        if group.first:
+            remove_leftovers(self.path)
         self._every, self._say = recipe.log.checkpoint_every, say
         self._made_for = {**_flat(recipe), **inputs}
         self._versions = {
@@ -191,12 +195,13 @@ class Checkpoints:
         )
         content = buffer.getvalue()
         header = {"format_version": _FORMAT_VERSION, "content": vars(FileEntry.of(content))}
-        with new_file(self.path) as aside:
+        with new_file(self.path, notice=self._say) as aside:
             aside.write_bytes(b"%s\n%s" % (seal(header).encode(), content))
 
 
 def path_of(out: Path) -> Path:
     """The checkpoint file of the training that will leave the run folder `out`."""
+    out = followed(out)
     return out.with_name(f"{out.name}.resume")
 
 

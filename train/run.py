@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from serve_runtime.atomic import new_folder
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
+from serve_runtime.outputs.keep_beside import KeptBesideError
+from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import quoted
 from train import run_folder
 from train.checkpoints import Checkpoints, path_of
@@ -69,12 +70,7 @@ def train(
     arguments; the first one writes. Raises subclasses of ServeError.
     """
     device = pick_device(recipe.optimizer.device)
-    if not (resume or force) and group.first and (there := path_of(out)).exists():
-        raise OutputError(
-            f"{there} is the checkpoint of a training that was interrupted: go on with --resume, "
-            "or start anew with --force"
-        )
-    with _folder(out, force, group) as folder:
+    with _folder(out, force, resume, group) as folder:
         data = choose_dataset(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
@@ -143,13 +139,23 @@ def train(
 
 
 @contextmanager
-def _folder(out: Path, force: bool, group: ProcessGroup) -> Iterator[Path]:
+def _folder(out: Path, force: bool, resume: bool, group: ProcessGroup) -> Iterator[Path]:
     """A temporary folder that becomes `out` at the end; for other processes than the first, which
     write nothing into it, the folder above `out`."""
+    checkpoint = path_of(out)
     if group.first:
-        with new_folder(out, marker=run_folder.CHECKPOINT, force=force) as folder:
-            group.gather(None)
-            yield folder
+        try:
+            with new_folder(out, marker=run_folder.CHECKPOINT, force=force) as folder:
+                if checkpoint.exists() and not (resume or force):
+                    raise OutputError(
+                        f"{checkpoint} is the checkpoint of a training that was interrupted: go on "
+                        "with --resume, or start anew with --force"
+                    )
+                group.gather(None)
+                yield folder
+        except KeptBesideError:  # the run is complete, if under another name
+            checkpoint.unlink(missing_ok=True)
+            raise
     else:
         group.gather(None)  # until the first has made the folders above `out`, or has failed
         yield out.parent

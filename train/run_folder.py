@@ -15,6 +15,7 @@ import torch
 from serve_runtime.arrays import Floats
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
+from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
 from train.errors import RunError
@@ -111,6 +112,10 @@ def write(
 
 def read(folder: Path) -> Run:
     """The run in `folder`. Raises RunError unless it is whole, unaltered and of this version."""
+    return read_replaced(folder, _read)
+
+
+def _read(folder: Path) -> Run:
     path = folder / CHECKPOINT
     try:
         content, metrics = read_bytes(path), read_bytes(folder / METRICS)

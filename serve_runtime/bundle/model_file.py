@@ -18,6 +18,7 @@ from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, Manifest, StrPath, read_bytes
 from serve_runtime.bundle.onnx_graph import read_graph
 from serve_runtime.bundle.protobuf_wire import field, fields, messages
+from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
 from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, quoted
@@ -54,11 +55,21 @@ class ModelFile:
 def read_models(location: StrPath) -> list[ModelFile]:
     """The ONNX files at `location`: both layouts of a bundle, or the one file that it names.
 
-    Raises ArtifactError (a file is missing, truncated, altered, or not ours) or CardError.
+    A bundle that is replaced meanwhile is read again. Raises ArtifactError (a file is missing,
+    truncated, altered, or not ours) or CardError.
     """
+    return read_replaced(location, _read_models)
+
+
+def _read_models(location: StrPath) -> list[ModelFile]:
     try:
         mode = os.stat(location).st_mode
     except FileNotFoundError:
+        if os.path.exists(old := moved_aside(location)):
+            raise ArtifactError(
+                f"{location} was moved to {old} by a process that was killed before it could put a "
+                "new bundle there: rename it back, or export again"
+            ) from None
         raise ArtifactError(
             f"{location} does not exist: give a bundle folder or a model.onnx"
         ) from None

@@ -114,7 +114,7 @@ def score(
             from serve_runtime.scoring.table_scorer import TableScorer
 
         predictor = Predictor(bundle, threads=threads)
-        summary = ScoreSummary(predictor.card)
+        summary, notices = ScoreSummary(predictor.card), list[str]()
         with _exit_on_signals(), progress_line() as progress:
             scorer = TableScorer(
                 predictor,
@@ -124,8 +124,15 @@ def score(
                 progress=progress,
                 summary=summary,
             )
-            rows = score_with(scorer, input, output, parts=parts and f".{parts}", resume=resume)
-    for line in _report(rows, output, summary, predictor.card.classes[1]):
+            rows = score_with(
+                scorer,
+                input,
+                output,
+                parts=parts and f".{parts}",
+                resume=resume,
+                notice=notices.append,
+            )
+    for line in (*notices, *_report(rows, output, summary, predictor.card.classes[1])):
         echo(line, err=True)
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from serve_runtime.errors import InputError, OutputError
+from serve_runtime.outputs.direct import is_direct
+from serve_runtime.outputs.new_file import Notice, silent
 from serve_runtime.predictor import Predictor
 from serve_runtime.scoring.score_folder import score_into_folder
-from serve_runtime.scoring.score_writer import is_special, table_writer
+from serve_runtime.scoring.score_writer import table_writer
 from serve_runtime.scoring.table_scorer import Progress, TableScorer
 from serve_runtime.shown import quoted
 from serve_runtime.tables.find import TablePaths, find_tables
@@ -42,8 +44,10 @@ def score_file(
 
     The output has the input columns `keep` (the unchanged text of a CSV), then `probability`
     (float32) and `label`, which `names` can give other names ({"probability": "p"}). Features are
-    matched by name. A file appears complete or not at all. Reading, scoring and writing run at the
-    same time in three threads. `progress` is called after each batch, and after each table.
+    matched by name. A file appears complete or not at all, in the place and with the mode of a file
+    that was there; one that cannot be replaced, such as a mount point, is written in place.
+    Reading, scoring and writing run at the same time in three threads. `progress` is called after
+    each batch, and after each table.
 
     Raises InputError if a table cannot be read, lacks a column, or holds a value that cannot be
     scored (RowError, with the data row and the feature), and OutputError if the output cannot be
@@ -62,10 +66,11 @@ def score_with(
     *,
     parts: str | None = None,
     resume: bool = False,
+    notice: Notice = silent,
 ) -> int:
     """Score all rows of `source` into `destination` with `scorer`; the number of rows scored.
 
-    Arguments and errors are those of `score_file`.
+    `notice` takes lines for a person. Other arguments and errors are those of `score_file`.
     """
     source, destination = os.fspath(source), os.fspath(destination)
     if not source or not destination:
@@ -76,13 +81,13 @@ def score_with(
     _check_apart(source, tables, destination)
     if _is_folder(tables, destination):
         return score_into_folder(
-            scorer, tables, Path(destination), output_ending=parts, resume=resume
+            scorer, tables, Path(destination), output_ending=parts, resume=resume, notice=notice
         )
     if resume or parts:
         raise OutputError(f"{destination} is one file: parts and resume are for a folder of files")
     paths = [tables.path(name) for name in tables.names]
     scorer.expect(paths)
-    with table_writer(destination) as write:
+    with table_writer(destination, notice=notice) as write:
         return sum(scorer.score(path, write) for path in paths)
 
 
@@ -95,7 +100,7 @@ def _is_folder(tables: TablePaths, destination: str) -> bool:
     Raises OutputError if its name does not tell.
     """
     path = Path(destination)
-    if destination == STDIO or is_special(path):
+    if destination == STDIO or is_direct(path):
         return False
     folder = path.is_dir() or destination.endswith(("/", os.sep))
     if not folder and ending(path):

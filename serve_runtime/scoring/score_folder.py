@@ -8,14 +8,16 @@ the record does not list.
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from serve_runtime.atomic import new_file, writing
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import OutputError, ServeError
+from serve_runtime.outputs.new_file import Notice, new_file, silent
+from serve_runtime.outputs.temporary import locked, remove_leftovers
+from serve_runtime.outputs.writing import writing
 from serve_runtime.scoring.score_writer import table_writer
 from serve_runtime.scoring.table_scorer import TableScorer
 from serve_runtime.shown import listed, quoted
@@ -60,6 +62,7 @@ def score_into_folder(
     *,
     output_ending: str | None,
     resume: bool,
+    notice: Notice = silent,
 ) -> int:
     """Score each of `tables` into a file of the same name in `folder`; the rows scored now.
 
@@ -68,7 +71,8 @@ def score_into_folder(
     is made again if its table has changed since, or the file itself has another size.
 
     Raises OutputError if the files in `folder` were made with another model, other kept columns
-    or other settings, or from tables that are not among `tables`; and what `scorer.score` raises.
+    or other settings, or from tables that are not among `tables`; if another process is scoring
+    into `folder`, or somebody else has made a file there meanwhile; and what `scorer.score` raises.
     """
     sources = _output_names(tables.names, output_ending)
     settings = {
@@ -78,25 +82,65 @@ def score_into_folder(
         "header": scorer.header,
         "format": output_ending,
     }
-    record = _Record(folder, settings, resume)
-    record.check_sources(tables.names)
+    with _alone_in(folder):
+        record = _Record(folder, settings, resume, notice)
+        record.check_sources(tables.names)
+        return _score_missing(scorer, tables, folder, sources, record, notice)
+
+
+def _score_missing(
+    scorer: TableScorer,
+    tables: TablePaths,
+    folder: Path,
+    sources: Mapping[str, str],
+    record: "_Record",
+    notice: Notice,
+) -> int:
+    """Make the files among `sources` (file → table) that `record` lacks; the rows scored."""
     # A table that changes after this look is scored as it is then, and again by the next resume.
     found = {name: _size_and_mtime(tables.path(name)) for name in tables.names}
     left = {file: name for file, name in sources.items() if not record.has(file, *found[name])}
     scorer.kept_types = record.types
     scorer.expect([tables.path(name) for name in left.values()])
+    # Those of an earlier call that were not in its record yet; others are not ours to replace.
+    earlier = {file for file in left if os.path.lexists(folder / file)}
     total = 0
     with record.saved():
         for file, name in left.items():
             target = folder / file
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            with table_writer(str(target)) as write:
+            with table_writer(str(target), replace=file in earlier, notice=notice) as write:
                 rows = scorer.score(tables.path(name), write, one_type=is_parquet(file))
             record.types = scorer.kept_types
             record.add(file, FinishedFile(name, *found[name], target.stat().st_size, rows))
             total += rows
     return total
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make `folder` if there is none, and keep other processes from scoring into it meanwhile.
+
+    If the block fails and leaves nothing in a folder that was made here, it is removed again.
+    Raises OutputError.
+    """
+    with ExitStack() as stack:
+        with writing(folder):
+            before = folder.is_dir()
+            folder.mkdir(parents=True, exist_ok=True)
+            if not stack.enter_context(locked(folder)):
+                raise OutputError(
+                    f"another process is scoring into {folder}: wait until it ends, or choose "
+                    "another folder"
+                )
+        try:
+            yield
+        except BaseException:
+            if not before:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
 
 
 def _output_names(names: Sequence[str], output_ending: str | None) -> dict[str, str]:
@@ -125,14 +169,17 @@ class _Record:
     other `settings`.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], resume: bool) -> None:
-        self._folder, self._path = folder, folder / RECORD
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], resume: bool, notice: Notice
+    ) -> None:
+        self._folder, self._path, self._notice = folder, folder / RECORD, notice
         self._settings, self._saved = settings, 0.0
         self.types: Mapping[str, str] = {}
         """Types of the kept columns in the Parquet files, by column name."""
         self._files: dict[str, FinishedFile] = {}
         with writing(folder):
-            not_empty = folder.is_dir() and any(folder.iterdir())
+            remove_leftovers(self._path)
+            not_empty = any(folder.iterdir())
         if not_empty and not resume:
             raise OutputError(
                 f"{folder} is not empty: go on with --resume, or choose another folder"
@@ -196,19 +243,16 @@ class _Record:
     def saved(self) -> Iterator[None]:
         """Save the record before and after the block, in which files are made.
 
-        If the block fails before any file is finished, the record and empty folders are removed;
-        otherwise the error gets a note that the job can be resumed.
+        If the block fails before any file is finished, the record and empty folders below are
+        removed; otherwise the error gets a note that the job can be resumed.
         """
-        before = self._folder.is_dir()
-        with writing(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._save()
             yield
         except BaseException as reason:
             if not self._files:
                 self._path.unlink(missing_ok=True)
-                _remove_empty(self._folder, itself=not before)
+                _remove_empty_below(self._folder)
             else:
                 with suppress(OutputError):  # the first error is the one to report
                     self._save()
@@ -226,14 +270,14 @@ class _Record:
             "types": dict(self.types),
             "parts": {name: asdict(file) for name, file in self._files.items()},
         }
-        with new_file(self._path) as temporary:
+        with new_file(self._path, notice=self._notice) as temporary:
             temporary.write_text(seal(document), encoding="utf-8")
         self._saved = time.monotonic()
 
 
-def _remove_empty(folder: Path, *, itself: bool) -> None:
-    """Remove the empty folders below `folder`, and the folder if `itself` is set."""
+def _remove_empty_below(folder: Path) -> None:
+    """Remove the empty folders below `folder`."""
     for where, _, _ in os.walk(folder, topdown=False):
-        if itself or Path(where) != folder:
+        if Path(where) != folder:
             with suppress(OSError):
                 Path(where).rmdir()

@@ -2,15 +2,15 @@
 
 import base64
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from serve_runtime.atomic import new_file, writing
 from serve_runtime.errors import OutputError
+from serve_runtime.outputs.direct import is_direct, open_direct, open_stream
+from serve_runtime.outputs.new_file import Notice, new_file, silent
 from serve_runtime.scoring.batches import decode_labels
 from serve_runtime.tables.arrow import pa, pacsv, pq
 from serve_runtime.tables.background import write_behind
@@ -21,19 +21,31 @@ _GROUP_ROWS, _GROUP_BYTES = 1 << 19, 1 << 25
 take more memory; smaller ones make the file's footer, which every reader loads, longer."""
 
 
+_STDOUT = 1
+"""The file descriptor of standard output."""
+
+
 @contextmanager
-def table_writer(destination: str) -> Iterator[Callable[[Any], None]]:
+def table_writer(
+    destination: str, *, replace: bool = True, notice: Notice = silent
+) -> Iterator[Callable[[Any], None]]:
     """Give a function that appends a batch of `score_pairs` to `destination`.
 
     A name that ends in .parquet or .pq makes a Parquet file, every other one CSV (gzip if it ends
     in .gz). A background thread writes a temporary file, which takes the place of `destination`
-    when the block is left without an error. '-' is CSV on standard output; that, pipes and devices
-    are written to directly, each batch as it comes. All batches must have the same schema.
+    when the block is left without an error; `replace` and `notice` are those of `new_file`. '-' is
+    CSV on standard output; that, pipes and devices are written to directly, each batch as it comes.
+    All batches must have the same schema.
 
     Raises OutputError, and BrokenPipeError if the program that reads standard output has ended.
     """
     with ExitStack() as stack:
-        stream, is_temporary = _open_output(destination, stack)
+        path = Path(destination)
+        is_temporary = destination != STDIO and not is_direct(path)
+        if is_temporary:
+            path = stack.enter_context(new_file(path, replace=replace, notice=notice))
+        stack.enter_context(_arrow_writing(destination))
+        stream = _open_output(destination, path, is_temporary, stack)
         append = stack.enter_context(_appender(destination, stream))
         # Writing to a pipe may wait for its reader. Ctrl-C ends that wait in the main thread only.
         yield stack.enter_context(write_behind(append)) if is_temporary else append
@@ -129,29 +141,21 @@ class _ParquetWriter:
         self._batches, self._rows, self._bytes = [], 0, 0
 
 
-def _open_output(destination: str, stack: ExitStack) -> tuple[Any, bool]:
-    """Open the stream that Arrow writes to; whether it is a temporary file, renamed at the end.
+def _open_output(destination: str, path: Path, is_temporary: bool, stack: ExitStack) -> Any:
+    """Open the stream that Arrow writes to: the file `path`, if it is temporary, or `destination`.
 
-    Closing and renaming are left to `stack`.
+    Closing it is left to `stack`.
     """
-    if destination == STDIO:
+    if destination == STDIO or (not is_temporary and open_stream(path) == _STDOUT):
         if sys.stdout is None:
             raise OutputError("standard output is closed: name a file with -o")
-        return _write_all(sys.stdout.buffer), False
-    path = Path(destination)
-    if is_special(path):
-        stack.enter_context(_arrow_writing(destination))
-        # Opening a pipe waits for its reader; Ctrl-C does not end that wait in Arrow's own open.
-        return stack.enter_context(path.open("wb")), False
-    with _arrow_writing(destination):
-        path = Path(os.path.realpath(path))  # write to the file that a link leads to
-    temporary = str(stack.enter_context(new_file(path)))
-    stack.enter_context(_arrow_writing(destination))
-    # A file that Arrow's writers open themselves would stay open after a failed write.
-    file = stack.enter_context(pa.OSFile(temporary, "wb"))
+        return _write_all(sys.stdout.buffer)
+    # A file that Arrow's writers open themselves would stay open after a failed write. Opening a
+    # pipe waits for its reader; Ctrl-C does not end that wait in Arrow's own open.
+    file = stack.enter_context(pa.OSFile(str(path), "wb") if is_temporary else open_direct(path))
     if is_gzip(destination):
-        return stack.enter_context(pa.CompressedOutputStream(file, "gzip")), True
-    return file, True
+        return stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
+    return file
 
 
 def _write_all(stream: Any) -> Any:
@@ -163,9 +167,3 @@ def _write_all(stream: Any) -> Any:
     if isinstance(stream, io.RawIOBase):
         return io.BufferedWriter(io.FileIO(stream.fileno(), "wb", closefd=False))
     return stream
-
-
-def is_special(path: Path) -> bool:
-    """Whether `path` is a pipe, a device or a socket: it exists, but is no file and no folder."""
-    with writing(path):  # OutputError for a name that is too long, for example
-        return path.exists() and not path.is_file() and not path.is_dir()
