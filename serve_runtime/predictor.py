@@ -14,6 +14,7 @@ from serve_runtime.container_limits import available_cpus
 from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
 from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
+from serve_runtime.inference.onnxruntime_library import Provider, parse_providers
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_batches
@@ -39,8 +40,9 @@ class Predictor:
 
     `model` is a bundle folder or a model.onnx alone. One thread unless `threads` says otherwise;
     "auto" is as many as this process may keep busy (its affinity, its container's CPU quota).
-    `providers` are onnxruntime's execution providers, in order of preference; one that is
-    unavailable, or that onnxruntime silently drops, raises ProviderError. `selftest` runs
+    `providers` are onnxruntime's execution providers, in order of preference, each a name or a pair
+    of name and options; one that is unavailable, or that onnxruntime silently drops, raises
+    ProviderError. `selftest` runs
     `selftest()` first, and so refuses a machine that scores outside the budget.
 
     A Predictor may be shared by many threads, used after a fork, and pickled; a pickle holds the
@@ -67,12 +69,13 @@ class Predictor:
         model: str | os.PathLike[str],
         *,
         threads: int | Literal["auto"] = 1,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Sequence[Provider] = ("CPUExecutionProvider",),
         selftest: bool = False,
     ) -> None:
         if threads != "auto" and not (hasattr(threads, "__index__") and threads >= 1):
             raise ValueError(f"threads must be 1 or more, or 'auto'; got {threads}")
-        path, self._threads, self._providers = os.fspath(model), threads, providers
+        path, self._threads = os.fspath(model), threads
+        self._providers = parse_providers(providers)
         self._file_state = file_state(path)  # before they are read: a later change shows
         self._model = self._open(tuple(read_models(path)))
         self._path = _absolute(path)

@@ -7,7 +7,8 @@ import onnxruntime as ort
 
 from export.formats.artifact import Score, Scores
 from serve_runtime.arrays import COLUMNS, Float32
-from serve_runtime.inference.sessions import CPU, SESSION_CONFIG
+from serve_runtime.inference.onnxruntime_library import CPU
+from serve_runtime.inference.sessions import SESSION_CONFIG
 
 
 def session(content: bytes, *, threads: int = 1, optimize: bool = True) -> Any:

@@ -9,6 +9,7 @@ import click
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
+from serve_runtime.errors import MissingDependencyError
 from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, quoted
 
 if TYPE_CHECKING:
@@ -54,10 +55,13 @@ def _this_machine() -> str:
     """Whether bundles have been proven on a machine and an onnxruntime like these."""
     import platform
 
-    with loading():
-        from serve_runtime.inference.sessions import onnxruntime_version
     from serve_runtime.inference.tried import untried
 
+    try:
+        with loading():
+            from serve_runtime.inference.onnxruntime_library import onnxruntime_version
+    except MissingDependencyError as reason:
+        return str(reason)
     version, system, machine = onnxruntime_version(), platform.system(), platform.machine()
     if unknown := untried(version, system, machine):
         return "; ".join(unknown) + ": it serves where `serve-runtime selftest` passes"

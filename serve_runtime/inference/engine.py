@@ -19,7 +19,8 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.inference.block_plan import plan_batch
 from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
 from serve_runtime.inference.inner_blocks import least_rows
-from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions, check_providers
+from serve_runtime.inference.onnxruntime_library import Provider, check_providers
+from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput
 
@@ -39,10 +40,11 @@ class Engine:
     """
 
     def __init__(
-        self, affine: Affine, threads: int, providers: Sequence[str], limits: Limits = LIMITS
+        self, affine: Affine, threads: int, providers: Sequence[Provider], limits: Limits = LIMITS
     ) -> None:
         self._affine, self._threads = affine, threads
-        self._providers = check_providers(providers)
+        check_providers(providers)
+        self._providers = tuple(providers)
         self._n_features = width = len(affine.weight)
         self._limits = limits._replace(least_rows=max(limits.least_rows, least_rows(width)))
         self._start()

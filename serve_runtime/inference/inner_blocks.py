@@ -15,7 +15,8 @@ import numpy as np
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.onnx_graph import write_graph
-from serve_runtime.inference.sessions import CPU, Session
+from serve_runtime.inference.onnxruntime_library import CPU
+from serve_runtime.inference.sessions import Session
 
 SHORTEST: Final = 128
 """Features of the shortest inner block; up to so many, a row is summed in one."""

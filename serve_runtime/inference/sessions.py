@@ -1,29 +1,16 @@
 """onnxruntime sessions that suit a host program: silent, with no telemetry and no threads."""
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.onnx_graph import write_graph, write_linear, write_sigmoid
-from serve_runtime.errors import ProviderError, RuntimeVersionError
-from serve_runtime.inference.tried import OLDEST_ONNXRUNTIME, release
-from serve_runtime.shown import listed, quoted
-
-# Official onnxruntime wheels since 1.29 send usage telemetry unless this is set before the
-# library is loaded (its Privacy.md). An embedded predictor must not phone home; a host program
-# that has decided otherwise keeps its decision.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime as ort
-
-if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
-    ort.disable_telemetry_events()  # the variable came too late if the host had loaded it already
-
-CPU: Final = "CPUExecutionProvider"
+from serve_runtime.errors import ProviderError
+from serve_runtime.inference.onnxruntime_library import CPU, Provider, ort, provider_names
 
 SESSION_CONFIG: Final = {"mlas.disable_kleidiai": "1"}
 """Entries of every session's configuration; releases that do not know one ignore it. KleidiAI's
@@ -37,42 +24,13 @@ _RUN_OPTIONS = ort.RunOptions()
 """Shared by every run: without one, onnxruntime makes one a call, which takes 0.5 µs."""
 
 
-def onnxruntime_version() -> str:
-    """Of the onnxruntime that is loaded."""
-    return str(ort.__version__)
-
-
-def check_providers(providers: Sequence[str]) -> tuple[str, ...]:
-    """`providers` if this onnxruntime can serve with them.
-
-    Raises RuntimeVersionError where it is too old to be proven, ProviderError where it lacks one.
-    """
-    if release(onnxruntime_version()) < OLDEST_ONNXRUNTIME:
-        raise RuntimeVersionError(
-            f"serve-runtime needs onnxruntime {'.'.join(map(str, OLDEST_ONNXRUNTIME))} or later; "
-            f"this is {onnxruntime_version()}: pip install --upgrade onnxruntime"
-        )
-    if isinstance(providers, str):
-        raise ProviderError(
-            f"providers must be a sequence of names; got the text {quoted(providers)}"
-        )
-    available = ort.get_available_providers()
-    absent = [name for name in providers if name not in available]
-    if absent or not providers:
-        raise ProviderError(
-            f"execution provider {listed(absent) or '(none given)'} is not available; this "
-            f"onnxruntime {onnxruntime_version()} offers {', '.join(available)}"
-        )
-    return tuple(providers)
-
-
 class Session:
     """An onnxruntime session of one thread, with one input and at most two outputs.
 
     Raises ProviderError if it would not run where it was asked to.
     """
 
-    def __init__(self, model: bytes, providers: Sequence[str]) -> None:
+    def __init__(self, model: bytes, providers: Sequence[Provider]) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_FATAL
@@ -84,12 +42,10 @@ class Session:
         options.enable_cpu_mem_arena = False
         for entry in SESSION_CONFIG.items():
             options.add_session_config_entry(*entry)
-        self._session = session = ort.InferenceSession(model, options, providers=list(providers))
-        used = session.get_providers()
-        if used[: len(providers)] != list(providers):
-            raise ProviderError(
-                f"asked for {', '.join(providers)}; onnxruntime uses {', '.join(used)}"
-            )
+        self._session = session = _open(model, options, providers)
+        names, used = provider_names(providers), session.get_providers()
+        if used[: len(names)] != names:
+            raise ProviderError(f"asked for {', '.join(names)}; onnxruntime uses {', '.join(used)}")
         (self._input,) = (entry.name for entry in session.get_inputs())
         self._outputs = [entry.name for entry in session.get_outputs()]
         # The method that onnxruntime's own `run` calls after checks that we do not need and that
@@ -117,6 +73,19 @@ class Session:
         return partial(run, bound, _RUN_OPTIONS)
 
 
+def _open(model: bytes, options: Any, providers: Sequence[Provider]) -> Any:
+    """onnxruntime's own session. Raises ProviderError where a provider cannot be set up."""
+    if list(providers) == [CPU]:
+        return ort.InferenceSession(model, options, providers=[CPU])
+    try:
+        # Without enable_fallback=0 it prints what is wrong, and goes on with the CPU.
+        return ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
+    except Exception as reason:  # onnxruntime's errors have no class in common
+        raise ProviderError(
+            f"onnxruntime cannot serve with {list(providers)!r:.300}: {reason!s:.300}"
+        ) from reason
+
+
 LOGITS_ONLY: Final = "logits only"
 SIGMOID: Final = "sigmoid"
 """Names of sessions that hold only a part of the graph; ROWS and COLUMNS hold all of it."""
@@ -125,7 +94,7 @@ SIGMOID: Final = "sigmoid"
 class Sessions(dict[str, Session]):
     """The sessions of one model by name, each opened when it is first asked for."""
 
-    def __init__(self, affine: Affine, providers: Sequence[str]) -> None:
+    def __init__(self, affine: Affine, providers: Sequence[Provider]) -> None:
         self._affine, self._providers = affine, providers
 
     def __missing__(self, name: str) -> Session:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,56 @@ def test_command_works_and_files_name_their_extra(
         "Error: files and Arrow batches need pyarrow, the extra [files] of serve-runtime: "
         "pip install pyarrow\n"
     )
+
+
+@pytest.fixture
+def other_build(tmp_path: Path) -> Path:
+    """An environment whose onnxruntime belongs to another distribution, as a GPU's build does."""
+    programs = empty_environment(tmp_path / "gpu", "onnxruntime")
+    (info,) = tmp_path.glob("gpu/lib/python*/site-packages/onnxruntime-*.dist-info")
+    metadata = (info / "METADATA").read_text(encoding="utf-8")
+    (info / "METADATA").write_text(
+        metadata.replace("Name: onnxruntime\n", "Name: onnxruntime-gpu\n", 1), encoding="utf-8"
+    )
+    info.rename(info.with_name(info.name.replace("onnxruntime-", "onnxruntime_gpu-")))
+    return programs
+
+
+def test_another_build_of_onnxruntime_stays_as_it_is(
+    wheel: Path, other_build: Path, tmp_path: Path, tiny: Path
+) -> None:
+    pip = [other_build / "python", "-m", "pip", "--disable-pip-version-check"]
+    (library,) = tmp_path.glob("gpu/lib/python*/site-packages/onnxruntime")
+
+    def state() -> dict[Path, tuple[int, int]]:
+        files = [path for path in library.rglob("*") if path.suffix in {".py", ".so", ".pyd"}]
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+    before = state()
+    planned = must(*pip, "install", "--dry-run", wheel, folder=tmp_path)
+    assert re.search(r"Would install .*\bonnxruntime-\d", planned), "what plain pip would do"
+    must(*pip, "install", "--quiet", "--no-deps", wheel, folder=tmp_path)
+    must(*pip, "install", "--quiet", "numpy", "click", folder=tmp_path)
+    names = {line.split("==")[0] for line in must(*pip, "freeze", folder=tmp_path).splitlines()}
+    assert "onnxruntime-gpu" in names
+    assert "onnxruntime" not in names
+    assert "8 golden rows within budget" in must(
+        other_build / "serve-runtime", "selftest", tiny, folder=tmp_path
+    )
+    assert state() == before
+
+    (library / "__init__.py").unlink()  # as where another build in the same place is uninstalled
+    damaged = call(other_build / "serve-runtime", "selftest", tiny, folder=tmp_path)
+    assert damaged.returncode == 1
+    assert damaged.stderr.startswith("Error: onnxruntime is damaged, it has no InferenceSession")
+    shutil.rmtree(library)
+    absent = call(other_build / "serve-runtime", "selftest", tiny, folder=tmp_path)
+    assert absent.returncode == 1
+    assert absent.stderr.startswith(
+        "Error: scoring needs onnxruntime, which is not installed: pip install onnxruntime, or"
+    )
+    inspected = must(other_build / "serve-runtime", "inspect", tiny, folder=tmp_path)
+    assert "labels       0 (negative), 1 (positive)" in inspected
 
 
 def test_light_tests_pass_without_torch(wheel: Path, tmp_path: Path) -> None:
