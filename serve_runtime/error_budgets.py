@@ -191,4 +191,5 @@ def ulp_of(probability: Float64) -> Float64:
     """
     rounded = np.clip(probability, SMALLEST_NORMAL, 1).astype(np.float32)
     exponent = np.frexp(rounded.astype(np.float64))[1]
-    return np.ldexp(1.0, exponent - 24)
+    unit: Float64 = np.ldexp(1.0, exponent - 24)
+    return unit

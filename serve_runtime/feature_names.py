@@ -20,7 +20,8 @@ def check_names(found: Collection[str], names: Sequence[str]) -> None:
     The message lists the missing names with those that are nearly the same, or those that occur
     twice.
     """
-    if list(found) == list(names):  # the usual case; the names of a model are distinct
+    distinct = set(found)
+    if len(distinct) == len(found) and distinct.issuperset(names):  # the usual case
         return
     count = Counter(list(found))  # list: a Counter of a mapping would take its values as counts
     missing = [name for name in names if name not in count]

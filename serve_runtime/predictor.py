@@ -11,13 +11,14 @@ from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile, file_state, parse_model, read_models
 from serve_runtime.container_limits import available_cpus
-from serve_runtime.errors import ArtifactError, ClosedError, InputError, RowError
-from serve_runtime.inference.block_scorer import LOGIT, PROBA, PROBABILITY, Outputs
+from serve_runtime.errors import ArtifactError, ClosedError
+from serve_runtime.inference.block_scorer import BOTH, LOGIT, PROBA, PROBABILITY
+from serve_runtime.inference.call import Call
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inference.onnxruntime_library import Provider, parse_providers
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.batch_limits import LIMITS
-from serve_runtime.inputs.recognise import to_batches
+from serve_runtime.inputs.recognise import to_probabilities
 from serve_runtime.selftest import SelfTest, run_selftest
 from serve_runtime.shown import listed
 
@@ -54,11 +55,12 @@ class Predictor:
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
-    columns are ignored. Float32 rows are read where they lie, and so are long float32 columns on
-    one thread; everything else is copied block by block. Where a method has `out`, the result is
-    written to that array, which is returned; it should not overlap `x`. Raises
-    InputError (a ValueError) when columns are missing, the width is wrong, or a value is missing,
-    text or not finite; part of `out` may be written by then.
+    columns are ignored. One row that has names, one dict say, is a batch of one. Float32 rows are
+    read where they lie, and so are long float32 columns on one thread; everything else is copied
+    block by block. Where a method has `out`, the result is written to that array, which is
+    returned; it should not overlap `x`. Raises InputError (a ValueError) when columns are missing,
+    the width is wrong, a value is missing, text or not finite, or `x` is anything else that is no
+    table; part of `out` may be written by then.
 
     A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
     named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
@@ -140,18 +142,18 @@ class Predictor:
     def predict(self, x: Any) -> Array:
         """The label of each row: (n,), the positive one where probability >= card.threshold."""
         here = self.snapshot()
-        return here.label(here.probability(x))
+        return here._model.labels(here.probability(x))
 
-    def label(self, probability: Float32) -> Array:
-        """The label that belongs to each P(positive): (n,)."""
-        model = self._model
-        return model.classes.take((probability >= model.threshold).view(np.int8))
+    def label(self, probability: Any) -> Array:
+        """The label that belongs to each P(positive): (n,).
+
+        Raises InputError unless all are numbers from 0 to 1.
+        """
+        return self._model.labels(to_probabilities(probability))
 
     def scores(self, x: Any) -> tuple[Float32, Float32]:
         """Logit and P(positive) of each row from one pass: two arrays (n,) float32."""
-        call = _Call(self._model, x)
-        logit, probability = call.result(None), call.result(None)
-        call.score(Outputs(logit, probability))
+        logit, probability = self._score(BOTH, x, None)
         return logit, probability
 
     def _score(self, kind: int, x: Any, out: Float32 | None) -> Float32:
@@ -165,12 +167,7 @@ class Predictor:
             and (found := model.engine.score_array(x, kind)) is not None
         ):
             return found
-        call = _Call(model, x)
-        out = call.result(out, *((2,) if kind == PROBA else ()))
-        wanted: list[Float32 | None] = [None, None, None]
-        wanted[kind] = out
-        call.score(Outputs(*wanted))
-        return out
+        return Call(model.engine, x, model.card.feature_names, LIMITS).scores(kind, out)
 
     def selftest(self) -> SelfTest:
         """Check that this machine scores the model as promised; takes some milliseconds.
@@ -262,38 +259,3 @@ class _Closed:
 
 
 _CLOSED: Any = _Closed()
-
-
-class _Call:
-    """One batch with the model that scores it."""
-
-    def __init__(self, model: ServedModel, x: Any) -> None:
-        self._engine = model.engine
-        self._rows, self._batches = to_batches(x, model.card.feature_names, LIMITS)
-
-    def result(self, out: Float32 | None, *columns: int) -> Float32:
-        """`out`, or a new array, for a score of every row: (n,), or (n, columns)."""
-        shape = (self._rows, *columns)
-        if out is None:
-            return np.empty(shape, np.float32)
-        fits = isinstance(out, np.ndarray) and out.dtype == _FLOAT32 and out.shape == shape
-        if not fits or not out.flags.writeable:
-            raise InputError(
-                f"out must be a writable float32 array of shape {shape}; got "
-                f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
-            )
-        return out
-
-    def score(self, outputs: Outputs) -> None:
-        """Score all rows. Raises RowError for the first one that cannot be scored."""
-        start = 0
-        for batch in self._batches:
-            stop = start + batch.rows
-            part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
-            try:
-                self._engine.score(batch, part)
-            except RowError as reason:
-                if not start:
-                    raise
-                raise reason.at(start + reason.row, f"row {start + reason.row}") from None
-            start = stop

@@ -27,6 +27,9 @@ _absolute, _maximum, _minimum = np.absolute, np.maximum.reduce, np.minimum.reduc
 LOGIT, PROBABILITY, PROBA = range(3)
 """The three kinds of score, by their position in Outputs."""
 
+BOTH = 3
+"""Logit and probability, as the rows of one array (2, n)."""
+
 
 class Outputs(NamedTuple):
     """Arrays that the scores of n rows are written to; None for a kind that is not wanted."""
@@ -77,8 +80,8 @@ class BlockScorer:
     def score_array(self, rows: Float32, kind: int) -> Float32 | None:
         """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
 
-        `kind` is LOGIT, PROBABILITY (both (n,)) or PROBA (n, 2). None where `score` has to do it:
-        a logit is not a score, or onnxruntime cannot read the rows as they are.
+        `kind` is LOGIT, PROBABILITY (both (n,)), PROBA (n, 2) or BOTH (2, n). None where `score`
+        has to do it: a logit is not a score, or onnxruntime cannot read the rows as they are.
         """
         count = len(rows)
         if count == 1:
@@ -102,11 +105,15 @@ class BlockScorer:
             scored = self._are_scores(logit)
         if not scored:
             return None
-        if kind == PROBA:
-            proba = np.empty((count, 2), np.float32)
-            self._write_proba(proba, logit, probability)
-            return proba
-        return (probability if kind == PROBABILITY else logit).copy()
+        if kind < PROBA:
+            return (probability if kind == PROBABILITY else logit).copy()
+        if kind == BOTH:
+            both = np.empty((2, count), np.float32)
+            both[0], both[1] = logit, probability
+            return both
+        proba = np.empty((count, 2), np.float32)
+        self._write_proba(proba, logit, probability)
+        return proba
 
     def score(
         self, batch: BatchInput, block: Block, logits: Float32 | None, outputs: Outputs

@@ -60,7 +60,7 @@ class Engine:
     def score_array(self, rows: Float32, kind: int) -> Float32 | None:
         """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
 
-        `kind` is LOGIT, PROBABILITY or PROBA. None where `score` has to do it: with several
+        `kind` is LOGIT, PROBABILITY, PROBA or BOTH. None where `score` has to do it: with several
         threads, or to say what is wrong.
         """
         if self._threads > 1 and rows.size >= self._limits.parallel_values:

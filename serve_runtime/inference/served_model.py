@@ -28,3 +28,7 @@ class ServedModel(NamedTuple):
         card = files[0].card
         labels, threshold = label_array(card.classes), np.float32(card.threshold)
         return cls(files, card, engine, labels, threshold, (len(card.feature_names),))
+
+    def labels(self, probability: Array) -> Array:
+        """The label that belongs to each P(positive): (n,)."""
+        return self.classes.take((probability >= self.threshold).view(np.int8))

@@ -11,11 +11,15 @@ from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
 from serve_runtime.inputs.named_rows import labels
-from serve_runtime.inputs.numeric import numeric
+from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
+from serve_runtime.inputs.refusals import described
 from serve_runtime.shown import MOST_NAMES, joined, quoted
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
+
+_SHOWN = 20
+"""Most columns whose lengths a message lists."""
 
 _WITHOUT_INDEX = {list, tuple, np.ndarray}
 """Types of columns that need not be asked for an index."""
@@ -59,8 +63,8 @@ def to_columns(
         chunks = _chunks(x.select(list(names)), limits)
         return x.num_rows, (_columns(chunk, names, limits) for chunk in chunks)
     if _is_short_frame(x, found, names, limits):
-        parts = _converted(x, limits)
-        return len(x), (ColumnInput(numeric(part, "x").T, names, limits) for part in parts)
+        parts = (to_numbers(part, "x", names) for part in _converted(x, limits))
+        return len(x), (ColumnInput(part.T, names, limits) for part in parts)
     columns = _columns(x, names, limits)
     return columns.rows, [columns]
 
@@ -68,7 +72,9 @@ def to_columns(
 def _is_short_frame(x: Any, found: Sequence[str], names: Sequence[str], limits: Limits) -> bool:
     """Whether `x` is a pandas or polars frame with few rows, one dtype, and just the model's
     columns in order, so that it can be converted as a whole."""
-    if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and list(found) == list(names)):
+    if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and len(found) == len(names)):
+        return False
+    if list(found) != list(names):  # none of them but the model's names, which compare quietly
         return False
     kinds = {str(kind) for kind in x.dtypes}
     if not hasattr(x, "iloc"):  # polars; pandas' capitalised dtypes may have missing values
@@ -109,12 +115,20 @@ def _check_indexes(columns: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:
-    columns = [numeric(x[name], f"feature {quoted(name)}") for name in names]
-    lengths = {len(column) if column.ndim == 1 else column.shape for column in columns}
-    if len(lengths) != 1 or columns[0].ndim != 1:
+    arrays = [to_array(x[name], f"feature {quoted(name)}") for name in names]
+    for name, array in zip(names, arrays, strict=True):
+        if array.ndim == 0:
+            raise InputError(
+                f"feature {quoted(name)} must be a column of values; got {described(x[name])}"
+            )
+    if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
         shown = joined(
-            f"{quoted(name)}: {len(column) if column.ndim == 1 else column.shape}"
-            for name, column in list(zip(names, columns, strict=True))[:MOST_NAMES]
+            f"{quoted(name)}: {len(a) if a.ndim == 1 else a.shape}"
+            for name, a in list(zip(names, arrays, strict=True))[:MOST_NAMES]
         )
         raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
-    return ColumnInput(columns, names, limits)
+    for position, array in enumerate(arrays):
+        if array.dtype.kind not in REAL:
+            what = f"feature {quoted(names[position])}"
+            arrays[position] = to_numbers(array, what)
+    return ColumnInput(arrays, names, limits)

@@ -4,7 +4,9 @@ They are matched by name, never taken by position. Recognised by shape, so that 
 makes such rows is imported.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +14,9 @@ import numpy as np
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.blocks import BatchInput, RowInput
-from serve_runtime.inputs.numeric import numeric
+from serve_runtime.inputs.numeric import to_array, to_numbers
+from serve_runtime.inputs.refusals import type_name
+from serve_runtime.shown import quoted
 
 _PLAIN: Final = {list, tuple, int, float, bool, str, bytes, np.ndarray, np.float32, np.float64}
 """Types of rows, or of the values of one, that have no names; asked first, since it is fast."""
@@ -27,11 +31,12 @@ def is_named_rows(x: Any) -> bool:
         return False
     if x and type(x[0]) is dict:
         return True
-    others = set(map(type, x)) - _PLAIN
-    structured = np.ndarray in map(type, x) and any(
-        isinstance(row, np.ndarray) and row.dtype.names for row in x
+    rows = x if type(x) in (list, tuple) else list(islice(x, len(x)))
+    kinds = set(map(type, rows))
+    structured = np.ndarray in kinds and any(
+        isinstance(row, np.ndarray) and row.dtype.names for row in rows
     )
-    return structured or (bool(others) and any(row_names(row) is not None for row in x))
+    return structured or (not kinds <= _PLAIN and any(row_names(row) is not None for row in rows))
 
 
 def row_names(row: Any) -> Collection[Any] | None:
@@ -65,34 +70,44 @@ def labels(array: Any, axis: int) -> list[Any] | None:
     return list(np.asarray(array.coords[name])) if name in array.coords else None
 
 
-def from_named_rows(x: Sequence[Any], names: Sequence[str]) -> BatchInput:
+def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
     """Rows with names as rows (n, d) in the order of `names`.
 
     Raises InputError, which names the row, where one has no names, or lacks one.
     """
+    first = names[0]
+    taken = itemgetter(*names) if len(names) > 1 else lambda row: (row[first],)
     values = []
     for number, row in enumerate(x):
-        found = row_names(row)
-        if found is None:
-            raise InputError(
-                f"row {number} must have names, as other rows have; got {type(row).__name__}"
-            )
-        try:
-            check_names(found, names)
-        except InputError as reason:
-            raise InputError(f"row {number}: {reason}") from None
-        by_name = row if isinstance(row, Mapping) else _by_name(number, found, row)
-        values.append([by_name[name] for name in names])
-    rows = numeric(values, "x")
+        if type(row) is dict:
+            try:
+                values.append(taken(row))
+                continue
+            except KeyError:  # which names are missing is said below
+                pass
+        values.append(taken(_by_name(number, row, names)))
+    rows = to_array(values, "x")
     if rows.ndim != 2:
-        raise InputError(f"each row must hold one number per feature; got shape {rows.shape}")
-    return RowInput(rows, names)
+        raise InputError(
+            f"each row must hold one number per feature; got a {type_name(values[0][0])} in row 0, "
+            f"feature {quoted(first)}"
+        )
+    return RowInput(to_numbers(rows, "x", names), names)
 
 
-def _by_name(number: int, names: Collection[Any], row: Any) -> Mapping[Any, Any]:
-    """The values of a row that is no mapping by their names, which are in the same order."""
+def _by_name(number: int, row: Any, names: Sequence[str]) -> Mapping[Any, Any]:
+    """The values of a row by their names. Raises InputError where one of `names` is missing."""
+    found = row_names(row)
+    if found is None:
+        raise InputError(f"row {number} must have names, as other rows have; got {type_name(row)}")
+    try:
+        check_names(found, names)
+    except InputError as reason:
+        raise InputError(f"row {number}: {reason}") from None
+    if isinstance(row, Mapping):
+        return row
     is_array = hasattr(row, "dims") or (hasattr(row, "dtype") and not hasattr(row, "iloc"))
-    values = list(np.asarray(row).tolist() if is_array else row)
-    if len(values) != len(names):
-        raise InputError(f"row {number} has {len(names)} names, but {len(values)} values")
-    return dict(zip(names, values, strict=True))
+    values = list(np.asarray(row).tolist() if is_array else row)  # in the order of the names
+    if len(values) != len(found):
+        raise InputError(f"row {number} has {len(found)} names, but {len(values)} values")
+    return dict(zip(found, values, strict=True))

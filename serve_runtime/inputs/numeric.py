@@ -1,60 +1,130 @@
 """Values of any kind as arrays of numbers."""
 
 import sys
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-from serve_runtime.arrays import Array
+from serve_runtime.arrays import Array, Float64
 from serve_runtime.errors import InputError
+from serve_runtime.inputs.refusals import type_name, unreadable
+from serve_runtime.inputs.rounding import arrow_decimals, decimals, round_once
 from serve_runtime.shown import quoted
 
+REAL: Final = "biuf"
+"""Kinds of real dtypes."""
 
-def numeric(values: Any, what: str) -> Array:
-    """`values` as an array of a real dtype; None becomes NaN. InputError for anything else.
+_FLOATS: Final = {float, bool, type(None), np.float64, np.float32, np.float16, np.bool_}
+"""Types of objects that float64 holds exactly."""
 
-    Texts are refused even where they spell a number: whoever has text in a numeric column should
-    know it.
+_MISSING: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
+"""Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
+
+
+def to_array(values: Any, what: str) -> Array:
+    """`values` as an array of any dtype, in which the values of a list are what they were.
+
+    Raises InputError where rows have different lengths.
     """
-    try:
-        if isinstance(values, list | tuple) and any(map(_is_masked, values)):
+    kind = type(values)
+    if kind is np.ndarray:
+        return values  # type: ignore[no-any-return]
+    if kind is not list and kind is not tuple and (found := arrow_decimals(values)) is not None:
+        return decimals(found)
+    if issubclass(kind, list | tuple):
+        if kind is not list and kind is not tuple:  # what it holds, whatever it gives
+            values = (list if issubclass(kind, list) else tuple).__getitem__(values, slice(None))
+        if any(map(_is_masked, values)):
             values = np.ma.array(values)
-        if _is_masked(values):
-            if values.dtype.kind in "biuf":
-                values = np.ma.filled(values.astype(np.float64), np.nan)
-            else:
-                mask = np.ma.getmaskarray(values)
-                values = np.array(values.data, object)
-                values[mask] = None
+    if _is_masked(values):
+        return _without_mask(values)
+    try:
         array = np.asarray(values)
-        if array.dtype.kind in "OUS":
-            _refuse_texts(array, what)
-            for value in array.flat:
-                if hasattr(value, "__len__"):
-                    raise InputError(f"{what} must be numeric; got a {type(value).__name__}")
-            # pandas' NA has no float(); every other missing value does or is None.
-            filled = [np.nan if v is None or str(v) == "<NA>" else v for v in array.flat]
-            array = np.array(filled, np.float64).reshape(array.shape)
-    except InputError:
-        raise
-    except (TypeError, ValueError, OverflowError) as reason:
-        raise InputError(f"{what} must be numeric and rectangular: {reason}") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{what} must be numeric; got dtype {array.dtype}")
+    except ValueError:
+        if not issubclass(kind, list | tuple):
+            raise
+        return _objects(values, what)
+    if array.dtype.kind not in REAL + "O" and issubclass(kind, list | tuple) and array.ndim <= 2:
+        return _objects(values, what)  # numpy makes texts of numbers that stand beside a text
     return array
 
 
-def _refuse_texts(array: Array, what: str) -> None:
-    """Raise InputError if the array holds texts. The message names the first one that spells no
-    number, or else the first one."""
-    values = enumerate(array.ravel().tolist())
-    texts = [(number, value) for number, value in values if isinstance(value, str | bytes)]
-    if not texts:
-        return
-    position, text = next((found for found in texts if not _spells_number(found[1])), texts[0])
-    row, *column = map(int, np.unravel_index(position, array.shape)) if array.ndim else [0]
-    where = f"row {row}" + "".join(f", column {number}" for number in column)
-    raise InputError(f"{what} must be numeric; got the text {quoted(text)} in {where}")
+def to_numbers(array: Array, what: str, names: Sequence[str] = ()) -> Array:
+    """An array (n,) or (n, d) as one of a real dtype; None becomes NaN.
+
+    Raises InputError for anything else, and for texts even where they spell a number: whoever has
+    text in a numeric column should know it. Messages call the array `what`, and its columns by the
+    `names` of their features.
+    """
+    if array.dtype.kind in REAL:
+        return array
+    if array.dtype.kind in "USTO":
+        return _from_objects(array.astype(object, copy=False), what, names)
+    raise InputError(f"{what} must be numeric; got dtype {array.dtype}")
+
+
+def _from_objects(array: Array, what: str, names: Sequence[str]) -> Float64:
+    """An array of objects as float64, of which each one gives the nearest float32."""
+    values = array.ravel().tolist()
+    kinds = set(map(type, values))
+    if not kinds <= _FLOATS:
+        refused = {kind for kind in kinds if not _is_number(kind)}
+        if refused:
+            raise _no_number(array, values, refused, what, names)
+        missing = {kind for kind in kinds if kind.__name__ in _MISSING}
+        if not missing <= _FLOATS:
+            values = [None if type(value) in missing else value for value in values]
+            array = _one_dimensional(values).reshape(array.shape)
+    try:
+        floats = array.astype(np.float64, order="C")
+    except MemoryError:
+        raise
+    except Exception:  # whatever a number of the caller's own raises
+        raise _no_float(array, values, what, names) from None
+    if not kinds <= _FLOATS:
+        round_once(floats.ravel(), values)
+    return floats
+
+
+def _is_number(kind: type) -> bool:
+    """Whether objects of this class are real numbers, or stand for a missing one."""
+    if kind.__name__ in _MISSING:
+        return True
+    if issubclass(kind, str | np.complexfloating | np.datetime64 | np.timedelta64 | np.void):
+        return False
+    converts = hasattr(kind, "__float__") or hasattr(kind, "__index__")
+    return converts and not hasattr(kind, "__len__")
+
+
+def _no_number(
+    array: Array, values: list[Any], refused: Collection[type], what: str, names: Sequence[str]
+) -> InputError:
+    """Names the first value of a refused class. Where texts alone are refused, the first one that
+    spells no number, if there is one."""
+    found = [number for number, value in enumerate(values) if type(value) in refused]
+    if all(issubclass(kind, str | bytes) for kind in refused):
+        found = [n for n in found if not _spells_number(values[n])] or found
+    value = values[found[0]]
+    got = f"a {type_name(value)}"
+    if isinstance(value, str | bytes):
+        got = f"the text {quoted(value)}"
+    return InputError(f"{what} must be numeric; got {got} in {_at(array, found[0], names)}")
+
+
+def _no_float(array: Array, values: list[Any], what: str, names: Sequence[str]) -> InputError:
+    """Names the first value that no float64 can be made of, and why."""
+    for number, value in enumerate(values):
+        try:
+            np.array(value, np.float64)
+        except Exception as reason:
+            return unreadable(value, reason, what, _at(array, number, names))
+    return InputError(f"{what} must be numeric; its values change while they are read")
+
+
+def _at(array: Array, number: int, names: Sequence[str]) -> str:
+    row, *column = (int(i) for i in np.unravel_index(number, array.shape)) if array.ndim else (0,)
+    return f"row {row}" + "".join(f", feature {quoted(names[position])}" for position in column)
 
 
 def _spells_number(text: str | bytes) -> bool:
@@ -63,6 +133,38 @@ def _spells_number(text: str | bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _objects(values: Collection[Any], what: str) -> Array:
+    """A list as an array of its objects (n,), or (n, d) where each of them is a row."""
+    rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in values]
+    if not all(isinstance(row, list | tuple) for row in rows):
+        return _one_dimensional(rows)
+    lengths = [len(row) for row in rows]
+    if odd := next((n for n in range(len(rows)) if lengths[n] != lengths[0]), 0):
+        raise InputError(
+            f"{what} must be numeric and rectangular; row 0 has {lengths[0]} values, "
+            f"row {odd} has {lengths[odd]}"
+        )
+    flat = [value for row in rows for value in row]
+    return _one_dimensional(flat).reshape(len(rows), -1)
+
+
+def _one_dimensional(values: list[Any]) -> Array:
+    array = np.empty(len(values), object)
+    for number, value in enumerate(values):  # one by one, or numpy would look into them
+        array[number] = value
+    return array
+
+
+def _without_mask(values: Any) -> Array:
+    """A masked array, in which masked values become NaN, or None among objects."""
+    if values.dtype.kind in REAL:
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    mask = np.ma.getmaskarray(values)
+    objects = np.array(values.data, object)
+    objects[mask] = None
+    return objects
 
 
 def _is_masked(values: Any) -> bool:

@@ -1,7 +1,18 @@
 """Rows that know their names are matched by name, never scored by position."""
 
 import sqlite3
-from collections import OrderedDict, UserList, deque, namedtuple
+from collections import (
+    ChainMap,
+    Counter,
+    OrderedDict,
+    UserDict,
+    UserList,
+    defaultdict,
+    deque,
+    namedtuple,
+)
+from decimal import Decimal
+from fractions import Fraction
 from types import MappingProxyType
 
 import numpy as np
@@ -120,17 +131,75 @@ def test_a_view_of_memory_is_an_array(predictor):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "a labelled array"])
-def test_one_row_with_names_is_scored_by_the_hint(predictor, kind):
-    """What the message says to do must not lead to a score by position."""
+def test_one_row_with_names_is_a_batch_of_one(predictor, kind):
     row = KINDS[kind]()[1]
-    expected = predictor.probability([{"x1": 0.0, "x2": 2.0}])
-    try:
-        predictor.probability(row)
-    except InputError:
-        pass  # a mapping or record is columns, of no dimension; the others say "pass [row]"
-    else:
-        pytest.fail("a single row was scored")
-    assert_same_bits(predictor.probability([row]), expected)
+    expected = predictor.predict_proba([{"x1": 0.0, "x2": 2.0}])
+    for x in (row, [row]):
+        assert_same_bits(predictor.predict_proba(x), expected)
+
+
+SINGLE = {
+    "numbers": {"x2": 2, "note": "a", "x1": 0.0},
+    "flags": {"x1": False, "x2": 2},
+    "numpy scalars": {"x1": np.float32(0), "x2": np.int8(2)},
+    "arrays of no dimension": {"x1": np.array(0.0), "x2": np.array(2)},
+    "decimals": {"x1": Decimal(0), "x2": Decimal("2.0")},
+    "fractions": {"x1": Fraction(0), "x2": Fraction(4, 2)},
+    "a dict in order": OrderedDict(x1=0, x2=2),
+    "a dict of a class of its own": UserDict(x1=0, x2=2),
+    "counts": Counter(x1=0, x2=2),
+    "several dicts": ChainMap({"x1": 0}, {"x2": 2}),
+    "a column that is not needed": {"x1": 0, "x2": 2, "other": [1, 2, 3]},
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_dict_of_single_values_is_a_batch_of_one(predictor, name):
+    """One JSON object where a list of them was meant."""
+    expected = predictor.scores([{"x1": 0, "x2": 2}])
+    for found, wanted in zip(predictor.scores(SINGLE[name]), expected, strict=True):
+        assert_same_bits(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ({"x1": "0", "x2": 2}, "x must be numeric; got the text '0' in row 0, feature 'x1'$"),
+        ({"x1": 0, "x2": None}, r"row 0, feature 'x2' is missing \(NaN\)"),
+        ({"x1": 0, "y": 2}, r"2 named features; missing: x2 \(got: x1, y\)"),
+        ({"x1": 0, "x2": [2, 3]}, "feature 'x1' must be a column of values; got a int$"),
+        ({"x1": [2, 3], "x2": 0}, "feature 'x2' must be a column of values; got a int$"),
+        ({"x1": {"a": 1}, "x2": 0}, "feature 'x1' must be a column of values; got a dict$"),
+        (Row(1, "a", "b"), "x must be numeric; got the text 'b' in row 0, feature 'x1'$"),
+    ],
+)
+def test_a_single_row_that_cannot_be_scored_is_named(predictor, x, message):
+    with pytest.raises(InputError, match=message):
+        predictor.probability(x)
+
+
+def test_rows_with_names_in_an_array_are_matched_by_name(predictor):
+    rows = np.empty(3, object)
+    rows[:] = [dict(zip(Row._fields, values, strict=True)) for values in SWAPPED]
+    assert_same_bits(predictor.probability(rows), predictor.probability(rows.tolist()))
+
+
+def test_a_name_that_a_dict_would_make_up_is_missing(predictor):
+    made_up = defaultdict(int, x1=1)
+    for x in (made_up, [made_up], [{"x1": 1, "x2": 2}, made_up]):
+        with pytest.raises(InputError, match=r"missing: x2 \(got: x1\)"):
+            predictor.probability(x)
+    assert made_up == {"x1": 1}
+
+
+def test_a_sequence_has_the_rows_that_it_gives(predictor):
+    """Not as many as its length says: the others would be scores of nothing."""
+
+    class Boastful(UserList):
+        def __len__(self):
+            return 9
+
+    assert len(predictor.probability(Boastful([{"x1": 1, "x2": 2}]))) == 1
 
 
 def test_a_row_that_lacks_a_name_or_has_none_is_an_error(predictor):

@@ -1,0 +1,69 @@
+"""One call of a Predictor that takes more than plain float32 rows."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.arrays import Float32
+from serve_runtime.errors import InputError, RowError
+from serve_runtime.inference.block_scorer import BOTH, PROBA, Outputs
+from serve_runtime.inference.engine import Engine
+from serve_runtime.inputs.batch_limits import Limits
+from serve_runtime.inputs.recognise import to_batches
+from serve_runtime.inputs.refusals import type_name
+
+_FLOAT32: Final = np.dtype(np.float32)
+
+
+class Call:
+    """Rows `x` of any kind, with the features `names`, and the engine that scores them.
+
+    Raises InputError where `x` cannot be such rows.
+    """
+
+    def __init__(self, engine: Engine, x: Any, names: Sequence[str], limits: Limits) -> None:
+        self._engine = engine
+        self._rows, self._batches = to_batches(x, names, limits)
+
+    def scores(self, kind: int, out: Float32 | None) -> Float32:
+        """The scores of all rows, in `out` or a new array: LOGIT or PROBABILITY (n,), PROBA (n, 2),
+        or BOTH (2, n), which is always new.
+
+        Raises RowError for the first row that cannot be scored.
+        """
+        if kind == BOTH:
+            both = np.empty((2, self._rows), np.float32)
+            self._score(Outputs(both[0], both[1]))
+            return both
+        result = self._result(out, (self._rows, 2) if kind == PROBA else (self._rows,))
+        wanted: list[Float32 | None] = [None, None, None]
+        wanted[kind] = result
+        self._score(Outputs(*wanted))
+        return result if out is None else out
+
+    def _result(self, out: Float32 | None, shape: tuple[int, ...]) -> Float32:
+        """A new array, or the memory of `out`. InputError unless it can be written to."""
+        if out is None:
+            return np.empty(shape, np.float32)
+        if not issubclass(type(out), np.ndarray):
+            got = f"a {type_name(out)}"
+        else:
+            array = np.asarray(out)  # of a subclass, the memory alone
+            if array.dtype == _FLOAT32 and array.shape == shape and array.flags.writeable:
+                return array
+            got = f"{array.dtype} {array.shape}" + ", read-only" * (not array.flags.writeable)
+        raise InputError(f"out must be a writable float32 array of shape {shape}; got {got}")
+
+    def _score(self, outputs: Outputs) -> None:
+        start = 0
+        for batch in self._batches:
+            stop = start + batch.rows
+            part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
+            try:
+                self._engine.score(batch, part)
+            except RowError as reason:
+                if not start:
+                    raise
+                raise reason.at(start + reason.row, f"row {start + reason.row}") from None
+            start = stop
