@@ -58,8 +58,8 @@ def test_inspect_shows_the_weights_per_standard_deviation(card, tmp_path):
     assert lines[-3:] == [
         "features     2, each with its range in the training rows, and by how much the logit rises "
         "with one standard deviation",
-        "  x1  [1, 6]  +2.5",
-        "  x2  [1, 3]  -0.125",
+        "  'x1'  [1, 6]  +2.5",
+        "  'x2'  [1, 3]  -0.125",
     ]
 
 
@@ -67,7 +67,7 @@ def test_inspect_shows_the_weights_per_standard_deviation(card, tmp_path):
 def test_inspect_shows_no_weights_that_are_none(card, tmp_path, weights):
     result = with_weights(card, weights, tmp_path / "m.onnx")
     assert result.exit_code == 0
-    assert result.output.splitlines()[-2:] == ["  x1  [1, 6]", "  x2  [1, 3]"]
+    assert result.output.splitlines()[-2:] == ["  'x1'  [1, 6]", "  'x2'  [1, 3]"]
 
 
 def test_inspect_says_whether_the_machine_was_tried(monkeypatch):

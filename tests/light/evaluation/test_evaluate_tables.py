@@ -94,14 +94,14 @@ def test_the_positive_label_may_be_spelled_otherwise(predictor, expected, tmp_pa
 @pytest.mark.parametrize(
     ("text", "target", "message"),
     [
-        (CSV, "z", "t.csv: the target column 'z' is not there; the table has x1, x2, y"),
+        (CSV, "z", "t.csv: the target column 'z' is not there; the table has 'x1', 'x2', 'y'"),
         (CSV, "3", "the target column '3' is not there"),
         (CSV, "x1", "the target column 'x1' is one of the model's features"),
-        ("x1,y\n1,0\n", "y", "t.csv: the model needs 2 named features; missing: x2"),
+        ("x1,y\n1,0\n", "y", "t.csv: the model needs 2 named features; missing: 'x2'"),
         ("x1,x2,y\n", "y", "t.csv has no rows: there is nothing to evaluate"),
         (CSV + "1,2,\n", "y", "t.csv: data row 6 has no label: drop the row or fill it"),
         (CSV + "1,2,7\n", "y", "t.csv: data row 6 has the label '7'; labels must be 0 or 1"),
-        ("x1,x2,y\n1,a,0\n", "y", "x2 .'a' is no number."),
+        ("x1,x2,y\n1,a,0\n", "y", "'x2' .'a' is no number."),
     ],
 )
 def test_a_table_that_cannot_be_evaluated(predictor, tmp_path, text, target, message):

@@ -99,9 +99,12 @@ def test_options_that_a_provider_refuses_are_an_error(gpu, capsys):
         ([(CPU, None)], r"got \('CPUExecutionProvider', None\)"),
         ([({}, CPU)], r"got \({}, 'CPUExecutionProvider'\)"),
         ([7], "got 7"),
-        ([CPU, (CPU, {})], "named once; got CPUExecutionProvider, CPUExecutionProvider"),
+        ([CPU, (CPU, {})], "named once; got 'CPUExecutionProvider', 'CPUExecutionProvider'"),
         ([], r"execution provider \(none given\) is not available; this onnxruntime"),
-        ([("GhostExecutionProvider", {"a": 1}), CPU], "provider GhostExecutionProvider is not av"),
+        (
+            [("GhostExecutionProvider", {"a": 1}), CPU],
+            "provider 'GhostExecutionProvider' is not av",
+        ),
     ],
 )
 def test_providers_that_are_none_are_refused(providers, message):

@@ -80,5 +80,7 @@ def test_a_bad_value_is_found_under_every_weight_and_place(model, layout, value)
 
 def test_a_wrong_width_names_only_the_first_features(tmp_path):
     _, folder = write_bundle(tmp_path / "bundle", np.ones(30, np.float32))
-    with pytest.raises(InputError, match=r"30 features per row \(f0, f1, f2, …\); got 2"):
+    with pytest.raises(
+        InputError, match=r"30 features per row \('f0', 'f1', 'f2' and 27 more\); got 2"
+    ):
         Predictor(folder).predict([[1, 2]])

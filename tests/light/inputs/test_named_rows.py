@@ -166,7 +166,7 @@ def test_a_dict_of_single_values_is_a_batch_of_one(predictor, name):
     [
         ({"x1": "0", "x2": 2}, "x must be numeric; got the text '0' in row 0, feature 'x1'$"),
         ({"x1": 0, "x2": None}, r"row 0, feature 'x2' is missing \(NaN\)"),
-        ({"x1": 0, "y": 2}, r"2 named features; missing: x2 \(got: x1, y\)"),
+        ({"x1": 0, "y": 2}, r"2 named features; missing: 'x2' \(got: 'x1', 'y'\)"),
         ({"x1": 0, "x2": [2, 3]}, "feature 'x1' must be a column of values; got a int$"),
         ({"x1": [2, 3], "x2": 0}, "feature 'x2' must be a column of values; got a int$"),
         ({"x1": {"a": 1}, "x2": 0}, "feature 'x1' must be a column of values; got a dict$"),
@@ -187,7 +187,7 @@ def test_rows_with_names_in_an_array_are_matched_by_name(predictor):
 def test_a_name_that_a_dict_would_make_up_is_missing(predictor):
     made_up = defaultdict(int, x1=1)
     for x in (made_up, [made_up], [{"x1": 1, "x2": 2}, made_up]):
-        with pytest.raises(InputError, match=r"missing: x2 \(got: x1\)"):
+        with pytest.raises(InputError, match=r"missing: 'x2' \(got: 'x1'\)"):
             predictor.probability(x)
     assert made_up == {"x1": 1}
 

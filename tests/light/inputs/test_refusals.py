@@ -272,7 +272,7 @@ def test_a_name_that_is_missing_does_not_hide_others(predictor):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame([[2, 9, 1]], columns=["x2", pandas.NA, "x1"])
     assert predictor.probability(frame).tolist() == predictor.probability([[1, 2]]).tolist()
-    with pytest.raises(InputError, match=r"missing: x2 \(got: .*, x1\)"):
+    with pytest.raises(InputError, match=r"missing: 'x2' \(got: .*, 'x1'\)"):
         predictor.probability(frame.iloc[:, 1:])
 
 

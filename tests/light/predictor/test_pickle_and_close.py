@@ -57,7 +57,7 @@ def test_a_copy_keeps_its_threads_and_providers(monkeypatch, name):
 def test_a_pickle_asks_for_its_providers_where_it_is_opened(monkeypatch):
     pickled = pickle.dumps(Predictor(TINY))
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["Other"])
-    with pytest.raises(ProviderError, match="CPUExecutionProvider is not available"):
+    with pytest.raises(ProviderError, match="'CPUExecutionProvider' is not available"):
         pickle.loads(pickled)
 
 

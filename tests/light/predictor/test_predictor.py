@@ -187,7 +187,7 @@ def test_threads_must_be_positive(threads):
 
 
 def test_an_unavailable_provider_lists_what_there_is():
-    with pytest.raises(ProviderError, match=r"NoSuchProvider is not .* offers .*CPUExecution"):
+    with pytest.raises(ProviderError, match=r"'NoSuchProvider' is not .* offers .*CPUExecution"):
         Predictor(TINY, providers=["NoSuchProvider", "CPUExecutionProvider"])
     with pytest.raises(ProviderError, match=r"\(none given\) is not available"):
         Predictor(TINY, providers=[])

@@ -173,10 +173,14 @@ def refused(tmp_path, case):
     """A bundle that a predictor of WEIGHTS[0] must not reload, the error, and what it says."""
     if case == "other features":
         folder = bundle_of(tmp_path / "x", [1, 2, 3], golden=())
-        return folder, ArtifactError, r"other feature_names \(f0, f1, f2\) than the model that is"
+        return (
+            folder,
+            ArtifactError,
+            r"other feature_names \('f0', 'f1', 'f2'\) than the model that is",
+        )
     if case == "other classes":
         folder = bundle_of(tmp_path / "x", WEIGHTS[1], classes=("no", "yes"))
-        return folder, ArtifactError, r"other classes \(no, yes\) than the model .* \(0, 1\)"
+        return folder, ArtifactError, r"other classes \('no', 'yes'\) than the model .* \(0, 1\)"
     if case == "a failing self-test":
         golden = golden_of(tmp_path / "bare", WEIGHTS[1])
         folder = bundle_of(tmp_path / "x", WEIGHTS[1], golden=(golden[0], moved(golden[1], 1)))

@@ -58,9 +58,9 @@ def test_one_name_or_both_can_be_given(predictor, names, columns):
         (
             {"label": "x1"},
             ["x1"],
-            "cannot keep x1: .* under that name; give them other names, with",
+            "cannot keep 'x1': .* under that name; give them other names, with",
         ),
-        ({"label": "p"}, ["probability"], "cannot keep probability: the scores are written"),
+        ({"label": "p"}, ["probability"], "cannot keep 'probability': the scores are written"),
     ],
 )
 def test_names_that_cannot_be_used_are_refused(predictor, names, keep, message):
