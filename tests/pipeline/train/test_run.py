@@ -74,13 +74,9 @@ def test_force_refuses_a_folder_that_is_no_run(refused, table, workplace):
     assert (workplace / "run" / "thesis.txt").read_text() == "the only copy"
 
 
-@pytest.mark.parametrize("kind", ["file", "link"])
-def test_force_refuses_what_is_no_plain_folder(kind, existing, refused, workplace):
-    shutil.move(existing, workplace / "elsewhere")
-    if kind == "file":
-        existing.write_text("data")
-    else:
-        existing.symlink_to("elsewhere")
+def test_force_refuses_what_is_no_folder(existing, refused, workplace):
+    shutil.rmtree(existing)
+    existing.write_text("data")
     assert refused("table.csv", "--force").startswith("run is no plain folder: --force replaces")
 
 
