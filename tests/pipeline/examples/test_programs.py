@@ -12,6 +12,11 @@ EXPECTED = {
     "plain_script.py": ["P(malignant) = ", "label: malignant"],
     "threads.py": ["200 [", "400 row 0, feature 'mean radius' is missing"],
     "pandas_frame.py": ["P000     1.000000 malignant"],
+    "scikit_learn_tools.py": [
+        "ROC AUC        0.99",
+        "\nBrier score    [0.0",
+        "\nimportance     0.",
+    ],
 }
 ELSEWHERE = {"wsgi.py"}
 """Examples that have a test module of their own."""
@@ -33,6 +38,7 @@ def test_example_prints_what_it_shows(folder: Path, name: str) -> None:
     arguments = {
         "breast_cancer_csv.py": ["again.csv"],
         "pandas_frame.py": ["bundles/breast-cancer", "patients.csv"],
+        "scikit_learn_tools.py": ["bundles/breast-cancer", "patients.csv"],
     }.get(name, ["bundles/breast-cancer"])
     output = run([sys.executable, str(ROOT / "examples" / name), *arguments], folder)
     for text in EXPECTED[name]:
