@@ -1,12 +1,13 @@
 """Labels are given back as the card holds them, whatever their type and wherever they come out."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from light.helpers import write_model
-from serve_runtime import Predictor
+from serve_runtime import Predictor, score_file
 from serve_runtime.arrays import label_array
 
 KINDS = [
@@ -66,6 +67,24 @@ def test_scored_batches_have_the_labels_of_the_card(labels, dtype, arrow, labell
     (found,) = score_batches(predictor, [pa.RecordBatch.from_pydict(X)])
     assert str(found["label"].type) == arrow
     assert found["label"].to_pylist() == predictor.predict(X).tolist()
+
+
+READ = {"bool": "true".__eq__, "int64": int, "double": float, "string": str}
+"""How a label is read from a CSV, by the type that Parquet gives it."""
+
+
+@kinds
+def test_scored_files_have_the_labels_of_the_card(labels, dtype, arrow, labelled, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "rows.csv").write_text("x1,x2\n1,2\n3.5,1\n6,3\n")
+    predictor = labelled(labels)
+    wanted = predictor.predict(X).tolist()
+    for name in ("scores.csv", "scores.parquet"):
+        score_file(predictor, tmp_path / "rows.csv", tmp_path / name)
+    found = pq.read_table(tmp_path / "scores.parquet")["label"]
+    assert (str(found.type), found.to_pylist()) == (arrow, wanted)
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        assert [READ[arrow](row["label"]) for row in csv.DictReader(file)] == wanted
 
 
 @pytest.mark.parametrize("others", [(False, True), (0.0, 1.0), ("0", "1"), (1, 0)])
