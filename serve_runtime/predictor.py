@@ -3,13 +3,19 @@
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.bundle.model_file import ModelFile, file_state, parse_model, read_models
+from serve_runtime.bundle.model_file import (
+    ModelFile,
+    absolute_path,
+    file_state,
+    parse_model,
+    read_models,
+)
 from serve_runtime.container_limits import available_cpus
 from serve_runtime.errors import ArtifactError, ClosedError
 from serve_runtime.inference.block_scorer import BOTH, LOGIT, PROBA, PROBABILITY
@@ -21,6 +27,9 @@ from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.recognise import to_probabilities
 from serve_runtime.selftest import SelfTest, run_selftest
 from serve_runtime.shown import listed
+
+if TYPE_CHECKING:
+    from serve_runtime.bundle.from_memory import ModelSource
 
 _NDARRAY, _FLOAT32 = np.ndarray, np.dtype(np.float32)
 
@@ -39,12 +48,14 @@ if hasattr(os, "register_at_fork"):  # a child must not inherit the lock of a re
 class Predictor:
     """A model, ready to score.
 
-    `model` is a bundle folder or a model.onnx alone. One thread unless `threads` says otherwise;
-    "auto" is as many as this process may keep busy (its affinity, its container's CPU quota).
-    `providers` are onnxruntime's execution providers, in order of preference, each a name or a pair
-    of name and options; one that is unavailable, or that onnxruntime silently drops, raises
-    ProviderError. `selftest` runs
-    `selftest()` first, and so refuses a machine that scores outside the budget.
+    `model` is the path of a bundle folder or of a model.onnx alone; or a model in memory: the bytes
+    of a model.onnx, a file open for reading bytes, which is read to its end, or a resource of a
+    package (importlib.resources), a bundle or a model.onnx, in a zip file too. One thread unless
+    `threads` says otherwise; "auto" is as many as this process may keep busy (its affinity, its
+    container's CPU quota). `providers` are onnxruntime's execution providers, in order of
+    preference, each a name or a pair of name and options; one that is unavailable, or that
+    onnxruntime silently drops, raises ProviderError. `selftest` runs `selftest()` first, and so
+    refuses a machine that scores outside the budget.
 
     A Predictor may be shared by many threads, used after a fork, and pickled; a pickle holds the
     bytes of the model, not only its path.
@@ -52,6 +63,8 @@ class Predictor:
     Example:
         predictor = Predictor("bundles/churn", threads=2)
         predictor.probability([{"age": 41, "visits": 3}])
+        packaged = Predictor(importlib.resources.files("my_package") / "churn")
+        downloaded = Predictor(response.content)
 
     Every method takes `x`: a 2-D array-like (n, d) in feature order, or anything with named
     columns (dict of columns, list of dicts, pandas, polars, Arrow), matched by name; extra
@@ -68,7 +81,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | os.PathLike[str],
+        model: "ModelSource",
         *,
         threads: int | Literal["auto"] = 1,
         providers: Sequence[Provider] = ("CPUExecutionProvider",),
@@ -76,11 +89,11 @@ class Predictor:
     ) -> None:
         if threads != "auto" and not (hasattr(threads, "__index__") and threads >= 1):
             raise ValueError(f"threads must be 1 or more, or 'auto'; got {threads}")
-        path, self._threads = os.fspath(model), threads
-        self._providers = parse_providers(providers)
-        self._file_state = file_state(path)  # before they are read: a later change shows
-        self._model = self._open(tuple(read_models(path)))
-        self._path = _absolute(path)
+        self._threads, self._providers = threads, parse_providers(providers)
+        self._path = absolute_path(model)
+        self._file_state = file_state(self._path)  # before they are read: a later change shows
+        self._model = self._open(_read(model))
+        self._name = self._path or self._model.files[0].path
         if selftest:
             self.selftest()
 
@@ -179,38 +192,48 @@ class Predictor:
         model = self._model
         return run_selftest(model.card, model.files[0].affine, model.engine)
 
-    def reload(self, model: str | os.PathLike[str] | None = None) -> bool:
-        """Serve what the bundle holds now, or another `model`; True where it is a new one.
+    def reload(self, model: "ModelSource | None" = None) -> bool:
+        """Serve what the bundle holds now, or another `model` of any kind that can be opened; True
+        where it is a new one.
 
         Calls in flight end with the model that they began with. The new one is opened and passes
         its self-test first; where it does not, the error is raised and the old one serves on.
-        Raises ArtifactError too where it takes other features or answers other classes: callers
-        would pass it the wrong values. A bundle that is replaced meanwhile is read again; one whose
+        Raises ArtifactError too where it takes other features or answers other classes, so that
+        callers would pass it the wrong values; and where no `model` is given, but the one that is
+        served was read from memory. A bundle that is replaced meanwhile is read again; one whose
         files are changed one by one may raise ArtifactError: call reload again. Where no file was
         touched since the last time, that is seen without reading them, in some 20 µs.
         """
         with _RELOADING:
-            path = self._path if model is None else _absolute(os.fspath(model))
-            old, served, state = self._model, self._model.files, file_state(path)
+            old, served = self._model, self._model.files
+            path = self._path if model is None else absolute_path(model)
+            if model is None and path is None:
+                raise ArtifactError(
+                    f"the model was read from memory ({self._name}), there is no file to read "
+                    "again: pass the new model, reload(model)"
+                )
+            state = file_state(path)
             if path == self._path and state is not None and state == self._file_state:
                 return False
-            files = tuple(read_models(path))
+            files = _read(path if model is None else model)
+            where = path or files[0].path, path, state
             if [file.content for file in files] == [file.content for file in served]:
                 if self._model is old:  # no signal's handler reloaded or closed it meanwhile
-                    self._path, self._file_state = path, state
+                    self._name, self._path, self._file_state = where
                 return False
             for what in ("feature_names", "classes"):
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))
                 if repr(now) != repr(then):  # since 1, True and 1.0 are equal
                     raise ArtifactError(
-                        f"{path} has other {what} ({listed(now, 5)}) than the model that is "
+                        f"{where[0]} has other {what} ({listed(now, 5)}) than the model that is "
                         f"served ({listed(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
             run_selftest(new.card, new.files[0].affine, new.engine)
             if self._model is not old:  # a signal's handler closed or reloaded it
                 return False
-            self._path, self._file_state, self._model = path, state, new
+            self._name, self._path, self._file_state = where
+            self._model = new
             return True
 
     def snapshot(self) -> "Predictor":
@@ -241,16 +264,16 @@ class Predictor:
 
     def __repr__(self) -> str:
         if self._model is _CLOSED:
-            return f"<Predictor {self._path!r}, closed>"
-        return f"<Predictor {self._path!r}: {self.n_features_in_} features, {self.classes_}>"
+            return f"<Predictor {self._name!r}, closed>"
+        return f"<Predictor {self._name!r}: {self.n_features_in_} features, {self.classes_}>"
 
 
-def _absolute(path: str) -> str:
-    """The path from the root, since the host may change its working folder before a reload.
+def _read(model: Any) -> tuple[ModelFile, ...]:
+    if isinstance(model, str | os.PathLike):
+        return tuple(read_models(os.fsdecode(model)))
+    from serve_runtime.bundle.from_memory import read_from_memory  # not for those who have a path
 
-    Links stay links: one that is moved to another bundle names that one from then on.
-    """
-    return os.path.abspath(path)  # noqa: PTH100 - resolve() follows links
+    return tuple(read_from_memory(model))
 
 
 class _Closed:

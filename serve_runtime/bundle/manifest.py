@@ -53,7 +53,12 @@ class Manifest:
     def read(cls, bundle: StrPath) -> Manifest:
         """The manifest of the folder `bundle`. Raises ArtifactError unless it is intact."""
         path = os.path.join(bundle, MANIFEST)
-        text = read_bytes(path, MANIFEST_BYTES).decode("utf-8", errors="replace")
+        return cls.parse(path, read_bytes(path, MANIFEST_BYTES))
+
+    @classmethod
+    def parse(cls, path: str, content: bytes) -> Manifest:
+        """The manifest that the file `path` holds. Raises ArtifactError unless it is intact."""
+        text = content.decode("utf-8", errors="replace")
         document = unseal(text, what=path, version=MANIFEST_VERSION, error=ArtifactError, indent=1)
         try:
             files = {name: FileEntry(**entry) for name, entry in document["files"].items()}
@@ -67,8 +72,13 @@ class Manifest:
 
     def read_file(self, bundle: StrPath, name: str, most: int | None = None) -> bytes:
         """The bytes of one file of the bundle, proven to be those the manifest describes."""
+        content = read_bytes(os.path.join(bundle, name), most)
+        self.check(bundle, name, content)
+        return content
+
+    def check(self, bundle: StrPath, name: str, content: bytes) -> None:
+        """Raise ArtifactError unless `content` are the bytes of the file `name` of the bundle."""
         path = os.path.join(bundle, name)
-        content = read_bytes(path, most)
         if name not in self.files:
             raise ArtifactError(f"{path} is not in {os.path.join(bundle, MANIFEST)}: export again")
         found, stated = FileEntry.of(content), self.files[name]
@@ -78,7 +88,6 @@ class Manifest:
                 f"{stated.size} bytes, sha256 {stated.sha256[:12]}…, the file has {found.size} "
                 f"bytes, sha256 {found.sha256[:12]}…; export again or restore the file"
             )
-        return content
 
 
 def read_bytes(path: StrPath, most: int | None = None) -> bytes:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
-from serve_runtime.bundle.manifest import MANIFEST, Manifest, StrPath, read_bytes
+from serve_runtime.bundle.manifest import MANIFEST, MANIFEST_BYTES, Manifest, StrPath, read_bytes
 from serve_runtime.bundle.onnx_graph import read_graph
 from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
-from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, quoted
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, printable
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
 """The ONNX file of each layout in a bundle."""
@@ -30,6 +30,9 @@ MODEL_BYTES: Final = 1 << 28
 """Most bytes of a model file: enough for 1,000,000 features, each of which takes 8 bytes in the
 graph and, in the card, 120 bytes for its range, its weight per standard deviation and two golden
 rows plus twice its name."""
+
+_MOST_SHOWN: Final = 300
+"""Most characters of a path that a message repeats."""
 
 FileState = tuple[tuple[int, int, int, int, int], ...]
 
@@ -52,6 +55,15 @@ class ModelFile:
     affine: Affine
 
 
+def absolute_path(model: object) -> str | None:
+    """The path of a model from the root, since the host may change its working folder before a
+    reload; None where it has no path: bytes are a model, not a path.
+
+    Links stay links: one that is moved to another bundle names that one from then on.
+    """
+    return os.path.abspath(os.fsdecode(model)) if isinstance(model, str | os.PathLike) else None
+
+
 def read_models(location: StrPath) -> list[ModelFile]:
     """The ONNX files at `location`: both layouts of a bundle, or the one file that it names.
 
@@ -71,41 +83,59 @@ def _read_models(location: StrPath) -> list[ModelFile]:
                 "new bundle there: rename it back, or export again"
             ) from None
         raise ArtifactError(
-            f"{location} does not exist: give a bundle folder or a model.onnx"
+            f"{_shown(location)} does not exist: give a bundle folder or a model.onnx"
         ) from None
-    except OSError as reason:  # a name too long, for example
-        raise ArtifactError(f"cannot read {location}: {reason.strerror or reason}") from None
-    except ValueError as reason:  # a name with a NUL, or with half a surrogate pair
-        raise ArtifactError(f"cannot read {quoted(os.fspath(location))}: {reason}") from None
+    except (OSError, ValueError) as reason:  # a name too long, or with a NUL
+        told = getattr(reason, "strerror", None) or reason
+        raise ArtifactError(f"cannot read {_shown(location)}: {told}") from None
     if not stat.S_ISDIR(mode):
         return [parse_model(location, read_bytes(location, MODEL_BYTES))]
     if not os.path.exists(os.path.join(location, MANIFEST)):
-        remedy = f"to serve a model without its bundle, name the {MODEL_FILES[ROWS]} itself"
         if os.path.exists(os.path.join(location, "checkpoint.pt")):
-            remedy = "this is a run: make a bundle of it with python -m export bundle RUN BUNDLE"
-        raise ArtifactError(f"{location} is no bundle, it has no {MANIFEST}: {remedy}")
-    manifest = Manifest.read(location)
-    models = [
-        parse_model(os.path.join(location, name), manifest.read_file(location, name, MODEL_BYTES))
-        for name in MODEL_FILES.values()
-    ]
-    for layout, model in zip(MODEL_FILES, models, strict=True):
+            raise no_bundle(location, "this is a run: make a bundle of it with python -m export "
+                            "bundle RUN BUNDLE")  # fmt: skip
+        raise no_bundle(location)
+    return read_bundle(location, lambda name, most: read_bytes(os.path.join(location, name), most))
+
+
+def read_bundle(folder: StrPath, read: Callable[[str, int], bytes]) -> list[ModelFile]:
+    """The ONNX files of the bundle `folder`, of which `read` gives the bytes of a file: its name,
+    the most bytes that it may have."""
+    manifest = Manifest.parse(os.path.join(folder, MANIFEST), read(MANIFEST, MANIFEST_BYTES))
+    models = []
+    for layout, name in MODEL_FILES.items():
+        path = os.path.join(folder, name)
+        content = read(name, MODEL_BYTES)
+        manifest.check(folder, name, content)
+        models.append(model := parse_model(path, content))
         if model.layout != layout:
-            raise ArtifactError(
-                f"{model.path} holds the {model.layout} graph, not the {layout} one"
-            )
+            raise ArtifactError(f"{path} holds the {model.layout} graph, not the {layout} one")
     if models[0].card != models[1].card:
         raise ArtifactError(f"{models[0].path} and {models[1].path} carry different cards")
     return models
 
 
-def file_state(location: StrPath) -> FileState | None:
+def no_bundle(folder: StrPath, remedy: str | None = None) -> ArtifactError:
+    """The error for a folder without a manifest."""
+    remedy = remedy or f"to serve a model without its bundle, name the {MODEL_FILES[ROWS]} itself"
+    return ArtifactError(f"{folder} is no bundle, it has no {MANIFEST}: {remedy}")
+
+
+def _shown(location: StrPath) -> str:
+    """A path that may be anything, a model's text even, for a message."""
+    text = printable(os.fsdecode(location))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def file_state(location: StrPath | None) -> FileState | None:
     """Device, inode, size and times of the files of a bundle, or of a model file: another value
     shows that they were changed, without reading them.
 
-    None where it cannot show that: a file is missing, or was changed within the last seconds, so
-    that one more change might leave its times as they are.
+    None where it cannot show that: there is no file, one is missing, or was changed within the last
+    seconds, so that one more change might leave its times as they are.
     """
+    if location is None:
+        return None
     names = (MANIFEST, *MODEL_FILES.values())
     try:
         bundle = os.path.isdir(location)
