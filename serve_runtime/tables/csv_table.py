@@ -6,23 +6,32 @@ column names, the columns that spell true and false, and features that hold text
 
 import csv
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 from serve_runtime.errors import InputError
-from serve_runtime.shown import quoted
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import no_rows, pa, pacsv
-from serve_runtime.tables.byte_stream import PeekableStream, open_bytes, readable_by_arrow
-from serve_runtime.tables.explain_errors import check_columns, check_quotes, not_numbers, reading
+from serve_runtime.tables.byte_stream import PeekableStream, readable_by_arrow
+from serve_runtime.tables.explain_errors import (
+    check_columns,
+    check_quotes,
+    has_bad_bytes,
+    not_numbers,
+    readable,
+    reading,
+)
+from serve_runtime.tables.formats import STDIO
 from serve_runtime.tables.numbers import to_floats
+from serve_runtime.tables.open_bytes import open_bytes
 
 _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
 
-_INSPECTED_ROWS = 64
-"""Rows that are inspected before Arrow parses the file."""
+_INSPECTED_ROWS, _INSPECTED_BYTES = 64, 1 << 22
+"""Rows that are inspected before Arrow parses the file: so many, fewer where they are very long."""
 
 
 class CsvReader:
@@ -39,7 +48,7 @@ class CsvReader:
         self._source = source
         self._stream = PeekableStream(open_bytes(source))
         try:
-            self.names, self._first_rows = _inspect(self._stream, header, source)
+            self.names, self._first_rows, self._rows_left = _inspect(self._stream, header, source)
             if not self.names:
                 raise InputError(f"{source} is empty")
         except BaseException:
@@ -54,32 +63,57 @@ class CsvReader:
         Features are `number_type`, float32 where it is None; other columns are the text that
         stands in the file. Raises InputError, as `tables.read.open_table` says.
         """
-        if self.names[0] not in features:
-            check_separator(self._source, self.names)
+        if missing := {*features, *others} - set(self.names):
+            check_header(self._source, self.names, missing)
         check_columns(self._source, self.names, features, others)
-        booleans = _booleans(self.names, self._first_rows)
-        texts = _text_features(self.names, self._first_rows, set(features) - booleans)
-        if texts:
-            raise InputError(not_numbers(self._source, texts))
         number_type = number_type or pa.float32()
-        types = {name: pa.bool_() if name in booleans else number_type for name in features}
-        schema = pa.schema({**types, **{name: pa.string() for name in others}})
+        types = self._feature_types(features, number_type)
+        undecided = {name: pa.string() for name, found in types.items() if found is None}
+        schema = pa.schema({**types, **undecided, **{name: pa.string() for name in others}})
         for batch in self._read(schema):
-            parsed = [self._parsed(name, batch.column(name), types[name]) for name in features]
+            parsed = [
+                self._parsed(name, batch.column(name), types, number_type) for name in features
+            ]
             numbers = [to_floats(column, number_type) for column in parsed]
             yield pa.RecordBatch.from_arrays(numbers, list(features)), batch.select(list(others))
+
+    def _feature_types(self, features: Sequence[str], number_type: Any) -> dict[str, Any]:
+        """The type in which each feature is parsed, judged by the first rows: `number_type`, bool,
+        or None where these have no value. Raises InputError for a value that is neither."""
+        rows = [(row, line) for row, line in self._first_rows if len(row) == len(self.names)]
+        columns = dict(zip(self.names, zip(*(row for row, _ in rows), strict=True), strict=False))
+        types, bad = dict[str, Any](), dict[str, tuple[int, str]]()
+        for name in features:
+            values = [
+                (line, value) for (_, line), value in zip(rows, columns.get(name, ()), strict=False)
+            ]
+            there = {value.lower() for _, value in values if value not in _MISSING}
+            if there and there <= {"true", "false"}:
+                types[name] = pa.bool_()
+            else:
+                types[name] = number_type if there or not self._rows_left else None
+                if odd := [found for found in values if not _is_number(found[1])]:
+                    bad[name] = odd[0]
+        if bad:
+            line = min(line for line, _ in bad.values())
+            texts = [readable(value) for _, value in bad.values()]
+            shown = [
+                f"{quoted(name)} ({quoted(text)} is no number)"
+                for name, text in zip(bad, texts, strict=True)
+            ]
+            where = self._source if self._source == STDIO else f"{self._source}, line {line}"
+            raise InputError(not_numbers(where, shown, texts))
+        return types
 
     def _read(self, schema: Any) -> Iterator[Any]:
         """Arrow's record batches, with the columns and types of `schema`."""
         if not self._first_rows:
             yield no_rows(schema)
             return
-        # Arrow refuses a row longer than a block; rows like the inspected ones must fit.
-        block = max(_BLOCK_BYTES, 2 * self._stream.peeked_bytes())
         with reading(self._source, self.names), readable_by_arrow(self._stream) as open_file:
             batches = pacsv.open_csv(
                 pa.PythonFile(open_file(), mode="r"),
-                read_options=pacsv.ReadOptions(column_names=self.names, block_size=block),
+                read_options=pacsv.ReadOptions(column_names=self.names, block_size=_BLOCK_BYTES),
                 parse_options=pacsv.ParseOptions(
                     newlines_in_values=True,
                     # In a file of one column, a blank line is a row whose value is missing.
@@ -100,24 +134,46 @@ class CsvReader:
                     deque(batches, maxlen=0)  # blocks read so far may still be being parsed
                 del batches
 
-    def _parsed(self, name: str, column: Any, data_type: Any) -> Any:
-        """The column `name` of a batch, in `data_type`.
+    def _parsed(self, name: str, column: Any, types: dict[str, Any], number_type: Any) -> Any:
+        """The column `name` of a batch, in its type of `types`.
 
-        A feature that is also among the other columns arrives as text. It is written as a CSV of
-        one column, and parsed as any other feature is.
+        A feature that is also among the other columns arrives as text, and so does one whose type
+        is not decided: by its first value, which is a number, or else true or false.
         """
         if not pa.types.is_string(column.type):
             return column
+        if types[name] is not None:
+            return self._parse(name, column, types[name])
+        try:
+            kind, found = number_type, self._parse(name, column, number_type)
+        except InputError as reason:
+            try:
+                kind, found = pa.bool_(), self._parse(name, column, pa.bool_())
+            except InputError:
+                raise reason from None
+        if found.null_count < len(found):
+            types[name] = kind
+        return found
+
+    def _parse(self, name: str, column: Any, data_type: Any) -> Any:
+        """A column of text in `data_type`: written as a CSV of one column, and parsed as any other
+        feature is."""
         text = pa.BufferOutputStream()
         table, style = pa.table([column], [name]), "all_valid"
         pacsv.write_csv(table, text, pacsv.WriteOptions(include_header=False, quoting_style=style))
-        with reading(self._source, [name]):
+        place = self.names.index(name)
+        try:
             parsed = pacsv.read_csv(
                 pa.BufferReader(text.getvalue()),
                 read_options=pacsv.ReadOptions(column_names=[name], block_size=1 << 30),
                 parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
                 convert_options=pacsv.ConvertOptions(column_types={name: data_type}),
             )
+        except pa.ArrowInvalid as reason:
+            with reading(self._source, self.names):
+                raise pa.ArrowInvalid(
+                    str(reason).replace("column #0", f"column #{place}")
+                ) from None
         return parsed.column(0).combine_chunks()
 
     def cancel(self) -> None:
@@ -131,18 +187,26 @@ class CsvReader:
 
 def _inspect(
     stream: PeekableStream, header: bool, source: str
-) -> tuple[list[str], list[list[str]]]:
-    """Column names and the first rows of data; `stream` then continues at the first data row."""
-    rows = filter(None, csv.reader(stream.peek_lines()))  # Arrow skips blank lines too
-    first = next(rows, [])
+) -> tuple[list[str], list[tuple[list[str], int]], bool]:
+    """Column names, the first rows of data with their lines, and whether there are more;
+    `stream` then continues at the first data row."""
+    # Arrow skips blank lines too.
+    rows = (found for found in stream.rows(peek=True) if found[0])
+    first = next(rows, ([], 0))
+    found = []
     if header:
         _require_closed(stream.peeked_text(), source)
+        _require_text(first[0], source)
         stream.discard_peeked()
-        found = []
-    else:
-        found = [first] if first else []
-    names = first if header else [f"f{i}" for i in range(len(first))]
-    return names, found + [row for row, _ in zip(rows, range(_INSPECTED_ROWS), strict=False)]
+    elif first[0]:
+        found.append(first)
+    names = first[0] if header else [f"f{i}" for i in range(len(first[0]))]
+    with reading(source, names):
+        for row in rows:
+            found.append(row)
+            if len(found) >= _INSPECTED_ROWS or stream.peeked_bytes() > _INSPECTED_BYTES:
+                return names, found, True
+    return names, found, False
 
 
 def _require_closed(lines: str, source: str) -> None:
@@ -158,11 +222,22 @@ def _require_closed(lines: str, source: str) -> None:
             ) from None
 
 
-def check_separator(source: str, names: Sequence[str]) -> None:
-    """Raise InputError if the values are separated by something other than commas.
+def _require_text(names: Sequence[str], source: str) -> None:
+    """Raise InputError where a name is no text in UTF-8."""
+    for number, name in enumerate(names, start=1):
+        if "\0" in name or has_bad_bytes(name):
+            raise InputError(
+                f"{source}, line 1: the name of column {number} is no text in UTF-8: save the file "
+                "as UTF-8"
+            )
 
-    `names` are the column names of the CSV `source`: a single one that holds a semicolon, tab or
-    bar is taken for a whole header line.
+
+def check_header(source: str, names: Sequence[str], missing: Collection[str] = ()) -> None:
+    """Raise InputError if the first line of the CSV `source` is no header that we can read.
+
+    `names` are the column names that were found there, and `missing` those that were looked for in
+    vain. A single name that holds a semicolon, tab or bar is taken for a whole header line whose
+    names are separated by it; names that are all numbers, for a row of data.
     """
     (name, *others) = names
     found = [separator for separator in ";\t|" if separator in name]
@@ -171,33 +246,23 @@ def check_separator(source: str, names: Sequence[str]) -> None:
             f"{source}: values must be separated by commas; "
             f"its first line has {found[0]!r} and no comma ({quoted(name)})"
         )
+    there = [name for name in names if name.strip()]
+    if there and all(map(_is_number, there)):
+        raise InputError(
+            f"{source}: its first line holds nothing but numbers ({listed(names, 5)}), no "
+            "names of columns: say --no-header (header=False) if it is a row of data, else name "
+            "the columns there"
+        )
 
 
-def _booleans(names: Sequence[str], rows: Sequence[Sequence[str]]) -> set[str]:
-    """Names of the columns whose values in `rows` are all true or false, in upper or lower case.
-
-    Empty values are allowed beside them: pandas writes a missing boolean so.
-    """
-    columns = zip(*(row for row in rows if len(row) == len(names)), strict=True)
-    return {
-        name
-        for name, values in zip(names, columns, strict=False)
-        if (found := {value.lower() for value in values} - {""}) and found <= {"true", "false"}
-    }
+_MISSING = frozenset(pacsv.ConvertOptions().null_values)
+"""Texts that Arrow takes for a missing value."""
 
 
-def _text_features(
-    names: Sequence[str], rows: Sequence[Sequence[str]], features: set[str]
-) -> list[str]:
-    """All features with a value in `rows` that is no number: "name ('value' is no number)"."""
-    missing = set(pacsv.ConvertOptions().null_values)
-    found: dict[str, str] = {}
-    for row in rows:
-        for name, value in zip(names, row, strict=False):
-            if name in features and name not in found and len(row) == len(names):
-                try:
-                    float(value)
-                except ValueError:
-                    if value.strip() not in missing:
-                        found[name] = value
-    return [f"{quoted(name)} ({quoted(value)} is no number)" for name, value in found.items()]
+def _is_number(text: str) -> bool:
+    """Whether Arrow may take `text` for a number or a missing value."""
+    try:
+        float(text)
+    except ValueError:
+        return text.strip() in _MISSING
+    return True

@@ -5,20 +5,21 @@ the column's name and the number of the line.
 """
 
 import csv
-import io
 import os
 import re
 import zlib
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names, did_you_mean
 from serve_runtime.shown import MOST_NAMES, joined, listed, quoted
 from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.byte_stream import open_bytes
+from serve_runtime.tables.byte_stream import ROW_BYTES, PeekableStream
 from serve_runtime.tables.numbers import is_number
+from serve_runtime.tables.open_bytes import open_bytes
 
 
 @contextmanager
@@ -64,14 +65,30 @@ def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
         raise InputError(not_numbers(source, odd))
 
 
-def not_numbers(source: str, columns: Sequence[str]) -> str:
-    """The message for features that are not numbers; `columns` are texts like "'age' (string)"."""
+def not_numbers(where: str, columns: Sequence[str], values: Sequence[str] = ()) -> str:
+    """The message for features that are not numbers; `columns` are texts like "'age' (string)".
+
+    `where` is the table, with the line if it is known; `values` are the texts found there.
+    """
+    remedy = "Leave them out or encode them as numbers"
+    if values and all(value.strip().casefold() in _MISSING_MARKS for value in values):
+        remedy = (
+            f"{quoted(values[0])} seems to mark a missing value, and every value must be finite: "
+            "drop such rows or fill the value"
+        )
     more = f" and {len(columns) - MOST_NAMES:,} more" if len(columns) > MOST_NAMES else ""
-    return (
-        f"{source}: features must be numbers; these columns are not: "
-        f"{joined(columns[:MOST_NAMES])}{more}. "
-        "Leave them out or encode them as numbers"
-    )
+    shown = joined(columns[:MOST_NAMES]) + more
+    return f"{where}: features must be numbers; these columns are not: {shown}. {remedy}"
+
+
+_MISSING_MARKS = {
+    *("?", "-", "--", "---", ".", "..", "*", "_", "\u2013", "\u2014", "\\n", "", "x", "(null)"),
+    *("na", "n.a.", "n.a", "nan", "nd", "n/d", "n/a", "#n/a", "<na>", "<null>", "null", "nil"),
+    *("none", "missing", "unknown", "undefined", "empty", "not available", "#div/0!", "#value!"),
+    *("#ref!", "#num!", "#null!", "#name?"),
+}
+"""Texts, in lower case and without blanks around, that programs and people write where there is no
+value. Arrow takes some of them for a missing value, in some spellings."""
 
 
 def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
@@ -79,22 +96,46 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
     other_width = re.search(r"Expected (\d+) columns, got (\d+)", reason)
     if other_width:
         width, found = map(int, other_width.groups())
-        line = _line_of_other_width(source, width)
+        line = _line_where(source, lambda row: len(row) != width)
         return f"{source}{line}: expected {width} values, got {found}"
-    if "straddling" in reason:
-        return f"{source}: a row is longer than can be read at once; is a quotation never closed?"
+    if "straddling" in reason or "a row has more than" in reason:
+        return _row_too_long(source, reason, columns)
+    if "codec can't decode" in reason:
+        return f"{source}: {reason}: save the file as UTF-8"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
-        name, detail = columns[int(column[1])], column[2]
-        if "conversion error to string" in detail:
-            return f"{source}: column {quoted(name)} ({detail:.200}): the file must be UTF-8"
-        value = re.search(r"invalid value '(.*)'", detail, re.DOTALL)
-        if value and "conversion error to bool" in detail:
-            detail = f"{quoted(value[1])} among true and false"
-        elif value:
-            detail = f"{quoted(value[1])} is no number"
-        return not_numbers(source, [f"{quoted(name)} ({detail})"])
+        return _bad_value(source, columns, int(column[1]), column[2])
     return f"cannot read {source}: {reason}"
+
+
+def _bad_value(source: str, columns: Sequence[str], number: int, detail: str) -> str:
+    """The message for a value of column `number` that Arrow refused with `detail`."""
+    name, first = columns[number], list(columns)
+    if "conversion error to string" in detail:
+        line = _line_where(source, lambda row: has_bad_bytes("".join(row[number : number + 1])))
+        return f"{source}{line}: column {quoted(name)} is no text in UTF-8: save the file as UTF-8"
+    value = re.search(r"invalid value '(.*)'", detail, re.DOTALL)
+    if not value:
+        return not_numbers(source, [f"{quoted(name)} ({detail:.200})"])
+    text = value[1]
+    kind = "among true and false" if "conversion error to bool" in detail else "is no number"
+
+    def is_it(row: Sequence[str]) -> bool:
+        value = "".join(row[number : number + 1])
+        return row != first and text in (value, readable(value).strip(" \t"))
+
+    line = _line_where(source, is_it)
+    return not_numbers(f"{source}{line}", [f"{quoted(name)} ({quoted(text)} {kind})"], [text])
+
+
+def readable(text: str) -> str:
+    """A text read with surrogate escapes, with U+FFFD for what is no UTF-8, as Arrow shows it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def has_bad_bytes(text: str) -> bool:
+    """Whether a text read with surrogate escapes held bytes that are no UTF-8."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def check_quotes(source: str) -> None:
@@ -105,42 +146,58 @@ def check_quotes(source: str) -> None:
     """
     if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
         return
-    line = 1
     try:
-        with closing(_csv_rows(source, strict=True)) as rows:
-            for _, last_line in rows:
-                line = last_line + 1
+        with _csv_rows(source, strict=True) as rows:
+            deque(rows, maxlen=0)
     except csv.Error as reason:
-        if any(sign in str(reason) for sign in ("unexpected end of data", "field larger")):
+        line, _, problem = str(reason).partition(": ")
+        if any(sign in problem for sign in ("unexpected end of data", "has more than")):
             raise InputError(
-                f"{source}, line {line}: a quotation mark opens a value that no other "
-                "closes before the file ends"
+                f"{source}, {line}: a quotation mark opens a value that no other closes before the "
+                "file ends"
             ) from None
 
 
-def _line_of_other_width(source: str, width: int) -> str:
-    """ ", line N" of the first row that has not `width` values; "" if it cannot be found.
+def _line_where(source: str, is_it: Callable[[Sequence[str]], bool]) -> str:
+    """ ", line N" of the first row, blank lines apart, that `is_it`; "" if there is none, or the
+    source is a pipe.
 
-    The file is read again with the csv module, because Arrow does not count blank lines.
+    The file is read again with the csv module, because Arrow does not count lines.
     """
     if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
         return ""
-    line = 1
-    try:
-        with closing(_csv_rows(source)) as rows:
-            for row, last_line in rows:
-                if row and len(row) != width:
-                    return f", line {line}"
-                line = last_line + 1
-    except csv.Error:  # a value beyond the csv module's limit, which Arrow can read
-        pass
+    with suppress(csv.Error), _csv_rows(source) as rows:  # a quotation that Arrow can read
+        for row, line in rows:
+            if row and is_it(row):
+                return f", line {line}"
     return ""
 
 
-def _csv_rows(source: str, *, strict: bool = False) -> Generator[tuple[list[str], int], None, None]:
-    """Each row of a CSV file with the number of its last line, from 1. Raises csv.Error."""
-    with open_bytes(source) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        reader = csv.reader(text, strict=strict)
-        for row in reader:
-            yield row, reader.line_num
+def _row_too_long(source: str, reason: str, columns: Sequence[str]) -> str:
+    """The message for a row of more than ROW_BYTES; `reason` is Arrow's error, or a csv.Error."""
+    try:
+        if os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
+            with _csv_rows(source) as rows:
+                deque(rows, maxlen=0)
+    except csv.Error as told:
+        reason = str(told)
+    where = ""
+    if found := re.match(r"(line \d+): .* in its value (\d+)", reason):
+        names = [*map(quoted, columns), found[2]]
+        where = f", {found[1]}, column {names[min(int(found[2]) - 1, len(columns))]}"
+    return (
+        f"{source}{where}: a row has more than {ROW_BYTES:,} bytes: is a quotation mark there "
+        "never closed? If not, leave that column out of the file"
+    )
+
+
+@contextmanager
+def _csv_rows(
+    source: str, *, strict: bool = False
+) -> Iterator[Generator[tuple[list[str], int], None, None]]:
+    """Each row of a CSV file with the number of its first line, from 1. Raises csv.Error."""
+    with (
+        closing(PeekableStream(open_bytes(source))) as stream,
+        closing(stream.rows(strict=strict)) as rows,
+    ):
+        yield rows

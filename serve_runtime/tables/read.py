@@ -15,7 +15,7 @@ from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.csv_table import CsvReader
 from serve_runtime.tables.explain_errors import reading
-from serve_runtime.tables.formats import STDIO, is_parquet
+from serve_runtime.tables.formats import STDIO, holds_parquet
 from serve_runtime.tables.parquet_table import ParquetReader
 
 
@@ -72,7 +72,9 @@ def open_table(
     """
     with reading(source):
         before = _check_file(source)
-        table = ParquetReader(source, groups) if is_parquet(source) else CsvReader(source, header)
+        table = (
+            ParquetReader(source, groups) if holds_parquet(source) else CsvReader(source, header)
+        )
     try:
         yield table
         _require_unchanged(source, before)

@@ -17,7 +17,7 @@ from serve_runtime.feature_names import check_names, column_at, did_you_mean
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.csv_table import check_separator
+from serve_runtime.tables.csv_table import check_header
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import is_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
@@ -239,7 +239,7 @@ def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None, s
         except InputError as reason:
             raise DataError(f"{path}: {reason}") from None
         if not is_parquet(path):
-            check_separator(path, columns)
+            check_header(path, columns)
         first = first or columns
         if columns != first and set(columns) != set(first):
             odd = sorted(set(columns) ^ set(first))

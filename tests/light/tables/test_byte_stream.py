@@ -16,7 +16,8 @@ pytest.importorskip("pyarrow")
 
 from light.helpers import TINY
 from serve_runtime import score_file
-from serve_runtime.tables.byte_stream import _LINE_BYTES, PeekableStream, open_bytes
+from serve_runtime.tables.byte_stream import ROW_BYTES, PeekableStream
+from serve_runtime.tables.open_bytes import open_bytes
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
@@ -45,20 +46,22 @@ def test_an_error_does_not_wait_for_who_writes_a_named_pipe(tmp_path):
 
 @pytest.mark.parametrize("name", ["in.csv", "in.csv.gz"])
 def test_a_file_without_line_ends_is_not_read_to_its_end(tmp_path, name):
-    content = b"x" * (2 * _LINE_BYTES)
+    content = b"x" * (ROW_BYTES + (1 << 20))
     (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith("gz") else content)
-    with pytest.raises(InputError, match=r"in.csv.*: a line has more than 16,777,216 bytes"):
+    with pytest.raises(
+        InputError, match=r", line 1, column 1: a row has more than 67,108,864 bytes"
+    ):
         score_file(Predictor(TINY), tmp_path / name, tmp_path / "out.csv")
 
 
 def test_peeked_lines_are_read_again_unless_discarded():
     content = b"\xef\xbb\xbfx1,x2\n\xc3\xa4,2\n3,4\n"
     stream = PeekableStream(io.BytesIO(content))
-    lines = stream.peek_lines()
-    assert next(lines) == "x1,x2\n"
+    rows = stream.rows(peek=True)
+    assert next(rows) == (["x1", "x2"], 1)
     stream.discard_peeked()
-    assert (next(lines), stream.peeked_bytes()) == ("ä,2\n", 5)
-    assert (stream.read(2), stream.peeked_bytes()) == (b"\xc3\xa4", 3)
+    assert (next(rows), stream.peeked_bytes()) == ((["ä", "2"], 2), 8)
+    assert (stream.read(5), stream.peeked_bytes()) == (b"\xef\xbb\xbf\xc3\xa4", 3)
     assert (stream.read(100), stream.read(100), stream.read(100)) == (b",2\n", b"3,4\n", b"")
 
 
@@ -73,7 +76,9 @@ def test_a_cancelled_stream_is_at_its_end():
 def test_cancel_ends_a_read_that_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(writer, b"a,b\n1,2\n3,4\n5,6\n")
     stream = PeekableStream(open_bytes(str(tmp_path / "pipe")))
+    assert stream.read(16) == b"a,b\n1,2\n3,4\n5,6\n"
     threading.Timer(0.1, stream.cancel).start()
     try:
         assert stream.read(4) == b""

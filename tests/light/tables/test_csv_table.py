@@ -1,4 +1,5 @@
 import gzip
+import re
 
 import pytest
 
@@ -55,6 +56,36 @@ def test_true_and_false_are_one_and_zero(read_rows, words):
 def test_a_true_false_column_may_miss_values(read_rows, between):
     rows = read_rows(f"x1,x2\ntrue,1\n{between},2\nfalse,3\n")
     assert [row["x1"] for row in rows[-2:]] == [None, 0]
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan", "NULL", "#N/A", "n/a"])
+@pytest.mark.parametrize("before", [0, 1, 63, 64, 65, 300])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_truths_may_be_missing_anywhere(read_rows, missing, before, where):
+    gaps, truths = f"{missing},1\n" * before, "True,1\nFALSE,1\n"
+    rows = gaps + truths * 100 if where == "before" else truths * 100 + gaps
+    found = [row["x1"] for row in read_rows("x1,x2\n" + rows)]
+    wanted = [1, 0] * 100
+    none = [None] * before
+    assert found == (none + wanted if where == "before" else wanted + none)
+
+
+@pytest.mark.parametrize("before", [1, 300])
+def test_numbers_may_be_missing_at_first(read_rows, before):
+    found = read_rows("x1,x2\n" + "NA,1\n" * before + "1,1\n0.5,1\n" + "NA,1\n" * before)
+    assert [row["x1"] for row in found] == [None] * before + [1, 0.5] + [None] * before
+
+
+@pytest.mark.parametrize("before", [0, 70, 300])
+@pytest.mark.parametrize("first", ["NA", "1", "true"])
+@pytest.mark.parametrize("mark", ["?", "-", "missing", "maybe"])
+def test_a_mark_of_missing_values_is_told(read_rows, before, first, mark):
+    with pytest.raises(
+        InputError, match=rf", line {before + 2}: .*'x1' \('{re.escape(mark)}'"
+    ) as caught:
+        read_rows("x1,x2\n" + f"{first},1\n" * before + f"{mark},1\n")
+    hint = f"{mark!r} seems to mark a missing value, and every value must be finite"
+    assert (hint in str(caught.value)) == (mark != "maybe")
 
 
 def test_a_true_false_column_that_turns_into_numbers_says_so(read_rows):
@@ -123,7 +154,7 @@ def test_a_feature_that_is_kept_is_parsed_like_any_other(tmp_path, first, text):
 
     def read(kept):
         try:
-            return [batch.to_pydict() for batch in read_batches(str(path), ["x1"], kept)]
+            return list(read_batches(str(path), ["x1"], kept))
         except InputError as reason:
             return str(reason)
 
@@ -131,20 +162,16 @@ def test_a_feature_that_is_kept_is_parsed_like_any_other(tmp_path, first, text):
     if isinstance(alone, str):
         assert kept == alone
     else:
-        (batch,) = read_batches(str(path), ["x1"], ["x1"])
-        (plain,) = read_batches(str(path), ["x1"])
-        assert batch.column(0).equals(plain.column(0))
-        assert batch.column(1)[1].as_py() == text
+        both = pa.Table.from_batches(kept)
+        assert both.column(0).equals(pa.Table.from_batches(alone).column(0))
+        assert both.column(1)[1].as_py() == text
 
 
 @pytest.mark.parametrize("header", [True, False])
 def test_a_bom_in_the_first_data_row_is_part_of_its_text(tmp_path, header):
     (tmp_path / "t.csv").write_text(("x,id\n" if header else "\ufeff") + "\ufeff1,a\n2,b\n")
     names = ("x", "id") if header else ("f0", "f1")
-    found = [
-        batch.column(0).to_pylist()
-        for batch in read_batches(str(tmp_path / "t.csv"), (), [names[0]], header=header)
-    ]
-    assert found == [["\ufeff1", "2"]]
+    (batch,) = read_batches(str(tmp_path / "t.csv"), (), [names[0]], header=header)
+    assert batch.column(0).to_pylist() == ["\ufeff1", "2"]
     with pytest.raises(InputError, match="is no number"):
         list(read_batches(str(tmp_path / "t.csv"), [names[0]], header=header))

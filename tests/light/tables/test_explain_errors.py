@@ -35,7 +35,6 @@ LATER, FAR = "1,2\n" * 100, "1,2\n" * 600_000
         ("x1,x2\n" + FAR + "1,abc\n", r"must be numbers; .* not: 'x2' \('abc' is no number\)"),
         ('x1,x2\n1,"1,5"\n', r"'x2' \('1,5' is no number\)"),
         ("x1,x2\n1,0x1F\n", r"'x2' \('0x1F' is no number\)"),
-        (PLAIN.encode("utf-16"), "cannot read .*t.csv: 'utf-8' codec can't decode"),
         (b"n,x1,x2\n" + b"a,1,2\n" * 99 + b"\xe9,1,2\n1,2\n", "line 102: expected 3 values, got 2"),
         ("n,x1,x2\n" + "a,1,2\n" * 99 + "a" * 200_000 + ",1,2\n1,2\n", "expected 3 values, got 2"),
     ],
@@ -47,7 +46,7 @@ def test_a_table_that_cannot_be_read_says_where_and_why(read_rows, content, mess
 
 def test_text_that_is_not_utf8_is_told_of_its_column(read_rows):
     content = b"a,x1,id,x2\n" + b"0,1,b,2\n" * 100 + b"0,1,\xe9,2\n"
-    with pytest.raises(InputError, match=r"'id' \(.*UTF") as caught:
+    with pytest.raises(InputError, match="line 102: column 'id' is no text in UTF-8") as caught:
         read_rows(content, others=["id"])
     assert "must be numbers" not in str(caught.value)
 
@@ -73,7 +72,7 @@ def flip(position):
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda c: bytes(c[:-20]), lambda c: b"x1,x2\n1,2\n", *map(flip, (0, 12, 20, 100, -6))],
+    [lambda c: bytes(c[:-20]), *map(flip, (0, 12, 20, 100, -6))],
 )
 def test_damaged_gzip_is_refused(read_rows, damage):
     content = gzipped(damage)
