@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
 from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
-from serve_runtime.shown import quoted
+from serve_runtime.shown import MOST_CHARACTERS, joined, printable, quoted
 from train import run_folder
 from train.checkpoints import Checkpoints, path_of
 from train.dataset.choose import choose_dataset
@@ -37,6 +37,9 @@ from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
 VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
+
+_SHOWN = 20
+"""Most features that are named before training begins."""
 
 Watch = Callable[[Fit], Iterable[Record | None]]
 
@@ -74,6 +77,7 @@ def train(
         data = choose_dataset(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
+        say(f"features: {_listed(data.names)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 
@@ -172,6 +176,12 @@ def _judge(fit: Fit, rows: GradientSource, say: Callable[[str], None]) -> None:
         said = verdict(rows, fit.theta, fit.spec.weight_decay, fit.state.updates, fit.distance)
         if said:
             say(said)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The features for a person: all up to _SHOWN, else the first of them, and their number."""
+    more = f", … ({len(names):,} in all)" if len(names) > _SHOWN else ""
+    return joined(printable(name[:MOST_CHARACTERS]) for name in names[:_SHOWN]) + more
 
 
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:

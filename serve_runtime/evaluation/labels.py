@@ -6,6 +6,7 @@ both, whether a table writes it as text, number or truth value.
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.errors import InputError
 from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa
+from serve_runtime.tables.numbers import is_number, plain_numbers
 
 _NO_LABEL = "data row {} has no label: drop the row or fill it"
 _TOO_LARGE = "whole numbers as labels need 64 bits at most; data row {} holds {}: write texts"
@@ -23,12 +25,31 @@ _NO_SCALAR = "labels must be texts, finite numbers or true and false; data row {
 
 def distinct_labels(values: Any) -> tuple[list[Any], npt.NDArray[np.int32]]:
     """The distinct values of an Arrow array, and the position of each row's among them (n,)."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if pa.types.is_nested(values.type):  # no labels, which `refusal` says
-        return values.to_pylist(), np.arange(len(values), dtype=np.int32)
-    found = values.dictionary_encode(null_encoding="encode")
-    return found.dictionary.to_pylist(), np.asarray(np.from_dlpack(found.indices), np.int32)
+    try:
+        found = _plain(values).dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # lists, and types that Arrow has no code for: no labels,
+        return values.to_pylist(), np.arange(len(values), dtype=np.int32)  # as `refusal` says
+    distinct = [_from_decimal(value) for value in found.dictionary.to_pylist()]
+    return distinct, np.asarray(np.from_dlpack(found.indices), np.int32)
+
+
+def _plain(values: Any) -> Any:
+    """An Arrow array in a type whose distinct values Arrow can find, and Python has too."""
+    data_type = values.type
+    if is_number(data_type):
+        values = plain_numbers(values)
+        data_type = values.type
+        if pa.types.is_decimal(data_type) and data_type.bit_width < 128:
+            return values.cast(pa.decimal128(data_type.precision, data_type.scale))
+        return values.cast(pa.float32()) if pa.types.is_float16(data_type) else values
+    return values.cast(data_type.value_type) if pa.types.is_dictionary(data_type) else values
+
+
+def _from_decimal(value: Any) -> Any:
+    """A decimal as the number that it is; every other value as it is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def refusal(value: Any, row: int) -> str | None:

@@ -30,7 +30,8 @@ def score_file(
 ) -> int:
     """Score all rows of `source` into `destination`; returns the number of rows scored.
 
-    `source` is a table, a folder (all tables below it) or a glob. A table is a Parquet file if
+    `source` is a table, a folder (all tables below it; one named key=value holds a column) or a
+    glob. A table is a Parquet file if
     its name ends in .parquet or .pq, otherwise CSV (gzip if it ends in .gz); '-' is CSV on
     standard input. Without a `header` the columns of a CSV are named f0, f1, ….
 
@@ -85,10 +86,12 @@ def score_with(
         )
     if resume or parts:
         raise OutputError(f"{destination} is one file: parts and resume are for a folder of files")
-    paths = [tables.path(name) for name in tables.names]
-    scorer.expect(paths)
+    scorer.expect([tables.path(name) for name in tables.names])
     with table_writer(destination, notice=notice) as write:
-        return sum(scorer.score(path, write) for path in paths)
+        return sum(
+            scorer.score(tables.path(name), write, folder_columns=tables.folder_columns(name))
+            for name in tables.names
+        )
 
 
 _ENDINGS = ", ".join(sorted(ENDINGS))

@@ -111,7 +111,12 @@ def _score_missing(
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             with table_writer(str(target), replace=file in earlier, notice=notice) as write:
-                rows = scorer.score(tables.path(name), write, one_type=is_parquet(file))
+                rows = scorer.score(
+                    tables.path(name),
+                    write,
+                    one_type=is_parquet(file),
+                    folder_columns=tables.folder_columns(name),
+                )
             record.types = scorer.kept_types
             record.add(file, FinishedFile(name, *found[name], target.stat().st_size, rows))
             total += rows

@@ -18,7 +18,7 @@ from serve_runtime.scoring.batches import (
 )
 from serve_runtime.scoring.score_summary import ScoreSummary
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.formats import is_parquet
+from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table
 
@@ -73,15 +73,23 @@ class TableScorer:
         total cannot be known without reading all footers now, which is done only for `progress`.
         """
         self._all_tables = len(sources)
-        if self._progress and len(sources) > 1 and all(map(is_parquet, sources)):
+        if self._progress and len(sources) > 1 and all(map(holds_parquet, sources)):
             with suppress(InputError):  # raised again when that table is scored
                 self._all_rows = sum(sum(row_group_sizes(source)) for source in sources)
 
-    def score(self, source: str, write: Callable[[Any], object], *, one_type: bool = True) -> int:
+    def score(
+        self,
+        source: str,
+        write: Callable[[Any], object],
+        *,
+        one_type: bool = True,
+        folder_columns: Mapping[str, Any] | None = None,
+    ) -> int:
         """Score the table `source`, call `write` with each scored batch; the number of rows.
 
         The batches are those of `score_pairs`. With `one_type`, kept columns must have the types
-        that they had in earlier tables. Raises InputError, and what `write` raises.
+        that they had in earlier tables. `folder_columns` are those of `open_table`. Raises
+        InputError, and what `write` raises.
         """
         rows = 0
 
@@ -90,7 +98,7 @@ class TableScorer:
                 self._summary.add(source, rows, features, positive)
 
         with (
-            open_table(source, header=self.header) as table,
+            open_table(source, header=self.header, folder_columns=folder_columns or {}) as table,
             read_ahead(
                 table.batches(self.predictor.card.feature_names, self.keep), table.cancel
             ) as pairs,

@@ -6,7 +6,7 @@ column names, the columns that spell true and false, and features that hold text
 
 import csv
 from collections import deque
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,7 @@ class CsvReader:
 
     rows = None  # unknown until the file was read
     types: Mapping[str, Any] = MappingProxyType({})  # text has none
+    index_names: tuple[str, ...] = ()
 
     def __init__(self, source: str, header: bool) -> None:
         self._source = source
@@ -63,8 +64,8 @@ class CsvReader:
         Features are `number_type`, float32 where it is None; other columns are the text that
         stands in the file. Raises InputError, as `tables.read.open_table` says.
         """
-        if missing := {*features, *others} - set(self.names):
-            check_header(self._source, self.names, missing)
+        if {*features, *others} - set(self.names):
+            check_header(self._source, self.names)
         check_columns(self._source, self.names, features, others)
         number_type = number_type or pa.float32()
         types = self._feature_types(features, number_type)
@@ -156,25 +157,13 @@ class CsvReader:
         return found
 
     def _parse(self, name: str, column: Any, data_type: Any) -> Any:
-        """A column of text in `data_type`: written as a CSV of one column, and parsed as any other
-        feature is."""
-        text = pa.BufferOutputStream()
-        table, style = pa.table([column], [name]), "all_valid"
-        pacsv.write_csv(table, text, pacsv.WriteOptions(include_header=False, quoting_style=style))
+        """A column of text in `data_type`. Raises InputError as for any other feature."""
         place = self.names.index(name)
         try:
-            parsed = pacsv.read_csv(
-                pa.BufferReader(text.getvalue()),
-                read_options=pacsv.ReadOptions(column_names=[name], block_size=1 << 30),
-                parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-                convert_options=pacsv.ConvertOptions(column_types={name: data_type}),
-            )
+            return parse_texts(column, data_type)
         except pa.ArrowInvalid as reason:
             with reading(self._source, self.names):
-                raise pa.ArrowInvalid(
-                    str(reason).replace("column #0", f"column #{place}")
-                ) from None
-        return parsed.column(0).combine_chunks()
+                raise pa.ArrowInvalid(str(reason).replace("#0", f"#{place}", 1)) from None
 
     def cancel(self) -> None:
         """End the file here, also for a read that is waiting in another thread."""
@@ -183,6 +172,22 @@ class CsvReader:
     def close(self) -> None:
         """Close the file; standard input stays open."""
         self._stream.close()
+
+
+def parse_texts(column: Any, data_type: Any) -> Any:
+    """An Arrow array of texts in `data_type`, parsed as the values of a CSV are: it is written as a
+    CSV of one column, and read. Raises pyarrow.ArrowInvalid."""
+    text = pa.BufferOutputStream()
+    table = pa.table([column], ["text"])
+    options = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
+    pacsv.write_csv(table, text, options)
+    parsed = pacsv.read_csv(
+        pa.BufferReader(text.getvalue()),
+        read_options=pacsv.ReadOptions(column_names=["text"], block_size=1 << 30),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(column_types={"text": data_type}),
+    )
+    return parsed.column(0).combine_chunks()
 
 
 def _inspect(
@@ -232,12 +237,12 @@ def _require_text(names: Sequence[str], source: str) -> None:
             )
 
 
-def check_header(source: str, names: Sequence[str], missing: Collection[str] = ()) -> None:
+def check_header(source: str, names: Sequence[str]) -> None:
     """Raise InputError if the first line of the CSV `source` is no header that we can read.
 
-    `names` are the column names that were found there, and `missing` those that were looked for in
-    vain. A single name that holds a semicolon, tab or bar is taken for a whole header line whose
-    names are separated by it; names that are all numbers, for a row of data.
+    `names` are the column names that were found there. A single name that holds a semicolon, tab or
+    bar is taken for a whole header line whose names are separated by it; names that are all
+    numbers, for a row of data.
     """
     (name, *others) = names
     found = [separator for separator in ";\t|" if separator in name]

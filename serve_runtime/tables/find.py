@@ -1,12 +1,18 @@
-"""Find the tables that a path names: one file, all files below a folder, or a glob's matches."""
+"""Find the tables that a path names: one file, all files below a folder, or a glob's matches.
+
+Folders named key=value, as Hive, Spark and pyarrow.dataset write them, hold a column of that name.
+"""
 
 import glob
 import os
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from serve_runtime.errors import InputError
+from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.formats import ENDINGS, STDIO, ending
 
 _SKIPPED = (".", "_")
@@ -24,9 +30,42 @@ class TablePaths:
     many: bool
     """Whether the source was a folder or a glob, even if it holds a single table."""
 
+    def folder_columns(self, name: str) -> dict[str, Any]:
+        """The columns that the folders of the table `name` hold, each with its one value: a pyarrow
+        scalar, null where it is missing.
+
+        They are int64 where all tables have whole numbers there, and text else.
+        """
+        return {
+            key: pa.scalar(None if text is None else self._type(key)(text), _ARROW[self._type(key)])
+            for key, text in _keys(name).items()
+        }
+
+    def _type(self, key: str) -> type[int] | type[str]:
+        texts = {text for name in self.names if (text := _keys(name).get(key)) is not None}
+        return int if texts and all(map(_is_whole, texts)) else str
+
     def path(self, name: str) -> str:
         """The path to open for the table `name`; '-' for standard input."""
         return name if name == STDIO else str(self.folder / name)
+
+
+_ARROW = {int: pa.int64(), str: pa.string()}
+
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""What a folder is named after where the value is missing."""
+
+
+def _keys(name: str) -> dict[str, str | None]:
+    """The keys and values of the folders key=value in a table's path."""
+    parts = [part.partition("=") for part in name.split("/")[:-1]]
+    pairs = {unquote(key): unquote(value) for key, equals, value in parts if key and equals}
+    return {key: None if value == _NO_VALUE else value for key, value in pairs.items()}
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is an integer of 64 bits in its usual spelling, without zeros before it."""
+    return text.removeprefix("-").isdecimal() and len(text) < 19 and str(int(text)) == text
 
 
 def find_tables(source: str) -> TablePaths:

@@ -1,5 +1,6 @@
 """Read Parquet as a stream of Arrow record batches."""
 
+import json
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class ParquetReader:
         self.names: list[str] = list(schema.names)
         self.types = dict(zip(schema.names, schema.types, strict=True))
         self.rows: int = self._file.metadata.num_rows
+        self.index_names = _index_names(self._file.schema_arrow)
 
     def batches(
         self, features: Sequence[str], others: Sequence[str], number_type: Any = None
@@ -89,3 +91,12 @@ class ParquetReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _index_names(schema: Any) -> tuple[str, ...]:
+    """The columns that hold the index of a pandas frame, as pandas says in the file's metadata."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        return tuple(name for name in found if isinstance(name, str) and name in schema.names)
+    except (KeyError, TypeError, ValueError):  # other programs write no or other metadata
+        return ()

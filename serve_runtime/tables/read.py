@@ -6,17 +6,20 @@ counts as missing by the same rules, in both.
 
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Protocol
 
 from serve_runtime.errors import InputError
-from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.csv_table import CsvReader
-from serve_runtime.tables.explain_errors import reading
+from serve_runtime.shown import quoted
+from serve_runtime.tables.arrow import pa, pc
+from serve_runtime.tables.csv_table import CsvReader, parse_texts
+from serve_runtime.tables.explain_errors import check_columns, not_numbers, reading
 from serve_runtime.tables.formats import STDIO, holds_parquet
 from serve_runtime.tables.parquet_table import ParquetReader
+
+_NONE: Mapping[str, Any] = {}
 
 
 class TableReader(Protocol):
@@ -34,6 +37,10 @@ class TableReader(Protocol):
     def types(self) -> Mapping[str, Any]:
         """The Arrow type of each column in the file, by name; of CSV, which has none, of no
         column."""
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """Those of `names` that hold the index of a pandas frame, which is no feature."""
 
     def batches(
         self, features: Sequence[str], others: Sequence[str], number_type: Any = None
@@ -53,13 +60,18 @@ class TableReader(Protocol):
 
 @contextmanager
 def open_table(
-    source: str, *, header: bool = True, groups: Sequence[int] | None = None
+    source: str,
+    *,
+    header: bool = True,
+    groups: Sequence[int] | None = None,
+    folder_columns: Mapping[str, Any] = _NONE,
 ) -> Iterator[TableReader]:
     """Open the table `source` and close it on leaving the block.
 
     A name that ends in .parquet or .pq is Parquet, every other one CSV (gzip if it ends in .gz);
     '-' is CSV on standard input. Without a `header` the columns of a CSV are named f0, f1, ….
-    `groups` are the numbers of the Parquet row groups to read; None means all.
+    `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
+    further columns of one value, those of `TablePaths.folder_columns`.
 
     Raises InputError, here and while batches are read: the file does not exist or is empty, a
     column is missing or named twice, a line has too many or too few values (with the line's
@@ -76,7 +88,7 @@ def open_table(
             ParquetReader(source, groups) if holds_parquet(source) else CsvReader(source, header)
         )
     try:
-        yield table
+        yield _WithFolders(source, table, folder_columns) if folder_columns else table
         _require_unchanged(source, before)
     finally:
         table.close()
@@ -90,6 +102,7 @@ def read_batches(
     header: bool = True,
     groups: Sequence[int] | None = None,
     number_type: Any = None,
+    folder_columns: Mapping[str, Any] = _NONE,
 ) -> Generator[Any, None, None]:
     """Read a table from its first row to its last in Arrow record batches.
 
@@ -97,13 +110,86 @@ def read_batches(
     number nearest to the value in the file (true and false are 1 and 0) and null where a value is
     missing, followed by the columns `others`: text from CSV, the file's own types from Parquet. A
     name may be in both lists. A table without rows gives one empty batch. `source`, `header`,
-    `groups` and errors are those of `open_table`.
+    `groups`, `folder_columns` and errors are those of `open_table`.
     """
-    with open_table(source, header=header, groups=groups) as table:
+    with open_table(source, header=header, groups=groups, folder_columns=folder_columns) as table:
         for numbers, rest in table.batches(features, others, number_type or pa.float32()):
             yield pa.RecordBatch.from_arrays(
                 [*numbers.columns, *rest.columns], [*features, *others]
             )
+
+
+class _WithFolders:
+    """A table with the further columns that its folders hold. A `TableReader`."""
+
+    def __init__(self, source: str, table: TableReader, columns: Mapping[str, Any]) -> None:
+        self._source, self._table, self._columns = source, table, columns
+        self._there = set(table.names)
+        self.names = [*table.names, *(name for name in columns if name not in self._there)]
+        self.rows, self.index_names, self.types = table.rows, table.index_names, table.types
+
+    def batches(
+        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
+    ) -> Generator[tuple[Any, Any], None, None]:
+        """Pairs of record batches, as those of the table. Raises InputError."""
+        check_columns(self._source, self.names, features, others)
+        numbers = {
+            name: self._number(name, number_type or pa.float32())
+            for name in features
+            if name in self._columns
+        }
+        texts = {name: self._columns[name] for name in others if name in self._columns}
+        from_file = [name for name in features if name not in numbers]
+        further = [name for name in others if name not in texts]
+        both = [name for name in dict.fromkeys((*numbers, *texts)) if name in self._there]
+        # Without any column a batch would not tell how many rows there are.
+        counted = both or ([] if from_file or further else self._table.names[:1])
+        for found, rest in self._table.batches(from_file, [*further, *counted], number_type):
+            rows = max(found.num_rows, rest.num_rows)
+            for name in both:
+                self._require_equal(name, rest.column(name))
+            yield _joined(features, found, numbers, rows), _joined(others, rest, texts, rows)
+
+    def _number(self, name: str, number_type: Any) -> Any:
+        """The value of a folder as a number; the text of one is parsed as a CSV's."""
+        value = self._columns[name]
+        if not value.is_valid or not pa.types.is_string(value.type):
+            return value.cast(number_type)
+        for data_type in (number_type, pa.bool_()):
+            with suppress(pa.ArrowInvalid):
+                return parse_texts(pa.array([value.as_py()]), data_type).cast(number_type)[0]
+        text = quoted(value.as_py())
+        column = f"{quoted(name)} ({text}, from the name of its folder, is no number)"
+        raise InputError(not_numbers(self._source, [column], [value.as_py()]))
+
+    def _require_equal(self, name: str, column: Any) -> None:
+        """Raise InputError unless the file's own column has the value of the folder."""
+        value = self._columns[name]
+        try:
+            same = pc.equal(column.cast(value.type), value).fill_null(False)
+            equal = pc.all(same, min_count=0).as_py()
+        except pa.ArrowException:
+            equal = False
+        if not value.is_valid:
+            equal = column.null_count == len(column)
+        if not equal:
+            raise InputError(
+                f"{self._source}: its column {quoted(name)} holds other values than the name of its "
+                f"folder, {quoted(value.as_py())}: rename one of them"
+            )
+
+    def cancel(self) -> None:
+        """End the table here."""
+        self._table.cancel()
+
+
+def _joined(names: Sequence[str], batch: Any, constants: Mapping[str, Any], rows: int) -> Any:
+    """A batch of `rows` rows with the columns `names`: constant ones, and those of `batch`."""
+    columns = [
+        pa.repeat(constants[name], rows) if name in constants else batch.column(name)
+        for name in names
+    ]
+    return pa.RecordBatch.from_arrays(columns, list(names))
 
 
 def _check_file(source: str) -> os.stat_result | None:

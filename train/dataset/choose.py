@@ -34,6 +34,8 @@ def choose_dataset(
         raise TrainError("several processes share files: give DATA, or start one process")
     if recipe.data.file is not None:
         files = find_table_files(recipe.data, recipe.data.file)
+        for note in files.notes:
+            say(note)
         needed, allowed = _needed(files), memory_budget.budget(recipe.data.memory) // group.size
         if needed > allowed:
             say(

@@ -12,8 +12,8 @@ from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
 from train.standardize import Moments, Scaling
+from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
-from train.tables.table_files import first_not_finite
 
 Say = Callable[[str], None]
 """Takes a line that a person should read."""

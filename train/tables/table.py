@@ -13,9 +13,10 @@ from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_slices
 from train.recipe.keys import Data
+from train.tables.finite import check_finite
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import RowDigest
-from train.tables.table_files import TableFiles, check_finite, chosen_features, find_table_files
+from train.tables.table_files import TableFiles, chosen_features, find_table_files
 
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 

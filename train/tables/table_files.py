@@ -2,9 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv_table import check_header
 from serve_runtime.tables.find import find_tables
-from serve_runtime.tables.formats import is_parquet
+from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
 from train.recipe.keys import Data
+from train.tables.finite import check_finite
 from train.tables.labels import LabelColumn
 
 _TARGET_NAMES = ("target", "label", "y")
@@ -33,6 +34,9 @@ _NARROW = {
 """Types of which float32 holds all values."""
 
 _Stamp = tuple[int, int]
+
+_SHOWN = 20
+"""Most columns that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class TableFiles:
     else float64, since a value may lose its digits when it is rounded before it is centred."""
     stamps: tuple[_Stamp | None, ...]
     """Size and time of each file before anything was read of it."""
+    folder_columns: tuple[Mapping[str, Any], ...]
+    """The columns that the folders of each of `paths` hold, see `TablePaths.folder_columns`."""
+    notes: tuple[str, ...]
+    """What a person should know of the choice of columns."""
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -74,9 +82,11 @@ class TableFiles:
     def labels(self) -> LabelColumn:
         """The labels of all rows. Raises InputError and DataError."""
         labels = LabelColumn()
-        for path in self.paths:
+        for path, folders in zip(self.paths, self.folder_columns, strict=True):
             first = 0
-            for batch in read_batches(path, (), [self.target], header=self.header):
+            for batch in read_batches(
+                path, (), [self.target], header=self.header, folder_columns=folders
+            ):
                 labels.add(batch.column(self.target), path, first)
                 first += batch.num_rows
         return labels
@@ -94,17 +104,22 @@ class TableFiles:
         others = [] if labels is None else [self.target]
         wanted = range(sys.maxsize) if rows is None else rows
         before = 0  # rows of the tables before this one
-        for path in self.paths:
+        for path, folders in zip(self.paths, self.folder_columns, strict=True):
             here = range(max(0, wanted.start - before), wanted.stop - before)
             if len(here) == 0:
                 return
             groups, first, end = _groups(path, here)
             with read_ahead(
                 read_batches(
-                    path, self.names, others, header=self.header, groups=groups,
+                    path,
+                    self.names,
+                    others,
+                    header=self.header,
+                    groups=groups,
+                    folder_columns=folders,
                     number_type=pa.from_numpy_dtype(self.number_type),
                 )
-            ) as batches:  # fmt: skip
+            ) as batches:
                 for batch in batches:
                     start = max(0, here.start - first)
                     some = batch.slice(start, max(0, here.stop - first - start))
@@ -128,7 +143,7 @@ class TableFiles:
 def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
     """Which row groups of a Parquet file hold some of `rows`, the first row of the first of them,
     and the number of rows of the file; (None, 0, None) for CSV, which has no row groups."""
-    if not is_parquet(path):
+    if not holds_parquet(path):
         return None, 0, None
     sizes = row_group_sizes(path)
     starts = list(accumulate(sizes, initial=0))
@@ -161,19 +176,34 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     tables = find_tables(source)
     paths = tuple(map(tables.path, tables.names))
     stamps = tuple(map(_stamp, paths))
-    columns, rows, narrow = _columns(data, paths)
-    path = paths[0]
+    folders = tuple(map(tables.folder_columns, tables.names))
+    columns, index, rows, narrow = _columns(data, paths, folders)
+    path, asked = paths[0], {data.target, *(data.features or ()), *(like or ())}
+    left_out = [name for name in index if name not in asked]
+    columns = [name for name in columns if name not in left_out]
     target = _target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {quoted(target)} cannot be one of the features")
-    names = tuple(like or chosen_features(data, path, [name for name in columns if name != target]))
+    chosen = replace(data, drop=[name for name in data.drop if name not in left_out])
+    there = [name for name in columns if name != target]
+    names = tuple(like or chosen_features(chosen, path, there))
     if "" in names:
         raise DataError(
             f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
             "--features, or write the file without it (pandas: index=False)"
         )
     number_type = np.float32 if narrow.issuperset(names) else np.float64
-    return TableFiles(paths, names, target, data.header, rows, number_type, stamps)
+    notes = []
+    if left_out:
+        notes.append(
+            f"left out the index of a pandas frame: {listed(left_out, _SHOWN)} (name it with "
+            "--features to train on it)"
+        )
+    if from_folders := [name for name in names if any(name in columns for columns in folders)]:
+        notes.append(f"from the names of folders: {listed(from_folders, _SHOWN)}")
+    return TableFiles(
+        paths, names, target, data.header, rows, number_type, stamps, folders, tuple(notes)
+    )
 
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
@@ -185,52 +215,28 @@ def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str,
                 f"{source}: data.{option} names {listed(unknown)}, which is not among the "
                 f"features {listed(there)}{did_you_mean(unknown, there)}"
             )
-        if len(set(columns)) != len(columns):
-            raise DataError(
-                f"{source}: data.{option} names a column twice: {listed(_twice(columns))}"
-            )
+        if twice := [name for name, count in Counter(columns).items() if count > 1]:
+            raise DataError(f"{source}: data.{option} names a column twice: {listed(twice)}")
     names = tuple(name for name in data.features or there if name not in data.drop)
     if not names:
         raise DataError(f"{source}: no feature is left beside the target")
     return names
 
 
-def first_not_finite(features: Floats) -> tuple[int, int] | None:
-    """Row and feature of the first value of `features` (d, m) not finite in float32, if any."""
-    with np.errstate(over="ignore", under="ignore"):
-        finite = np.isfinite(features.astype(np.float32, copy=False))
-    if finite.all():
-        return None
-    row, feature = map(int, np.argwhere(~finite.T)[0])
-    return row, feature
-
-
-def check_finite(features: Floats, names: Sequence[str], source: str, first: int = 0) -> None:
-    """Raise DataError, naming row and column, unless float32 holds all `features` (d, m).
-
-    The first of the rows is data row `first` (from 0) of `source`.
-    """
-    if (odd := first_not_finite(features)) is None:
-        return
-    row, feature = odd
-    with np.errstate(over="ignore"):
-        value = float(features[feature, row].astype(np.float32))
-    found = "missing" if np.isnan(value) else f"{value} as float32"
-    raise DataError(
-        f"{source}: data row {first + row + 1}, column {quoted(names[feature])} is {found}; every "
-        "value must be finite: drop the row or fill the value"
-    )
-
-
-def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None, set[str]]:
-    """The columns, in the order of the first file, the number of all rows, if known, and the
-    columns whose type in every file is one of which float32 holds all values."""
+def _columns(
+    data: Data, paths: Sequence[str], folders: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[str], int | None, set[str]]:
+    """The columns, in the order of the first file, those of them that are the index of a pandas
+    frame in any file, the number of all rows, if known, and the columns whose type in every file
+    is one of which float32 holds all values."""
     first: list[str] = []
+    index: list[str] = []
     rows: int | None = 0
     narrow: set[str] = set()
-    for number, path in enumerate(paths):
-        with open_table(path, header=data.header) as table:
+    for number, (path, further) in enumerate(zip(paths, folders, strict=True)):
+        with open_table(path, header=data.header, folder_columns=further) as table:
             columns, count = table.names, table.rows
+            index += [name for name in table.index_names if name not in index]
             found = {name for name, type_ in table.types.items() if type_ in _NARROW}
         narrow = found & narrow if number else found
         rows = None if rows is None or count is None else rows + count
@@ -238,37 +244,33 @@ def _columns(data: Data, paths: Sequence[str]) -> tuple[list[str], int | None, s
             check_names(columns, columns)
         except InputError as reason:
             raise DataError(f"{path}: {reason}") from None
-        if not is_parquet(path):
-            check_header(path, columns)
+        if not holds_parquet(path) and (own := [name for name in columns if name not in further]):
+            check_header(path, own)
         first = first or columns
-        if columns != first and set(columns) != set(first):
-            odd = sorted(set(columns) ^ set(first))
+        if columns != first and (other := set(columns) ^ set(first)) - set(index):
+            odd = sorted(other - set(index))
             raise DataError(
                 f"{path} has other columns than {paths[0]}: only one of them has {listed(odd)}; "
                 "all tables must have the same"
             )
-    return first, rows, narrow
+    return first, index, rows, narrow
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:
     target = data.target
     if target is None:
-        if not data.header and not is_parquet(path):
+        if not data.header and not holds_parquet(path):
             return columns[-1]
         usual = [name for name in columns if name.lower() in _TARGET_NAMES]
         if len(usual) == 1:
             return usual[0]
         raise DataError(
             f"{path}: say which column to predict with --target (or data.target); "
-            f"there are {listed(columns)}"
+            f"there are {listed(columns, _SHOWN)}"
         )
     if (found := column_at(target, columns)) is None:
         raise DataError(
-            f"{path}: no target column {quoted(target)}; there are {listed(columns)}"
+            f"{path}: no target column {quoted(target)}; there are {listed(columns, _SHOWN)}"
             f"{did_you_mean([target], columns)}"
         )
     return found
-
-
-def _twice(names: Sequence[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,8 +1,10 @@
 """Many tables into one file, or into a folder of parts that can be resumed."""
 
 import gzip
+import io
 import json
 import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -284,3 +286,74 @@ def test_the_scores_of_a_part_are_those_of_its_table(run, predictor, tmp_path):
     found = pq.read_table(tmp_path / "out" / "b.parquet")["probability"].to_numpy()
     wanted = predictor.probability({"x1": np.array([1, 6]), "x2": np.array([2, 3])})
     assert found.tolist() == wanted.tolist()
+
+
+def partitioned(folder, values):
+    """Two tables of two rows below a folder x2=VALUE/land=a%20b for each of `values`."""
+    for value in values:
+        below = folder / f"x2={value}" / "land=a%20b"
+        below.mkdir(parents=True)
+        pq.write_table(pa.table({"x1": [1.0, 2.0], "id": ["a", "b"]}), below / "t.parquet")
+        (below / "u.csv").write_text("x1,id\n1,a\n2,b\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [(["3", "-40"], [-40, 3]), (["0.1", "3"], ["0.1", "3"]), (["%2B4", "07"], ["+4", "07"])],
+)
+def test_folders_named_key_value_are_columns(predictor, tmp_path, values, kept):
+    partitioned(tmp_path / "data", values)
+    out = tmp_path / "out.parquet"
+    assert score_file(predictor, tmp_path / "data", out, keep=["x2", "land", "id"]) == 8
+    found = pq.read_table(out)
+    assert found["x2"].to_pylist() == [value for value in kept for _ in range(4)]
+    assert found["land"].to_pylist() == ["a b"] * 8
+    x2 = np.repeat(np.array(kept, np.float32), 4)
+    wanted = predictor.probability({"x1": np.tile([1.0, 2.0], 4), "x2": x2})
+    assert found["probability"].to_pylist() == wanted.tolist()
+    assert score_file(predictor, tmp_path / "data", tmp_path / "outs", keep=["x2"]) == 8
+    assert len(list((tmp_path / "outs").rglob("t.parquet"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("__HIVE_DEFAULT_PARTITION__", "data row 1, feature 'x2' is missing"),
+        ("abc", r"x2 \('abc', from the name of its folder, is no number\)"),
+        ("%3F", r"x2 \('\?', from the name .* seems to mark a missing value"),
+    ],
+)
+def test_a_folder_whose_value_is_no_number_is_named(predictor, tmp_path, value, message):
+    partitioned(tmp_path / "data", ["1", value])
+    with pytest.raises(InputError, match=message):
+        score_file(predictor, tmp_path / "data", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.string()], ids=str)
+@pytest.mark.parametrize("own", [3, 4, None])
+def test_a_column_beside_its_folder_must_be_equal(predictor, tmp_path, own, kind):
+    (tmp_path / "data" / "x2=3").mkdir(parents=True)
+    x2 = pa.array([3, own]).cast(kind)
+    path = tmp_path / "data" / "x2=3" / "t.parquet"
+    pq.write_table(pa.table({"x1": [1.0, 2.0], "x2": x2}), path)
+    if own == 3:
+        assert score_file(predictor, tmp_path / "data", tmp_path / "out.csv") == 2
+        return
+    with pytest.raises(InputError, match=r"its column 'x2' holds other values than .* x2=3: rena"):
+        score_file(predictor, tmp_path / "data", tmp_path / "out.csv")
+
+
+def test_a_model_may_need_nothing_but_folders(predictor, tmp_path):
+    (tmp_path / "data" / "x1=3" / "x2=0.5").mkdir(parents=True)
+    (tmp_path / "data" / "x1=3" / "x2=0.5" / "t.csv").write_text("id\na\nb\n")
+    assert score_file(predictor, tmp_path / "data", tmp_path / "out.csv") == 2
+
+
+@pytest.mark.parametrize("source", ["in.csv", "-"])
+def test_a_first_row_of_numbers_names_no_header(predictor, tmp_path, monkeypatch, source):
+    content = "5.1,3.5\n4.9,3\n"
+    (tmp_path / "in.csv").write_text(content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"holds nothing but numbers \(5\.1, 3\.5\).*--no-header"):
+        score_file(predictor, source, "out.csv")

@@ -238,3 +238,44 @@ def test_dictionary_encoded_labels(tmp_path):
     found = load_table(Data(file=str(tmp_path / "t.parquet")), 0)
     assert found.classes == Classes(("no", "yes"))
     assert found.labels.tolist() == [0, 1, 1, 0]
+
+
+KINDS = [
+    *(pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.decimal128(5, 2)),
+    *(pa.decimal256(50), pa.dictionary(pa.int8(), pa.int64()), pa.decimal32(5), pa.decimal64(9, 1)),
+    *(pa.bool8(), pa.dictionary(pa.int8(), pa.decimal128(3))),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_0_and_1_are_labels_in_any_numeric_type(kind):
+    labels = LabelColumn()
+    plain = pa.array([0, 1, 1, 0], pa.int8())
+    if kind == pa.bool8():
+        values = pa.ExtensionArray.from_storage(kind, plain)
+    elif pa.types.is_dictionary(kind):
+        values = pa.DictionaryArray.from_arrays(plain, pa.array([0, 1], kind.value_type))
+    else:
+        values = plain.cast(pa.float32()).cast(kind)
+    labels.add(values, "t", 0)
+    classes = labels.classes(None, "t")
+    assert classes.labels == (0, 1)
+    assert labels.encode(classes, "t").tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.date32(), pa.timestamp("us"), pa.duration("s"), pa.list_(pa.int32()), pa.uuid()],
+    ids=str,
+)  # fmt: skip
+def test_labels_of_other_types_are_refused_plainly(kind):
+    raw = {
+        pa.list_(pa.int32()): [[1], [2]],
+        pa.uuid(): [b"0" * 16, b"1" * 16],
+    }.get(kind, [0, 1])
+    values = pa.array(raw, kind) if kind == pa.list_(pa.int32()) else None
+    if values is None and kind == pa.uuid():
+        values = pa.ExtensionArray.from_storage(kind, pa.array(raw, pa.binary(16)))
+    elif values is None:
+        values = pa.array(raw, pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    with pytest.raises(DataError, match="t: labels must be texts, finite numbers or true and fal"):
+        LabelColumn().add(values, "t", 0)

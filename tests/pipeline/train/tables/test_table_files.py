@@ -11,6 +11,7 @@ from train.errors import DataError
 from train.recipe.keys import Data
 from train.tables.holdout import split
 from train.tables.table import load_holdout_table, load_table
+from train.tables.table_files import find_table_files
 
 CSV = "age,dose,y\n41,0.5,0\n52,1.5,1\n63,-2.25,0\n74,1e-3,1\n"
 FEATURES = [[41, 52, 63, 74], [0.5, 1.5, -2.25, 1e-3]]
@@ -123,7 +124,8 @@ def test_target_by_name_or_position(target, table):
 
 
 def test_a_name_goes_before_a_position(table):
-    assert load_table(Data(file=table("1,0\n5,7\n6,8\n"), target="1"), 0).feature_names == ("0",)
+    content = "1,0,a\n5,7,1\n6,8,2\n"
+    assert load_table(Data(file=table(content), target="0"), 0).feature_names == ("1", "a")
 
 
 @pytest.mark.parametrize("name", ["target", "label", "y", "Y", "Label"])
@@ -225,3 +227,69 @@ def test_holdout_file_that_lacks_a_feature(table):
     train = load_table(Data(file=table(CSV)), 0)
     with pytest.raises(InputError, match=r"^hold\.csv: .*missing: 'dose'"):
         load_holdout_table(Data(), table("y,age\n1,52\n", "hold.csv"), train)
+
+
+@pytest.mark.parametrize("index", ["none", "range", "kept", "named", "two"])
+def test_a_pandas_index_is_no_feature(frame, index, tmp_path):
+    odd = frame.sample(frac=1, random_state=1)
+    two = [list("abcd"), [1, 2, 3, 4]]
+    frames = {
+        "none": (odd, None, ("__index_level_0__",)),
+        "range": (frame, True, ("__index_level_0__",)),
+        "kept": (frame, None, ()),  # as metadata alone
+        "named": (odd.rename_axis("id"), None, ("id",)),
+        "two": (frame.set_index(pd.MultiIndex.from_arrays(two, names=["a", None])), None,
+                ("a", "__index_level_1__")),
+    }  # fmt: skip
+    made, written, left_out = frames[index]
+    path = str(tmp_path / "t.parquet")
+    made.to_parquet(path, index=written)
+    choices = ({}, {"target": "-1"}, {"drop": list(left_out)})
+    for data in (Data(file=path, **choice) for choice in choices):
+        found = find_table_files(data, path)
+        assert (found.names, found.target) == (("age", "dose"), "y")
+        assert all(f"pandas frame: {', '.join(left_out)} (" in note for note in found.notes)
+        assert len(found.notes) == bool(left_out)
+    check_rows = load_table(Data(file=path), 0)
+    assert sorted(check_rows.features[0]) == FEATURES[0]
+
+
+def test_an_index_that_is_named_is_a_feature(frame, tmp_path):
+    path = str(tmp_path / "t.parquet")
+    frame.set_index("dose").to_parquet(path)
+    assert find_table_files(Data(file=path), path).names == ("age",)
+    chosen = find_table_files(Data(file=path, features=["age", "dose"]), path)
+    assert (chosen.names, chosen.notes) == (("age", "dose"), ())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_names_of_folders_are_columns(frame, kind, tmp_path):
+    for number, (_, row) in enumerate(frame.iterrows()):
+        folder = tmp_path / f"dose={row.dose}"
+        folder.mkdir()
+        rest = pd.DataFrame({"age": [int(row.age)], "y": [int(row.y)]})
+        if kind == "csv":
+            rest.to_csv(folder / f"{number}.csv", index=False)
+        else:
+            rest.to_parquet(folder / f"{number}.parquet")
+    found = load_table(Data(file=str(tmp_path)), 0)
+    assert found.feature_names == ("age", "dose")
+    wanted = zip(*map(np.float32, (frame.age, frame.dose, frame.y)), strict=True)
+    assert set(zip(*found.features, found.labels, strict=True)) == set(wanted)
+    assert find_table_files(Data(), str(tmp_path)).notes == ("from the names of folders: dose",)
+
+
+@pytest.mark.parametrize("values", [("0", "1"), ("no", "yes")])
+def test_a_folder_may_hold_the_target(values, tmp_path):
+    for number, value in enumerate(values):
+        (tmp_path / f"y={value}").mkdir()
+        (tmp_path / f"y={value}" / "t.csv").write_text(f"a\n{number}\n{number + 2}\n")
+    found = load_table(Data(file=str(tmp_path)), 0)
+    assert found.feature_names == ("a",)
+    assert found.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_a_first_line_of_numbers_is_no_header(table):
+    for content in ("5.1,3.5,0\n4.9,3,1\n6,3,0\n", "1e3,,-2\n1,2,3\n", '"1"," 2"\n1,2\n'):
+        with pytest.raises(InputError, match=r"holds nothing but numbers .*say --no-header"):
+            load_table(Data(file=table(content), target="-1"), 0)
