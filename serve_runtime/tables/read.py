@@ -174,8 +174,8 @@ class _WithFolders:
             equal = column.null_count == len(column)
         if not equal:
             raise InputError(
-                f"{self._source}: its column {quoted(name)} holds other values than the name of its "
-                f"folder, {quoted(value.as_py())}: rename one of them"
+                f"{self._source}: its column {quoted(name)} holds other values than the name of "
+                f"its folder, {quoted(value.as_py())}: rename one of them"
             )
 
     def cancel(self) -> None:
