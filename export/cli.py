@@ -9,6 +9,7 @@ import click
 
 from export.progress import on_terminal
 from serve_runtime.commands.errors import CommandLine, command_errors
+from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
 from serve_runtime.shown import listed, quoted
@@ -87,9 +88,10 @@ def make_bundle(
             with loading():
                 from export.publish import export_bundle
 
-            proof = export_bundle(
-                run, bundle, force=force, threshold=threshold, keep_sample=sample, show=show
-            )
+            with exit_on_signals():
+                proof = export_bundle(
+                    run, bundle, force=force, threshold=threshold, keep_sample=sample, show=show
+                )
         _say(proof, table=table)
         sizes = [path.stat().st_size for path in bundle.iterdir()]
         echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")

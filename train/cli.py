@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
 from train.errors import LostProcessError
@@ -75,7 +76,7 @@ def main(
             from train.gradients.processes import process_group
             from train.run import train
 
-        with process_group() as group, _only_the_first_speaks(group):
+        with exit_on_signals(), process_group() as group, _only_the_first_speaks(group):
             shown: dict[str, Any] = {}
             if group.first:
                 shown = {"watch": _Progress(recipe), "say": _say}

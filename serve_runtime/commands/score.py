@@ -1,10 +1,7 @@
 """The command `serve-runtime score`."""
 
 import csv
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -12,6 +9,7 @@ import click
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.options import header_option, threads_option
 from serve_runtime.commands.progress import progress_line
+from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
 from serve_runtime.shown import printable, quoted
@@ -115,7 +113,7 @@ def score(
 
         predictor = Predictor(bundle, threads=threads)
         summary, notices = ScoreSummary(predictor.card), list[str]()
-        with _exit_on_signals(), progress_line() as progress:
+        with exit_on_signals(), progress_line() as progress:
             scorer = TableScorer(
                 predictor,
                 keep=keep,
@@ -158,17 +156,3 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
 
 def _count_rows(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
-
-
-@contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Exit by an exception on SIGTERM and SIGHUP, so that temporary files are removed."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    unhandled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in unhandled:
-        signal.signal(number, lambda found, _: sys.exit(128 + found))
-    try:
-        yield
-    finally:
-        for number in unhandled:
-            signal.signal(number, signal.SIG_DFL)

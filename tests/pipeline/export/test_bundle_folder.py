@@ -66,17 +66,31 @@ def test_the_second_of_two_exports_is_refused(run_folder: Path, tmp_path: Path, 
     assert names(tmp_path) == ["b"]
 
 
-def test_what_a_killed_export_left_is_removed(run_folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "export", "bundle", str(run_folder), str(tmp_path / "b")]
+def end_with(number: int, run_folder: Path, bundle: Path) -> int:
+    """The exit code of an export that gets the signal `number` when it has written a file."""
+    command = [sys.executable, "-m", "export", "bundle", str(run_folder), str(bundle)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
-        while not (tmp_path / ".b.part").exists() and time.monotonic() < deadline:
-            assert process.poll() is None, "it ended before it could be killed"
+        while not any(bundle.parent.glob(".b.part/*")) and time.monotonic() < deadline:
+            assert process.poll() is None, "it ended before it could be ended"
             time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
+    return process.returncode
+
+
+def test_what_a_killed_export_left_is_removed(run_folder: Path, tmp_path: Path) -> None:
+    assert end_with(signal.SIGKILL, run_folder, tmp_path / "b") == -signal.SIGKILL
     assert names(tmp_path) == [".b.part"]
     assert export(run_folder, tmp_path / "b").exit_code == 0
     assert names(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_export_that_is_ended_leaves_nothing(
+    run_folder: Path, tmp_path: Path, number: int
+) -> None:
+    assert end_with(number, run_folder, tmp_path / "b") == 128 + number
+    assert names(tmp_path) == []
 
 
 def test_a_bundle_keeps_the_modes_of_what_it_replaces(run_folder: Path, tmp_path: Path) -> None:
