@@ -8,8 +8,8 @@ import pytest
 from light.helpers import TINY
 from light.successors import WEIGHTS, bundle_of
 from serve_runtime import ArtifactError, Predictor
-from serve_runtime.bundle import replaced
-from serve_runtime.bundle.manifest import MANIFEST, Manifest
+from serve_runtime.bundle import model_file, replaced
+from serve_runtime.bundle.manifest import MANIFEST
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
 from serve_runtime.outputs import rename
 from serve_runtime.outputs.new_folder import new_folder
@@ -44,16 +44,17 @@ def test_every_open_of_a_bundle_being_replaced_succeeds(tmp_path, monkeypatch, e
 def test_a_bundle_replaced_between_two_files_is_read_again(bundle, tmp_path, monkeypatch):
     other = bundle_of(tmp_path / "other", WEIGHTS[0])
     expected = [file.content for file in read_models(other)]
-    read_file, replaced_once = Manifest.read_file, []
+    read_bytes, replaced_once = model_file.read_bytes, []
 
-    def replace_before_the_second(self, folder, name, most=None):
-        if name == MODEL_FILES["columns"] and not replaced_once:
+    def replace_before_the_second(path, most=None):
+        if path.endswith(MODEL_FILES["columns"]) and not replaced_once:
             replaced_once.append(bundle.rename(tmp_path / "old"))
             other.rename(bundle)
-        return read_file(self, folder, name, most)
+        return read_bytes(path, most)
 
-    monkeypatch.setattr(Manifest, "read_file", replace_before_the_second)
+    monkeypatch.setattr(model_file, "read_bytes", replace_before_the_second)
     assert [file.content for file in read_models(bundle)] == expected
+    assert replaced_once
 
 
 def test_a_damaged_bundle_is_read_once(bundle, monkeypatch):
