@@ -7,6 +7,7 @@ from benchmarks.harness.sections import Section, Suite
 from benchmarks.serving import (
     batches,
     concurrent_calls,
+    conversions,
     files,
     grid,
     layouts,
@@ -34,6 +35,7 @@ _SECTIONS = {
     "methods": Section("And the other methods?", methods.measure),
     "everywhere": Section("Is anything slower than scikit-learn?", grid.measure),
     "million": Section("A million rows, however they lie?", layouts.measure),
+    "conversions": Section("And rows that are no arrays of numbers?", conversions.measure),
     "files": Section("A file?", files.measure),
     "memory": Section("Does memory grow with the file?", peak_memory.measure),
     "guest": Section("What does a program pay that embeds it?", embedding.measure),

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -31,6 +32,8 @@ _REST = 0.06
 def calls(bundle: str) -> Mapping[str, Callable[[], object]]:
     """From one row to a million, in the layouts that callers have."""
     import numpy as np
+    import pandas as pd
+    import pyarrow as pa
 
     rows = np.random.default_rng(0).standard_normal((1_000_000, 30), np.float32)
     features = np.ascontiguousarray(rows.T)
@@ -43,6 +46,22 @@ def calls(bundle: str) -> Mapping[str, Callable[[], object]]:
         "1 row, decision_function": partial(one.decision_function, rows[:1]),
         "1 row, a list of one dict": partial(one.probability, record),
     }
+    backwards, some = names[::-1], rows[:1000].tolist()
+    objects = pd.DataFrame(rows[:20_000], columns=names).astype(object)
+    odd: dict[str, Any] = {
+        "1 row, dict of columns": {n: rows[:1, i] for i, n in enumerate(names)},
+        "1 row, the same, another order": {n: rows[:1, names.index(n)] for n in backwards},
+        "1,000 rows, dicts": [dict(zip(names, row, strict=True)) for row in some],
+        "1,000 rows, dicts, another order": [
+            dict(zip(backwards, row[::-1], strict=True)) for row in some
+        ],
+        "20,000 rows, a frame of objects": objects,
+        "20,000 rows, Arrow decimals": pa.table(
+            {n: pa.array([Decimal(f"{v:.4f}") for v in objects[n]]) for n in names}
+        ),
+    }
+    found |= {name: partial(one.probability, x) for name, x in odd.items()}
+    found["1 row, scores"] = partial(one.scores, rows[:1])
     inputs: dict[str, Any] = {
         **{f"{n:,} rows": rows[:n] for n in (100, 1024, 65_536)},
         "1,000,000 rows, C order": rows,

@@ -62,19 +62,22 @@ def to_columns(
     if hasattr(x, "to_batches") and x.num_rows:
         chunks = _chunks(x.select(list(names)), limits)
         return x.num_rows, (_columns(chunk, names, limits) for chunk in chunks)
+    is_polars = hasattr(x, "to_numpy") and hasattr(x, "select") and not hasattr(x, "iloc")
+    if is_polars and list(found) != list(names):
+        x, found = x[list(names)], names  # copies nothing
     if _is_short_frame(x, found, names, limits):
-        parts = (to_numbers(part, "x", names) for part in _converted(x, limits))
-        return len(x), (ColumnInput(part.T, names, limits) for part in parts)
+        position = {name: number for number, name in enumerate(found)}
+        order = [position[name] for name in names]
+        parts = (to_numbers(part, "x", found) for part in _converted(x, limits))
+        return len(x), (ColumnInput(part.T[order], names, limits) for part in parts)
     columns = _columns(x, names, limits)
     return columns.rows, [columns]
 
 
 def _is_short_frame(x: Any, found: Sequence[str], names: Sequence[str], limits: Limits) -> bool:
     """Whether `x` is a pandas or polars frame with few rows, one dtype, and just the model's
-    columns in order, so that it can be converted as a whole."""
+    columns, so that it can be converted as a whole."""
     if not (hasattr(x, "to_numpy") and hasattr(x, "dtypes") and len(found) == len(names)):
-        return False
-    if list(found) != list(names):  # none of them but the model's names, which compare quietly
         return False
     kinds = {str(kind) for kind in x.dtypes}
     if not hasattr(x, "iloc"):  # polars; pandas' capitalised dtypes may have missing values

@@ -1,7 +1,7 @@
 """Arrow tables and frames are scored as they lie, however they are cut up."""
 
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -131,6 +131,19 @@ FRAMES = {
         [FRAMES["polars"](r[:100]), FRAMES["polars"](r[100:])], rechunk=False
     ),
 }
+
+
+@pytest.mark.parametrize("more", [(), ("y",), ("a", "y")])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+def test_a_frame_of_one_dtype_may_have_any_order(predictor, make, dtype, more):
+    """Frames of one dtype are converted as a whole, and columns picked from that."""
+    values = rows()[:50].astype(dtype)
+    by_name = predictor.decision_function({"x1": values[:, 0], "x2": values[:, 1]})
+    named = {"x2": values[:, 1], "x1": values[:, 0], "y": values[:, 0], "a": values[:, 1]}
+    for order in permutations(["x1", "x2", *more]):
+        frame = make({name: named[name] for name in order})
+        assert_same_bits(predictor.decision_function(frame), by_name)
 
 
 @pytest.mark.parametrize("kind", FRAMES)
