@@ -43,7 +43,10 @@ def read_replaced(location: _Path, read: Callable[[_Path], _T]) -> _T:
 
 
 def _is_moved_aside(location: StrPath) -> bool:
-    return not os.path.exists(location) and os.path.exists(moved_aside(location))
+    try:
+        return not os.path.exists(location) and os.path.exists(moved_aside(location))
+    except ValueError:  # a name with a NUL, of which there can be no file
+        return False
 
 
 def _identity(location: StrPath) -> tuple[int, int, int] | None:

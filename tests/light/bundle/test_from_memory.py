@@ -173,7 +173,7 @@ def test_a_reload_takes_models_of_every_kind(package, tmp_path):
         predictor.reload(content[:-9])
     with pytest.raises(TypeError, match="got int"):
         predictor.reload(3)
-    with pytest.raises(ArtifactError, match=r"<bytes> has other feature_names \(x1, x2\)"):
+    with pytest.raises(ArtifactError, match="<bytes> has other feature_names"):
         predictor.reload(CONTENT)
     assert_same_bits(predictor.probability(ROWS), scores[1])
 
@@ -232,7 +232,7 @@ REFUSED = {
     "text file": (io.StringIO("x"), TypeError, r'open\(path, "rb"\); reading <StringIO> gave str'),
     "NUL": ("a\0b", ArtifactError, r"cannot read 'a\\x00b': embedded null byte"),
     "model as text": (CONTENT.decode("latin-1"), ArtifactError, "cannot read "),
-    "long name": ("a" * 9999, ArtifactError, r"cannot read aaa.*…: File name too long"),
+    "long name": ("a" * 9999, ArtifactError, r"cannot read a+… \(\d,\d+ characters\) …"),
     "nothing there": ("nothing", ArtifactError, "nothing does not exist"),
     "None": (None, TypeError, "model must be the path of a bundle .*; got NoneType$"),
     "a number": (3, TypeError, "model must be the path of a bundle .*; got int$"),
