@@ -66,10 +66,12 @@ def to_columns(
     if is_polars and list(found) != list(names):
         x, found = x[list(names)], names  # copies nothing
     if _is_short_frame(x, found, names, limits):
-        position = {name: number for number, name in enumerate(found)}
-        order = [position[name] for name in names]
-        parts = (to_numbers(part, "x", found) for part in _converted(x, limits))
-        return len(x), (ColumnInput(part.T[order], names, limits) for part in parts)
+        parts = (to_numbers(part, "x", found).T for part in _converted(x, limits))
+        if list(found) != list(names):  # the same names in another order
+            position = {name: number for number, name in enumerate(found)}
+            order = [position[name] for name in names]
+            parts = (part[order] for part in parts)
+        return len(x), (ColumnInput(part, names, limits) for part in parts)
     columns = _columns(x, names, limits)
     return columns.rows, [columns]
 

@@ -232,7 +232,7 @@ REFUSED = {
     "text file": (io.StringIO("x"), TypeError, r'open\(path, "rb"\); reading <StringIO> gave str'),
     "NUL": ("a\0b", ArtifactError, r"cannot read 'a\\x00b': embedded null byte"),
     "model as text": (CONTENT.decode("latin-1"), ArtifactError, "cannot read "),
-    "long name": ("a" * 9999, ArtifactError, r"cannot read a+… \(\d,\d+ characters\) …"),
+    "long name": ("a" * 9999, ArtifactError, r"cannot read a+… \([\d,]+ characters\) …"),
     "nothing there": ("nothing", ArtifactError, "nothing does not exist"),
     "None": (None, TypeError, "model must be the path of a bundle .*; got NoneType$"),
     "a number": (3, TypeError, "model must be the path of a bundle .*; got int$"),
