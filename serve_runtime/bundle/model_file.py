@@ -21,7 +21,7 @@ from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
-from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, printable
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, quoted
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
 """The ONNX file of each layout in a bundle."""
@@ -30,9 +30,6 @@ MODEL_BYTES: Final = 1 << 28
 """Most bytes of a model file: enough for 1,000,000 features, each of which takes 8 bytes in the
 graph and, in the card, 120 bytes for its range, its weight per standard deviation and two golden
 rows plus twice its name."""
-
-_MOST_SHOWN: Final = 300
-"""Most characters of a path that a message repeats."""
 
 FileState = tuple[tuple[int, int, int, int, int], ...]
 
@@ -83,11 +80,12 @@ def _read_models(location: StrPath) -> list[ModelFile]:
                 "new bundle there: rename it back, or export again"
             ) from None
         raise ArtifactError(
-            f"{_shown(location)} does not exist: give a bundle folder or a model.onnx"
+            f"{location} does not exist: give a bundle folder or a model.onnx"
         ) from None
-    except (OSError, ValueError) as reason:  # a name too long, or with a NUL
-        told = getattr(reason, "strerror", None) or reason
-        raise ArtifactError(f"cannot read {_shown(location)}: {told}") from None
+    except OSError as reason:  # a name too long, for example
+        raise ArtifactError(f"cannot read {location}: {reason.strerror or reason}") from None
+    except ValueError as reason:  # a name with a NUL, or with half a surrogate pair
+        raise ArtifactError(f"cannot read {quoted(os.fspath(location))}: {reason}") from None
     if not stat.S_ISDIR(mode):
         return [parse_model(location, read_bytes(location, MODEL_BYTES))]
     if not os.path.exists(os.path.join(location, MANIFEST)):
@@ -119,12 +117,6 @@ def no_bundle(folder: StrPath, remedy: str | None = None) -> ArtifactError:
     """The error for a folder without a manifest."""
     remedy = remedy or f"to serve a model without its bundle, name the {MODEL_FILES[ROWS]} itself"
     return ArtifactError(f"{folder} is no bundle, it has no {MANIFEST}: {remedy}")
-
-
-def _shown(location: StrPath) -> str:
-    """A path that may be anything, a model's text even, for a message."""
-    text = printable(os.fsdecode(location))
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def file_state(location: StrPath | None) -> FileState | None:

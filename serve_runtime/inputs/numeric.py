@@ -66,23 +66,22 @@ def to_numbers(array: Array, what: str, names: Sequence[str] = ()) -> Array:
 
 def _from_objects(array: Array, what: str, names: Sequence[str]) -> Float64:
     """An array of objects as float64, of which each one gives the nearest float32."""
-    values = array.ravel().tolist()
-    kinds = set(map(type, values))
-    if not kinds <= _FLOATS:
-        refused = {kind for kind in kinds if not _is_number(kind)}
-        if refused:
-            raise _no_number(array, values, refused, what, names)
-        missing = {kind for kind in kinds if kind.__name__ in _MISSING}
-        if not missing <= _FLOATS:
-            values = [None if type(value) in missing else value for value in values]
-            array = _one_dimensional(values).reshape(array.shape)
+    kinds = set(map(type, array.ravel(order="K").tolist()))  # in memory's order: three times faster
+    values = [] if kinds <= _FLOATS else array.ravel().tolist()
+    refused = {kind for kind in kinds - _FLOATS if not _is_number(kind)}
+    if refused:
+        raise _no_number(array, values, refused, what, names)
+    missing = {kind for kind in kinds - _FLOATS if kind.__name__ in _MISSING}
+    if missing:
+        values = [None if type(value) in missing else value for value in values]
+        array = _one_dimensional(values).reshape(array.shape)
     try:
         floats = array.astype(np.float64, order="C")
     except MemoryError:
         raise
     except Exception:  # whatever a number of the caller's own raises
-        raise _no_float(array, values, what, names) from None
-    if not kinds <= _FLOATS:
+        raise _no_float(array, array.ravel().tolist(), what, names) from None
+    if values:
         round_once(floats.ravel(), values)
     return floats
 
