@@ -15,6 +15,7 @@ from train.errors import TrainError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.memory_budget import format_size
 from train.recipe.recipe import Recipe
+from train.tables.first_rows import look_at_first_rows
 from train.tables.table_files import TableFiles, find_table_files
 
 
@@ -36,6 +37,7 @@ def choose_dataset(
         files = find_table_files(recipe.data, recipe.data.file)
         for note in files.notes:
             say(note)
+        look_at_first_rows(files, recipe.data.drop, bool(recipe.data.features), say)
         needed, allowed = _needed(files), memory_budget.budget(recipe.data.memory) // group.size
         if needed > allowed:
             say(
