@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.model import new_model
-from train.optimize.convergence import verdict
+from train.optimize.convergence import Columns, separation, verdict
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
+from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.trained import Trained
 
@@ -111,7 +113,7 @@ def train(
             checkpoints.remove()
             raise
 
-        _judge(fit, rows, say)
+        _judge(fit, rows, data, recipe.optimizer, say)
         theta = fit.theta.cpu().numpy()
         trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
         served = _served(trained)
@@ -165,17 +167,35 @@ def _folder(out: Path, force: bool, resume: bool, group: ProcessGroup) -> Iterat
         yield out.parent
 
 
-def _judge(fit: Fit, rows: GradientSource, say: Callable[[str], None]) -> None:
+def _judge(
+    fit: Fit, rows: GradientSource, data: Dataset, asked: Optimizer, say: Callable[[str], None]
+) -> None:
     """Say whether training has come to the minimum, or, with patience, which weights are kept."""
-    if fit.spec.patience:
+    spec = fit.spec
+    columns = Columns(data.names, data.classes.labels, partial(_raw, data))
+    if spec.patience:
         say(
             f"kept the weights of epoch {fit.state.best_epoch:,}: their hold-out cost is the "
             f"lowest of {fit.state.epoch:,} epochs"
         )
-    elif fit.spec.loss == "bce" and fit.spec.tolerance:
-        said = verdict(rows, fit.theta, fit.spec.weight_decay, fit.state.updates, fit.distance)
-        if said:
-            say(said)
+    elif spec.loss == "bce" and spec.tolerance:
+        now, early = fit.state, fit.state.epoch < spec.epochs and not fit.search
+        remedy = "use --tolerance auto" if early else "raise --epochs"
+        say(verdict(rows, fit.theta, spec.weight_decay, now.updates, columns, fit.search, remedy))
+    elif (
+        spec.loss == "bce" and asked.lr == "auto" and asked.tolerance is None
+        and not spec.weight_decay and (said := separation(rows, fit.theta, columns))
+    ):  # fmt: skip
+        say(said)  # mini-batches end near the minimum, not at it, but there may be none
+
+
+def _raw(data: Dataset, feature: int, value: float) -> float:
+    """A standardised `value` of the feature at the position `feature`, in the unit of the table."""
+    ends = data.moments.low[feature], data.moments.high[feature]
+    raw = value * data.scaling.scale[feature] + data.scaling.mean[feature]
+    nearest = min(ends, key=lambda end: abs(raw - end))
+    # The end of a range, such as 0 of a flag, is not changed by standardising it and back.
+    return float(nearest if abs(raw - nearest) <= 1e-6 * (ends[1] - ends[0]) else raw)
 
 
 def _listed(names: Sequence[str]) -> str:

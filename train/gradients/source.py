@@ -65,6 +65,11 @@ def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
         yield Rows(rows.features[:, chunk], rows.labels[chunk])
 
 
+def in_float64(rows: Rows) -> Rows:
+    """`rows` with features and labels in float64."""
+    return Rows(rows.features.double(), rows.labels.double())
+
+
 def measure(data: GradientSource, loss: str, theta: Tensor) -> tuple[float, float]:
     """Mean cost and accuracy of `theta` on all rows; a probability of 0.5 counts as positive."""
     cost = right = 0.0

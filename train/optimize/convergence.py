@@ -1,22 +1,20 @@
-"""How far a finished training is from the minimum of its cost, and whether there is one."""
+"""What is said of a finished training: whether it has come to the minimum, and whether there is
+one."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from train.gradients.losses import logits
-from train.gradients.source import GradientSource, Rows
-from train.optimize.curvature import MOST_FEATURES, penalty_curvature, second_moments
-from train.optimize.separation import separable, separates
+from train.gradients.source import GradientSource
+from train.optimize.curvature import MOST_FEATURES
+from train.optimize.newton import CONVERGED, Search, find_minimum, newton_step, relative_change
+from train.optimize.separation import Alone, each_alone, separates, taking_part
 
-_FLAT = 1e-13
-"""Curvature below this share of the largest one is rounding noise of float64."""
-_CONVERGED = 5e-5
-"""The largest relative change of a weight that leaves four significant digits."""
-_SMALL = 1e-3
-"""Changes are measured as a share of the weight, but of no less than this share of the largest, so
-that weights near 0 do not have to converge to four digits of their own."""
+_MOST_STEPS = 30
+"""Newton steps that are tried to find out how far a training has stayed from its minimum."""
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -37,40 +35,28 @@ class Distance:
     @property
     def converged(self) -> bool:
         """Whether four significant digits of each weight are right."""
-        return self.change < _CONVERGED
+        return self.change < CONVERGED
 
 
-@torch.no_grad()
-def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance | None:
-    """How far `theta` (d + 1,) is from the minimum; None for very wide models.
+@dataclass(frozen=True)
+class Columns:
+    """What a person calls the features and the classes."""
 
-    Directions without curvature do not count: along them, such as that of a feature that repeats
-    others, the cost is the same.
-    """
-    if len(theta) > MOST_FEATURES + 1:
-        return None
-    theta = theta.double()
-    penalties = penalty_curvature(theta, weight_decay)
-    sums = torch.zeros_like(theta)
+    names: Sequence[str]
+    """Of the features."""
+    classes: Sequence[object]
+    """The negative label, then the positive one."""
+    raw: Callable[[int, float], float]
+    """A value in the unit of the table, of the position of a feature and a value of the rows."""
 
-    def weigh(rows: Rows) -> Tensor:
-        p = logits(rows.features, theta).sigmoid()
-        residual = p - rows.labels
-        sums[:-1] += rows.features @ residual
-        sums[-1] += residual.sum()
-        return p * (1 - p)
 
-    # In float64: along directions that look flat in float32 weights may still have far to go.
-    hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
-    gradient = data.group.sum(sums) / data.count + penalties * theta
-    curvature, directions = torch.linalg.eigh(hessian)
-    inverse = torch.where(curvature > _FLAT * curvature[-1], 1 / curvature, 0)
-    step = directions @ (inverse * (directions.T @ gradient))
-    smallest = max(_SMALL * float(theta.abs().amax()), torch.finfo(torch.float64).tiny)
+def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance:
+    """How far `theta` (d + 1,) is from the minimum."""
+    found, theta = newton_step(data, theta, weight_decay), theta.double()
     return Distance(
-        float(gradient.abs().amax()),
-        float(torch.dot(gradient, step)) / 2,
-        float((step.abs() / theta.abs().clamp_min(smallest)).amax()),
+        float(found.gradient.abs().amax()),
+        found.decrement / 2,
+        relative_change(found.step, theta) if found.exact else torch.inf,
     )
 
 
@@ -79,26 +65,78 @@ def verdict(
     theta: Tensor,
     weight_decay: float,
     updates: int,
-    found: Distance | None = None,
+    columns: Columns,
+    search: Search | None = None,
+    remedy: str = "raise --epochs",
 ) -> str:
     """One sentence on whether a training of the cross-entropy has come to its minimum, and what to
-    do where it has not; empty for very wide models, of which that is not known.
+    do where it has not.
 
-    `theta` (d + 1,) are the weights after `updates`; `found` is their distance, if it is known.
+    `theta` (d + 1,) are the weights after `updates`; `search` is how the search for the minimum
+    ended, if training had one; `remedy` lets a training come nearer.
     """
-    if not weight_decay and separates(data, theta):
-        return _SEPARABLE
-    found = found or distance(data, theta, weight_decay)
-    if found is None:
-        return ""
-    if found.converged:
+    if search is None:
+        # For wide models a step of Newton's method may take as long as a training.
+        steps = 1 if len(theta) > MOST_FEATURES + 1 else _MOST_STEPS
+        search = find_minimum(data, theta, weight_decay, steps)
+    if search.direction is not None:
+        return _no_minimum(each_alone(data), taking_part(data, search.direction), columns)
+    off = relative_change(theta.double() - search.theta, theta.double())
+    if search.converged and off < CONVERGED:
         return f"converged: each weight is right to four digits, after {updates:,} updates"
-    if not weight_decay and separable(data):
-        return _SEPARABLE
-    off = f"{100 * found.change:.2g}%"
-    return f"warning: after {updates:,} updates some weights are still {off} off: raise --epochs"
+    share = f"{100 * max(off, 0 if search.converged else search.left):.2g}%"
+    if search.at_limit:
+        return (
+            f"warning: after {updates:,} updates rounding lets weights come no nearer, and {share} "
+            "of some stay open, as features are all but dependent on others: drop such ones, or "
+            "use --weight-decay"
+        )
+    least = "" if search.converged else "at least "
+    return f"warning: after {updates:,} updates some weights are still {least}{share} off: {remedy}"
 
 
-_SEPARABLE = "warning: the classes are separable, so no weights are best: use --weight-decay"
-"""With classes that can be told apart without error, the cost has no minimum: it falls for ever as
-the weights that tell them apart are scaled up."""
+def separation(data: GradientSource, theta: Tensor, columns: Columns) -> str:
+    """The warning that the classes are separable, as far as two passes over the rows can tell: by
+    the weights `theta` (d + 1,), or by single features; else empty."""
+    if separates(data, theta.double()):
+        return _no_minimum(each_alone(data), taking_part(data, theta), columns)
+    alone = each_alone(data)
+    return _no_minimum(alone, [], columns) if alone else ""
+
+
+def _no_minimum(alone: Sequence[Alone], together: Sequence[int], columns: Columns) -> str:
+    """Says by which features the classes are separable: by any that is `alone`, else by those that
+    are so `together`."""
+    if alone:
+        whole = [each for each in alone if each.whole]
+        named = [columns.names[each.feature] for each in whole or alone]
+        said = "by " + _listed(named, " or by ") + " alone" if whole else _where(alone[0], columns)
+        others = "" if whole or len(named) < 2 else f" (likewise {_listed(named[1:], ', ')})"
+        remedy = f"use --weight-decay, or --drop {_listed(named, ' and ')}"
+        return (
+            f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
+        )
+    named = [columns.names[i] for i in together]
+    return (
+        f"warning: the classes are separable, by {_listed(named, ', ')} together, so no weights "
+        "are best: use --weight-decay"
+    )
+
+
+def _where(alone: Alone, columns: Columns) -> str:
+    """Which values of a feature occur with one class only, in words."""
+    name, label = repr(columns.names[alone.feature]), columns.classes
+    bound = f"{columns.raw(alone.feature, alone.above[0]):.6g}"
+    said = []
+    if alone.above[1] > alone.above[0]:
+        said.append(f"above {bound} all rows are {label[alone.positive_above]!r}")
+    if alone.below[0] < alone.below[1]:
+        said.append(f"below {bound} all rows are {label[not alone.positive_above]!r}")
+    return f"by values of {name}: {' and '.join(said)}"
+
+
+def _listed(names: Sequence[str], joint: str) -> str:
+    """Names in quotes, up to three of them, and how many more there are."""
+    said = joint.join(repr(name) for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return said + (f" and {more:,} more" if more > 0 else "")

@@ -13,13 +13,18 @@ from train.errors import TrainError
 from train.gradients.losses import LOSSES
 from train.gradients.source import GradientSource, measure, squared_norms
 from train.model import joined
-from train.optimize.convergence import Distance, distance
-from train.optimize.curvature import penalty_curvature
+from train.optimize.convergence import distance
+from train.optimize.curvature import MOST_FEATURES, penalty_curvature
+from train.optimize.newton import Search, find_minimum
 from train.optimize.updates import Updates, learning_rates
 from train.recipe.keys import Optimizer
 
-_FLAT_WIDE = 1e-6
-"""Models too wide for Newton's step count as converged at a gradient as small as this."""
+_FLAT = 1e-5
+"""With tolerance = "auto": at a gradient as small as this, Newton's method ends the training."""
+_FEW_UPDATES, _FEW_WIDE = 100, 300
+"""It does so after as many updates at the latest. Few trainings take more; with more than 512
+features gradient descent takes more, and Newton's method longer."""
+_MOST_STEPS, _MOST_STEPS_WIDE = 60, 10
 _UNCHECKED_ON_GPU = 64
 """Updates on a GPU between two checks that the weights are finite: a check waits for the GPU."""
 _FLOAT32_MAX = float(torch.finfo(torch.float32).max)
@@ -45,8 +50,8 @@ class FitState:
     batch: int = 0
     """The number of updates done in this epoch."""
     updates: int = 0
-    flat: float = 1e-5
-    """With tolerance = "auto": at a gradient as small as this, convergence is checked next."""
+    flat: float = _FLAT
+    """With tolerance "auto" and `patience`: at so small a gradient convergence is checked next."""
     best_cost: float = math.inf
     """The lowest hold-out cost so far, where `patience` is given."""
     best_epoch: int = 0
@@ -71,8 +76,9 @@ class Fit:
 
     One item is yielded before each epoch: a Record every `every` epochs, else None; `model` has the
     weights of that moment. The iteration ends after `spec.epochs` epochs, or at a gradient of at
-    most `spec.tolerance`, or after `spec.patience` epochs without a lower cost on `validation`; in
-    the last case `model` gets the weights with the lowest one. `shuffle` is a generator on the CPU
+    most `spec.tolerance`; with tolerance "auto", at the minimum, or once it is found that there is
+    none; or after `spec.patience` epochs without a lower cost on `validation`; in the last case
+    `model` gets the weights with the lowest one. `shuffle` is a generator on the CPU
     that orders the rows of mini-batches, `preconditioner` is passed on to `Updates`. After each
     update `updated` is called. Raises TrainError as soon as cost or weights are no longer finite.
     """
@@ -101,8 +107,8 @@ class Fit:
         self._epoch_order = shuffle.get_state()
         """The state of `shuffle` before it ordered the rows of this epoch (of the next one, between
         two epochs)."""
-        self.distance: Distance | None = None
-        """The distance from the minimum, where training ended because it is small."""
+        self.search: Search | None = None
+        """How the search for the minimum ended, where training ended with it."""
         self._penalty = penalty_curvature(self.theta, spec.weight_decay)
 
     @torch.no_grad()
@@ -215,19 +221,40 @@ class Fit:
                 raise self._diverged()
 
     def _is_flat(self) -> bool:
-        """Whether the full gradient is as small as the recipe asks for."""
-        now, tolerance = self.state, self.spec.tolerance
+        """Whether the full gradient is as small as the recipe asks for; with tolerance "auto",
+        whether the search for the minimum has ended."""
+        now, spec = self.state, self.spec
         gradient = float((self._gradient + self._penalty * self.theta).abs().amax())
-        if tolerance != "auto":
-            return gradient <= float(tolerance or 0)
-        if not gradient <= now.flat:  # which also is so where it is NaN
+        if spec.tolerance != "auto":
+            return gradient <= float(spec.tolerance or 0)
+        if spec.patience:
+            return self._is_converged(gradient)
+        few = _FEW_WIDE if len(self.theta) > MOST_FEATURES + 1 else _FEW_UPDATES
+        if gradient <= _FLAT or (now.updates >= few and math.isfinite(gradient)):
+            self._find_minimum()
+            return True
+        return False
+
+    def _is_converged(self, gradient: float) -> bool:
+        if not gradient <= self.state.flat:  # which also is so where it is NaN
             return False
+        self.state.flat /= 10
         found = distance(self._rows, self.theta, self.spec.weight_decay)
-        now.flat /= 10
         # Unlike machines may round it differently, so the first process decides.
-        flat = self._rows.group.gather(found.converged if found else gradient <= _FLAT_WIDE)[0]
-        self.distance = found if flat else None
-        return flat
+        return self._rows.group.gather(found.converged)[0]
+
+    def _find_minimum(self) -> None:
+        """Go on to the minimum by Newton's method. Where there is none, the weights stay: along
+        the direction in which the cost falls for ever, none are better than others."""
+        now, spec = self.state, self.spec
+        wide = len(self.theta) > MOST_FEATURES + 1
+        most = min(_MOST_STEPS_WIDE if wide else _MOST_STEPS, spec.epochs - now.epoch)
+        # What `updated` writes meanwhile is the state before: a resumed training starts here again.
+        found = find_minimum(self._rows, self.theta, spec.weight_decay, most, self.updated)
+        self.search = found
+        if found.direction is None:
+            self.theta.copy_(found.theta)
+            now.updates += found.steps
 
     def _diverged(self) -> TrainError:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at

@@ -1,50 +1,118 @@
-"""Whether the classes are separable: then the cross-entropy has no minimum."""
+"""Whether, and by which features, the classes are separable: then the cost has no minimum.
 
-import numpy as np
+With weights that classify no row wrongly and some rows correctly, the cost falls for ever as these
+weights grow (Albert and Anderson 1984, On the existence of maximum likelihood estimates in logistic
+regression models). Everything here is found by passes over the rows, however many there are, and
+whichever processes share them.
+"""
+
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from train.gradients.losses import logits
-from train.gradients.source import GradientSource
+from train.gradients.source import GradientSource, Rows, in_float64
+from train.optimize.curvature import MOST_FEATURES, second_moments
 
-_MOST_VALUES = 1 << 20
-"""Features times rows up to which the linear programme is solved, in some seconds."""
+_TOLERANCE = 1e-6
+"""A logit that falls by no more than this share, while those of other rows rise by 1, stays."""
+_STILL = 0.1
+"""Newton steps that move a logit by less leave it where it is."""
+_DEPENDENT = 1e-11
+"""Variance below this share of the largest one is what rounding features to float32 leaves."""
+_LITTLE = 1e-3
+"""Features that move logits by less than this share of what the first feature does, do nothing."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A feature that separates the classes, in whole or in part, without the others."""
+
+    feature: int
+    """Its position."""
+    below: tuple[float, float]
+    """Its range in the rows of the class that has the lower values."""
+    above: tuple[float, float]
+    """Its range in the rows of the other class: from `below`'s end, or later."""
+    positive_above: bool
+    """Whether the positive class is the one with the higher values."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it tells every row's class; else only of rows that are not where ranges meet."""
+        return self.below[1] < self.above[0]
 
 
 @torch.no_grad()
-def separates(data: GradientSource, theta: Tensor) -> bool:
-    """Whether `theta` (d + 1,) classifies every row correctly: then the classes are separable."""
-    wrong = sum(
-        int(((2 * rows.labels - 1) * logits(rows.features, theta) <= 0).sum())
-        for rows in data.blocks()
-    )
-    return not int(data.group.sum(torch.tensor(wrong)))
+def separates(data: GradientSource, direction: Tensor) -> bool:
+    """Whether no logit gets worse along `direction` (d + 1,), float64, and some get better."""
+    counts = torch.zeros(2, dtype=torch.int64, device=direction.device)
+    for rows in map(in_float64, data.blocks()):
+        gain = (2 * rows.labels - 1) * logits(rows.features, direction)
+        tolerance = _TOLERANCE * (1 + logits(rows.features.abs(), direction.abs()))
+        counts += torch.stack([(gain < -tolerance).sum(), (gain > 1e3 * tolerance).sum()])
+    worse, better = data.group.sum(counts).tolist()
+    return not worse and better > 0
 
 
-def separable(data: GradientSource) -> bool | None:
-    """Whether there are weights that classify no row wrongly and some rows correctly.
+@torch.no_grad()
+def separating(data: GradientSource, step: Tensor) -> Tensor | None:
+    """Weights (d + 1,) along which no logit gets worse and some get better, made of a Newton step.
 
-    Then the cost falls for ever as these weights grow. None where there are too many rows to find
-    out, and where several processes share them.
-
-    The linear programme of Konis 2007, Linear programming algorithms for detecting separated data
-    in binary logistic regression models: maximise Σ sᵢxᵢ·v with all sᵢxᵢ·v >= 0 and |vⱼ| <= 1.
+    Where there are such weights, Newton's method raises the logits of the rows that they separate
+    by about 1 each time, and moves those of other rows less and less. `step` (d + 1,), float64, is
+    what is added to the weights. None where it shows nothing of the kind.
     """
-    if data.count * len(data.largest) > _MOST_VALUES or data.group.size > 1:
+    if separates(data, step):
+        return step
+    moved = _gains(data, step)
+    if len(step) > MOST_FEATURES + 1 or moved[0] < -_STILL or moved[1] < 2 * _STILL:
         return None
-    from scipy.optimize import linprog
 
-    parts = [
-        (torch.cat([rows.features, rows.labels.new_ones(1, len(rows.labels))]) * sign).double()
-        for rows in data.blocks()
-        for sign in [2 * rows.labels - 1]
-    ]
-    signed = torch.cat(parts, 1).T.cpu().numpy()
-    found = linprog(
-        -signed.sum(0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1), method="highs"
-    )
-    if found.x is None:
-        return None
-    margins = signed @ found.x
-    tolerance = 1e-6 * np.abs(signed).sum(1)  # HiGHS' tolerance is 1e-7
-    return bool((margins >= -tolerance).all() and (margins > 1e3 * tolerance).any())
+    def still(rows: Rows) -> Tensor:
+        return (logits(rows.features, step).abs() < _STILL).double()
+
+    # What moves the other rows is taken out of the step.
+    spread, directions = torch.linalg.eigh(second_moments(data, still, torch.float64))
+    free = directions[:, spread < _DEPENDENT * spread[-1]]
+    step = data.group.gather((free @ (free.T @ step)).cpu())[0].to(step.device)
+    return step if separates(data, step) else None
+
+
+def _gains(data: GradientSource, direction: Tensor) -> tuple[float, float]:
+    """The least and the largest rise of a row's logit toward its class, along `direction`."""
+    ends = torch.full((2,), -torch.inf, dtype=torch.float64, device=direction.device)
+    for rows in map(in_float64, data.blocks()):
+        gain = (2 * rows.labels - 1) * logits(rows.features, direction)
+        ends = torch.maximum(ends, torch.stack([-gain.amin(), gain.amax()]))
+    least, most = data.group.maximum(ends).tolist()
+    return -least, most
+
+
+@torch.no_grad()
+def each_alone(data: GradientSource) -> list[Alone]:
+    """The features that separate the classes by themselves, in whole or in part."""
+    ends = torch.full((4, len(data.largest) - 1), -torch.inf, device=data.largest.device)
+    for rows in data.blocks():
+        positive = rows.labels == 1
+        for k, (sign, mask) in enumerate(
+            [(-1, ~positive), (1, ~positive), (-1, positive), (1, positive)]
+        ):
+            masked = torch.where(mask, sign * rows.features, -torch.inf)
+            ends[k] = torch.maximum(ends[k], masked.amax(1))
+    ends = data.group.maximum(ends).cpu() * torch.tensor([[-1.0], [1.0], [-1.0], [1.0]])
+    found = []
+    for feature, (low0, high0, low1, high1) in enumerate(ends.T.tolist()):
+        zeros, ones = (low0, high0), (low1, high1)
+        for below, above in ((zeros, ones), (ones, zeros)):
+            if below[1] <= above[0] and below[0] < above[1]:
+                found.append(Alone(feature, below, above, above is ones))
+    return found
+
+
+def taking_part(data: GradientSource, direction: Tensor) -> list[int]:
+    """The positions of the features that `direction` (d + 1,) is made of, most important first."""
+    moved = (direction[:-1].abs() * data.largest[:-1]).cpu()
+    order = moved.argsort(descending=True, stable=True)
+    return [int(i) for i in order if moved[i] > _LITTLE * moved[order[0]]]

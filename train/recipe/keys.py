@@ -172,8 +172,8 @@ class Optimizer:
         fits=auto_or(lambda v: 0 <= v < math.inf),
         flag="--tolerance", metavar="NUMBER|auto", parse=number_or_text,
         shown='"auto" where momentum is and loss = "bce"; else 0',
-        more='No component of the gradient is larger then. "auto" stops when each '
-        "weight has four digits right, as far as a step of Newton's method tells.",
+        more='No component of the gradient is larger then. "auto" stops when each weight has four '
+        "digits right, to which steps of Newton's method lead from where the gradient is small.",
     )  # fmt: skip
     patience: int = key(
         0, int, "a whole number, 0 for never", "Epochs to wait for a lower hold-out cost.",

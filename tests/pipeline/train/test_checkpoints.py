@@ -21,6 +21,7 @@ from train.errors import RunError, StoppedError, TrainError
 from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
+from train.optimize import newton
 from train.optimize.fit import Fit
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
@@ -267,6 +268,25 @@ def test_a_signal_writes_a_checkpoint_after_the_update(number, tmp_path):
     assert signal.getsignal(number) is before
     train(recipe(lr=0.3), tmp_path / "whole")
     train(recipe(lr=0.3), tmp_path / "run", resume=True)
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_signal_in_the_search_for_the_minimum(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.optimize.fit._FEW_UPDATES", 2)  # so that there is far to go
+    train(recipe(), tmp_path / "whole")
+    step, steps = newton.newton_step, []
+
+    def interrupted(*arguments):
+        steps.append(arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(newton, "newton_step", interrupted)
+    with pytest.raises(StoppedError, match="after update 2: "):
+        train(recipe(), tmp_path / "run")
+    monkeypatch.setattr(newton, "newton_step", step)
+    assert len(steps) == 1
+    train(recipe(), tmp_path / "run", resume=True)
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 

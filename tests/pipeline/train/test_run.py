@@ -130,3 +130,40 @@ def test_weights_per_standard_deviation_are_kept(command, table, workplace):
     assert list(weights) == ["a", "b"]
     assert list(weights.values()) == pytest.approx(expected, rel=1e-6)
     assert run.card.training["weights_per_standard_deviation"] == list(weights.values())
+
+
+def rows_of(**columns) -> str:
+    return "\n".join(
+        [
+            ",".join(columns),
+            *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True)),
+        ]
+    )
+
+
+def test_what_separates_is_told_in_the_units_of_the_table(command, table):
+    rng = np.random.default_rng(3)
+    x, debt = rng.normal(size=(2, 3000)).round(3)
+    debt = np.where(np.arange(3000) % 100 == 3, 1250.5 + abs(debt), 1250.5)
+    y = np.where(debt > 1250.5, "yes", np.where(rng.random(3000) < 0.4, "yes", "no"))
+    data = table(rows_of(x=x, debt=debt, y=y))
+    for options in ((), ("--memory", "800MB"), ("--batch-size", "100", "--epochs", "2")):
+        said = command(data, "--positive", "yes", "--out", "run", "--force", *options).output
+        assert (
+            "warning: the classes are separable, by values of 'debt': above 1250.5 all rows are "
+            "'yes', so no weights are best: use --weight-decay, or --drop 'debt'"
+        ) in " ".join(said.split())
+
+
+def test_the_advice_fits_what_ended_the_training(command, table):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=500).round(3)
+    data = table(rows_of(x=x, y=(x + rng.logistic(size=500) > 0).astype(int)))
+    for options, advice in (
+        (("--tolerance", "0.05"), "off: use --tolerance auto"),
+        (("--epochs", "1"), "off: raise --epochs"),
+    ):
+        said = command(
+            data, "--lr", "0.1", "--out", "run", "--force", "--tolerance", "auto", *options
+        )
+        assert advice in " ".join(said.output.split())

@@ -12,6 +12,8 @@ from train.errors import TrainError
 from train.gradients.cpu import TorchGradients
 from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, chunks, largest, measure
+from train.optimize.newton import find_minimum
+from train.optimize.separation import each_alone
 
 KERNEL = """
 import torch
@@ -82,6 +84,32 @@ def test_the_data_path_is_right_on_a_cpu(resident):
 @pytest.mark.parametrize("count", [6, 10_000, 3_000_000])
 def test_the_data_path_is_right_on_a_gpu(cuda, resident, count):
     check_against_the_reference(cuda.type, resident, count)
+
+
+def check_the_minimum(device: str, resident: bool) -> None:
+    rows = some(20_000)
+    ours = on(device, rows, resident=resident, blocks=3)
+    found = find_minimum(ours, torch.ones(5, device=device), 0.0, 60)
+    expected = find_minimum(TorchGradients(rows), torch.ones(5), 0.0, 60)
+    assert found.converged
+    torch.testing.assert_close(found.theta.cpu(), expected.theta, rtol=1e-7, atol=1e-10)
+    flag = rows.features[:1] > 3
+    rows = Rows(torch.cat([rows.features, flag.float()]), torch.where(flag[0], 1, rows.labels))
+    ours = on(device, rows, resident=resident, blocks=3)
+    search = find_minimum(ours, torch.zeros(6, device=device), 0.0, 60)
+    assert search.direction is not None
+    assert [each.feature for each in each_alone(ours)] == [4]
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_minimum_is_found_on_a_cpu(resident):
+    check_the_minimum("cpu", resident)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_minimum_is_found_on_a_gpu(cuda, resident):
+    check_the_minimum(cuda.type, resident)
 
 
 @pytest.mark.gpu

@@ -91,6 +91,29 @@ def test_processes_share_mini_batches(table, tmp_path):
     assert metrics["holdout"]["auc"] > 0.75
 
 
+@pytest.mark.parametrize("options", [(), ("--batch-size", "512", "--epochs", "2")])
+def test_processes_name_what_separates_the_classes(options, table, tmp_path):
+    found = pq.read_table(table)
+    flag = np.arange(len(found)) % 500 == 7  # in the rows of all processes
+    labels = np.where(flag, 1, found["y"].to_numpy())
+    found = found.set_column(3, "y", pa.array(labels)).append_column("flag", pa.array(flag))
+    pq.write_table(found, tmp_path / "rows.parquet")
+    code, said, complained = run(2, tmp_path / "rows.parquet", tmp_path / "run", *options)
+    assert code == 0, complained
+    assert "separable, by values of 'flag': above 0 all rows are 1" in " ".join(said.split())
+
+
+def test_processes_reach_the_minimum_at_the_noise_floor(tmp_path):
+    rng = np.random.default_rng(1012)
+    x, y = rng.normal(size=(5, 20_000)).astype(np.float32), np.arange(20_000) % 2
+    columns = {f"v{i}": values for i, values in enumerate(x)}
+    pq.write_table(pa.table({**columns, "y": y}), tmp_path / "rows.parquet")
+    code, said, complained = run(2, tmp_path / "rows.parquet", tmp_path / "run", "--holdout", "0")
+    assert code == 0, complained
+    assert "converged: each weight is right to four digits" in said
+    assert saved(tmp_path / "run")["training"]["progress"]["updates"] < 30
+
+
 def test_fewer_rows_than_processes_have_parts_for(tmp_path):
     pq.write_table(rows(500), tmp_path / "few.parquet")
     code, _, complained = run(2, tmp_path / "few.parquet", tmp_path / "run")

@@ -1,0 +1,231 @@
+"""The end of a training: steps of Newton's method to the minimum of the mean cross-entropy.
+
+Gradient descent in float32 comes near the minimum and then loses its way: of a gradient of nearly
+0 the rounding of float32 is what is left, and along nearly collinear features it hardly moves.
+Here everything is added in float64, so neither limits how near the weights come. The rows are read
+chunk by chunk, from wherever they are.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from train.gradients.losses import logits
+from train.gradients.source import GradientSource, Rows, in_float64
+from train.optimize.conjugate_gradient import hessian_product, solve
+from train.optimize.curvature import MOST_FEATURES, penalty_curvature, second_moments
+from train.optimize.separation import separating
+
+CONVERGED = 5e-5
+"""The largest relative change of a weight that leaves four significant digits."""
+_SMALL = 1e-3
+"""Changes are measured as a share of the weight, but of no less than this share of the largest, so
+that weights near 0 do not have to converge to four digits of their own."""
+_FLAT = 1e-13
+"""Curvature below this share of the largest one is rounding noise of float64."""
+_DEPENDENT = 1e-9
+"""Features are linearly dependent where their combination varies by less than this share of the
+largest variance: what the rounding of standardised features to float32 leaves is 1e-14."""
+_MOST_DENSE = 2049
+"""Up to so many weights the matrix of second derivatives is computed, which takes 34 MB."""
+_LINEAR = math.exp(-2)
+"""Near a minimum the squared decrement falls faster than by this factor from step to step; along a
+direction in which the cost falls for ever, by 1/e."""
+_NOISE = 1e-18
+"""A squared decrement that is the rounding of float64."""
+_LENGTHS = (4.0, 2.0, 1.0, 0.5, 0.1, 0.01, 1e-3)
+"""Of Newton's step, those that are tried where the whole step does not do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Newton's step at some weights, in float64."""
+
+    gradient: Tensor
+    """(d + 1,)"""
+    step: Tensor
+    """(d + 1,), to be subtracted from the weights."""
+    right: bool
+    """Whether the weights classify every row correctly."""
+    exact: bool
+    """Whether the step is what the second derivatives say; else it is shorter."""
+    curved: bool = True
+    """False where the second derivatives underflow, because the logits are far too large."""
+
+    @property
+    def decrement(self) -> float:
+        """The squared Newton decrement: twice the cost that the step is expected to save."""
+        return float(torch.dot(self.gradient, self.step))
+
+
+@dataclass(frozen=True)
+class Search:
+    """How far `find_minimum` has come."""
+
+    theta: Tensor
+    """(d + 1,), float64: the minimum, or where the search ended."""
+    steps: int
+    left: float
+    """The largest relative change of a weight that would still follow."""
+    exact: bool = True
+    """Whether `left` is known; else it is at least that."""
+    direction: Tensor | None = None
+    """Where there is no minimum: weights (d + 1,), along which the cost falls for ever."""
+    at_limit: bool = False
+    """Whether the search ended because float64 leads no nearer."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether four significant digits of each weight are right."""
+        return self.direction is None and self.exact and self.left < CONVERGED
+
+
+def relative_change(step: Tensor, theta: Tensor) -> float:
+    """The largest change of a weight by `step`, as a share of the weight; for weights below a
+    thousandth of the largest one, of that thousandth."""
+    smallest = max(_SMALL * float(theta.abs().amax()), torch.finfo(torch.float64).tiny)
+    return float((step.abs() / theta.abs().clamp_min(smallest)).amax())
+
+
+@torch.no_grad()
+def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Step:
+    """Newton's step at `theta` (d + 1,), by one pass over the rows; by many with more than 2,048
+    features, where the matrix of second derivatives would take too much memory.
+
+    Directions without curvature do not count: along them, such as that of a feature that repeats
+    others, the cost is the same.
+    """
+    theta = theta.double()
+    penalties = penalty_curvature(theta, weight_decay)
+    sums, wrong = torch.zeros_like(theta), torch.zeros((), dtype=torch.int64, device=theta.device)
+
+    def weigh(rows: Rows) -> Tensor:
+        nonlocal wrong
+        p = logits(rows.features, theta).sigmoid()
+        residual = p - rows.labels
+        sums[:-1] += rows.features @ residual
+        sums[-1] += residual.sum()
+        wrong += (residual.abs() >= 0.5).sum()
+        return p * (1 - p)
+
+    if len(theta) > _MOST_DENSE:
+        diagonal = _diagonal(data, weigh) + penalties
+        product = partial(hessian_product, data, theta, penalties)
+    else:
+        hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
+        diagonal, product = hessian.diagonal(), partial(torch.mv, hessian)
+    gradient = data.group.sum(sums) / data.count + penalties * theta
+    right = not int(data.group.sum(wrong))
+    if len(theta) > MOST_FEATURES + 1:
+        step, exact = solve(product, diagonal, gradient)
+        step, exact = data.group.gather((step.cpu(), exact))[0]
+        return Step(gradient, step.to(theta.device), right, exact)
+    curvature, directions = torch.linalg.eigh(hessian)
+    flat = curvature <= _FLAT * curvature[-1]
+    inverse = torch.where(flat, 0, 1 / curvature)
+    step = directions @ (inverse * (directions.T @ gradient))
+    # Unlike machines may round it differently, so all processes take that of the first.
+    step, flat, directions = data.group.gather((step.cpu(), flat.cpu(), directions.cpu()))[0]
+    curved = not flat.any() or _dependent(data, directions[:, flat].to(theta.device))
+    return Step(gradient, step.to(theta.device), right, True, curved)
+
+
+def find_minimum(
+    data: GradientSource,
+    theta: Tensor,
+    weight_decay: float,
+    most_steps: int,
+    each: Callable[[], object] = lambda: None,
+) -> Search:
+    """Go from `theta` (d + 1,), which stays as it is, to the minimum by Newton's method.
+
+    At most `most_steps` steps are taken, and `each` is called after each. It ends early where the
+    minimum is reached, where there is none, and where float64 leads no nearer.
+    """
+    start = theta = theta.double()
+    before, length = math.inf, 1.0
+    left, exact = math.inf, True
+    for steps in range(most_steps):
+        found = newton_step(data, theta, weight_decay)
+        if not found.curved and steps == 0 and theta.any():  # from 0 on, curvature does not vanish
+            start = theta = torch.zeros_like(theta)
+            found = newton_step(data, theta, weight_decay)
+        left, exact = relative_change(found.step, theta), found.exact
+        if not weight_decay and found.right:
+            return Search(theta, steps, left, exact, theta)
+        if found.curved and found.exact and left < CONVERGED:
+            return Search(theta - found.step, steps, left)
+        slow = found.decrement > before * _LINEAR ** max(1, length)
+        if (slow or steps > 1) and not weight_decay:
+            direction = separating(data, -found.step if found.curved else theta - start)
+            if direction is not None:
+                return Search(theta, steps, left, exact, direction)
+        if not found.curved or (slow and found.decrement < _NOISE):
+            return Search(theta, steps, left, exact, at_limit=True)
+        length = _length(data, theta, found.step, weight_decay, slow)
+        if not length:
+            return Search(theta, steps, left, exact, at_limit=True)
+        theta, before = theta - length * found.step, found.decrement
+        each()
+    return Search(theta, most_steps, left, exact)
+
+
+def _length(
+    data: GradientSource, theta: Tensor, step: Tensor, weight_decay: float, slow: bool
+) -> float:
+    """How much of Newton's `step` lowers the cost most; 0 where none lowers it.
+
+    The whole step is taken where it lowers the cost, unless progress is `slow`.
+    """
+    whole = _costs(data, theta, step, weight_decay, (0.0, 1.0))
+    if whole[1] < whole[0] and not slow:
+        return 1.0
+    costs = _costs(data, theta, step, weight_decay, _LENGTHS)
+    best = int(costs.argmin())
+    return _LENGTHS[best] if costs[best] < whole[0] else 0.0
+
+
+def _costs(
+    data: GradientSource,
+    theta: Tensor,
+    step: Tensor,
+    weight_decay: float,
+    lengths: tuple[float, ...],
+) -> Tensor:
+    """The costs at `theta` minus each of `lengths` times `step`, by one pass; on the CPU."""
+    result = theta.new_zeros(len(lengths))
+    for rows in map(in_float64, data.blocks()):
+        at, by = logits(rows.features, theta), logits(rows.features, step)
+        for i, length in enumerate(lengths):
+            result[i] += functional.binary_cross_entropy_with_logits(
+                at - length * by, rows.labels, reduction="sum"
+            )
+    result = data.group.sum(result) / data.count
+    ends = theta - theta.new_tensor(lengths)[:, None] * step
+    return (result + weight_decay / 2 * ends[:, :-1].square().sum(1)).cpu()
+
+
+def _diagonal(data: GradientSource, weigh: Callable[[Rows], Tensor]) -> Tensor:
+    """The diagonal (d + 1,) of what `second_moments` computes."""
+    result = data.largest.new_zeros(len(data.largest), dtype=torch.float64)
+    for rows in map(in_float64, data.blocks()):
+        weight = weigh(rows)
+        result[:-1] += rows.features.square() @ weight
+        result[-1] += weight.sum()
+    return data.group.sum(result) / data.count
+
+
+def _dependent(data: GradientSource, directions: Tensor) -> bool:
+    """Whether the features are linearly dependent along all `directions` (d + 1, k)."""
+    squares = directions.new_zeros(directions.shape[1])
+    every = torch.zeros((), dtype=torch.float64, device=directions.device)
+    for rows in map(in_float64, data.blocks()):
+        moved = rows.features.T @ directions[:-1] + directions[-1]
+        squares += moved.square().sum(0)
+        every = torch.maximum(every, rows.features.square().sum(1).amax())
+    return bool((data.group.sum(squares) <= _DEPENDENT * data.group.sum(every)).all())
