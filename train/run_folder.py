@@ -18,6 +18,8 @@ from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
+from serve_runtime.shown import quoted
+from train.archive import load_archive, require_plain
 from train.errors import RunError
 from train.evaluate.metrics import Metrics
 from train.model import plain_model
@@ -30,7 +32,10 @@ HISTORY: Final = "history.csv"
 RECIPE: Final = "recipe.toml"
 FORMAT_VERSION: Final = 1
 
-NOT_OURS = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
+NOT_OURS = (
+    *(RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError),
+    *(AttributeError, ArithmeticError, Warning),
+)
 """What torch.load raises for a file that is not ours, and what looking into it raises."""
 _SAMPLE_ROWS = 256
 _SAMPLE_VALUES = 1 << 16
@@ -138,15 +143,19 @@ def _read(folder: Path) -> Run:
             f"{found['sha256'][:12]}…): it was truncated or altered; train again"
         )
     try:
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        saved = load_archive(content)
         if not isinstance(saved, dict):
             raise RunError(f"{path} is no checkpoint of this project: it holds a {type(saved)}")
         version = saved["format_version"]
-        if version != FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
+            shown = quoted(version) if isinstance(version, int | str) else type(version).__name__
             raise RunError(
-                f"{path} has format version {version!r}, this one reads {FORMAT_VERSION}: "
-                "train again"
+                f"{path} has format version {shown}, this one reads {FORMAT_VERSION}: train again"
             )
+        for part in ("state_dict", "standardized"):
+            for tensor in saved[part].values():
+                require_plain(tensor)
+        require_plain(saved["sample"])
         card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
         run = Run(
             {name: t.detach() for name, t in saved["state_dict"].items()},
@@ -155,7 +164,7 @@ def _read(folder: Path) -> Run:
             _trained(**saved["standardized"]),
         )
         width = len(card.feature_names)
-        shapes = {name: tuple(tensor.shape) for name, tensor in run.state_dict.items()}
+        shapes = {str(name): tuple(tensor.shape) for name, tensor in run.state_dict.items()}
         tensors = [*run.state_dict.values(), saved["sample"]]
         if shapes != {"0.weight": (1, width), "0.bias": (1,)} or run.sample.shape[1:] != (width,):
             raise RunError(
@@ -175,12 +184,17 @@ def _read(folder: Path) -> Run:
         raise
     except NOT_OURS as reason:
         raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
-    except AttributeError:
-        raise RunError(f"{path} is no checkpoint of this project: a tensor is missing") from None
     return run
 
 
 def _trained(mean: torch.Tensor, scale: torch.Tensor, **parameters: torch.Tensor) -> Trained:
     weight, bias = parameters["0.weight"], parameters["0.bias"]
+    width = mean.numel()
+    shapes = [tuple(tensor.shape) for tensor in (weight, bias, mean, scale)]
+    if shapes != [(1, width), (1,), (width,), (width,)]:
+        raise ValueError(f"the parts of the standardised model have the shapes {shapes}")
+    finite = all(tensor.isfinite().all() for tensor in (weight, bias, mean, scale))
+    if not (finite and (scale > 0).all()):
+        raise ValueError("the standardised model holds values that no training leaves")
     scaling = Scaling(mean.numpy(), scale.numpy())
     return Trained(weight.detach().numpy()[0], float(bias.detach()[0]), scaling)

@@ -1,14 +1,13 @@
 """The torch.export artifact (.pt2): features (n, d) -> logit, probability, both (n, 1)."""
 
 import io
-import zipfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from export.formats.artifact import Artifact
-from export.formats.torch_values import affine_of, tensors, torch_score
+from export.formats.torch_values import affine_of, opening, tensors, torch_score
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import read_bytes
@@ -65,15 +64,14 @@ def build(affine: Affine, card: ModelCard) -> bytes:
 
 def load(path: Path) -> Artifact:
     """Open a .pt2 file of ours. Raises ArtifactError where torch cannot read it."""
-    program, card = _read(path)
-    try:
+    content, extra = read_bytes(path), {CARD_KEY: ""}
+    with opening(path, content, ".pt2"):
+        program = torch.export.load(io.BytesIO(content), extra_files=extra)
         affine = affine_of(program.state_dict)
         module = program.module()
-    except (RuntimeError, ValueError, LookupError, AssertionError) as reason:
-        raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
     return Artifact(
         path.name,
-        card,
+        extra[CARD_KEY],
         affine,
         torch_score(module),
         lambda: _require_own_graph(path, program, affine),
@@ -96,13 +94,3 @@ def _require_own_graph(path: Path, program: torch.export.ExportedProgram, affine
             f"{path} holds another graph than export writes: {'; '.join(found)} with {inputs}, not "
             f"{'; '.join(made)}"
         )
-
-
-def _read(path: Path) -> tuple[torch.export.ExportedProgram, str]:
-    """The program and the text of its card."""
-    content, extra = read_bytes(path), {CARD_KEY: ""}
-    try:
-        program = torch.export.load(io.BytesIO(content), extra_files=extra)
-    except (RuntimeError, ValueError, KeyError, AssertionError, zipfile.BadZipFile) as reason:
-        raise ArtifactError(f"{path} is no .pt2 file of this project: {reason}") from None
-    return program, extra[CARD_KEY]

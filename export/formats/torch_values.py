@@ -1,6 +1,9 @@
 """The exported values as torch tensors, and torch modules as scorers."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,6 +11,9 @@ import torch
 from export.formats.artifact import Score, Scores
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.model_file import MODEL_BYTES
+from serve_runtime.errors import ArtifactError, ServeError
+from train.archive import require_size
 
 
 def tensors(affine: Affine) -> dict[str, torch.Tensor]:
@@ -16,6 +22,24 @@ def tensors(affine: Affine) -> dict[str, torch.Tensor]:
     if affine.center is not None:
         values["center"] = torch.tensor(affine.center)
     return values
+
+
+@contextmanager
+def opening(path: Path, content: bytes, kind: str) -> Iterator[None]:
+    """Around what opens the archive `content` of the file `path`: ArtifactError for whatever fails.
+
+    torch's readers raise what their parsers raise, of files that somebody else has made. An
+    archive that is larger than any of ours once it is unpacked is refused before.
+    """
+    try:
+        require_size(content, MODEL_BYTES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # also torch.jit's deprecation (see torchscript.py)
+            yield
+    except ServeError:
+        raise
+    except Exception as reason:
+        raise ArtifactError(f"{path} is no {kind} file of this project: {reason}") from None
 
 
 def affine_of(values: Mapping[str, torch.Tensor]) -> Affine:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from export.formats.artifact import Artifact
-from export.formats.torch_values import affine_of, tensors, torch_score
+from export.formats.torch_values import affine_of, opening, tensors, torch_score
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import read_bytes
@@ -81,11 +81,15 @@ def build(affine: Affine, card: ModelCard) -> bytes:
 
 def load(path: Path) -> Artifact:
     """Open a TorchScript file of ours. Raises ArtifactError where torch cannot read it."""
-    module, card = _read(path)
-    try:
+    content = read_bytes(path)
+    extra: dict[str, str | bytes] = {CARD_KEY: ""}
+    with opening(path, content, "TorchScript"):
+        module = torch.jit.load(  # type: ignore[no-untyped-call]
+            io.BytesIO(content), _extra_files=extra
+        )
         affine = affine_of(dict(module.named_parameters()))
-    except (RuntimeError, KeyError, IndexError) as reason:
-        raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
+        card = extra[CARD_KEY]
+        card = card.decode() if isinstance(card, bytes) else card
     centered = affine.center is not None
     return Artifact(
         path.name,
@@ -103,18 +107,3 @@ def _require_own_code(path: Path, module: torch.jit.ScriptModule, centered: bool
         raise ArtifactError(
             f"{path} holds other code than export writes: {found.strip()!r}, not {made.strip()!r}"
         )
-
-
-def _read(path: Path) -> tuple[torch.jit.ScriptModule, str]:
-    """The module and the text of its card."""
-    content = read_bytes(path)
-    extra: dict[str, str | bytes] = {CARD_KEY: ""}
-    try:
-        with _despite_deprecation():
-            module = torch.jit.load(  # type: ignore[no-untyped-call]
-                io.BytesIO(content), _extra_files=extra
-            )
-    except RuntimeError as reason:
-        raise ArtifactError(f"{path} is no TorchScript file of this project: {reason}") from None
-    card = extra[CARD_KEY]
-    return module, card.decode() if isinstance(card, bytes) else card

@@ -9,6 +9,7 @@ from serve_runtime.shown import quoted
 from train.errors import RecipeError
 
 NUMBER = (int, float)
+_DEPTH = 8
 FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 
 
@@ -80,12 +81,39 @@ def keys_of(section: type) -> dict[str, Key]:
 
 
 def check(name: str, declared: Key, value: Any) -> None:
-    """Raise RecipeError unless `value` fits the key called `name`, written section.key."""
+    """Raise RecipeError unless `value` fits the key called `name`, written section.key.
+
+    Whole numbers have 64 bits, as TOML's do, and tables and arrays are nested no deeper than any
+    key needs: what is made of the value counts on it.
+    """
+    if not _is_bounded(value, _DEPTH):
+        raise RecipeError(
+            f"{name} must hold whole numbers of at most 64 bits, and arrays no more than {_DEPTH} "
+            f"deep; got {quoted(value)}"
+        )
     is_type = isinstance(value, declared.types)
     if isinstance(value, bool) and bool not in declared.types:
         is_type = False
     if not (is_type and declared.fits(value)):
         raise RecipeError(f"{name} must be {declared.wanted}; got {quoted(value)}")
+    if name != "data.points" and not _is_plain(value):
+        raise RecipeError(f"{name} must hold finite numbers and texts; got {quoted(value)}")
+
+
+def _is_bounded(value: Any, depth: int) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_bounded(one, depth - 1) for one in inner)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the model card can hold it: TOML has dates too, and infinities."""
+    if isinstance(value, dict | list):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_path(text: str) -> bool:

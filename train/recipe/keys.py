@@ -146,8 +146,8 @@ class Optimizer:
         '{name = "StepLR", step_size = 10}.',
     )  # fmt: skip
     epochs: int = key(
-        1001, int, "a whole number, 1 or more", "Passes over the data, at most.",
-        fits=lambda v: v >= 1, flag="--epochs",
+        1001, int, "a whole number from 1 to 10⁹", "Passes over the data, at most.",
+        fits=lambda v: 1 <= v <= 10**9, flag="--epochs",
         more="With full batches that is the number of updates.",
     )  # fmt: skip
     batch_size: int = key(

@@ -7,15 +7,33 @@ from typing import Any
 from serve_runtime.shown import quoted
 from train.errors import RecipeError
 
+_MOST_BYTES = 1 << 26
+"""Of a recipe; those that hold their rows themselves are the longest."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a recipe file. Raises RecipeError when it cannot be read or is no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as reason:
-        raise RecipeError(f"cannot read {path}: {reason.strerror or reason}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as reason:  # ValueError: a name with a NUL
+        raise RecipeError(
+            f"cannot read {path}: {getattr(reason, 'strerror', None) or reason}"
+        ) from None
+    if len(content) > _MOST_BYTES:
+        raise RecipeError(f"{path} is no recipe: it has more than {_MOST_BYTES:,} bytes")
+    try:
+        return _parsed(content.decode())
+    except ValueError as reason:
         raise RecipeError(f"{path} is not valid TOML: {reason}") from None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises ValueError where it is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:  # tomllib reads brackets in brackets by recursion
+        raise ValueError("arrays or tables are nested too deep") from None
 
 
 def override(document: dict[str, Any], assignment: str) -> None:
@@ -25,8 +43,8 @@ def override(document: dict[str, Any], assignment: str) -> None:
     if not (separator and dot and key):
         raise RecipeError(f"--set needs section.key=value; got {quoted(assignment)}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = _parsed(f"value = {text}")["value"]
+    except ValueError:
         value = text
     put(document, section, key, value)
 

@@ -170,7 +170,7 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
             ["0", "-1", "nan", "inf", "1e39", "true", "'fast'"],
             "auto, or a number above 0",
         ),
-        ("optimizer.epochs", ["0", "1.5", "true"], "a whole number, 1 or more"),
+        ("optimizer.epochs", ["0", "1.5", "true"], "a whole number from 1 to 10⁹"),
         ("optimizer.batch_size", ["-1", "2.0"], "a whole number, 0 for all rows"),
         (
             "optimizer.momentum",
