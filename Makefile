@@ -10,7 +10,7 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help run train export verify score examples setup test lint wheel clean \
-	prove-sigmoid parity-matrix parity-machines docs bench bench-train bench-compare
+	prove-sigmoid parity-matrix parity-machines docs bench bench-train bench-compare fuzz
 
 ##@ Using it:
 run: setup ## train, export, prove, score: on real data, without a download
@@ -80,6 +80,11 @@ $(VENV)/ready .bench/ready: pyproject.toml constraints.txt
 ##@ Changing it:
 test: setup lint ## lint, types, all tests
 	$(BIN)/python -m pytest --numprocesses 2
+
+FUZZ ?= 20
+fuzz: setup ## [FUZZ=20] [FUZZ_SEED=]: damage that many times as many files as the tests do
+	FUZZ=$(FUZZ) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest --numprocesses 2 tests/light/test_fuzz.py tests/pipeline/test_fuzz.py
 
 lint: setup ## lint, format and types only
 	$(BIN)/ruff check .
