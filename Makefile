@@ -82,7 +82,7 @@ test: setup lint ## lint, types, all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
 FUZZ ?= 20
-fuzz: setup ## [FUZZ=20] [FUZZ_SEED=]: damage that many times as many files as the tests do
+fuzz: setup ## [FUZZ=20] [FUZZ_SEED=]: damage files by the million
 	FUZZ=$(FUZZ) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest --numprocesses 2 tests/light/test_fuzz.py tests/pipeline/test_fuzz.py
 

@@ -98,6 +98,11 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
         width, found = map(int, other_width.groups())
         line = _line_where(source, lambda row: len(row) != width)
         return f"{source}{line}: expected {width} values, got {found}"
+    if "launch worker thread" in reason:
+        return (
+            f"cannot read {source}: the system allows no more threads, of which pyarrow needs one "
+            "for a CSV: raise the limit (ulimit -u, the container's pids), or give Parquet"
+        )
     if "straddling" in reason or "a row has more than" in reason:
         return _row_too_long(source, reason, columns)
     if "codec can't decode" in reason:
