@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import torch
 
@@ -20,6 +21,7 @@ from serve_runtime.errors import OutputError
 from serve_runtime.outputs.new_file import new_file
 from serve_runtime.outputs.temporary import remove_leftovers
 from serve_runtime.outputs.writing import followed
+from train.archive import load_archive
 from train.errors import LostProcessError, RunError, StoppedError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
@@ -71,8 +73,8 @@ class Checkpoints:
         if content is None:
             return False
         try:
-            saved = torch.load(io.BytesIO(self._unsealed(content)), weights_only=True)
-            made_for, versions = saved["made_for"], saved["versions"]
+            saved = load_archive(self._unsealed(content))
+            made_for, versions = _texts(saved["made_for"]), _texts(saved["versions"])
             self._check(made_for)
             fit.load_state_dict(saved["fit"])
         except RunError:
@@ -83,8 +85,8 @@ class Checkpoints:
                 f"({type(reason).__name__}): resume with what it was made with, or start anew with "
                 "--force"
             ) from None
-        other = [f"{k} {v} (now {self._versions[k]})" for k, v in versions.items()
-                 if v != self._versions[k]]  # fmt: skip
+        other = [f"{k} {v} (now {self._versions.get(k)})" for k, v in versions.items()
+                 if v != self._versions.get(k)]  # fmt: skip
         if other:
             self._say(f"warning: the checkpoint was made with {', '.join(other)}: bits may differ")
         return True
@@ -197,6 +199,13 @@ class Checkpoints:
         header = {"format_version": _FORMAT_VERSION, "content": vars(FileEntry.of(content))}
         with new_file(self.path, notice=self._say) as aside:
             aside.write_bytes(b"%s\n%s" % (seal(header).encode(), content))
+
+
+def _texts(values: Any) -> Mapping[str, str]:
+    """`values` if they are texts by name. Raises TypeError for anything else."""
+    if not all(isinstance(text, str) for pair in values.items() for text in pair):
+        raise TypeError("something else stands where texts are required")
+    return cast(Mapping[str, str], values)
 
 
 def path_of(out: Path) -> Path:

@@ -20,6 +20,9 @@ from serve_runtime import ServeError
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
 from train import run_folder
+from train.checkpoints import Checkpoints
+from train.optimize.fit import FitState
+from train.recipe.recipe import Recipe
 
 TIMES = int(os.environ.get("FUZZ", "1"))
 SEED = os.environ.get("FUZZ_SEED", "0")
@@ -105,6 +108,57 @@ def test_damaged_checkpoints_are_refused(run, tmp_path):
         assert model(found) == expected, number
     assert all(text.replace("\n", "").isprintable() for text in said)
     assert peak() - before < MOST_MEMORY
+
+
+class Resumed:
+    """What a checkpoint of a training is written from, and loaded into."""
+
+    def __init__(self) -> None:
+        self.state, self.updated, self.found = FitState(), lambda: None, None
+
+    def state_dict(self) -> dict:
+        return {"theta": torch.tensor([1.0, 2.0]), "records": [{"epoch": 1, "cost": 0.5}]}
+
+    def load_state_dict(self, found) -> None:
+        self.found = found["theta"].tolist(), found["records"]
+
+
+def test_damaged_resume_files_are_refused(tmp_path):
+    said = []
+    checkpoints = Checkpoints(
+        Recipe.from_dict({"log": {"checkpoint_every": 1}}),
+        tmp_path / "run",
+        {"rows": "a"},
+        said.append,
+    )
+    fit = Resumed()
+    with checkpoints.keeping(fit):
+        fit.updated()
+    content, path = checkpoints.path.read_bytes(), checkpoints.path
+    assert checkpoints.load(fit)
+    expected, archive = fit.found, content.partition(b"\n")[2]
+    for number in range(6000 * TIMES):
+        rng = random.Random(f"resume/{SEED}/{number}")
+        changed, fits = damaged(rng, content), number % 4 == 0
+        if fits:  # the digests fit, and torch has to find what is wrong
+            changed = damaged(rng, archive)
+            header = json.loads(content.partition(b"\n")[0])
+            del header["sha256"]
+            header["content"] = vars(FileEntry.of(changed))
+            changed = seal(header).encode() + b"\n" + changed
+        path.write_bytes(changed)
+        try:
+            checkpoints.load(fit)
+        except ServeError as reason:
+            said.append(str(reason))
+            continue
+        except BaseException as reason:
+            reason.add_note(f"case {number}, seed {SEED}")
+            raise
+        assert fits or changed == content, number
+        assert fits or fit.found == expected, number
+    assert len(said) > 5000 * TIMES
+    assert all(text.replace("\n", "").isprintable() for text in said)
 
 
 def saved(document) -> bytes:
