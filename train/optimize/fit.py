@@ -19,8 +19,9 @@ from train.optimize.newton import Search, find_minimum
 from train.optimize.updates import Updates, learning_rates
 from train.recipe.keys import Optimizer
 
-_FLAT = 1e-5
-"""With tolerance = "auto": at a gradient as small as this, Newton's method ends the training."""
+_FLAT, _FLAT_WIDE = 1e-5, 1e-6
+"""With tolerance = "auto": at a gradient as small as this, Newton's method ends the training. With
+more than 512 features its steps take longer, and one is to be enough."""
 _FEW_UPDATES, _FEW_WIDE = 100, 300
 """It does so after as many updates at the latest. Few trainings take more; with more than 512
 features gradient descent takes more, and Newton's method longer."""
@@ -229,8 +230,9 @@ class Fit:
             return gradient <= float(spec.tolerance or 0)
         if spec.patience:
             return self._is_converged(gradient)
-        few = _FEW_WIDE if len(self.theta) > MOST_FEATURES + 1 else _FEW_UPDATES
-        if gradient <= _FLAT or (now.updates >= few and math.isfinite(gradient)):
+        wide = len(self.theta) > MOST_FEATURES + 1
+        flat, few = (_FLAT_WIDE, _FEW_WIDE) if wide else (_FLAT, _FEW_UPDATES)
+        if gradient <= flat or (now.updates >= few and math.isfinite(gradient)):
             self._find_minimum()
             return True
         return False

@@ -180,8 +180,11 @@ def _length(
 ) -> float:
     """How much of Newton's `step` lowers the cost most; 0 where none lowers it.
 
-    The whole step is taken where it lowers the cost, unless progress is `slow`.
+    The whole step is taken where it lowers the cost, unless progress is `slow`. It does where it
+    moves no logit by more than 1: curvatures p(1 - p) grow at most e-fold on the way.
     """
+    if not slow and float(torch.dot(step.abs(), data.largest.double())) <= 1:
+        return 1.0
     whole = _costs(data, theta, step, weight_decay, (0.0, 1.0))
     if whole[1] < whole[0] and not slow:
         return 1.0
