@@ -63,7 +63,8 @@ def test_checkpoint_loads_into_the_plain_model_on_raw_features(command, table, w
 
 
 def test_history_has_a_row_for_every_hundredth_epoch(command, table, workplace):
-    ok(command(table(CSV), "--epochs", "250", "--holdout", "0", "--out", "run"))
+    options = ("--epochs", "250", "--tolerance", "0", "--holdout", "0", "--out", "run")
+    ok(command(table(CSV), *options))
     lines = (workplace / "run" / "history.csv").read_text().splitlines()
     assert lines[0] == ",".join(HISTORY_COLUMNS) == "epoch,cost,accuracy"
     assert [int(line.split(",")[0]) for line in lines[1:]] == [0, 100, 200]
