@@ -1,7 +1,8 @@
 """Score tables that have the labels too, in memory that does not grow with the number of rows."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,10 @@ def evaluate_tables(
     tables, predictor = find_tables(os.fspath(source)), predictor.snapshot()
     labels, tally, done = ClassReader(predictor.card.classes, positive), Tally(), 0
     for number, name in enumerate(tables.names):
-        for rows in _add_table(predictor, tables.path(name), target, header, labels, tally):
+        further = tables.folder_columns(name)
+        for rows in _add_table(
+            predictor, tables.path(name), target, header, further, labels, tally
+        ):
             done += rows
             if progress:
                 progress(Progress(done, None, number, len(tables.names)))
@@ -52,12 +56,18 @@ def evaluate_tables(
 
 
 def _add_table(
-    predictor: Predictor, path: str, target: str, header: bool, labels: ClassReader, tally: Tally
+    predictor: Predictor,
+    path: str,
+    target: str,
+    header: bool,
+    folder_columns: Mapping[str, Any],
+    labels: ClassReader,
+    tally: Tally,
 ) -> Iterator[int]:
     """Add the rows of a table to `tally`, some at a time; yields how many."""
     features, threshold = predictor.card.feature_names, np.float32(predictor.card.threshold)
     first = 0
-    with open_table(path, header=header) as table:
+    with open_table(path, header=header, folder_columns=folder_columns) as table:
         column = column_at(target, table.names)
         if column is None or column in features:
             problem = "is one of the model's features" if column else "is not there"

@@ -64,6 +64,20 @@ def test_every_kind_of_table_gives_the_same(predictor, expected, tmp_path, monke
     assert evaluate_tables(predictor, source, "y") == expected
 
 
+@pytest.mark.parametrize("key", ["y", "x2"])
+def test_the_name_of_a_folder_may_hold_a_column(predictor, expected, tmp_path, key):
+    names = ["x1", "x2", "y"]
+    left = [number for number, name in enumerate(names) if name != key]
+    for number, row in enumerate(ROWS):
+        folder = tmp_path / "rows" / f"{key}={row[names.index(key)]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = ([names[i] for i in left], [str(row[i]) for i in left])
+        (folder / f"{number}.csv").write_text("\n".join(map(",".join, lines)))
+    found = evaluate_tables(predictor, tmp_path / "rows", "y")
+    assert (found.rows, found.accuracy) == (expected.rows, expected.accuracy)
+    assert found.brier == pytest.approx(expected.brier)
+
+
 def test_the_target_may_be_a_position(predictor, expected, tmp_path):
     assert evaluate_tables(predictor, tmp_path / "plain.csv", "-1") == expected
     assert evaluate_tables(predictor, tmp_path / "plain.csv", "2") == expected
