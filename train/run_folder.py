@@ -193,8 +193,8 @@ def _trained(mean: torch.Tensor, scale: torch.Tensor, **parameters: torch.Tensor
     shapes = [tuple(tensor.shape) for tensor in (weight, bias, mean, scale)]
     if shapes != [(1, width), (1,), (width,), (width,)]:
         raise ValueError(f"the parts of the standardised model have the shapes {shapes}")
-    finite = all(tensor.isfinite().all() for tensor in (weight, bias, mean, scale))
-    if not (finite and (scale > 0).all()):
+    finite = all(tensor.isfinite().all() for tensor in (weight, bias, mean))
+    if not (finite and (scale > 0).all()):  # the scale of a constant feature is infinite
         raise ValueError("the standardised model holds values that no training leaves")
     scaling = Scaling(mean.numpy(), scale.numpy())
     return Trained(weight.detach().numpy()[0], float(bias.detach()[0]), scaling)
