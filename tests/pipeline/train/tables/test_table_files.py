@@ -248,7 +248,9 @@ def test_a_pandas_index_is_no_feature(frame, index, tmp_path):
     for data in (Data(file=path, **choice) for choice in choices):
         found = find_table_files(data, path)
         assert (found.names, found.target) == (("age", "dose"), "y")
-        assert all(f"pandas frame: {', '.join(left_out)} (" in note for note in found.notes)
+        assert all(
+            f"pandas frame: {', '.join(map(repr, left_out))} (" in note for note in found.notes
+        )
         assert len(found.notes) == bool(left_out)
     check_rows = load_table(Data(file=path), 0)
     assert sorted(check_rows.features[0]) == FEATURES[0]
@@ -274,9 +276,9 @@ def test_the_names_of_folders_are_columns(frame, kind, tmp_path):
             rest.to_parquet(folder / f"{number}.parquet")
     found = load_table(Data(file=str(tmp_path)), 0)
     assert found.feature_names == ("age", "dose")
-    wanted = zip(*map(np.float32, (frame.age, frame.dose, frame.y)), strict=True)
+    wanted = zip(*map(np.float64, (frame.age, frame.dose, frame.y)), strict=True)
     assert set(zip(*found.features, found.labels, strict=True)) == set(wanted)
-    assert find_table_files(Data(), str(tmp_path)).notes == ("from the names of folders: dose",)
+    assert find_table_files(Data(), str(tmp_path)).notes == ("from the names of folders: 'dose'",)
 
 
 @pytest.mark.parametrize("values", [("0", "1"), ("no", "yes")])
