@@ -5,13 +5,14 @@ nor Python's decimal. A value is unscaled / 10^scale, where `unscaled` is an int
 bits.
 """
 
-from math import frexp, inf, nextafter
+from math import inf
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.arrays import Array
+from serve_runtime.arrays import Array, Float32
+from serve_runtime.inputs.rounding import DROPPED, HALF, round_to_odd
 
 _BLOCK: Final = 1 << 14
 """Rows that are converted at a time, so that what is computed along the way stays in cache."""
@@ -31,14 +32,30 @@ _PAIR_ERROR: Final = 2.0**-98
 _GREATEST_SCALE: Final = 200
 """Beyond this the power of ten may leave float64."""
 
-_DROPPED: Final = (1 << 29) - 1
-_HALF: Final = 1 << 28
-"""float32 drops 29 bits of float64's mantissa; a value whose dropped bits are 2^28 lies just
-between two float32 numbers."""
-
 _WIDE_ERROR: Final = 16
 """More ULP of float64 than a wide integer divided in float64 can be off: rounding each word, their
 sum, the power of ten and the quotient takes less than 8."""
+
+
+def arrow_decimals(column: Any) -> Any | None:
+    """The Arrow array of decimals that `column` is, or that a frame's column holds; else None."""
+    kind = type(column)  # asked in place of the column, since a pandas Series looks up its rows
+    if hasattr(kind, "iloc") and hasattr(kind, "dtype"):  # pandas
+        decimal = column.dtype.kind == "O" and str(column.dtype).startswith("decimal")
+        return column.array.__arrow_array__() if decimal else None
+    if hasattr(kind, "cast") and hasattr(kind, "type"):  # Arrow
+        return column if str(column.type).startswith("decimal") else None
+    if hasattr(kind, "to_arrow") and hasattr(kind, "dtype"):  # polars
+        return column.to_arrow() if str(column.dtype).startswith("Decimal") else None
+    return None
+
+
+def decimals(column: Any) -> Float32:
+    """An Arrow array of decimals, in one piece or several, as the nearest float32 (n,); null is
+    NaN."""
+    pieces = column.chunks if hasattr(column, "chunks") else [column]
+    none = np.empty(0, np.float32)
+    return np.concatenate([none, *(nearest_floats(piece, np.float32) for piece in pieces)])
 
 
 def nearest_floats(column: Any, dtype: npt.DTypeLike) -> Array:
@@ -160,12 +177,12 @@ def _doubtful(
     The nearest float64 rounds to the nearest float32, unless it lies just between two of them and
     is not the decimal itself. It is the decimal itself where 5^scale divides the integer.
     """
-    dropped = double.view(np.int64) & _DROPPED
-    doubtful: npt.NDArray[np.bool_] = exact & (dropped == _HALF)
+    dropped = double.view(np.int64) & DROPPED
+    doubtful: npt.NDArray[np.bool_] = exact & (dropped == HALF)
     if 0 <= scale <= _EXACT_POWER and doubtful.any():
         doubtful &= low % 5**scale != 0
     if not exact.all():
-        near = np.abs(dropped - _HALF) <= _WIDE_ERROR
+        near = np.abs(dropped - HALF) <= _WIDE_ERROR
         near |= ~(np.abs(double) >= np.finfo(np.float32).tiny)  # float32 drops more bits; or NaN
         doubtful |= ~exact & near
     return doubtful
@@ -184,7 +201,7 @@ def _rounded(words: npt.NDArray[np.int64], scale: int, dtype: np.dtype[Any]) -> 
     if dtype == np.float64:
         return found
     return [
-        _round_to_odd(double, number * more, power)
+        round_to_odd(double, number * more, power)
         for double, number in zip(found, unscaled, strict=True)
     ]
 
@@ -194,18 +211,3 @@ def _quotient(over: int, under: int) -> float:
         return over / under
     except OverflowError:
         return inf if over > 0 else -inf
-
-
-def _round_to_odd(double: float, over: int, under: int) -> float:
-    """A float64 beside over / under that rounds to the float32 nearest to the fraction.
-
-    `double` is the nearest float64. An inexact one whose last bit is set lies never just between
-    two float32 numbers, and rounding it on is right; so, of the two beside the fraction, that one.
-    """
-    if double in (inf, -inf):
-        return double
-    numerator, denominator = double.as_integer_ratio()
-    rest = over * denominator - numerator * under
-    if rest and int(frexp(double)[0] * _EXACT_INTEGER) % 2 == 0:
-        return nextafter(double, inf if rest > 0 else -inf)
-    return double

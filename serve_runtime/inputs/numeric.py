@@ -8,8 +8,9 @@ import numpy as np
 
 from serve_runtime.arrays import Array, Float64
 from serve_runtime.errors import InputError
+from serve_runtime.inputs.decimals import arrow_decimals, decimals
 from serve_runtime.inputs.refusals import type_name, unreadable
-from serve_runtime.inputs.rounding import arrow_decimals, decimals, round_once
+from serve_runtime.inputs.rounding import round_once
 from serve_runtime.shown import quoted
 
 REAL: Final = "biuf"

@@ -13,11 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from serve_runtime.arrays import Float32, Float64
-from serve_runtime.inputs.decimals import nearest_floats
+from serve_runtime.arrays import Float64
 
-_DROPPED: Final = np.int64((1 << 29) - 1)
-_HALF: Final = np.int64(1 << 28)
+DROPPED: Final = np.int64((1 << 29) - 1)
+HALF: Final = np.int64(1 << 28)
 """The bits of a float64 that float32 does not have, and those of one just between two float32."""
 
 _SMALLEST: Final = 2.0**-126
@@ -27,31 +26,26 @@ _SMALLEST: Final = 2.0**-126
 def round_once(floats: Float64, values: Sequence[Any]) -> None:
     """Change those of `floats` (n,), the nearest float64 to `values`, that would not give the
     nearest float32; `values` are numbers of any type, those without exact digits are left alone."""
-    ties = (floats.view(np.int64) & _DROPPED) == _HALF
+    ties = (floats.view(np.int64) & DROPPED) == HALF
     ties |= (np.abs(floats) < _SMALLEST) & (floats != 0)
     for position in np.flatnonzero(ties).tolist():
         floats[position] = _to_odd(values[position])
 
 
-def decimals(column: Any) -> Float32:
-    """An Arrow array of decimals, in one piece or several, as the nearest float32 (n,); null is
-    NaN."""
-    pieces = column.chunks if hasattr(column, "chunks") else [column]
-    none = np.empty(0, np.float32)
-    return np.concatenate([none, *(nearest_floats(piece, np.float32) for piece in pieces)])
+def round_to_odd(near: float, top: int, bottom: int) -> float:
+    """A float64 beside top / bottom that rounds to the float32 nearest to that fraction.
 
-
-def arrow_decimals(column: Any) -> Any | None:
-    """The Arrow array of decimals that `column` is, or that a frame's column holds; else None."""
-    kind = type(column)  # asked in place of the column, since a pandas Series looks up its rows
-    if hasattr(kind, "iloc") and hasattr(kind, "dtype"):  # pandas
-        decimal = column.dtype.kind == "O" and str(column.dtype).startswith("decimal")
-        return column.array.__arrow_array__() if decimal else None
-    if hasattr(kind, "cast") and hasattr(kind, "type"):  # Arrow
-        return column if str(column.type).startswith("decimal") else None
-    if hasattr(kind, "to_arrow") and hasattr(kind, "dtype"):  # polars
-        return column.to_arrow() if str(column.dtype).startswith("Decimal") else None
-    return None
+    `near` is the float64 nearest to it. One that is inexact and whose last bit is set never lies
+    just between two float32 numbers, so that rounding it on is right; of the two float64 around the
+    fraction, that one is returned.
+    """
+    if not math.isfinite(near):
+        return near
+    near_top, near_bottom = near.as_integer_ratio()
+    excess = top * near_bottom - near_top * bottom
+    if not excess or np.float64(near).view(np.int64) & 1:
+        return near
+    return math.nextafter(near, math.inf if excess > 0 else -math.inf)
 
 
 def _to_odd(value: Any) -> float:
@@ -61,8 +55,4 @@ def _to_odd(value: Any) -> float:
     near = float(value)
     if not math.isfinite(near) or not hasattr(value, "as_integer_ratio"):
         return near
-    (top, bottom), (near_top, near_bottom) = value.as_integer_ratio(), near.as_integer_ratio()
-    excess = top * near_bottom - near_top * bottom
-    if not excess or np.float64(near).view(np.int64) & 1:
-        return near
-    return math.nextafter(near, math.inf if excess > 0 else -math.inf)
+    return round_to_odd(near, *value.as_integer_ratio())
