@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from serve_runtime.errors import InputError
-from serve_runtime.shown import joined, listed, quoted
+from serve_runtime.shown import listed, quoted
 
 _COMPARED = 1_000
 """So many columns are compared with a missing one, each by its first `_COMPARED_CHARACTERS`."""
@@ -60,7 +60,7 @@ def did_you_mean(missing: Collection[object], found: Collection[object]) -> str:
             hints.append(_hint(str(name), str(candidates[near]), alone=len(missing) == 1))
         if len(hints) == _HINTS:
             break
-    return f"; did you mean {joined(hints)}?" if hints else ""
+    return f"; did you mean {', '.join(hints)}?" if hints else ""
 
 
 def _nearest(name: str, candidates: Collection[str]) -> str | None:

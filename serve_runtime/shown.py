@@ -5,8 +5,9 @@ a terminal's cursor or turn the direction of writing. Every text that comes from
 through here before it is shown. Standard library only, and little of it: errors import this.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
 from itertools import islice
+from typing import Any
 
 MOST_CHARACTERS = 60
 """Of one name or value; of a longer one both ends are shown."""
@@ -24,23 +25,25 @@ def quoted(value: object) -> str:
     Characters that do not print are escaped, and the middle of a long one is left out.
     """
     if isinstance(value, str):
-        return repr(_shortened(str(value), MOST_CHARACTERS))
+        return repr(shortened(str(value), MOST_CHARACTERS))
     try:
         text = str(value.item()) if hasattr(value, "item") else repr(value)
     except Exception:  # a number of more digits than Python prints, an object that fails
         text = f"<{type(value).__name__}>"
-    return printable(_shortened(text, MOST_CHARACTERS))
+    return printable(shortened(text, MOST_CHARACTERS))
 
 
-def listed(names: Collection[object], most: int = MOST_NAMES) -> str:
-    """The first `most` names, each `quoted`, and how many more there are."""
+def listed(
+    names: Collection[Any],
+    most: int = MOST_NAMES,
+    *,
+    show: Callable[[Any], str] = quoted,
+    joint: str = ", ",
+) -> str:
+    """The first `most` names, each as `show` writes it, and how many more there are."""
     more = len(names) - most
-    return joined(map(quoted, islice(names, most))) + (f" and {more:,} more" if more > 0 else "")
-
-
-def joined(texts: Iterable[str]) -> str:
-    """The texts with commas between them."""
-    return ", ".join(texts)
+    said = joint.join(map(show, islice(names, most)))
+    return said + (f" and {more:,} more" if more > 0 else "")
 
 
 def printable(text: str) -> str:
@@ -60,12 +63,13 @@ def message(text: str) -> str:
     Long words, such as paths, are shortened first, so that what is said of them stays.
     """
     if len(text) > MOST_MESSAGE:
-        words = (_shortened(word, MOST_MESSAGE // 5) for word in text.split(" "))
-        text = _shortened(" ".join(words), MOST_MESSAGE)
+        words = (shortened(word, MOST_MESSAGE // 5) for word in text.split(" "))
+        text = shortened(" ".join(words), MOST_MESSAGE)
     return printable(text)
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """`text`, or of one of more than `most` characters both ends and how many it has."""
     if len(text) <= most:
         return text
     return f"{text[: most - most // 4]}… ({len(text):,} characters) …{text[-(most // 4) :]}"

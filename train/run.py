@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
 from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
-from serve_runtime.shown import MOST_CHARACTERS, joined, printable, quoted
+from serve_runtime.shown import listed, quoted
 from train import run_folder
 from train.checkpoints import Checkpoints, path_of
 from train.dataset.choose import choose_dataset
@@ -79,7 +79,7 @@ def train(
         data = choose_dataset(recipe, device, folder, say, group)
         say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
-        say(f"features: {_listed(data.names)}")
+        say(f"features: {listed(data.names, _SHOWN)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 
@@ -196,12 +196,6 @@ def _raw(data: Dataset, feature: int, value: float) -> float:
     nearest = min(ends, key=lambda end: abs(raw - end))
     # The end of a range, such as 0 of a flag, is not changed by standardising it and back.
     return float(nearest if abs(raw - nearest) <= 1e-6 * (ends[1] - ends[0]) else raw)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The features for a person: all up to _SHOWN, else the first of them, and their number."""
-    more = f", … ({len(names):,} in all)" if len(names) > _SHOWN else ""
-    return joined(printable(name[:MOST_CHARACTERS]) for name in names[:_SHOWN]) + more
 
 
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:

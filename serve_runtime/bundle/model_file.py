@@ -21,7 +21,7 @@ from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
-from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, listed, quoted
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, listed, quoted
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
 """The ONNX file of each layout in a bundle."""
@@ -154,7 +154,7 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
     card = ModelCard.from_json(text, where=f"the card in {path}")
     digest, known = sha256(model).hexdigest(), card.graph_sha256
     if digest not in known.values():
-        shown = joined(f"{d!s:.12}…" for d in list(known.values())[:2])
+        shown = ", ".join(f"{d!s:.12}…" for d in list(known.values())[:2])
         raise ArtifactError(
             f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
             f"card knows {shown or 'none'}; export again"

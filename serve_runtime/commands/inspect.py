@@ -10,7 +10,7 @@ from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
 from serve_runtime.errors import MissingDependencyError
-from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, joined, quoted
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, quoted
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
@@ -92,9 +92,10 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
             for name in _METRICS
             if found.get(name) is not None
         ]
-        yield f"{split[:MOST_CHARACTERS]:12s} {joined(shown)}"
+        yield f"{split[:MOST_CHARACTERS]:12s} {', '.join(shown)}"
     versions = _items(training.get("versions"))[:MOST_NAMES]
-    yield f"versions     {joined(f'{k} {v}'[:MOST_CHARACTERS] for k, v in sorted(versions))}"
+    shown = [f"{name} {version}"[:MOST_CHARACTERS] for name, version in sorted(versions)]
+    yield f"versions     {', '.join(shown)}"
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
     weights = _weights(card)
     told = "its range in the training rows"

@@ -12,7 +12,7 @@ from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
-from serve_runtime.shown import printable, quoted
+from serve_runtime.shown import quoted
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.score_summary import ScoreSummary
@@ -148,7 +148,7 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
         return
     yield (
         f"{_count_rows(summary.rows_outside)} {'lies' if summary.rows_outside == 1 else 'lie'} "
-        f"outside the training ranges; first: {printable(first.source)}: data row "
+        f"outside the training ranges; first: {first.source}: data row "
         f"{first.row + 1}, feature {quoted(first.feature)} is {first.value!s} "
         f"(trained on {first.low!s} to {first.high!s})"
     )

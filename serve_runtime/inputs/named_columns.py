@@ -13,7 +13,7 @@ from serve_runtime.inputs.blocks import BatchInput, ColumnInput
 from serve_runtime.inputs.named_rows import labels
 from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
 from serve_runtime.inputs.refusals import described
-from serve_runtime.shown import MOST_NAMES, joined, quoted
+from serve_runtime.shown import listed, quoted
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
@@ -127,10 +127,9 @@ def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:
                 f"feature {quoted(name)} must be a column of values; got {described(x[name])}"
             )
     if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
-        shown = joined(
-            f"{quoted(name)}: {len(a) if a.ndim == 1 else a.shape}"
-            for name, a in list(zip(names, arrays, strict=True))[:MOST_NAMES]
-        )
+        shapes = [len(array) if array.ndim == 1 else array.shape for array in arrays]
+        found = list(zip(names, shapes, strict=True))
+        shown = listed(found, show=lambda pair: f"{quoted(pair[0])}: {pair[1]}")
         raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
     for position, array in enumerate(arrays):
         if array.dtype.kind not in REAL:

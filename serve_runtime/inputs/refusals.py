@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from serve_runtime.errors import InputError
+from serve_runtime.shown import shortened
 
 _SHOWN: Final = 200
-"""Most characters of a text, or of another library's error, that a message repeats."""
+"""Most characters of another library's error that a message repeats, in one line."""
 
 _FILE: Final = "read the file into a table first, or use score_file"
 _REMEDIES: Final = (
@@ -62,7 +63,7 @@ def unreadable(x: Any, reason: Exception, what: str = "x", at: str = "") -> Inpu
     """The error for an object that raised `reason` while it was read: `what`, or the value in the
     cell `at` of it."""
     try:
-        said = shortened(str(reason))
+        said = shortened(" ".join(str(reason).split()), _SHOWN)
     except Exception:  # an error that cannot say what it is either
         said = ""
     raised = f"reading a {type_name(x)}{at and f' in {at}'} raised {type_name(reason)}"
@@ -70,9 +71,3 @@ def unreadable(x: Any, reason: Exception, what: str = "x", at: str = "") -> Inpu
     held = x if type(x) in (list, tuple) else x.values() if type(x) is dict else ()
     advice = next(filter(None, map(remedy, (x, *held))), "")
     return InputError("; ".join(filter(None, (message, advice))))
-
-
-def shortened(text: str) -> str:
-    """A text as one line of at most some 200 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"

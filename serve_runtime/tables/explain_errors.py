@@ -15,7 +15,7 @@ from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names, did_you_mean
-from serve_runtime.shown import MOST_NAMES, joined, listed, quoted
+from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.byte_stream import ROW_BYTES, PeekableStream
 from serve_runtime.tables.numbers import is_number
@@ -76,9 +76,10 @@ def not_numbers(where: str, columns: Sequence[str], values: Sequence[str] = ()) 
             f"{quoted(values[0])} seems to mark a missing value, and every value must be finite: "
             "drop such rows or fill the value"
         )
-    more = f" and {len(columns) - MOST_NAMES:,} more" if len(columns) > MOST_NAMES else ""
-    shown = joined(columns[:MOST_NAMES]) + more
-    return f"{where}: features must be numbers; these columns are not: {shown}. {remedy}"
+    return (
+        f"{where}: features must be numbers; these columns are not: {listed(columns, show=str)}. "
+        f"{remedy}"
+    )
 
 
 _MISSING_MARKS = {

@@ -53,6 +53,8 @@ def test_a_list_shows_the_first_and_counts_the_rest():
     assert listed([f"f{i}" for i in range(100_000)]).endswith(
         f"'f{MOST_NAMES - 1}' and 99,992 more"
     )
+    assert listed(["a", "b", "c", "d"], 2, joint=" or ") == "'a' or 'b' and 2 more"
+    assert listed([("a", 1), ("b", 2)], 1, show=lambda pair: f"{pair[1]} a") == "1 a and 1 more"
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from serve_runtime.shown import listed, quoted
 from train.gradients.source import GradientSource
 from train.optimize.curvature import MOST_FEATURES
 from train.optimize.newton import CONVERGED, Search, find_minimum, newton_step, relative_change
@@ -110,33 +111,27 @@ def _no_minimum(alone: Sequence[Alone], together: Sequence[int], columns: Column
     if alone:
         whole = [each for each in alone if each.whole]
         named = [columns.names[each.feature] for each in whole or alone]
-        said = "by " + _listed(named, " or by ") + " alone" if whole else _where(alone[0], columns)
-        others = "" if whole or len(named) < 2 else f" (likewise {_listed(named[1:], ', ')})"
-        remedy = f"use --weight-decay, or --drop {_listed(named, ' and ')}"
+        any_of = listed(named, _MOST_NAMES, joint=" or by ")
+        said = f"by {any_of} alone" if whole else _where(alone[0], columns)
+        others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
+        remedy = f"use --weight-decay, or --drop {listed(named, _MOST_NAMES, joint=' and ')}"
         return (
             f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
         )
     named = [columns.names[i] for i in together]
     return (
-        f"warning: the classes are separable, by {_listed(named, ', ')} together, so no weights "
-        "are best: use --weight-decay"
+        f"warning: the classes are separable, by {listed(named, _MOST_NAMES)} together, so no "
+        "weights are best: use --weight-decay"
     )
 
 
 def _where(alone: Alone, columns: Columns) -> str:
     """Which values of a feature occur with one class only, in words."""
-    name, label = repr(columns.names[alone.feature]), columns.classes
+    name, label = quoted(columns.names[alone.feature]), columns.classes
     bound = f"{columns.raw(alone.feature, alone.above[0]):.6g}"
     said = []
     if alone.above[1] > alone.above[0]:
-        said.append(f"above {bound} all rows are {label[alone.positive_above]!r}")
+        said.append(f"above {bound} all rows are {quoted(label[alone.positive_above])}")
     if alone.below[0] < alone.below[1]:
-        said.append(f"below {bound} all rows are {label[not alone.positive_above]!r}")
+        said.append(f"below {bound} all rows are {quoted(label[not alone.positive_above])}")
     return f"by values of {name}: {' and '.join(said)}"
-
-
-def _listed(names: Sequence[str], joint: str) -> str:
-    """Names in quotes, up to three of them, and how many more there are."""
-    said = joint.join(repr(name) for name in names[:_MOST_NAMES])
-    more = len(names) - _MOST_NAMES
-    return said + (f" and {more:,} more" if more > 0 else "")

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from serve_runtime.feature_names import did_you_mean
-from serve_runtime.shown import joined, quoted
+from serve_runtime.shown import quoted
 from train.errors import RecipeError
 from train.recipe.key_declaration import check, keys_of
 from train.recipe.keys import Data, Log, Model, Optimizer
@@ -34,14 +34,16 @@ class Recipe:
         sections: dict[str, Any] = {}
         for name, values in document.items():
             if name not in SECTIONS:
-                raise RecipeError(f"no section [{name}] in a recipe; there are {joined(SECTIONS)}")
+                raise RecipeError(
+                    f"no section [{name}] in a recipe; there are {', '.join(SECTIONS)}"
+                )
             if not isinstance(values, dict):
                 raise RecipeError(f"[{name}] must be a section of the recipe; got {quoted(values)}")
             keys = keys_of(SECTIONS[name])
             for given, value in values.items():
                 if given not in keys:
                     raise RecipeError(
-                        f"no key {quoted(given)} in [{name}]; there are {joined(keys)}"
+                        f"no key {quoted(given)} in [{name}]; there are {', '.join(keys)}"
                         f"{did_you_mean([given], keys)}"
                     )
                 check(f"{name}.{given}", keys[given], value)
@@ -58,7 +60,7 @@ class Recipe:
             raise RecipeError("optimizer.patience needs data.holdout: rows to look at")
         sources = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(sources) > 1:
-            raise RecipeError(f"[data] needs one source; got {joined(sources)}")
+            raise RecipeError(f"[data] needs one source; got {', '.join(sources)}")
         return recipe
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from serve_runtime.bundle.card import Label, label_type
 from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
-from serve_runtime.shown import joined, listed, quoted
+from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 
 # Pairs of texts of which everybody would call the second one positive.
@@ -24,7 +24,6 @@ _TEXT_PAIRS = (
     ("neg", "pos"),
     ("fail", "pass"),
 )
-_SHOWN = 8
 _MOST_SPELLINGS = 10_000
 """A column with more distinct values than this holds no labels of two classes, however they are
 spelled; reading stops."""
@@ -116,14 +115,14 @@ class LabelColumn:
 
 def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Classes:
     if len(counts) != 2:
-        shown = joined(f"{quoted(label)} ({n} rows)" for label, n in counts.most_common(_SHOWN))
-        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
-        raise DataError(f"{source}: the target must hold two classes; found {shown}{more}")
+        found = counts.most_common()
+        shown = listed(found, show=lambda pair: f"{quoted(pair[0])} ({pair[1]} rows)")
+        raise DataError(f"{source}: the target must hold two classes; found {shown}")
     first, second = sorted(counts, key=lambda label: (str(type(label)), label))
     if label_type(counts) is None:
         raise DataError(
-            f"{source}: no type holds both labels, {first!r} and {second!r}: write both as texts, "
-            "or as numbers that float64 holds"
+            f"{source}: no type holds both labels, {quoted(first)} and {quoted(second)}: write "
+            "both as texts, or as numbers that float64 holds"
         )
     if positive is not None:
         wanted = {str(positive), str(_canonical({positive})[positive])}

@@ -160,17 +160,17 @@ def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     output = ok(command(table(CSV), *options, "--out", "run"))
     lines = output.splitlines()
     assert lines[0] == "32 rows, 2 features, positive class 1, on cpu"
-    assert lines[1] == "features: a, b"
+    assert lines[1] == "features: 'a', 'b'"
     assert lines[2] == "8 more rows are held out"
     line = r"epoch +{}  cost \d\.\d{{6}}  accuracy \d+\.\d\d%  hold-out \d\.\d{{6}}  \d+\.\d\d%"
     for epoch, text in zip((0, 5, 10), lines[3:6], strict=True):
         assert re.fullmatch(line.format(epoch), text)
-    assert lines[5:6] == [""]
-    assert lines[6].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
+    assert lines[6] == ""
+    assert lines[7].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
     percent = r"\d+\.\d\d%"
     figures = rf"{percent} +{percent} +{percent} +\d\.\d{{4}} +\d\.\d{{6}}"
-    assert re.fullmatch(rf"training +32 +{figures}", lines[7])
-    assert re.fullmatch(rf"holdout +8 +{figures}", lines[8])
+    assert re.fullmatch(rf"training +32 +{figures}", lines[8])
+    assert re.fullmatch(rf"holdout +8 +{figures}", lines[9])
     assert lines[-2:] == ["run: run", "next: python -m export bundle run bundles/run"]
     assert max(map(len, lines)) <= 79
 

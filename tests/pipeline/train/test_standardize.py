@@ -141,7 +141,7 @@ def test_a_constant_feature_left_as_it_is_acts_as_a_bias(train_recipe):
 
 def test_no_warning_without_a_constant_feature(train_recipe):
     trained = train_recipe(points([[1.0], [2.0]], [0, 1]))
-    assert trained.said == ["2 rows, 1 features, positive class 1, on cpu", "features: x1"]
+    assert trained.said == ["2 rows, 1 features, positive class 1, on cpu", "features: 'x1'"]
 
 
 def test_validation_is_standardised_with_the_training_rows(train_recipe, tmp_path):

@@ -18,8 +18,10 @@ from train.optimize.newton import find_minimum
 from train.recipe.keys import Optimizer
 
 
-def said_of(rows: Rows, theta: torch.Tensor, decay: float, updates: int, search=None) -> str:
-    names = [f"v{i}" for i in range(len(rows.features))]
+def said_of(
+    rows: Rows, theta: torch.Tensor, decay: float, updates: int, search=None, name="v{}"
+) -> str:
+    names = [name.format(i) for i in range(len(rows.features))]
     columns = Columns(names, ("no", "yes"), lambda feature, value: value)
     return verdict(gradient_source(rows), theta, decay, updates, columns, search)
 
@@ -106,6 +108,9 @@ def test_what_separates_is_named_and_training_ends():
         "warning: the classes are separable, by values of 'v4': above 0 all rows are 'yes', so no "
         "weights are best: use --weight-decay, or --drop 'v4'"
     )
+    long = said_of(rows, fit.theta, 0, 1, fit.search, "\x1b[31m{}" + "x" * 5000)
+    assert long.isprintable()
+    assert len(long) < 400
     leak = Rows(torch.cat([rows.features, rows.labels[None]]), rows.labels)
     assert "by 'v5' alone" in said_of(leak, trained(leak).theta, 0, 1)
     decayed = trained(rows, weight_decay=1e-3)
