@@ -1,4 +1,5 @@
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
@@ -6,6 +7,12 @@ from hypothesis import settings
 from light.helpers import TINY, tiny_card
 from serve_runtime import Predictor
 from serve_runtime import predictor as predictor_module
+
+# Both are ignored where a shell has started the tests in the background or under nohup, and what
+# the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples on every run: a failure is a change, never luck.
 settings.register_profile("light", deadline=None, derandomize=True, database=None)

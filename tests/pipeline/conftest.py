@@ -1,6 +1,7 @@
 """What the training tests share: recipes, a trained run, the command in a folder of its own."""
 
 import csv
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,12 @@ from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import override, read_toml
 from train.run import train
+
+# Both are ignored where a shell has started the tests in the background or under nohup, and what
+# the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).parents[2]
 
