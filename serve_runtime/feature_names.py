@@ -26,9 +26,11 @@ def check_names(found: Collection[str], names: Sequence[str]) -> None:
     count = Counter(list(found))  # list: a Counter of a mapping would take its values as counts
     missing = [name for name in names if name not in count]
     if missing:
+        needed = set(names)
+        others = [name for name in found if name not in needed]
         raise InputError(
             f"the model needs {len(names):,} named features; missing: {listed(missing)} "
-            f"(got: {listed(found) or 'no columns'}){did_you_mean(missing, found)}"
+            f"(got: {listed(found) or 'no columns'}){did_you_mean(missing, others)}"
         )
     twice = [name for name in dict.fromkeys(names) if count[name] > 1]
     if twice:

@@ -9,7 +9,7 @@ import numpy as np
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.evaluation.labels import ClassReader
 from serve_runtime.evaluation.metrics import Evaluation, Tally
-from serve_runtime.feature_names import column_at
+from serve_runtime.feature_names import column_at, did_you_mean
 from serve_runtime.predictor import Predictor
 from serve_runtime.scoring.batches import numpy_columns
 from serve_runtime.scoring.table_scorer import Progress
@@ -74,6 +74,7 @@ def _add_table(
             raise InputError(
                 f"{path}: the target column {quoted(target)} {problem}; "
                 f"the table has {listed(table.names, 20)}"
+                f"{'' if column else did_you_mean([target], table.names)}"
             )
         with read_ahead(table.batches(features, [column]), table.cancel) as pairs:
             for batch, others in pairs:

@@ -100,6 +100,13 @@ def test_several_near_matches_say_which_is_for_which():
     )
 
 
+def test_a_column_that_the_model_takes_is_no_near_match():
+    with pytest.raises(InputError, match=r"missing: 'mean area' .*did you mean 'Mean area'\?$"):
+        check_names(["mean age", "Mean area"], ["mean age", "mean area"])
+    with pytest.raises(InputError, match=r"missing: 'mean area' \(got: 'mean age'\)$"):
+        check_names(["mean age"], ["mean age", "mean area"])
+
+
 def test_a_message_about_100_000_columns_has_some_lines():
     many = [f"column number {i}" for i in range(100_000)]
     for found, names in ((many, [f"{name}x" for name in many]), (many * 2, many), ([], many)):

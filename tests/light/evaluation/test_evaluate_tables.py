@@ -110,6 +110,7 @@ def test_the_positive_label_may_be_spelled_otherwise(predictor, expected, tmp_pa
     [
         (CSV, "z", "t.csv: the target column 'z' is not there; the table has 'x1', 'x2', 'y'"),
         (CSV, "3", "the target column '3' is not there"),
+        (CSV, "Y", r"the table has 'x1', 'x2', 'y'; did you mean 'y'\?"),
         (CSV, "x1", "the target column 'x1' is one of the model's features"),
         ("x1,y\n1,0\n", "y", "t.csv: the model needs 2 named features; missing: 'x2'"),
         ("x1,x2,y\n", "y", "t.csv has no rows: there is nothing to evaluate"),
