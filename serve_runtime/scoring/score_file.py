@@ -31,9 +31,9 @@ def score_file(
     """Score all rows of `source` into `destination`; returns the number of rows scored.
 
     `source` is a table, a folder (all tables below it; one named key=value holds a column) or a
-    glob. A table is a Parquet file if
-    its name ends in .parquet or .pq, otherwise CSV (gzip if it ends in .gz); '-' is CSV on
-    standard input. Without a `header` the columns of a CSV are named f0, f1, ….
+    glob. A table is Parquet, by its name (.parquet, .pq) or its first bytes, or else CSV, perhaps
+    packed by gzip; '-' is CSV on standard input. Without a `header` the columns of a CSV are named
+    f0, f1, ….
 
     `destination` is one of two things. A file ending in .csv, .csv.gz, .parquet or .pq, or '-' for
     CSV on standard output, takes the rows of all tables in the order of their names. A folder
