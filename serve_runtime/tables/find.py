@@ -6,6 +6,7 @@ Folders named key=value, as Hive, Spark and pyarrow.dataset write them, hold a c
 import glob
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,26 @@ class TablePaths:
         They are int64 where all tables have whole numbers there, and text else.
         """
         return {
-            key: pa.scalar(None if text is None else self._type(key)(text), _ARROW[self._type(key)])
+            key: pa.scalar(text, pa.string()).cast(
+                pa.int64() if key in self._whole else pa.string()
+            )
             for key, text in _keys(name).items()
         }
 
-    def _type(self, key: str) -> type[int] | type[str]:
-        texts = {text for name in self.names if (text := _keys(name).get(key)) is not None}
-        return int if texts and all(map(_is_whole, texts)) else str
+    @cached_property
+    def _whole(self) -> set[str]:
+        """The keys of which all tables have whole numbers."""
+        texts: dict[str, set[str]] = {}
+        for name in self.names:
+            for key, text in _keys(name).items():
+                if text is not None:
+                    texts.setdefault(key, set()).add(text)
+        return {key for key, found in texts.items() if all(map(_is_whole, found))}
 
     def path(self, name: str) -> str:
         """The path to open for the table `name`; '-' for standard input."""
         return name if name == STDIO else str(self.folder / name)
 
-
-_ARROW = {int: pa.int64(), str: pa.string()}
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What a folder is named after where the value is missing."""

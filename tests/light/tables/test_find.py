@@ -9,7 +9,7 @@ from serve_runtime import InputError
 
 pytest.importorskip("pyarrow")
 
-from serve_runtime.tables.find import find_tables
+from serve_runtime.tables.find import TablePaths, find_tables
 
 FILES = [
     "a.csv", "b.CSV.GZ", "c.parquet", "d.pq", "notes.txt", "_part.csv", ".hidden.csv",
@@ -109,3 +109,12 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(folder, monkeypat
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match="cannot read data: Permission denied"):
         find_tables("data")
+
+
+def test_the_types_of_folders_are_found_once_for_all_tables(monkeypatch):
+    texts = []
+    monkeypatch.setattr("serve_runtime.tables.find._is_whole", lambda t: not texts.append(t))
+    tables = TablePaths(Path(), tuple(f"day={i}/t.csv" for i in range(500)), many=True)
+    found = [tables.folder_columns(name)["day"].as_py() for name in tables.names]
+    assert found == list(range(500))
+    assert len(texts) == 500
