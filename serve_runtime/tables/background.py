@@ -2,17 +2,24 @@
 
 `read_ahead` runs a generator in a thread, `write_behind` runs a function in one. Only a few items
 wait between the threads, so memory stays bounded, and an error in the background thread is raised
-in the thread that uses the result.
+in the thread that uses the result. Arrow's reader threads must have let go of a Python file before
+the interpreter ends (`readable_by_arrow`).
 
 Not concurrent.futures, for the reason that serve_runtime.inference.thread_team gives.
 """
 
 import threading
+import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+import numpy as np
+
+from serve_runtime.tables.byte_stream import PeekableStream
 
 T = TypeVar("T")
 
@@ -23,6 +30,10 @@ item, and few, because each is a batch in memory."""
 _SIGNAL_SECONDS = 0.1
 """Longest wait before signals are looked at again. A signal that comes just before a wait begins,
 which is likely where the threads have to share a core, does not end it."""
+
+_RELEASE_SECONDS = 5
+"""How long to wait for Arrow to release a file. It takes milliseconds, unless one of its threads
+sits in a read that cannot be cancelled."""
 
 _END: Any = object()
 _FAILED: Any = object()
@@ -168,3 +179,51 @@ class _Worker:
             except BaseException as reason:
                 self._failure = reason
         self._results.put(value)
+
+
+@contextmanager
+def readable_by_arrow(stream: PeekableStream) -> Iterator[Callable[[], object]]:
+    """Give a function that makes a Python file object of `stream` for Arrow to read.
+
+    Arrow reads ahead in threads of its own and drops its references to the file, and to the bytes
+    read from it, whenever those threads get to it. If that happens after the interpreter has
+    ended, the process hangs or aborts. So leaving the block ends `stream` and waits until every
+    object that Arrow was given is freed; the caller must have dropped its own references by then
+    (which is why this gives a function and not the file itself).
+    """
+    held, freed = list[object](), SimpleQueue[object]()
+
+    def track(thing: T) -> T:
+        # The queue's put is C code: no Python code has to run in Arrow's thread at that moment.
+        held.append(weakref.ref(thing, freed.put))
+        while not freed.empty():
+            held.remove(freed.get())
+        return thing
+
+    try:
+        yield lambda: track(_ArrowFile(stream, track))
+    except BaseException as reason:
+        traceback.clear_frames(reason.__traceback__)  # the traceback's frames refer to the file
+        raise
+    finally:
+        stream.cancel()
+        with suppress(Empty):
+            while held:
+                held.remove(freed.get(timeout=_RELEASE_SECONDS))
+
+
+class _ArrowFile:
+    """The methods of a file that Arrow calls, with every result tracked until it is freed."""
+
+    closed = False
+
+    def __init__(self, stream: PeekableStream, track: Callable[[Any], Any]) -> None:
+        self._stream, self._track = stream, track
+
+    def read(self, size: int) -> Any:
+        """The next `size` bytes, or more: see `PeekableStream.read_block`. As an array, since bytes
+        cannot be weakly referenced."""
+        return self._track(np.frombuffer(self._stream.read_block(size), np.uint8))
+
+    def close(self) -> None:
+        """Do nothing: the stream is closed by the code that opened it."""

@@ -1,19 +1,15 @@
 """The bytes of a CSV, and its first rows before Arrow parses them.
 
 The first rows are inspected beforehand and then read again, a block of bytes holds the end of a row
-(`PeekableStream`), and Arrow's reader threads must have let go of a Python file before the
-interpreter ends (`readable_by_arrow`).
+(`PeekableStream`), and quotation marks by which rows become part of a value are found (`Quotes`).
 """
 
 import codecs
 import csv
 import re
 import threading
-import traceback
-import weakref
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -33,11 +29,19 @@ _LINE_PART = 1 << 16
 
 _LINE_END = re.compile(rb"\r\n|\r(?=.)|\n", re.DOTALL)
 _QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
-_QUOTE = ord('"')
 
-_RELEASE_SECONDS = 5
-"""How long to wait for Arrow to release a file. It takes milliseconds, unless one of its threads
-sits in a read that cannot be cancelled."""
+
+_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
+_AROUND = b",\r\n"
+"""Bytes that may stand before a mark that opens a value, and after one that closes it."""
+
+_BESIDE = np.isin(np.arange(256), list(_AROUND + b'"'))  # by byte; a " is half of a pair
+
+NEVER_CLOSED = "a quotation mark opens a {} that no other closes before the file ends"
+CLOSED_INSIDE = (
+    "a quotation mark opens a {} of several lines, and the next one is followed by other text: is "
+    'one missing, or one inside it not doubled ("")?'
+)
 
 
 class PeekableStream:
@@ -51,13 +55,10 @@ class PeekableStream:
     def __init__(self, rest: BinaryIO) -> None:
         self._rest, self._cancelled = rest, False
         self._peeked, self._unseen = bytearray(), bytearray()
-        self.quote_count = 0
-        """Number of quotation marks in all bytes that `read` returned so far."""
+        self._quotes = Quotes()  # in all bytes that `read` returned so far
         self._reading = threading.Lock()
 
-    def rows(
-        self, *, peek: bool = False, strict: bool = False
-    ) -> Generator[tuple[list[str], int], None, None]:
+    def rows(self, *, peek: bool = False) -> Generator[tuple[list[str], int], None, None]:
         """Each row by the csv module, with the number of its first line, from 1.
 
         Bytes that are no UTF-8 are kept as Python's surrogate escapes. With `peek`, `read` returns
@@ -77,7 +78,7 @@ class PeekableStream:
                 mark = b""
 
         with _values_of_any_length():
-            reader = csv.reader(lines(), strict=strict)
+            reader = csv.reader(lines())
             while True:
                 try:
                     row = next(reader, None)
@@ -105,13 +106,9 @@ class PeekableStream:
         del self._unseen[:stop]
         return line
 
-    def peeked_text(self) -> str:
-        """The lines peeked so far."""
-        return bytes(self._peeked).removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-
-    def peeked_bytes(self) -> int:
-        """Number of peeked bytes, which `read` will return again."""
-        return len(self._peeked)
+    def peeked(self) -> bytes:
+        """The lines peeked so far, which `read` will return again."""
+        return bytes(self._peeked)
 
     def discard_peeked(self) -> None:
         """Continue after the lines peeked so far: `read` does not return them.
@@ -119,6 +116,7 @@ class PeekableStream:
         It begins with a byte order mark, since Arrow drops one at the beginning of what it reads;
         one that begins the next line is part of a value.
         """
+        self._quotes = Quotes(1 + count_lines(self._peeked))
         self._peeked = bytearray(codecs.BOM_UTF8)
 
     def read(self, size: int = -1) -> bytes:
@@ -133,8 +131,13 @@ class PeekableStream:
                 del self._peeked[: len(found)]
             else:
                 found = self._rest.read(size)
-            self.quote_count += int(np.count_nonzero(np.frombuffer(found, np.uint8) == _QUOTE))
+            self._quotes.add(found)
             return found
+
+    def swallowed(self) -> tuple[int, str] | None:
+        """Where a quotation mark may have made several rows one value, as `Quotes.swallowed` says,
+        in all that `read` returned, once it was read to its end."""
+        return self._quotes.swallowed()
 
     def read_block(self, size: int) -> bytes:
         """The next bytes: `size`, and more where no row ends in these, up to about ROW_BYTES.
@@ -143,7 +146,7 @@ class PeekableStream:
         """
         parts, found = list[bytes](), 0
         while found < ROW_BYTES:
-            quoted = self.quote_count % 2 == 1
+            quoted = self._quotes.inside
             if not (part := self.read(size)):
                 break
             parts.append(part)
@@ -208,49 +211,90 @@ def _values_of_any_length() -> Iterator[None]:
                 csv.field_size_limit(_limit_before)
 
 
-@contextmanager
-def readable_by_arrow(stream: PeekableStream) -> Iterator[Callable[[], object]]:
-    """Give a function that makes a Python file object of `stream` for Arrow to read.
+class Quotes:
+    """The quotation marks of a CSV that is read in blocks of bytes and begins in line `line`.
 
-    Arrow reads ahead in threads of its own and drops its references to the file, and to the bytes
-    read from it, whenever those threads get to it. If that happens after the interpreter has
-    ended, the process hangs or aborts. So leaving the block ends `stream` and waits until every
-    object that Arrow was given is freed; the caller must have dropped its own references by then
-    (which is why this gives a function and not the file itself).
+    Arrow opens a value at a mark that begins it, closes it at the next one that is not doubled, and
+    takes what follows as more of it: if a mark is missing, rows silently become part of a value.
     """
-    held, freed = list[object](), SimpleQueue[object]()
 
-    def track(thing: T) -> T:
-        # The queue's put is C code: no Python code has to run in Arrow's thread at that moment.
-        held.append(weakref.ref(thing, freed.put))
-        while not freed.empty():
-            held.remove(freed.get())
-        return thing
+    def __init__(self, line: int = 1) -> None:
+        self._line = line  # in which the byte before `_rest` stands
+        self._opened: int | None = None  # the line of the mark that has opened the value
+        self._rest: bytes | None = None  # the last byte but for the marks after it, and these
+        self._found: tuple[int, str] | None = None
 
-    try:
-        yield lambda: track(_ArrowFile(stream, track))
-    except BaseException as reason:
-        traceback.clear_frames(reason.__traceback__)  # the traceback's frames refer to the file
-        raise
-    finally:
-        stream.cancel()
-        with suppress(Empty):
-            while held:
-                held.remove(freed.get(timeout=_RELEASE_SECONDS))
+    @property
+    def inside(self) -> bool:
+        """Whether the next byte is inside quotation marks."""
+        waiting = len(self._rest) - 1 if self._rest else 0
+        return (self._opened is not None) != (waiting % 2 == 1)
+
+    def add(self, block: bytes) -> None:
+        """Go on with the next bytes of the file."""
+        if self._rest is None:
+            block, self._rest = block.removeprefix(codecs.BOM_UTF8), b"\n"
+        text = self._rest + block
+        end = len(text.rstrip(b'"'))  # what the marks at the end mean, the next bytes tell
+        if b'"' in text:
+            self._follow(text, np.flatnonzero(np.frombuffer(text, np.uint8, end) == _QUOTE))
+        self._line += count_lines(text, 1, end)
+        self._rest = text[end - 1 :]
+
+    def swallowed(self) -> tuple[int, str] | None:
+        """The line of the first mark that opens a value of several lines which no other closes, or
+        one after which text follows, and which of the two it is; None where there is none. To be
+        asked when the file has ended."""
+        self.add(b"\n")
+        if not self._found and self._opened is not None:
+            return self._opened, NEVER_CLOSED
+        return self._found
+
+    def _follow(self, text: bytes, marks: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> None:
+        """Follow the `marks`, positions in `text` other than its first and its last byte."""
+        opened = self._opened is not None
+        codes = np.frombuffer(text, np.uint8)
+        opening, closing = marks[opened::2], marks[1 - opened :: 2]
+        if _BESIDE[codes[opening - 1]].all() and _BESIDE[codes[closing + 1]].all():
+            # Each mark that opens begins a value or is the second one of a pair: by far the most
+            # usual. What is open at the end was opened by the last one that is none of a pair.
+            if (len(marks) % 2 == 1) == opened:
+                self._opened = None
+            elif len(begins := opening[codes[opening - 1] != _QUOTE]):
+                self._opened = self._line_at(text, begins[-1])
+            return
+        begin, following = 0 if opened else None, 0
+        for mark in marks.tolist():
+            if mark < following:
+                continue
+            if begin is None:
+                begin = mark if text[mark - 1] in _AROUND else None
+            elif text[mark + 1] == _QUOTE:
+                following = mark + 2
+            else:
+                if text[mark + 1] not in _AROUND and not self._found:
+                    self._closed_inside(text, begin, mark)
+                begin = None
+        if begin != 0:
+            self._opened = None if begin is None else self._line_at(text, begin)
+
+    def _closed_inside(self, text: bytes, begin: int, end: int) -> None:
+        """Note a value that more text follows, if it has several lines: it stands from `begin` to
+        `end` in `text`, from 0 where it began before."""
+        earlier = begin == 0 and self._opened not in (None, self._line)
+        if earlier or count_lines(text, max(1, begin), end):
+            self._found = (begin == 0 and self._opened) or self._line_at(text, begin), CLOSED_INSIDE
+
+    def _line_at(self, text: bytes, position: int) -> int:
+        return self._line + count_lines(text, 1, position)
 
 
-class _ArrowFile:
-    """The methods of a file that Arrow calls, with every result tracked until it is freed."""
-
-    closed = False
-
-    def __init__(self, stream: PeekableStream, track: Callable[[Any], Any]) -> None:
-        self._stream, self._track = stream, track
-
-    def read(self, size: int) -> Any:
-        """The next `size` bytes, or more: see `PeekableStream.read_block`. As an array, since bytes
-        cannot be weakly referenced."""
-        return self._track(np.frombuffer(self._stream.read_block(size), np.uint8))
-
-    def close(self) -> None:
-        """Do nothing: the stream is closed by the code that opened it."""
+def count_lines(text: bytes | bytearray, start: int = 0, end: int | None = None) -> int:
+    """The number of line ends in `text[start:end]`: \\n, \\r, \\r\\n, which may begin before it."""
+    codes = np.frombuffer(text, np.uint8)[max(0, start - 1) : end]
+    feeds, first = codes == _LINE_FEED, min(start, 1)
+    found = np.count_nonzero(feeds[first:])
+    if b"\r" in text:
+        returns = codes == _RETURN
+        found += np.count_nonzero(returns[first:]) - np.count_nonzero(returns[:-1] & feeds[1:])
+    return int(found)

@@ -4,7 +4,6 @@ Arrow parses the file; the first lines are inspected beforehand with the csv mod
 column names, the columns that spell true and false, and features that hold text.
 """
 
-import csv
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,10 +13,10 @@ from typing import Any
 from serve_runtime.errors import InputError
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import no_rows, pa, pacsv
-from serve_runtime.tables.byte_stream import PeekableStream, readable_by_arrow
+from serve_runtime.tables.background import readable_by_arrow
+from serve_runtime.tables.byte_stream import PeekableStream, Quotes
 from serve_runtime.tables.explain_errors import (
     check_columns,
-    check_quotes,
     has_bad_bytes,
     not_numbers,
     readable,
@@ -127,8 +126,9 @@ class CsvReader:
             try:
                 for batch in batches:  # noqa: UP028 - yield from would close Arrow's reader
                     yield batch
-                if self._stream.quote_count % 2:
-                    check_quotes(self._source)
+                if swallowed := self._stream.swallowed():
+                    line, problem = swallowed
+                    raise InputError(f"{self._source}, line {line}: {problem.format('value')}")
             finally:
                 self._stream.cancel()
                 with suppress(pa.ArrowException, OSError):
@@ -200,7 +200,7 @@ def _inspect(
     first = next(rows, ([], 0))
     found = []
     if header:
-        _require_closed(stream.peeked_text(), source)
+        _require_closed(stream.peeked(), first[0], source)
         _require_text(first[0], source)
         stream.discard_peeked()
     elif first[0]:
@@ -209,22 +209,25 @@ def _inspect(
     with reading(source, names):
         for row in rows:
             found.append(row)
-            if len(found) >= _INSPECTED_ROWS or stream.peeked_bytes() > _INSPECTED_BYTES:
+            if len(found) >= _INSPECTED_ROWS or len(stream.peeked()) > _INSPECTED_BYTES:
                 return names, found, True
     return names, found, False
 
 
-def _require_closed(lines: str, source: str) -> None:
-    """Raise InputError if a quotation mark in the header opens a name that no other closes: all
-    the rest of the file would be that name, and no row would be left."""
-    try:
-        deque(csv.reader(lines.splitlines(keepends=True), strict=True), maxlen=0)
-    except csv.Error as reason:
-        if "unexpected end of data" in str(reason):
+def _require_closed(lines: bytes, names: Sequence[str], source: str) -> None:
+    """Raise InputError if rows became part of a column name, by a quotation mark in the header that
+    no other closes, or one in another row."""
+    quotes = Quotes()
+    quotes.add(lines)
+    if swallowed := quotes.swallowed():
+        line, problem = swallowed
+        raise InputError(f"{source}, line {line}: {problem.format('name')}")
+    for name in names if len(names) > 1 else ():
+        if any(line.count(",") == len(names) - 1 for line in name.splitlines()):
             raise InputError(
-                f"{source}, line 1: a quotation mark opens a name that no other closes before the "
-                "file ends"
-            ) from None
+                f"{source}, line 1: the column name {quoted(name)} holds whole rows: the quotation "
+                "mark that opens it should be closed before them"
+            )
 
 
 def _require_text(names: Sequence[str], source: str) -> None:

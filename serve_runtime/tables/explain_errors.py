@@ -144,26 +144,6 @@ def has_bad_bytes(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def check_quotes(source: str) -> None:
-    """Raise InputError if a quotation mark opens a value that is not closed before the file ends.
-
-    Arrow takes all the rest of the file for one value then. A pipe cannot be read a second time,
-    and is not checked.
-    """
-    if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
-        return
-    try:
-        with _csv_rows(source, strict=True) as rows:
-            deque(rows, maxlen=0)
-    except csv.Error as reason:
-        line, _, problem = str(reason).partition(": ")
-        if any(sign in problem for sign in ("unexpected end of data", "has more than")):
-            raise InputError(
-                f"{source}, {line}: a quotation mark opens a value that no other closes before the "
-                "file ends"
-            ) from None
-
-
 def _line_where(source: str, is_it: Callable[[Sequence[str]], bool]) -> str:
     """ ", line N" of the first row, blank lines apart, that `is_it`; "" if there is none, or the
     source is a pipe.
@@ -198,12 +178,7 @@ def _row_too_long(source: str, reason: str, columns: Sequence[str]) -> str:
 
 
 @contextmanager
-def _csv_rows(
-    source: str, *, strict: bool = False
-) -> Iterator[Generator[tuple[list[str], int], None, None]]:
+def _csv_rows(source: str) -> Iterator[Generator[tuple[list[str], int], None, None]]:
     """Each row of a CSV file with the number of its first line, from 1. Raises csv.Error."""
-    with (
-        closing(PeekableStream(open_bytes(source))) as stream,
-        closing(stream.rows(strict=strict)) as rows,
-    ):
+    with closing(PeekableStream(open_bytes(source))) as stream, closing(stream.rows()) as rows:
         yield rows

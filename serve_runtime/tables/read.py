@@ -173,9 +173,10 @@ class _WithFolders:
         if not value.is_valid:
             equal = column.null_count == len(column)
         if not equal:
+            folder = quoted(f"{name}={value.as_py()}")
             raise InputError(
                 f"{self._source}: its column {quoted(name)} holds other values than the name of "
-                f"its folder, {quoted(value.as_py())}: rename one of them"
+                f"its folder, {folder}: rename one of them"
             )
 
     def cancel(self) -> None:

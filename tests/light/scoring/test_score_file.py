@@ -1,4 +1,5 @@
 import gzip
+import io
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,29 @@ def test_a_quotation_that_is_never_closed_swallows_no_rows(predictor, tmp_path, 
     with open_file(tmp_path / name, "wt") as file:
         file.write('id,x1,x2\n3.5" disk,1,2\nother,3,4\n')
     assert score_file(predictor, tmp_path / name, tmp_path / "out.csv", keep=["id"]) == 2
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('1,2,a\n1,2,"b\n1,2,c\n1,2,"d\n1,2,e\n', 3),
+        ('1,2,a\n1,2,"6\\" x"\n1,2,"7\\""\n1,2,b\n1,2,"c"\n', 4),
+        ("1,2,a\n" * 400_000 + '1,2,"b\n' * 2, 400_002),
+        ("1,2,a\n" * 10 + '1,2,"b\n1,2,c\n', 12),
+    ],
+    ids=["closed inside", "backslashes", "late", "never closed"],
+)
+def test_a_quotation_mark_that_is_forgotten_loses_no_row(
+    predictor, tmp_path, monkeypatch, rows, line, piped
+):
+    content = f"x1,x2,id\n{rows}".encode()
+    (tmp_path / "in.csv").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    source = "-" if piped else tmp_path / "in.csv"
+    with pytest.raises(InputError, match=f", line {line}: a quotation mark opens a value"):
+        score_file(predictor, source, tmp_path / "out.csv", keep=["id"])
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_value_of_another_column_may_be_long(predictor, tmp_path):

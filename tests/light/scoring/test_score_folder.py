@@ -319,8 +319,8 @@ def test_folders_named_key_value_are_columns(predictor, tmp_path, values, kept):
     ("value", "message"),
     [
         ("__HIVE_DEFAULT_PARTITION__", "data row 1, feature 'x2' is missing"),
-        ("abc", r"x2 \('abc', from the name of its folder, is no number\)"),
-        ("%3F", r"x2 \('\?', from the name .* seems to mark a missing value"),
+        ("abc", r"'x2' \('abc', from the name of its folder, is no number\)"),
+        ("%3F", r"'x2' \('\?', from the name .* seems to mark a missing value"),
     ],
 )
 def test_a_folder_whose_value_is_no_number_is_named(predictor, tmp_path, value, message):
@@ -339,7 +339,9 @@ def test_a_column_beside_its_folder_must_be_equal(predictor, tmp_path, own, kind
     if own == 3:
         assert score_file(predictor, tmp_path / "data", tmp_path / "out.csv") == 2
         return
-    with pytest.raises(InputError, match=r"its column 'x2' holds other values than .* x2=3: rena"):
+    with pytest.raises(
+        InputError, match=r"its column 'x2' holds other values than .* 'x2=3': rena"
+    ):
         score_file(predictor, tmp_path / "data", tmp_path / "out.csv")
 
 
@@ -355,5 +357,7 @@ def test_a_first_row_of_numbers_names_no_header(predictor, tmp_path, monkeypatch
     (tmp_path / "in.csv").write_text(content)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"holds nothing but numbers \(5\.1, 3\.5\).*--no-header"):
+    with pytest.raises(
+        InputError, match=r"holds nothing but numbers \('5\.1', '3\.5'\).*--no-header"
+    ):
         score_file(predictor, source, "out.csv")

@@ -117,8 +117,24 @@ def test_a_blank_line_in_a_single_column_is_a_missing_value(tmp_path):
 def test_a_quotation_that_the_header_leaves_open_is_an_error(tmp_path, content, name):
     path = tmp_path / name
     path.write_bytes(gzip.compress(content.encode()) if "gz" in name else content.encode())
-    with pytest.raises(InputError, match=r"line 1: a quotation mark opens a name that no other"):
+    with pytest.raises(InputError, match=r"line [12]: a quotation mark opens a name that no other"):
         list(read_batches(str(path), ["x1"]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'x1,x2,"note\n1,2,a\n3,4,b"\n',
+        'x1,x2,"note\n1,2,a\n3,4,b"\n5,6,c\n',
+        '"x1,x2,note\n1",2,a\n3,4,b\n',
+        'x1,"x2,note\r1,2,a\r1,2",a\r3,4,b\r',
+        'x1,x2,"note\n1,2,"a\n3,4,b\n',
+    ],
+)
+def test_rows_that_became_part_of_a_name_are_an_error(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content, newline="")
+    with pytest.raises(InputError, match=r"line 1: .*quotation mark"):
+        list(read_batches(str(tmp_path / "t.csv"), ["x1"]))
 
 
 @pytest.mark.parametrize("content", ['"x\n1",x2\n1,2\n', 'x"1,x2\n1,2\n', '"x1",x2\n'])

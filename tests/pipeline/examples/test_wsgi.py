@@ -86,8 +86,11 @@ def test_no_rows_give_no_scores(server: HTTPConnection) -> None:
         ("", "the body must be JSON, at most 10,000,000 bytes: Expecting value"),
         ("[{row}", "the body must be JSON"),
         ("[" * 100_000, "the body must be JSON, at most 10,000,000 bytes: maximum recursion"),
-        ('[{"radius": 1}]', "row 0: the model needs 30 named features; missing: mean radius, "),
-        ("[[1, 2]]", "x must have 30 features per row (mean radius, mean texture, mean perimeter"),
+        ('[{"radius": 1}]', "row 0: the model needs 30 named features; missing: 'mean radius', "),
+        (
+            "[[1, 2]]",
+            "x must have 30 features per row ('mean radius', 'mean texture', 'mean perimeter'",
+        ),
         ("[{row}, [1]]", "row 1 must have names, as other rows have; got list"),
         ("[{row}, {null}]", "row 1, feature 'mean texture' is missing (NaN)"),
         ("[{row}, {huge}]", "row 1, feature 'mean texture' is inf as float32"),

@@ -37,14 +37,14 @@ for _name in LISTED:
     @damage(f"{_name} missing")
     def _(bundle: Path, name: str = _name) -> Sequence[Text]:
         (bundle / name).unlink()
-        return (f": {name}: missing; export again",)
+        return (f": '{name}': missing; export again",)
 
     @damage(f"{_name} left out of the manifest")
     def _(bundle: Path, name: str = _name) -> Sequence[Text]:
         manifest = Manifest.read(bundle)
         files = {other: entry for other, entry in manifest.files.items() if other != name}
         (bundle / MANIFEST).write_text(replace(manifest, files=files).to_json())
-        return (f": {name}: not listed in its manifest",)
+        return (f": '{name}': not listed in its manifest",)
 
 
 for _listed in (False, True):
@@ -54,7 +54,7 @@ for _listed in (False, True):
         (bundle / "notes.txt").write_text("hello")
         if listed:
             reseal(bundle)
-        return ("notes.txt: not part of a bundle",)
+        return ("'notes.txt': not part of a bundle",)
 
 
 @damage("a manifest that lists an absent file")
@@ -62,7 +62,7 @@ def _(bundle: Path) -> Sequence[Text]:
     (bundle / "evil.bin").write_bytes(b"")
     reseal(bundle)
     (bundle / "evil.bin").unlink()
-    return ("evil.bin: listed in its manifest, but not part",)
+    return ("'evil.bin': listed in its manifest, but not part",)
 
 
 @damage("no manifest", ArtifactError)

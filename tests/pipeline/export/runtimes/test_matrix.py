@@ -153,4 +153,4 @@ def test_releases_that_agree_in_every_bit_share_a_letter() -> None:
 def test_an_unsupported_release_is_a_wrong_command(pristine: Path) -> None:
     result = CliRunner().invoke(main, ["runtimes", str(pristine), "--only", "1.14"])
     assert result.exit_code == 2
-    assert "supported are 1.15 to 1.32; got 1.14" in result.output
+    assert "supported are 1.15 to 1.32; got '1.14'" in result.output

@@ -33,8 +33,8 @@ def test_all_lines():
         "majority: the accuracy of always answering with the more frequent class",
         "",
         "weight per standard deviation of the feature, largest first",
-        "   -2.0000  b",
-        "   +0.5000  a",
+        "   -2.0000  'b'",
+        "   +0.5000  'a'",
         "",
         "run: runs/x",
         "next: python -m export bundle runs/x bundles/x",
@@ -51,7 +51,7 @@ def test_ten_weights_are_shown_and_the_others_counted():
     weights = {f"c{i}": (-1) ** i * float(i) for i in range(33)}
     lines = summary(weights=weights).text(Path("x")).splitlines()
     shown = [line.split()[1] for line in lines[6:16]]
-    assert shown == [f"c{i}" for i in range(32, 22, -1)]
+    assert shown == [f"'c{i}'" for i in range(32, 22, -1)]
     assert lines[16] == "… and 23 more"
 
 
