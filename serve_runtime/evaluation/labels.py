@@ -68,8 +68,8 @@ def as_number(value: Label | None) -> Label | None:
     neither they nor float64 hold all its digits."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str) and "_" in value:  # Python's digit separator, nobody's number
-        return None
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        return None  # Python's digit separator, and digits of other scripts: texts in a table
     try:
         number = int(value) if isinstance(value, str) else value
     except ValueError:

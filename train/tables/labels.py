@@ -118,7 +118,7 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
         found = counts.most_common()
         shown = listed(found, show=lambda pair: f"{quoted(pair[0])} ({pair[1]} rows)")
         raise DataError(f"{source}: the target must hold two classes; found {shown}")
-    first, second = sorted(counts, key=lambda label: (str(type(label)), label))
+    first, second = sorted(counts, key=lambda label: (isinstance(label, str), label))
     if label_type(counts) is None:
         raise DataError(
             f"{source}: no type holds both labels, {quoted(first)} and {quoted(second)}: write "

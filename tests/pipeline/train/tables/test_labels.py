@@ -35,6 +35,9 @@ ORDERED = [
     (["0.5", "-0.5"], (-0.5, 0.5)),
     ([True, False], (False, True)),
     (["10", "9"], (9, 10)),
+    ([1.5, 1.0], (1, 1.5)),
+    (["-0.5", "-1"], (-1, -0.5)),
+    ([1e20, 0.0], (0, 1e20)),
     (["True", "False"], ("False", "True")),
     (["yes", "no"], ("no", "yes")),
     (["Yes", "No"], ("No", "Yes")),
@@ -101,6 +104,10 @@ def test_texts_in_doubt_need_a_stated_positive_class():
 def test_a_number_and_a_text_are_in_doubt_too():
     with pytest.raises(DataError, match=r"which label is the positive one, '0' or 'one'\?"):
         find_classes(["0", "one"], None, "t.csv")
+
+
+def test_digits_of_another_script_are_texts():
+    assert find_classes(["1", "\u0661"], "\u0661", "t.csv") == Classes(("1", "\u0661"))
 
 
 def test_positive_class_that_is_not_there():
