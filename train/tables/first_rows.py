@@ -97,8 +97,15 @@ def _whole_numbers(values: Sequence[Any]) -> list[int] | None:
     if len(values) < _LEAST_ROWS:
         return None
     numbers = [_number(value) for value in values]
-    whole = [int(n) for n in numbers if n is not None and n == n // 1]
+    whole = [int(number) for number in numbers if number is not None and _is_whole(number)]
     return whole if len(whole) == len(values) else None
+
+
+def _is_whole(number: Any) -> bool:
+    """Whether it is a whole number; a float where all of these are whole, from 2⁵³, is none."""
+    if isinstance(number, float):
+        return number.is_integer() and abs(number) < 1 << 53
+    return bool(number == round(number))
 
 
 def _number(value: Any) -> Any:

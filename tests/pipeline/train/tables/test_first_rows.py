@@ -1,9 +1,12 @@
 """What is told of columns before training: texts with the --drop for them, and likely ids."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from train.recipe.keys import Data
@@ -133,3 +136,17 @@ def test_a_wide_table_is_looked_at_in_few_rows(workplace, monkeypatch):
     assert "'c0', 'c1'" in said[0]
     assert "(30 rows looked at)" in said[0]
     assert "--features" in said[0], "a hundred names are nothing to copy"
+
+
+@pytest.mark.parametrize("exponent", [30, 70])
+def test_long_decimals_may_be_an_id(command, workplace, frame, exponent):
+    values = [Decimal(f"{10**exponent + number}.00") for number in range(ROWS)]
+    table = pa.table({"c": pa.array(values, pa.decimal256(74, 2)), **frame.to_dict("list")})
+    pq.write_table(table, workplace / "table.parquet")
+    result = command("table.parquet", *OPTIONS)
+    assert hint(result.output)
+
+
+def test_floats_too_large_for_a_fraction_are_no_id(command, write, frame):
+    frame.insert(0, "c", frame["x"] * 1e30)
+    assert not hint(command(write(frame), *OPTIONS).output)
