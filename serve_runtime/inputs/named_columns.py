@@ -44,6 +44,17 @@ def column_names(x: Any) -> list[str] | None:
     return None
 
 
+def refuse_names_of_rows(x: Any, names: Sequence[str]) -> None:
+    """Raise InputError where features name the rows of `x`, a labelled array without column names:
+    it lies transposed, and is not to be read by position."""
+    is_labelled = hasattr(x, "dims") and hasattr(x, "coords") and len(x.dims) == 2
+    if is_labelled and not set(names).isdisjoint(labels(x, 0) or ()):
+        raise InputError(
+            f"the names of features are labels of the first dimension, {quoted(x.dims[0])}, where "
+            "rows are expected: pass x.T"
+        )
+
+
 def to_columns(
     x: Any, found: Sequence[str], names: Sequence[str], limits: Limits
 ) -> tuple[int, Iterable[BatchInput]]:
@@ -108,15 +119,26 @@ def _check_indexes(columns: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise InputError where Series of different indexes would be put side by side by position."""
     first = None
     for name in names:
-        if hasattr(columns[name], "iloc"):
-            index = columns[name].index
+        if (index := _index(columns[name])) is not None:
             if first is None:
                 first = name, index
-            elif index is not first[1] and not index.equals(first[1]):
+            elif index is not first[1] and not _equal(index, first[1]):
                 raise InputError(
                     f"columns {quoted(first[0])} and {quoted(name)} are Series with different "
                     "indexes: join them into one frame first, or pass their values without an index"
                 )
+
+
+def _index(column: Any) -> Any:
+    """The index of a Series, the labels of a labelled array of one dimension; else None."""
+    if hasattr(column, "iloc"):
+        return column.index
+    is_labelled = hasattr(column, "dims") and hasattr(column, "coords") and len(column.dims) == 1
+    return labels(column, 0) if is_labelled else None
+
+
+def _equal(index: Any, other: Any) -> bool:
+    return bool(index.equals(other) if hasattr(index, "equals") else index == list(other))
 
 
 def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:

@@ -5,6 +5,7 @@ makes such rows is imported.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
@@ -64,10 +65,24 @@ def row_names(row: Any) -> Collection[Any] | None:
     return None
 
 
+def _has_order(row: Any) -> bool:
+    """Whether a row with `keys()` has its values in the order of the names: a Series, a tuple."""
+    return any(hasattr(row, attribute) for attribute in ("iloc", "_fields", "__fields__"))
+
+
 def labels(array: Any, axis: int) -> list[Any] | None:
-    """The labels along an axis of a labelled array (`dims`, `coords`); None where it has none."""
-    name = array.dims[axis]
-    return list(np.asarray(array.coords[name])) if name in array.coords else None
+    """The labels along an axis of a labelled array (`dims`, `coords`); None where it has none.
+
+    Where the axis has no coordinate of its own name, texts of another one along it are the labels.
+    """
+    name, coordinates = array.dims[axis], array.coords
+    if name in coordinates:
+        return list(np.asarray(coordinates[name]))
+    for other in coordinates:
+        found = np.asarray(coordinates[other])
+        if getattr(coordinates[other], "dims", None) == (name,) and found.dtype.kind in "UOT":
+            return list(found)
+    return None
 
 
 def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
@@ -106,6 +121,9 @@ def _by_name(number: int, row: Any, names: Sequence[str]) -> Mapping[Any, Any]:
         raise InputError(f"row {number}: {reason}") from None
     if isinstance(row, Mapping):
         return row
+    if callable(getattr(row, "keys", None)) and not _has_order(row):
+        with suppress(TypeError, LookupError):  # some take positions alone
+            return {name: row[name] for name in names}
     is_array = hasattr(row, "dims") or (hasattr(row, "dtype") and not hasattr(row, "iloc"))
     values = list(np.asarray(row).tolist() if is_array else row)  # in the order of the names
     if len(values) != len(found):

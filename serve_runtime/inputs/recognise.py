@@ -10,7 +10,7 @@ from serve_runtime.arrays import Array
 from serve_runtime.errors import InputError, ServeError
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput, by_memory
-from serve_runtime.inputs.named_columns import column_names, to_columns
+from serve_runtime.inputs.named_columns import column_names, refuse_names_of_rows, to_columns
 from serve_runtime.inputs.named_rows import from_named_rows, is_named_rows, row_names
 from serve_runtime.inputs.numeric import to_array, to_numbers
 from serve_runtime.inputs.refusals import described, refuse_deferred, unreadable
@@ -66,9 +66,13 @@ def to_probabilities(x: Any) -> Array:
 def _recognised(x: Any, names: Sequence[str], limits: Limits) -> tuple[int, Iterable[BatchInput]]:
     if type(x) not in _WITHOUT_NAMES:
         refuse_deferred(x)
+        if isinstance(getattr(getattr(x, "dtype", None), "fields", None), list):
+            x = x.struct.unnest()  # polars: a Series of structs, as a frame
     elif type(x) is np.ndarray and x.dtype.kind == "O" and x.ndim == 1:
         x = x.tolist()  # its rows may have names
     found = column_names(x)
+    if found is None and type(x) not in _WITHOUT_NAMES:
+        refuse_names_of_rows(x, names)
     if found is not None and not _is_row(x, names):
         return to_columns(x, found, names, limits)
     if is_named_rows(x):

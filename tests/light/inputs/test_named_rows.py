@@ -87,6 +87,37 @@ def itertuples():
     return list(pandas.DataFrame(SWAPPED, columns=["x2", "note", "x1"]).itertuples())
 
 
+class KeyedRow:
+    """A row that gives its names when it is gone through, and its values by name."""
+
+    def __init__(self, values):
+        self._values = dict(zip(Row._fields, values, strict=True))
+
+    def keys(self):
+        return self._values.keys()
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __getitem__(self, name):
+        return self._values[name]
+
+
+class Coordinate:
+    """A coordinate of a labelled array that has another name than its dimension."""
+
+    def __init__(self, values, dimension):
+        self.values, self.dims = np.asarray(values), (dimension,)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def polars_structs():
+    polars = pytest.importorskip("polars")
+    return polars.DataFrame({"x2": ROWS[:, 1], "x1": ROWS[:, 0]}).to_struct("s")
+
+
 Row = namedtuple("Row", ["x2", "note", "x1"])
 KINDS = {
     "named tuples": lambda: [Row(*values) for values in SWAPPED],
@@ -110,6 +141,11 @@ KINDS = {
     "labelled rows": lambda: [
         LabelledArray([b, a], ("feature",), {"feature": np.array(["x2", "x1"])}) for a, b in ROWS
     ],
+    "rows of keys": lambda: [KeyedRow(values) for values in SWAPPED],
+    "labels of another name": lambda: [
+        LabelledArray([b, a], ("f",), {"name": Coordinate(["x2", "x1"], "f")}) for a, b in ROWS
+    ],
+    "polars structs": polars_structs,
     "a labelled array": lambda: LabelledArray(
         ROWS[:, ::-1], ("row", "feature"), {"feature": np.array(["x2", "x1"])}
     ),
@@ -121,7 +157,7 @@ def test_rows_with_names_are_matched_by_name(predictor, kind):
     x = KINDS[kind]()
     named = predictor.decision_function([{"x1": float(a), "x2": float(b)} for a, b in ROWS])
     found = predictor.decision_function(x)
-    if kind == "a labelled array":  # columns, as everything with named columns
+    if kind in ("a labelled array", "polars structs"):  # columns, as everything with named columns
         named = predictor.decision_function({"x1": ROWS[:, 0], "x2": ROWS[:, 1]})
     assert_same_bits(found, named)
 
@@ -231,3 +267,21 @@ def test_series_of_different_indexes_are_not_put_side_by_side(predictor):
         predictor.probability({"x2": frame["x2"], "x1": frame["x1"]}), predictor.probability(frame)
     )
     assert len(predictor.probability({"x1": x1, "x2": x2.to_numpy()})) == 2
+
+
+def test_a_labelled_array_that_lies_transposed_is_refused(predictor):
+    square = ROWS[:2, ::-1].T
+    x = LabelledArray(square, ("feature", "row"), {"feature": np.array(["x2", "x1"])})
+    with pytest.raises(
+        InputError, match=r"labels of the first dimension, 'feature', .*: pass x\.T$"
+    ):
+        predictor.probability(x)
+
+
+def test_labelled_columns_of_different_labels_are_refused(predictor):
+    x1 = LabelledArray(ROWS[:, 0], ("row",), {"row": np.arange(3)})
+    x2 = LabelledArray(ROWS[:, 1], ("row",), {"row": np.arange(3)})
+    assert_same_bits(predictor.probability({"x1": x1, "x2": x2}), predictor.probability(ROWS))
+    x2.coords["row"] = np.arange(3)[::-1]
+    with pytest.raises(InputError, match="'x1' and 'x2' are Series with different indexes"):
+        predictor.probability({"x1": x1, "x2": x2})
