@@ -70,11 +70,11 @@ def score_pairs(
 ) -> Iterator[Any]:
     """Score pairs of record batches of the same rows: the features, and the columns to keep.
 
-    `score_columns` are the names of the two columns that are added.
-    Gives the batches that `score_batches` gives, with one difference: `label` is dictionary
-    encoded (an int8 index for each row), because spelling out text labels takes as long as all
-    other work together; `decode_labels` does it. `observe`, if given, is called with each batch.
-    Raises RowError as `score_batches` does.
+    `score_columns` are the names of the two columns that are added. Gives the batches that
+    `score_batches` gives, with one difference: `label` is dictionary encoded (an int8 index for
+    each row), because spelling out text labels takes as long as all other work together;
+    `decode_labels` does it. `observe`, if given, is called with each batch. Raises RowError as
+    `score_batches` does.
     """
     labels = _label_array(predictor.card.classes)
     threshold = np.float32(predictor.card.threshold)

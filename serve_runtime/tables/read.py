@@ -68,8 +68,9 @@ def open_table(
 ) -> Iterator[TableReader]:
     """Open the table `source` and close it on leaving the block.
 
-    A name that ends in .parquet or .pq is Parquet, every other one CSV (gzip if it ends in .gz);
-    '-' is CSV on standard input. Without a `header` the columns of a CSV are named f0, f1, ….
+    It is Parquet by its name or its first bytes (`holds_parquet`), or else CSV, perhaps packed by
+    gzip (`open_bytes`); '-' is CSV on standard input. Without a `header` the columns of a CSV are
+    named f0, f1, ….
     `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
     further columns of one value, those of `TablePaths.folder_columns`.
 
