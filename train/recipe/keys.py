@@ -68,7 +68,7 @@ class Data:
     features: list[str] | None = key(
         None, list, "column names", "Columns to learn from.",
         fits=lambda v: bool(v) and are_names(v), flag="--features", metavar="COL[,COL…]",
-        parse=comma_separated, shown="all but the target",
+        parse=comma_separated, shown="all but the target and the index of a pandas frame",
     )  # fmt: skip
     drop: list[str] = key(
         types=list, wanted="column names", help="Columns to leave out.",
