@@ -34,9 +34,9 @@ class Scaling:
     def apply(self, features: Floats) -> Float32:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
         result: Float32 = np.empty(features.shape, np.float32)
-        with np.errstate(
-            over="ignore", under="ignore"
-        ):  # values far outside become infinite; the caller checks
+        # Values far outside, or all so near to 0 that their deviation is 0, do not stay finite; the
+        # caller checks.
+        with np.errstate(all="ignore"):
             for row, values, mean, scale in zip(
                 result, features, self.mean, self.scale, strict=True
             ):

@@ -190,3 +190,8 @@ def test_undoing_gives_the_raw_features_to_rounding():
     assert (back[2] == 7).all(), "a constant feature is its mean"
     none = Scaling.none(3)
     assert np.array_equal(none.undo(none.apply(raw)), raw)
+
+
+def test_a_deviation_too_small_for_float64_is_no_numpy_warning():
+    features = np.array([[1e-300, 2e-300, 4e-300]])
+    assert not np.isfinite(fitted(features).apply(features)).any()
