@@ -30,6 +30,8 @@ def open_bytes(source: str) -> BinaryIO:
         if start.startswith(b"\x1f\x8b"):
             stream = cast(BinaryIO, _Unpacked(fileobj=stream))
             start = stream.peek(FIRST_BYTES)[:FIRST_BYTES]  # type: ignore[attr-defined]
+            if start.startswith(b"\x1f\x8b"):
+                raise gzip.BadGzipFile("it is compressed by gzip twice: unpack it once")
         elif is_gzip(source) and not _is_text(start):
             raise gzip.BadGzipFile("it is named .gz, and is neither gzip nor text")
         if words := other_format(start):
