@@ -254,13 +254,18 @@ def check_header(source: str, names: Sequence[str]) -> None:
             f"{source}: values must be separated by commas; "
             f"its first line has {found[0]!r} and no comma ({quoted(name)})"
         )
-    there = [name for name in names if name.strip()]
-    if there and all(map(_is_number, there)):
+    if may_be_data(names, 1):
         raise InputError(
             f"{source}: its first line holds nothing but numbers ({listed(names, 5)}), no "
             "names of columns: say --no-header (header=False) if it is a row of data, else name "
             "the columns there"
         )
+
+
+def may_be_data(names: Sequence[str], least: float) -> bool:
+    """Whether at least that share of `names`, empty ones apart, are numbers."""
+    there = [name for name in names if name.strip()]
+    return bool(there) and sum(map(_is_number, there)) >= least * len(there)
 
 
 _MISSING = frozenset(pacsv.ConvertOptions().null_values)

@@ -17,7 +17,7 @@ from serve_runtime.feature_names import check_names, column_at, did_you_mean
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.csv_table import check_header
+from serve_runtime.tables.csv_table import check_header, may_be_data
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
@@ -193,7 +193,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
             "--features, or write the file without it (pandas: index=False)"
         )
     number_type = np.float32 if narrow.issuperset(names) else np.float64
-    notes = []
+    notes = [hint] if (hint := _header_hint(data, path, columns)) else []
     if left_out:
         notes.append(
             f"left out the index of a pandas frame: {listed(left_out, _SHOWN)} (name it with "
@@ -257,7 +257,7 @@ def _columns(
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:
-    target = data.target
+    target, hint = data.target, _header_hint(data, path, columns)
     if target is None:
         if not data.header and not holds_parquet(path):
             return columns[-1]
@@ -266,11 +266,19 @@ def _target(data: Data, path: str, columns: Sequence[str]) -> str:
             return usual[0]
         raise DataError(
             f"{path}: say which column to predict with --target (or data.target); "
-            f"there are {listed(columns, _SHOWN)}"
+            f"there are {listed(columns, _SHOWN)}{'. ' * bool(hint)}{hint}"
         )
     if (found := column_at(target, columns)) is None:
         raise DataError(
             f"{path}: no target column {quoted(target)}; there are {listed(columns, _SHOWN)}"
-            f"{did_you_mean([target], columns)}"
+            f"{did_you_mean([target], columns)}{'. ' * bool(hint)}{hint}"
         )
     return found
+
+
+def _header_hint(data: Data, path: str, columns: Sequence[str]) -> str:
+    """What to say where the first line of a CSV may be a row of data, else an empty text."""
+    if not data.header or holds_parquet(path) or not may_be_data(columns, 0.5):
+        return ""
+    numbers = listed([name for name in columns if may_be_data([name], 1)], 3)
+    return f"Names of columns are numbers ({numbers}): if the first line is data, say --no-header"

@@ -262,3 +262,17 @@ def test_a_label_that_spells_no_finite_number(label, command, table):
     text = GOOD.replace(",0\n", f",{label}\n")
     result = command(table(text), "--positive", "1", "--out", "run", *NO_HOLDOUT)
     assert result.exit_code == 0 or "label" in result.stderr
+
+
+def test_a_first_line_with_numbers_may_be_data(command, table):
+    rows = "".join(f"{i},{i * i % 7},{'no' if i % 3 else 'yes'}\n" for i in range(60))
+    hint = "Names of columns are numbers ('0', '0.1'): if the first line is data, say --no-header"
+    source = table(f"0,0.1,yes\n{rows}")
+    for target in ((), ("--target", "label")):
+        result = command(source, *target, "--out", "run", *NO_HOLDOUT)
+        assert hint in result.stderr.replace("\n", " ")
+    result = command(source, "--target", "yes", "--out", "run", *NO_HOLDOUT)
+    assert hint in result.output.replace("\n  ", " ")
+    result = command(source, "--no-header", "--out", "other", *NO_HOLDOUT)
+    assert "61 rows" in result.output
+    assert hint not in result.output.replace("\n  ", " ")
