@@ -1,13 +1,14 @@
 """What is said of a finished training: whether it has come to the minimum, and whether there is
 one."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from serve_runtime.shown import listed, quoted
+from serve_runtime.shown import MOST_CHARACTERS, listed, printable, quoted
 from train.gradients.source import GradientSource
 from train.optimize.curvature import MOST_FEATURES
 from train.optimize.newton import CONVERGED, Search, find_minimum, newton_step, relative_change
@@ -114,7 +115,9 @@ def _no_minimum(alone: Sequence[Alone], together: Sequence[int], columns: Column
         any_of = listed(named, _MOST_NAMES, joint=" or by ")
         said = f"by {any_of} alone" if whole else _where(alone[0], columns)
         others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
-        remedy = f"use --weight-decay, or --drop {listed(named, _MOST_NAMES, joint=' and ')}"
+        remedy, drop = "use --weight-decay", ",".join(named)
+        if len(named) <= _MOST_NAMES and drop.count(",") < len(named) and drop == printable(drop):
+            remedy += f", or --drop {shlex.quote(drop)}" if len(drop) <= MOST_CHARACTERS else ""
         return (
             f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
         )

@@ -106,7 +106,7 @@ def test_what_separates_is_named_and_training_ends():
     assert said_of(rows, fit.theta, 0, 1, fit.search) == said_of(rows, fit.theta, 0, 1)
     assert said_of(rows, fit.theta, 0, 1) == (
         "warning: the classes are separable, by values of 'v4': above 0 all rows are 'yes', so no "
-        "weights are best: use --weight-decay, or --drop 'v4'"
+        "weights are best: use --weight-decay, or --drop v4"
     )
     long = said_of(rows, fit.theta, 0, 1, fit.search, "\x1b[31m{}" + "x" * 5000)
     assert long.isprintable()
