@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
-from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.affine import Affine, float32_of, float_of
 from serve_runtime.bundle.onnx_writer import Node, Shape, Value, write_onnx
 from serve_runtime.bundle.protobuf_wire import WireError, messages
 from serve_runtime.errors import ArtifactError
@@ -143,7 +143,7 @@ def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
 
     width = max(1, len(raw.get("weight", b"")) // 4)
     center = floats("center", width) if "center" in raw else None
-    return layout, Affine(floats("weight", width), float(floats("bias", 1)[0]), center)
+    return layout, Affine(floats("weight", width), float_of(floats("bias", 1)), center)
 
 
 def _refuse(where: str, field: str, problem: str) -> NoReturn:
@@ -190,7 +190,7 @@ def _constants(affine: Affine, layout: str) -> dict[str, Array]:
     """By name, in the order of the file, each in the shape that its node takes."""
     constants = {
         "weight": affine.weight.reshape(1, -1),
-        "bias": np.array([affine.bias], np.float32),
+        "bias": float32_of(affine.bias),
         **_scalars(rank=2),
     }
     if affine.center is not None:
