@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.bundle.card import Label, label_type
+from serve_runtime.bundle.card import MOST_LABEL_CHARACTERS, Label, label_type
 from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
 from serve_runtime.shown import listed, quoted
 from train.errors import DataError
@@ -119,6 +119,12 @@ def _ordered(counts: Counter[Label], positive: Label | None, source: str) -> Cla
         shown = listed(found, show=lambda pair: f"{quoted(pair[0])} ({pair[1]} rows)")
         raise DataError(f"{source}: the target must hold two classes; found {shown}")
     first, second = sorted(counts, key=lambda label: (isinstance(label, str), label))
+    longest = max((first, second), key=lambda label: len(str(label)))
+    if isinstance(longest, str) and len(longest) > MOST_LABEL_CHARACTERS:
+        raise DataError(
+            f"{source}: a label must have at most {MOST_LABEL_CHARACTERS:,} characters; "
+            f"{quoted(longest)} has {len(longest):,}: write a shorter one"
+        )
     if label_type(counts) is None:
         raise DataError(
             f"{source}: no type holds both labels, {quoted(first)} and {quoted(second)}: write "

@@ -286,3 +286,13 @@ def test_labels_of_other_types_are_refused_plainly(kind):
         values = pa.array(raw, pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
     with pytest.raises(DataError, match="t: labels must be texts, finite numbers or true and fal"):
         LabelColumn().add(values, "t", 0)
+
+
+def test_a_label_too_long_for_a_card_is_refused_before_training(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("a,y\n1,no\n2," + "y" * 1001 + "\n")
+    message = r"long.csv: a label must have at most 1,000 characters; 'y.* has 1,001: write"
+    with pytest.raises(DataError, match=message):
+        load_table(Data(file=str(path), positive="no"), 0)
+    path.write_text("a,y\n1,no\n2," + "y" * 1000 + "\n")
+    assert load_table(Data(file=str(path), positive="no"), 0).classes.labels[1] == "no"
