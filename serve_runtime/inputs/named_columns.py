@@ -10,7 +10,7 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
-from serve_runtime.inputs.named_rows import labels
+from serve_runtime.inputs.named_rows import labels, names_in
 from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
 from serve_runtime.inputs.refusals import described
 from serve_runtime.shown import listed, quoted
@@ -34,11 +34,11 @@ def column_names(x: Any) -> list[str] | None:
     if isinstance(x, np.ndarray):
         return list(x.dtype.names) if x.dtype.names else None
     if isinstance(x, Mapping):
-        return list(x)
+        return names_in(x)
     if hasattr(x, "column_names"):
-        return list(x.column_names)
+        return names_in(x.column_names)
     if hasattr(x, "columns"):
-        return list(x.columns)
+        return names_in(x.columns)
     if hasattr(x, "dims") and hasattr(x, "coords") and len(x.dims) == 2:
         return labels(x, 1)
     return None

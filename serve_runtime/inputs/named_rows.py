@@ -52,22 +52,28 @@ def row_names(row: Any) -> Collection[Any] | None:
     if isinstance(row, Mapping):
         return row
     if (dtype_names := getattr(getattr(row, "dtype", None), "names", None)) is not None:
-        return list(dtype_names)
+        return names_in(dtype_names)
     for attribute in ("_fields", "__fields__"):
         if isinstance(fields := getattr(row, attribute, None), list | tuple):
-            return list(fields)
+            return names_in(fields)
     if hasattr(row, "iloc") and getattr(row, "ndim", 1) == 1:
-        return list(row.index)
+        return names_in(row.index)
     if hasattr(row, "dims") and hasattr(row, "coords"):
         return labels(row, 0) if len(row.dims) == 1 else None
     if callable(keys := getattr(row, "keys", None)):
-        return list(keys())
+        return names_in(keys())
     return None
 
 
 def _has_order(row: Any) -> bool:
     """Whether a row with `keys()` has its values in the order of the names: a Series, a tuple."""
     return any(hasattr(row, attribute) for attribute in ("iloc", "_fields", "__fields__"))
+
+
+def names_in(names: Any) -> list[Any]:
+    """`names` as a list, of as many as they say: what answers whatever it is asked has no end."""
+    counted = islice(names, len(names)) if hasattr(type(names), "__len__") else names
+    return list(counted)
 
 
 def labels(array: Any, axis: int) -> list[Any] | None:
