@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +184,30 @@ def test_no_byte_is_read_twice(bundle, monkeypatch):
 
     monkeypatch.setattr(model_file, "read_bytes", read_and_spoil)
     assert Predictor(bundle).n_features_in_ == 2
+
+
+META = field(14, field(1, b"k") + field(2, b"v"))
+CROWDED = {
+    "keys": META * (4_000_000 // len(META)),
+    "empty entries": b"\x72\x00" * 2_000_000,
+    "keys in one entry": field(14, b"\x0a\x00" * 2_000_000),
+    "values in one entry": field(14, field(1, CARD_KEY.encode()) + b"\x12\x00" * 2_000_000),
+    "cards": field(14, field(1, CARD_KEY.encode()) + field(2, b"")) * 160_000,
+    "deep JSON": card_field("[" * 4_000_000),
+    "deep objects": card_field('{"a":' * 800_000),
+    "many digits": card_field('{"format_version":' + "9" * 4_000_000 + "}"),
+}
+
+
+@pytest.mark.parametrize("name", CROWDED)
+def test_reading_a_crowded_file_takes_little_memory(name):
+    content = MODEL + CROWDED[name]
+    tracemalloc.start()
+    try:
+        with pytest.raises((ArtifactError, CardError)) as caught:
+            parse_model("m.onnx", content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(content)
+    assert len(str(caught.value)) < 500
