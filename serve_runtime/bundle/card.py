@@ -25,6 +25,9 @@ each feature rises by one standard deviation that it had in the training rows.""
 
 Label = str | int | float | bool
 
+MOST_GOLDEN_ROWS = 256
+"""Export writes eight; the self-test, which scores each, is to take milliseconds."""
+
 MOST_LABEL_CHARACTERS = 1000
 """numpy holds a label of each row in as much memory as the longest label takes."""
 
@@ -89,6 +92,8 @@ class ModelCard:
         for low_high in (self.feature_min, self.feature_max):
             _require(len(low_high) == width, "the feature ranges do not match feature_names")
             _require(all(map(_number, low_high)), "a feature range is not a finite number")
+        _require(len(self.golden) <= MOST_GOLDEN_ROWS,
+                 f"more than {MOST_GOLDEN_ROWS} golden rows")  # fmt: skip
         for row in self.golden:
             _require(len(row.features) == width, "a golden row does not match feature_names")
             scores = (row.logit, row.probability, row.logit_bound)

@@ -64,7 +64,13 @@ def _likely_ids(columns: Mapping[str, Sequence[Any]]) -> tuple[list[str], list[s
 
 def _first_rows(files: TableFiles) -> tuple[dict[str, list[Any]], list[str]]:
     """The first values of each feature, as they stand in the file, and which features are text."""
-    batches = read_batches(files.paths[0], (), files.names, header=files.header)
+    batches = read_batches(
+        files.paths[0],
+        (),
+        files.names,
+        header=files.header,
+        folder_columns=files.folder_columns[0],
+    )
     with closing(batches):
         batch = next(batches)
     rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_VALUES // len(files.names)))

@@ -184,3 +184,9 @@ def test_no_card_loses_or_changes_a_byte_unnoticed(card):
             continue
         accepted.append(number)
     assert accepted == []
+
+
+def test_a_crowd_of_golden_rows_is_refused(card):
+    assert len(replace(card, golden=card.golden[:1] * 256).golden) == 256
+    with pytest.raises(CardError, match="more than 256 golden rows"):
+        replace(card, golden=card.golden[:1] * 257)

@@ -150,3 +150,13 @@ def test_long_decimals_may_be_an_id(command, workplace, frame, exponent):
 def test_floats_too_large_for_a_fraction_are_no_id(command, write, frame):
     frame.insert(0, "c", frame["x"] * 1e30)
     assert not hint(command(write(frame), *OPTIONS).output)
+
+
+def test_columns_of_text_beside_folders_are_told(command, workplace, frame):
+    for year in (2025, 2026):
+        folder = workplace / "data" / f"year={year}"
+        folder.mkdir(parents=True)
+        frame.assign(town="Ulm").to_csv(folder / "part.csv", index=False)
+    result = command("data", *OPTIONS)
+    assert result.exit_code == 1
+    assert "To leave them out: --drop town" in " ".join(result.output.split())
