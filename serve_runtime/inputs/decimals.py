@@ -9,10 +9,12 @@ from math import inf
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.inputs.rounding import DROPPED, HALF, round_to_odd
+
+_Integers = np.ndarray[Any, np.dtype[np.int64]]
+_Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _BLOCK: Final = 1 << 14
 """Rows that are converted at a time, so that what is computed along the way stays in cache."""
@@ -58,7 +60,7 @@ def decimals(column: Any) -> Float32:
     return np.concatenate([none, *(nearest_floats(piece, np.float32) for piece in pieces)])
 
 
-def nearest_floats(column: Any, dtype: npt.DTypeLike) -> Array:
+def nearest_floats(column: Any, dtype: type[np.floating]) -> Array:
     """The values (n,) of an Arrow array of decimals as `dtype`, float32 or float64, each the
     nearest to the decimal; NaN where a value is missing, infinite beyond the largest number.
 
@@ -92,7 +94,7 @@ def nearest_floats(column: Any, dtype: npt.DTypeLike) -> Array:
     return found
 
 
-def _words(values: Any, width: int, offset: int, rows: int) -> npt.NDArray[np.int64]:
+def _words(values: Any, width: int, offset: int, rows: int) -> _Integers:
     """The unscaled integers (rows, k) as words of 64 bits, the lowest first, the last signed."""
     size = min(width, 8)
     count = width // size
@@ -100,7 +102,7 @@ def _words(values: Any, width: int, offset: int, rows: int) -> npt.NDArray[np.in
     return raw.astype(np.int64, copy=False).reshape(rows, count)
 
 
-def _quotients(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.float64]:
+def _quotients(words: _Integers, scale: int) -> Float64:
     """unscaled / 10^scale in float64: the nearest where both are exact, else within _WIDE_ERROR."""
     total = words[:, -1].astype(np.float64)
     for word in words[:, -2::-1].T:
@@ -113,7 +115,7 @@ def _quotients(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.float
     return total / 10.0**scale if scale >= 0 else total * 10.0**-scale
 
 
-def _exact(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.bool_]:
+def _exact(words: _Integers, scale: int) -> _Mask:
     """Where both the integer and the power of ten are float64 themselves, (rows,)."""
     low = words[:, 0]
     exact = (low <= _EXACT_INTEGER) & (low >= -_EXACT_INTEGER)
@@ -123,10 +125,7 @@ def _exact(words: npt.NDArray[np.int64], scale: int) -> npt.NDArray[np.bool_]:
     return exact
 
 
-_Doubles = npt.NDArray[np.float64]
-
-
-def _by_pairs(words: npt.NDArray[np.int64], power: float) -> tuple[_Doubles, npt.NDArray[np.bool_]]:
+def _by_pairs(words: _Integers, power: float) -> tuple[Float64, _Mask]:
     """unscaled / `power`, an exact power of ten, rounded to float64, and where that is sure to be
     the nearest: not where the quotient is almost the middle of two.
 
@@ -151,14 +150,14 @@ def _by_pairs(words: npt.NDArray[np.int64], power: float) -> tuple[_Doubles, npt
     return nearest, sure | (high == 0)
 
 
-def _sum(a: _Doubles, b: _Doubles) -> tuple[_Doubles, _Doubles]:
+def _sum(a: Float64, b: Float64) -> tuple[Float64, Float64]:
     """a + b rounded, and what was rounded away (Knuth)."""
     total = a + b
     back = total - a
     return total, (a - (total - back)) + (b - back)
 
 
-def _product(a: _Doubles, b: float) -> tuple[_Doubles, _Doubles]:
+def _product(a: Float64, b: float) -> tuple[Float64, Float64]:
     """a · b rounded, and what was rounded away (Dekker)."""
     total = a * b
     a_high, b_high = (_SPLIT * x - (_SPLIT * x - x) for x in (a, np.float64(b)))
@@ -167,18 +166,18 @@ def _product(a: _Doubles, b: float) -> tuple[_Doubles, _Doubles]:
 
 
 def _doubtful(
-    double: npt.NDArray[np.float64],
-    low: npt.NDArray[np.int64],
-    exact: npt.NDArray[np.bool_],
+    double: Float64,
+    low: _Integers,
+    exact: _Mask,
     scale: int,
-) -> npt.NDArray[np.bool_]:
+) -> _Mask:
     """Where rounding `double` to float32 may not give the float32 nearest to the decimal.
 
     The nearest float64 rounds to the nearest float32, unless it lies just between two of them and
     is not the decimal itself. It is the decimal itself where 5^scale divides the integer.
     """
     dropped = double.view(np.int64) & DROPPED
-    doubtful: npt.NDArray[np.bool_] = exact & (dropped == HALF)
+    doubtful: _Mask = exact & (dropped == HALF)
     if 0 <= scale <= _EXACT_POWER and doubtful.any():
         doubtful &= low % 5**scale != 0
     if not exact.all():
@@ -188,7 +187,7 @@ def _doubtful(
     return doubtful
 
 
-def _rounded(words: npt.NDArray[np.int64], scale: int, dtype: np.dtype[Any]) -> list[float]:
+def _rounded(words: _Integers, scale: int, dtype: np.dtype[Any]) -> list[float]:
     """The numbers of `dtype` nearest to some decimals, in whole numbers."""
     width, raw = 8 * words.shape[1], words.tobytes()
     parts = [raw[start : start + width] for start in range(0, len(raw), width)]
