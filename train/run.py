@@ -15,6 +15,7 @@ import torch
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
+from serve_runtime.features.column import number_columns
 from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import listed, quoted
@@ -248,10 +249,12 @@ def _card(
         "versions": run_folder.versions(),
     }
     return ModelCard(
-        feature_names=data.names,
+        columns=number_columns(
+            data.names,
+            map(float, data.moments.low.astype(np.float32)),
+            map(float, data.moments.high.astype(np.float32)),
+        ),
         classes=data.classes.labels,
-        feature_min=tuple(map(float, data.moments.low.astype(np.float32))),
-        feature_max=tuple(map(float, data.moments.high.astype(np.float32))),
         weights_sha256=served.sha256(),
         training=training,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 from train import run_folder
 from train.standardize import Moments, Scaling
 from train.trained import Trained
@@ -38,10 +39,12 @@ def random_run(
     trained = Trained(weight, float(np.float32(rng.normal())), scaling)
     folded = trained.affine()
     card = ModelCard(
-        feature_names=tuple(f"c{i}" for i in range(width)),
+        columns=number_columns(
+            (f"c{i}" for i in range(width)),
+            map(float, features.min(1)),
+            map(float, features.max(1)),
+        ),
         classes=("no", "yes"),
-        feature_min=tuple(map(float, features.min(1))),
-        feature_max=tuple(map(float, features.max(1))),
         weights_sha256=folded.sha256(),
         training={"versions": {}},
     )

@@ -23,6 +23,7 @@ from export.sigmoid.spans import IDENTITY
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
 from serve_runtime.bundle import onnx_writer
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 
 
 def exported_graph(layout: str) -> Score:
@@ -32,7 +33,7 @@ def exported_graph(layout: str) -> Score:
 
 def exported_torchscript() -> Score:
     """The TorchScript archive that export writes, loaded from a file."""
-    card = ModelCard(("logit",), (0, 1), (-104.0,), (104.0,), IDENTITY.sha256())
+    card = ModelCard(number_columns(("logit",), (-104.0,), (104.0,)), (0, 1), IDENTITY.sha256())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "identity.pt"
         path.write_bytes(torchscript.build(IDENTITY, card))

@@ -12,12 +12,13 @@ from typing import Any, TypeGuard
 
 from serve_runtime.bundle.sealed_json import digest, seal, unseal
 from serve_runtime.errors import CardError
+from serve_runtime.features.column import CATEGORY, Column
 from serve_runtime.shown import listed, quoted
 
 CARD_KEY = "serve_runtime.card"
 """The metadata key of an ONNX file, and the extra file's name in torch archives."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 WEIGHTS_PER_DEVIATION = "weights_per_standard_deviation"
 """The key, in `ModelCard.training` and in a run's metrics.json, of by how much the logit rises when
@@ -36,8 +37,9 @@ MOST_LABEL_CHARACTERS = 1000
 class GoldenRow:
     """A row with the scores that export measured for it; synthetic, so it discloses nobody."""
 
-    features: tuple[float, ...]
-    """Raw features; each value is exactly a float32."""
+    features: tuple[float | str | None, ...]
+    """The raw values, in the order of the columns: a number that is exactly a float32 (a float64 in
+    a precise column), a text in a category, None where the value is missing."""
     logit: float
     """The float32 logit that the row-major graph gave where the model was exported."""
     probability: float
@@ -50,21 +52,17 @@ class GoldenRow:
 class ModelCard:
     """What a model expects, what it answers, and where it comes from."""
 
-    feature_names: tuple[str, ...]
-    """Names of the features, in the order of the columns that the model takes."""
+    columns: tuple[Column, ...]
+    """The columns that the model takes, in order."""
     classes: tuple[Label, Label]
     """The two labels: first the negative one, second the positive one. `label_type` knows one type
     that holds both."""
-    feature_min: tuple[float, ...]
-    """Smallest value of each feature in the training rows."""
-    feature_max: tuple[float, ...]
-    """Largest value of each feature in the training rows."""
     weights_sha256: str
-    """SHA-256 of the float32 weights and then the bias, little-endian."""
+    """SHA-256 of the float32 weights, the bias, and what else the model holds, little-endian."""
     threshold: float = 0.5
     """The label is the positive one where probability >= threshold."""
-    missing: str = "error"
-    """What happens to a missing or non-finite value; "error": it is refused."""
+    dialect: Mapping[str, Any] = field(default_factory=dict)
+    """How the CSV was written that the model was trained on; empty for the usual one."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """How the model was trained: recipe, data_sha256, rows, holdout_rows, metrics,
     weights_per_standard_deviation (in the order of the features), versions."""
@@ -76,10 +74,10 @@ class ModelCard:
     """Version of this format."""
 
     def __post_init__(self) -> None:
-        names, width = self.feature_names, len(self.feature_names)
-        _require(width > 0, "feature_names is empty")
-        _require(all(isinstance(n, str) and n for n in names), "a feature name is not a text")
-        _require(len(set(names)) == width, "feature_names has duplicates")
+        columns, width = self.columns, len(self.columns)
+        _require(width > 0, "columns is empty")
+        _require(all(isinstance(c, Column) for c in columns), "a column is none")
+        _require(len(set(self.feature_names)) == width, "two columns have the same name")
         _require(len(self.classes) == 2, f"classes has {len(self.classes)} labels, not 2")
         _require(all(isinstance(c, Label) for c in self.classes), "a class label is no scalar")
         _require(self.classes[0] != self.classes[1], "the two class labels are the same")
@@ -88,24 +86,36 @@ class ModelCard:
         _require(all(len(c) <= MOST_LABEL_CHARACTERS for c in self.classes if isinstance(c, str)),
                  f"a class label has more than {MOST_LABEL_CHARACTERS} characters")  # fmt: skip
         _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
-        _require(self.missing == "error", f"missing is {quoted(self.missing)}, known is 'error'")
-        for low_high in (self.feature_min, self.feature_max):
-            _require(len(low_high) == width, "the feature ranges do not match feature_names")
-            _require(all(map(_number, low_high)), "a feature range is not a finite number")
         _require(len(self.golden) <= MOST_GOLDEN_ROWS,
                  f"more than {MOST_GOLDEN_ROWS} golden rows")  # fmt: skip
         for row in self.golden:
-            _require(len(row.features) == width, "a golden row does not match feature_names")
+            _require(len(row.features) == width, "a golden row does not match the columns")
+            fits = all(map(_is_value, columns, row.features))
             scores = (row.logit, row.probability, row.logit_bound)
-            _require(all(map(_number, (*row.features, *scores))), "a golden row is not finite")
+            _require(fits and all(map(_number, scores)), "a golden row is not finite")
             _require(0 <= row.probability <= 1, "a golden row has a probability outside [0, 1]")
             _require(row.logit_bound > 0, "a golden row has a bound that allows nothing")
-        for name in ("training", "graph_sha256"):
+        for name in ("dialect", "training", "graph_sha256"):
             _require(isinstance(getattr(self, name), Mapping), f"{name} is no mapping")
         _require(
             self.format_version == FORMAT_VERSION,
             f"format_version is {quoted(self.format_version)}",
         )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def feature_min(self) -> tuple[Any, ...]:
+        """Smallest value of each column in the training rows, None of a category."""
+        return tuple(column.low for column in self.columns)
+
+    @property
+    def feature_max(self) -> tuple[Any, ...]:
+        """Largest value of each column in the training rows, None of a category."""
+        return tuple(column.high for column in self.columns)
 
     def to_json(self) -> str:
         """The card as sealed JSON: the same card always gives the same text."""
@@ -123,6 +133,7 @@ class ModelCard:
 
     def _document(self) -> dict[str, Any]:
         document = {f.name: getattr(self, f.name) for f in fields(self)}
+        document["columns"] = [column.to_document() for column in self.columns]
         document["golden"] = [vars(row) for row in self.golden]
         return document
 
@@ -139,16 +150,17 @@ class ModelCard:
             odd = sorted(document.keys() ^ known)
             raise CardError(f"{where} lacks or adds fields: {listed(odd)}; export again")
         try:
-            for name in ("feature_names", "classes", "feature_min", "feature_max"):
+            for name in ("columns", "classes"):
                 if not isinstance(document[name], list):
                     raise CardError(f"{name} is no list")
-                document[name] = tuple(document[name])
+            document["columns"] = tuple(map(Column.from_document, document["columns"]))
+            document["classes"] = tuple(document["classes"])
             document["golden"] = tuple(
                 GoldenRow(**{**row, "features": tuple(row["features"])})
                 for row in document["golden"]
             )
             return cls(**document)
-        except (TypeError, KeyError, CardError) as reason:
+        except (TypeError, ValueError, KeyError, CardError) as reason:
             raise CardError(f"{where} is not usable: {reason}; export again") from None
 
 
@@ -177,6 +189,13 @@ def label_type(labels: Iterable[object]) -> type[Label] | None:
 def _is_unicode(text: Any) -> bool:
     """Whether a text has no half of a surrogate pair, which nothing can write."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_value(column: Column, value: object) -> bool:
+    """Whether a golden row may have this value: None where a missing one is not refused."""
+    if value is None:
+        return column.missing != "error"
+    return isinstance(value, str) if column.kind == CATEGORY else _number(value)
 
 
 def _number(value: object) -> TypeGuard[int | float]:

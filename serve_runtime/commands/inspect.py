@@ -76,7 +76,7 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     negative, positive = card.classes
     yield f"labels       {quoted(negative)} (negative), {quoted(positive)} (positive)"
     yield f"threshold    positive where probability >= {card.threshold:g}"
-    yield f"missing      {card.missing}: a row with a missing or infinite value is refused"
+    yield "missing      error: a row with a missing or infinite value is refused"
     training = card.training
     for key in ("rows", "holdout_rows"):
         if key in training:
@@ -102,10 +102,9 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     if weights:
         told += ", and by how much the logit rises with one standard deviation"
     yield f"features     {len(card.feature_names):,}, each with {told}"
-    ranges = zip(card.feature_names, card.feature_min, card.feature_max, strict=True)
-    for i, (name, low, high) in enumerate(ranges):
+    for i, column in enumerate(card.columns):
         weight = f"  {weights[i]:+.4g}" if weights else ""
-        yield f"  {quoted(name)}  [{low:g}, {high:g}]{weight}"
+        yield f"  {quoted(column.name)}  [{column.low:g}, {column.high:g}]{weight}"
 
 
 def _weights(card: "ModelCard") -> list[float] | None:

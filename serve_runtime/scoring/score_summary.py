@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import CATEGORY
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,9 @@ class ScoreSummary:
         """The first such value: of the first such row, the first feature in the model's order."""
         with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
             self._ranges = {
-                name: (np.float32(low), np.float32(high))
-                for name, low, high in zip(
-                    card.feature_names, card.feature_min, card.feature_max, strict=True
-                )
+                column.name: (np.float32(column.low), np.float32(column.high))
+                for column in card.columns
+                if column.kind != CATEGORY
             }
 
     def add(

@@ -9,6 +9,7 @@ from light.helpers import TINY, card_field, reseal, tiny_card
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
 from serve_runtime.bundle.onnx_graph import write_model
+from serve_runtime.features.column import number_columns
 
 
 def write_bundle(folder, weight, bias=None, center=None, golden=(), **card):
@@ -23,9 +24,7 @@ def write_bundle(folder, weight, bias=None, center=None, golden=(), **card):
     graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
     card = replace(
         tiny_card(),
-        feature_names=names,
-        feature_min=(0.0,) * len(weight),
-        feature_max=(1.0,) * len(weight),
+        columns=number_columns(names, (0.0,) * len(weight), (1.0,) * len(weight)),
         graph_sha256={layout: hashlib.sha256(g).hexdigest() for layout, g in graphs.items()},
         weights_sha256=affine.sha256(),
         golden=golden,

@@ -20,6 +20,7 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.model_file import MODEL_FILES, card_field
 from serve_runtime.bundle.onnx_graph import write_model
+from serve_runtime.features.column import number_columns
 from serve_runtime.predictor import Predictor
 
 WINDOW: Final = 1 << 20
@@ -61,10 +62,8 @@ def _write_identity(folder: Path) -> dict[str, Path]:
     """Both ONNX files of the model whose logit is its one feature, by their layout."""
     graphs = {layout: write_model(IDENTITY, layout) for layout in MODEL_FILES}
     card = ModelCard(
-        ("logit",),
+        number_columns(("logit",), (-104.0,), (104.0,)),
         (0, 1),
-        (-104.0,),
-        (104.0,),
         IDENTITY.sha256(),
         graph_sha256={layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()},
     )

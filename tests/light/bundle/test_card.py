@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from light.helpers import flipped
 from serve_runtime import CardError, GoldenRow, ModelCard
 from serve_runtime.bundle.sealed_json import seal
+from serve_runtime.features.column import number_columns
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0, 1e6, exclude_min=True)
@@ -30,10 +31,8 @@ def cards(draw):
     row = st.tuples(*[finite] * len(names))
     golden = st.builds(GoldenRow, row, finite, st.floats(0, 1), positive)
     return ModelCard(
-        feature_names=names,
+        columns=number_columns(names, draw(row), draw(row)),
         classes=draw(labels),
-        feature_min=draw(row),
-        feature_max=draw(row),
         weights_sha256=draw(st.from_regex(r"[0-9a-f]{64}", fullmatch=True)),
         threshold=draw(st.floats(0, 1)),
         training=draw(st.dictionaries(st.text(), plain)),
@@ -67,10 +66,9 @@ def golden(card, **changes):
 
 
 INVALID = [
-    ("feature_names is empty", {"feature_names": (), "feature_min": (), "feature_max": ()}),
-    ("a feature name is not a text", {"feature_names": ("x1", 2)}),
-    ("a feature name is not a text", {"feature_names": ("x1", "")}),
-    ("feature_names has duplicates", {"feature_names": ("x1", "x1")}),
+    ("columns is empty", {"columns": ()}),
+    ("a column is none", {"columns": ("x1", "x2")}),
+    ("two columns have the same name", {"columns": number_columns(["x1", "x1"], [0, 0], [1, 1])}),
     ("classes has 3 labels, not 2", {"classes": (0, 1, 2)}),
     ("a class label is no scalar", {"classes": (0, None)}),
     ("the two class labels are the same", {"classes": ("a", "a")}),
@@ -79,12 +77,8 @@ INVALID = [
     ("threshold", {"threshold": -0.1}),
     ("threshold", {"threshold": float("nan")}),
     ("threshold", {"threshold": "0.5"}),
-    ("missing is 'zero', known is 'error'", {"missing": "zero"}),
-    ("the feature ranges do not match feature_names", {"feature_min": (1.0,)}),
-    ("the feature ranges do not match feature_names", {"feature_max": (1.0, 2.0, 3.0)}),
-    ("a feature range is not a finite number", {"feature_max": (1.0, float("inf"))}),
-    ("a feature range is not a finite number", {"feature_min": (1.0, "2")}),
-    ("format_version is 2", {"format_version": 2}),
+    ("dialect", {"dialect": [";"]}),
+    ("format_version is 1", {"format_version": 1}),
     # What a card that contradicts itself could do to those who read it.
     ("class", {"classes": ("a", 1)}),
     ("class", {"classes": (float("nan"), 1.0)}),
@@ -92,7 +86,6 @@ INVALID = [
     ("no type holds both class labels", {"classes": (0.5, 2**53 + 1)}),
     ("no type holds both class labels", {"classes": (False, 2)}),
     ("no type holds both class labels", {"classes": ("a", "\ud800")}),
-    ("a feature range", {"feature_max": (10**400, 1.0)}),
     ("training", {"training": ["rows", 5]}),
     ("graph_sha256", {"graph_sha256": ["rows"]}),
 ]
@@ -107,7 +100,7 @@ def test_an_invalid_card_cannot_be_made(card, message, change):
 @pytest.mark.parametrize(
     ("message", "change"),
     [
-        ("does not match feature_names", {"features": (1.0,)}),
+        ("does not match the columns", {"features": (1.0,)}),
         ("golden row is not finite", {"features": (1.0, float("inf"))}),
         ("golden row is not finite", {"logit": float("nan")}),
         ("golden row is not finite", {"probability": None}),
@@ -123,7 +116,8 @@ def test_an_invalid_golden_row_cannot_be_made(card, message, change):
 
 
 def sealed_card(card, **changes):
-    document = {**asdict(card), **changes}
+    columns = [column.to_document() for column in card.columns]
+    document = {**asdict(card), "columns": columns, **changes}
     return seal({name: value for name, value in document.items() if value != "absent"})
 
 
@@ -132,20 +126,23 @@ def sealed_card(card, **changes):
     [
         ({"threshold": "absent"}, "lacks or adds fields: 'threshold'"),
         ({"extra": 1}, "lacks or adds fields: 'extra'"),
-        ({"feature_names": 5}, "not usable"),
-        ({"feature_names": "ab"}, "not usable"),
-        ({"feature_names": ["x1", "x1"]}, "not usable: model card: feature_names has duplicates"),
+        ({"columns": 5}, "not usable"),
+        ({"columns": "ab"}, "not usable"),
+        ({"columns": [5, 6]}, "not usable"),
+        ({"columns": [{"name": "x1", "low": 0, "high": 1}] * 2}, "two columns have the same name"),
+        ({"columns": [{"name": "x1", "low": 0, "high": 1, "gaps": 0}]}, "need not state"),
+        ({"columns": [{"name": "x1", "low": 0, "high": 1, "levels": "ab"}]}, "levels is no list"),
         ({"classes": [[0], 1]}, "not usable: model card: a class label is no scalar"),
         ({"golden": [{"features": [1, 2]}]}, "not usable: .*missing 3 required"),
         ({"golden": [{}]}, "not usable: 'features'"),
         ({"golden": [5]}, "not usable"),
         ({"golden": 5}, "not usable"),
-        ({"feature_max": [10**400, 1]}, "not usable"),
+        ({"columns": [{"name": "x1", "low": 0, "high": 10**400}]}, "not usable"),
         ({"graph_sha256": ["rows"]}, "not usable"),
         ({"training": 5}, "not usable"),
-        ({"format_version": 2}, r"format version 2, this installation reads version 1: use"),
-        ({"format_version": "1"}, r"format version '1', this installation reads version 1"),
-        ({"format_version": True}, r"format version True, this installation reads version 1"),
+        ({"format_version": 1}, r"format version 1, this installation reads version 2: use"),
+        ({"format_version": "1"}, r"format version '1', this installation reads version 2"),
+        ({"format_version": True}, r"format version True, this installation reads version 2"),
         ({"format_version": "absent"}, "has no format_version: it was not written by this project"),
     ],
 )

@@ -23,6 +23,7 @@ from serve_runtime import ArtifactError, CardError, Predictor
 from serve_runtime.bundle.card import CARD_KEY
 from serve_runtime.bundle.model_file import read_models
 from serve_runtime.bundle.sealed_json import seal
+from serve_runtime.features.column import number_columns
 
 CONTENT = (TINY / "model.onnx").read_bytes()
 MANIFEST = (TINY / "MANIFEST.json").read_bytes()
@@ -100,8 +101,8 @@ def test_a_file_that_is_no_whole_model_says_so(tmp_path, content, message):
 def test_a_card_of_another_version_is_refused(card, tmp_path):
     document = json.loads(card.to_json())
     del document["sha256"]
-    text = seal({**document, "format_version": 2})
-    with pytest.raises(CardError, match=r"the card in .*model.onnx has format version 2, this"):
+    text = seal({**document, "format_version": 1})
+    with pytest.raises(CardError, match=r"the card in .*model.onnx has format version 1, this"):
         Predictor(write_model(tmp_path / "model.onnx", card, text=text))
 
 
@@ -113,9 +114,7 @@ def test_a_card_of_another_graph_is_refused(card, tmp_path):
 
 
 def test_a_card_of_another_width_is_refused(card, tmp_path):
-    wide = replace(
-        card, feature_names=("a", "b", "c"), feature_min=(0,) * 3, feature_max=(1,) * 3, golden=()
-    )
+    wide = replace(card, columns=number_columns("abc", (0,) * 3, (1,) * 3), golden=())
     with pytest.raises(ArtifactError, match=r"model.onnx takes 2 features, its card names 3: exp"):
         Predictor(write_model(tmp_path / "model.onnx", wide))
 

@@ -23,9 +23,11 @@ def test_inspect_tells_what_the_card_says(card):
         shown["golden"]
         == f"rows  {len(card.golden)} test rows with their exact scores, for selftest"
     )
-    assert shown["features"] == "2, each with its range in the training rows"
+    assert shown["features"].startswith("2, each with its range in the training rows, and by how")
     assert shown["missing"] == "error: a row with a missing or infinite value is refused"
-    assert (shown["'x1'"], shown["'x2'"]) == ("[1, 6]", "[1, 3]")
+    first, second = card.training["weights_per_standard_deviation"]
+    assert shown["'x1'"] == f"[1, 6]  {first:+.4g}"
+    assert shown["'x2'"] == f"[1, 3]  {second:+.4g}"
 
 
 def test_inspect_prints_the_card_itself(card):

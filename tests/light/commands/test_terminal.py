@@ -12,6 +12,7 @@ import pytest
 
 from light.commands.running import invoke, run_command
 from light.helpers import TINY, reseal, run_python, tiny_card, write_model
+from serve_runtime.features.column import number_columns
 
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 ODD = "größe \u03c3\x1b[31m\u202e"
@@ -33,7 +34,9 @@ def run_in(encoding, code, *arguments):
 def odd_model(tmp_path):
     card = tiny_card()
     odd = replace(
-        card, feature_names=(ODD, "x" * 10_000), classes=("\u03c3\r", "b\x1b]0;title\x07")
+        card,
+        columns=number_columns((ODD, "x" * 10_000), (0, 0), (1, 1)),
+        classes=("\u03c3\r", "b\x1b]0;title\x07"),
     )
     return write_model(tmp_path / "model.onnx", odd)
 

@@ -12,6 +12,7 @@ import pytest
 from light.helpers import TINY, write_model
 from serve_runtime import InputError, Predictor
 from serve_runtime.errors import NonFiniteError
+from serve_runtime.features.column import number_columns
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -84,7 +85,9 @@ def test_the_target_may_be_a_position(predictor, expected, tmp_path):
 
 
 def test_a_csv_without_names(card, expected, tmp_path):
-    path = write_model(tmp_path / "m.onnx", replace(card, feature_names=("f0", "f1")))
+    path = write_model(
+        tmp_path / "m.onnx", replace(card, columns=number_columns(("f0", "f1"), (0, 0), (1, 1)))
+    )
     (tmp_path / "bare.csv").write_text(CSV.partition("\n")[2])
     found = evaluate_tables(Predictor(path), tmp_path / "bare.csv", "f2", header=False)
     assert found == expected
@@ -146,6 +149,7 @@ MEMORY = """
 import resource, sys
 from serve_runtime import Predictor
 from serve_runtime.evaluation import auc, evaluate_tables, metrics
+from serve_runtime.features.column import number_columns
 auc.StreamedAuc.__init__.__defaults__ = (100_000,)
 found = evaluate_tables.evaluate_tables(Predictor(sys.argv[1]), sys.argv[2], "y")
 print(found.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

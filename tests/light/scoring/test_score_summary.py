@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from serve_runtime.features.column import number_columns
 from serve_runtime.scoring.score_summary import ScoreSummary
 
 TYPES = [np.float32, np.float64, np.float16, np.int8, np.int64]
@@ -46,7 +47,8 @@ def test_every_type_of_number_is_compared_as_float32(card, dtype):
 
 def test_a_value_that_rounds_into_the_range_is_inside(card):
     """The model sees float32 numbers, and so did training."""
-    ranges = replace(card, feature_max=(float(np.float32(0.1)), 3.0), feature_min=(0.0, 1.0))
+    ends = (0.0, 1.0), (float(np.float32(0.1)), 3.0)
+    ranges = replace(card, columns=number_columns(card.feature_names, *ends))
     above = np.nextafter(np.float32(0.1), np.float32(1))
     assert summary_of(ranges, ([0.1], [1.0])).rows_outside == 0
     assert summary_of(ranges, ([float(above)], [1.0])).rows_outside == 1

@@ -22,6 +22,7 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest, read_bytes
 from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
 from serve_runtime.bundle.sealed_json import seal
+from serve_runtime.features.column import number_columns
 from train.trained import Trained
 
 FILES = (MANIFEST, *MODELS, CERTIFICATE)
@@ -64,10 +65,12 @@ def write_graphs(folder: Path, affine: Affine, low: np.ndarray, high: np.ndarray
     """Both ONNX files of `affine`, for features of these ranges."""
     graphs = {layout: onnx_model.checked_graph(affine, layout) for layout in MODEL_FILES}
     card = ModelCard(
-        feature_names=tuple(f"c{i}" for i in range(len(low))),
+        columns=number_columns(
+            tuple(f"c{i}" for i in range(len(low))),
+            tuple(map(float, low.astype(np.float32))),
+            tuple(map(float, high.astype(np.float32))),
+        ),
         classes=("no", "yes"),
-        feature_min=tuple(map(float, low.astype(np.float32))),
-        feature_max=tuple(map(float, high.astype(np.float32))),
         weights_sha256=affine.sha256(),
         graph_sha256={layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()},
     )

@@ -14,6 +14,7 @@ from export.formats import onnx_model
 from export.formats.onnxruntime_scorer import onnx_score
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 from train.standardize import Scaling
 from train.trained import Trained
 
@@ -29,10 +30,12 @@ def make(ratio: float, seed: int = 0, width: int = WIDTH) -> tuple[Trained, Mode
     weight = rng.normal(size=width).astype(np.float32)
     trained = Trained(weight, float(np.float32(rng.normal())), Scaling(mean, scale))
     card = ModelCard(
-        feature_names=tuple(f"c{i}" for i in range(width)),
+        columns=number_columns(
+            tuple(f"c{i}" for i in range(width)),
+            tuple(map(float, rows.min(0))),
+            tuple(map(float, rows.max(0))),
+        ),
         classes=(0, 1),
-        feature_min=tuple(map(float, rows.min(0))),
-        feature_max=tuple(map(float, rows.max(0))),
         weights_sha256="",
     )
     return trained, card

@@ -77,10 +77,11 @@ import hashlib
 import numpy as np
 from export.formats import torchscript
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 from serve_runtime.bundle.affine import Affine
 
 one = np.ones(1, np.float32)
-card = ModelCard(("a",), (0, 1), (0.0,), (1.0,), "")
+card = ModelCard(number_columns("a", [0.0], [1.0]), (0, 1), "")
 for affine in {order}:
     print(affine.center is None, hashlib.sha256(torchscript.build(affine, card)).hexdigest())
 """

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from re import compile as pattern
-from typing import Any
 
 import numpy as np
 
@@ -24,34 +23,44 @@ from serve_runtime import ArtifactError, SelfTestError
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import sigmoid
+from serve_runtime.features.column import number_columns
 
 # One file carries another card than the others.
 
-CARDS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "the features reordered": (
-        {"feature_names": ("c1", "c0", "c2", "c3", "c4")}, '["c1", "c0"', '["c0", "c1"',
+Change = Callable[[ModelCard], ModelCard]
+
+
+def _reordered(card: ModelCard) -> ModelCard:
+    return replace(card, columns=(card.columns[1], card.columns[0], *card.columns[2:]))
+
+
+def _other_ranges(card: ModelCard) -> ModelCard:
+    return replace(card, columns=number_columns(card.feature_names, card.feature_min, (9.0,) * 5))
+
+
+CARDS: dict[str, tuple[Change, str, str]] = {
+    "the features reordered": (_reordered, '"name": "c1"', '"name": "c0"'),
+    "the threshold altered": (lambda card: replace(card, threshold=0.4), ' 0.4', ' 0.5'),
+    "the classes swapped": (
+        lambda card: replace(card, classes=("yes", "no")), '["yes", "no"]', '["no", "yes"]',
     ),
-    "the threshold altered": ({"threshold": 0.4}, ' 0.4', ' 0.5'),
-    "the classes swapped": ({"classes": ("yes", "no")}, '["yes", "no"]', '["no", "yes"]'),
-    "the golden rows removed": ({"golden": ()}, ' []', ' [{'),
-    "the range of a feature altered": (
-        {"feature_max": (9.0, 9.0, 9.0, 9.0, 9.0)}, ' [9.0', ' [',
-    ),
+    "the golden rows removed": (lambda card: replace(card, golden=()), ' []', ' [{'),
+    "the range of a feature altered": (_other_ranges, ' [{"high": 9.0', ' [{"high": '),
 }  # fmt: skip
 """The change, and what the message shows of the altered card and of the true one."""
 
-for _what, (_changes, _altered, _true) in CARDS.items():
+for _what, (_change, _altered, _true) in CARDS.items():
     for _name in MODELS:
 
         @damage(f"{_what} in the card of {_name}")
         def _(
             bundle: Path,
             name: str = _name,
-            changes: dict[str, Any] = _changes,
+            change: Change = _change,
             altered: str = _altered,
             true: str = _true,
         ) -> Sequence[Text]:
-            write_card(bundle, name, replace(card_of(bundle), **changes))
+            write_card(bundle, name, change(card_of(bundle)))
             if name == "model.onnx":  # the first that is read, so the second is the one named
                 return "model.columnar.onnx", "carries another card than", name, true, altered
             return name, "carries another card than", "model.onnx", altered, true
@@ -128,11 +137,11 @@ def _(bundle: Path) -> Sequence[Text]:
 
 # All files agree, and not with their certificate.
 
-ALTERED: dict[str, Callable[[ModelCard], ModelCard]] = {
-    "features reordered": lambda c: replace(c, feature_names=("c1", "c0", "c2", "c3", "c4")),
+ALTERED: dict[str, Change] = {
+    "features reordered": _reordered,
     "classes swapped": lambda c: replace(c, classes=("yes", "no")),
     "threshold altered": lambda c: replace(c, threshold=0.4),
-    "ranges altered": lambda c: replace(c, feature_max=(9.0,) * 5),
+    "ranges altered": _other_ranges,
     "training altered": lambda c: replace(c, training={**c.training, "rows": 1}),
     "a golden row removed": lambda c: replace(c, golden=c.golden[:-1]),
 }

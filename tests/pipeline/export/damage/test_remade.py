@@ -15,7 +15,7 @@ from serve_runtime.bundle.card import ModelCard
 
 
 def reordered(card: ModelCard) -> ModelCard:
-    return replace(card, feature_names=("c1", "c0", "c2", "c3", "c4"))
+    return replace(card, columns=(card.columns[1], card.columns[0], *card.columns[2:]))
 
 
 def swapped_classes(card: ModelCard) -> ModelCard:

@@ -21,6 +21,7 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import sigmoid
 from serve_runtime.errors import LogitOverflowError
+from serve_runtime.features.column import number_columns
 
 WIDTH = 4
 WEIGHT = np.array([0.75, -1.5, 3e-5, 40.0], np.float32)
@@ -28,10 +29,8 @@ FOLDED = Affine(WEIGHT, 0.625)
 CENTERED = replace(FOLDED, center=np.array([1e4, -3.0, 1e6, 0.1], np.float32))
 MODELS = {"folded": FOLDED, "subtract-first": CENTERED}
 CARD = ModelCard(
-    feature_names=tuple("abcd"),
+    columns=number_columns(tuple("abcd"), (-1.0, -1.0, -1000.0, -0.1), (1.0, 2.0, 1000.0, 0.1)),
     classes=(0, 1),
-    feature_min=(-1.0, -1.0, -1000.0, -0.1),
-    feature_max=(1.0, 2.0, 1000.0, 0.1),
     weights_sha256="",
 )
 

@@ -9,9 +9,10 @@ from export.parity.measure import measure
 from export.parity.proof_rows import proof_batches
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 
 AFFINE = Affine(np.array([4.0, -2.0, 0.5], np.float32), -3.0)
-CARD = ModelCard(("a", "b", "c"), (0, 1), (-2.0,) * 3, (2.0,) * 3, AFFINE.sha256())
+CARD = ModelCard(number_columns("abc", (-2.0,) * 3, (2.0,) * 3), (0, 1), AFFINE.sha256())
 
 
 @pytest.fixture(scope="module")

@@ -24,15 +24,14 @@ from export.parity.proof_rows import (
 )
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.column import number_columns
 
 NONE = np.empty((0, 3), np.float32)
 AFFINE = Affine(np.array([1.0, -2.0, 0.5], np.float32), 0.25)
 CENTERED = replace(AFFINE, center=np.array([100.0, -3.0, 0.0], np.float32))
 CARD = ModelCard(
-    feature_names=("a", "b", "c"),
+    columns=number_columns(("a", "b", "c"), (-1.0, 0.0, -4.0), (1.0, 2.0, 4.0)),
     classes=(0, 1),
-    feature_min=(-1.0, 0.0, -4.0),
-    feature_max=(1.0, 2.0, 4.0),
     weights_sha256="",
 )
 
@@ -102,9 +101,9 @@ def test_batches_and_sizes() -> None:
 def test_wide_models_get_fewer_rows_and_never_none(width: int) -> None:
     card = replace(
         CARD,
-        feature_names=tuple(f"c{i}" for i in range(width)),
-        feature_min=(0.0,) * width,
-        feature_max=(1.0,) * width,
+        columns=number_columns(
+            tuple(f"c{i}" for i in range(width)), (0.0,) * width, (1.0,) * width
+        ),
     )
     affine = Affine(np.full(width, 0.25, np.float32), 0.5)
     for batch in proof_batches(card, affine, np.empty((0, width), np.float32)):
@@ -188,9 +187,9 @@ def assert_exact(affine: Affine) -> int:
     width = len(affine.weight)
     card = replace(
         CARD,
-        feature_names=tuple(f"c{i}" for i in range(width)),
-        feature_min=(-1.0,) * width,
-        feature_max=(1.0,) * width,
+        columns=number_columns(
+            tuple(f"c{i}" for i in range(width)), (-1.0,) * width, (1.0,) * width
+        ),
     )
     (batch,) = (
         c for c in proof_batches(card, affine, np.empty((0, width), np.float32)) if c.name == PROBES
@@ -281,9 +280,7 @@ def test_blocks_of_wide_rows_are_short() -> None:
     affine = Affine(np.ones(wide, np.float32), 0.0)
     card = replace(
         CARD,
-        feature_names=tuple(f"c{i}" for i in range(wide)),
-        feature_min=(-1.0,) * wide,
-        feature_max=(1.0,) * wide,
+        columns=number_columns(tuple(f"c{i}" for i in range(wide)), (-1.0,) * wide, (1.0,) * wide),
     )
     assert len(next(more_batches(card, affine, 1 << 16)).rows) == 16
 

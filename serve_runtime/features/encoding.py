@@ -1,0 +1,85 @@
+"""The constants with which raw columns become numbers and an offset.
+
+A row of raw columns becomes k float32 numbers and one float32 offset:
+    offset = ((bias + t₀) + t₁) + …, + the gap terms,
+where tᵢ is the weight of the level that category i has in this row; then
+    logit = Gemm(W, numbers, C = offset).
+Each sum is rounded to float32, in this order, so that every runtime gives the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serve_runtime.arrays import Array, Float32, Float64
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.sealed_json import sha256
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single ==
+class Encoding:
+    """How a model that takes more than plain numbers encodes its columns.
+
+    The k numbers are those of the NUMBER columns, then those of the PRECISE ones, each in the order
+    of the columns.
+    """
+
+    columns: tuple[Column, ...]
+    """All columns that the model takes, in the order of the card."""
+    fill: Float32
+    """(k,) what stands for a missing number, behind `center`; NaN where it is refused."""
+    gap: Float32
+    """(k,) what a missing number adds to the offset besides; 0 nearly everywhere."""
+    center: Float64
+    """(p,) what is subtracted from each PRECISE number."""
+    tables: tuple[Float32, ...]
+    """Of each CATEGORY the weight of every code, (column.codes,); NaN where it is refused."""
+
+    @property
+    def numbers(self) -> tuple[Column, ...]:
+        """The k columns that are numbers, in the order of the numbers."""
+        return tuple(
+            column for kind in (NUMBER, PRECISE) for column in self.columns if column.kind == kind
+        )
+
+    @property
+    def categories(self) -> tuple[Column, ...]:
+        """The columns that are categories, in order."""
+        return tuple(column for column in self.columns if column.kind == CATEGORY)
+
+    @property
+    def terms(self) -> int:
+        """The most terms that are added to the bias in the offset of a row."""
+        return len(self.tables) + int(np.count_nonzero(self.gap))
+
+    def values(self) -> bytes:
+        """All constants, little-endian, in one order: what `sha256_of` hashes."""
+        arrays: tuple[Array, ...] = (self.fill, self.gap, self.center, *self.tables)
+        return b"".join(
+            array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in arrays
+        )
+
+    def filled(self, numbers: Float32) -> Float32:
+        """A copy of `numbers` (k, n) with `fill` where they are missing."""
+        return np.where(np.isnan(numbers), self.fill[:, None], numbers)
+
+    def offset(self, bias: float, codes: Sequence[Array], missing: Array | None = None) -> Float32:
+        """The offsets (n,): from the codes of each category, (n,) each, and from where numbers are
+        missing, (k, n) bool or None where none is."""
+        rows = len(codes[0]) if codes else 0 if missing is None else missing.shape[1]
+        found = np.full(rows, bias, np.float32)
+        for table, code in zip(self.tables, codes, strict=True):
+            found += table.take(code)
+        if missing is not None:
+            for number in np.flatnonzero(self.gap):
+                found[missing[number]] += self.gap[number]
+        return found
+
+
+def sha256_of(affine: Affine, encoding: Encoding | None) -> str:
+    """SHA-256 of all constants of a model: the card's weights_sha256."""
+    if encoding is None:
+        return affine.sha256()
+    return sha256(affine.values.astype("<f4").tobytes() + encoding.values()).hexdigest()

@@ -1,0 +1,44 @@
+"""The one text that stands for a value of a category, whatever type it has."""
+
+import decimal
+import numbers
+from typing import Any, Final
+
+import numpy as np
+
+_MISSING: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
+"""Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
+
+
+def level_text(value: Any) -> str | None:
+    """The canonical text of a value, None where it is missing.
+
+    A text is itself, to the last blank; True and False are "True" and "False"; whole numbers of any
+    type are their digits, so that 3, 3.0 and Decimal("3.00") are one level; other numbers are the
+    shortest text that gives them again in their own type. Raises TypeError for anything else: bytes
+    have no encoding, and a date has more than one usual text.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if type(value).__name__ in _MISSING:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        if value != value:  # NaN
+            return None
+        return str(int(value)) if value == np.trunc(value) and np.isfinite(value) else _float(value)
+    if isinstance(value, decimal.Decimal):
+        if value.is_nan():
+            return None
+        whole = value.is_finite() and value == value.to_integral_value()
+        return str(int(value)) if whole else str(value.normalize())
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    raise TypeError(f"a {type(value).__name__} is no level")
+
+
+def _float(value: Any) -> str:
+    return str(value.item() if isinstance(value, np.float64) else value)

@@ -1,0 +1,56 @@
+import numpy as np
+
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from serve_runtime.features.encoding import Encoding, sha256_of
+
+NAN = np.float32("nan")
+COLUMNS = (
+    Column("when", PRECISE, 1e9, 1e9 + 9),
+    Column("colour", CATEGORY, levels=("blue", "red"), counts=(1, 1)),
+    Column("age", low=1.0, high=9.0, missing="indicator", gaps=1),
+)
+ENCODING = Encoding(
+    COLUMNS,
+    fill=np.array([4.5, NAN], np.float32),
+    gap=np.array([0.25, 0], np.float32),
+    center=np.array([1e9]),
+    tables=(np.array([0, 0.1, -0.2, NAN, 0], np.float32),),
+)
+
+
+def test_numbers_come_before_precise_ones():
+    assert [column.name for column in ENCODING.numbers] == ["age", "when"]
+    assert [column.name for column in ENCODING.categories] == ["colour"]
+    assert ENCODING.terms == 2
+
+
+def test_missing_numbers_are_filled():
+    numbers = np.array([[1, NAN], [NAN, 2]], np.float32)
+    np.testing.assert_array_equal(
+        ENCODING.filled(numbers), np.array([[1, 4.5], [NAN, 2]], np.float32)
+    )
+
+
+def test_the_offset_is_summed_in_float32_in_order():
+    codes, missing = [np.array([0, 1, 2, 3])], np.zeros((2, 4), bool)
+    missing[0, 1] = True
+    bias = np.float32(0.3)
+    tenth = np.float32(0.1)
+    expected = [bias, (bias + tenth) + np.float32(0.25), bias + np.float32(-0.2), NAN]
+    found = ENCODING.offset(float(bias), codes, missing)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.array(expected, np.float32))
+
+
+def test_every_constant_is_in_the_digest():
+    affine = Affine(np.ones(2, np.float32), 0.5)
+    found = {sha256_of(affine, None), sha256_of(affine, ENCODING)}
+    for name in ("fill", "gap", "center"):
+        changed = getattr(ENCODING, name).copy()
+        changed[0] += 1
+        found.add(sha256_of(affine, Encoding(**{**vars(ENCODING), name: changed})))
+    table = ENCODING.tables[0].copy()
+    table[2] = 7
+    found.add(sha256_of(affine, Encoding(**{**vars(ENCODING), "tables": (table,)})))
+    assert len(found) == 6
