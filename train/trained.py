@@ -8,37 +8,114 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.encoding import Encoding
+from train.design import Design
 from train.standardize import Scaling
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The model as it was trained: weight·(x - mean)/scale + bias."""
+    """The model as it was trained: weight·(x - mean)/scale + bias over the columns of a layer."""
 
     weight: Float32
-    """(d,), on standardised features."""
+    """(design.width,), on standardised numbers and indicators, and on levels as they are."""
     bias: float
     scaling: Scaling
+    """Of the numbers and the indicators, (design.dense,)."""
+    design: Design | None = None
+    """None where the layer's columns are those of the table: plain numbers without gaps."""
 
     @property
     def raw_weight(self) -> Float64:
-        """The weights (d,) on raw features, in float64."""
-        result: Float64 = self.weight.astype(np.float64) / self.scaling.scale
+        """The weights (k,) of the numbers on the scale of the table, in float64."""
+        return self._dense_weight[: self._numbers]
+
+    @property
+    def _numbers(self) -> int:
+        return len(self.weight) if self.design is None else len(self.design.numbers)
+
+    @property
+    def _dense_weight(self) -> Float64:
+        dense = self.weight[: len(self.scaling.scale)].astype(np.float64)
+        result: Float64 = dense / self.scaling.scale
         return result
 
+    @property
+    def tables(self) -> tuple[Float64, ...]:
+        """Of each category the weight of every code in float64, (column.codes,): around the mean
+        of its training rows, which an unknown level counts as; NaN where it is refused."""
+        return tuple(table for table, _ in self._centered_tables())
+
     def bias_at(self, center: npt.NDArray[np.floating]) -> float:
-        """The bias b with which raw_weight·(x - center) + b is the same function.
+        """The bias b with which raw_weight·(x - center) + b, the indicators' weights and the
+        levels' `tables` are the same function.
 
         Summed exactly and rounded to float64 once, so that every machine finds the same.
         """
-        moved = self.raw_weight * (center.astype(np.float64) - self.scaling.mean)
-        return math.fsum([self.bias, *moved.tolist()])
+        numbers = self._numbers
+        mean, dense = self.scaling.mean, self._dense_weight
+        moved = dense[:numbers] * (center.astype(np.float64) - mean[:numbers])
+        absent = -dense[numbers:] * mean[numbers:]  # of indicators that are 0
+        means = [mean for _, mean in self._centered_tables()]
+        return math.fsum([self.bias, *moved.tolist(), *absent.tolist(), *means])
 
     def affine(self, center: Float32 | None = None) -> Affine:
-        """The same function of raw features around `center`, rounded to float32 once.
+        """The function of the served numbers around `center`, rounded to float32 once.
 
         Values that float32 does not hold become infinite.
         """
+        base = np.zeros(self._numbers)
+        if self.design is not None:
+            base[len(base) - len(self.design.center) :] = self.design.center  # of precise numbers
         with np.errstate(over="ignore", under="ignore"):
-            bias = np.float32(self.bias_at(np.zeros(1) if center is None else center))
+            bias = np.float32(self.bias_at(base if center is None else base + center))
             return Affine(self.raw_weight.astype(np.float32), float(bias), center)
+
+    def encoding(self) -> Encoding | None:
+        """How raw columns become numbers and offsets, rounded to float32 once; None where the model
+        takes plain numbers alone."""
+        if self.design is None or self.design.is_numeric:
+            return None
+        fill, gap = self._fill_and_gap(self.design)
+        with np.errstate(over="ignore", under="ignore"):
+            tables = tuple(table.astype(np.float32) for table in self.tables)
+        return Encoding(self.design.columns, fill, gap, self.design.center, tables)
+
+    def _fill_and_gap(self, design: Design) -> tuple[Float32, Float32]:
+        """(k,) each. The indicator's weight m is in the fill, imputed + m/w, where float32 holds
+        that, else it is a gap term."""
+        numbers = self._numbers
+        fill = design.imputed.copy()
+        fill[numbers - len(design.center) :] -= design.center
+        indicator = np.zeros(numbers)
+        indicator[list(design.indicators)] = self._dense_weight[numbers:]
+        with np.errstate(all="ignore"):
+            weight = self.raw_weight.astype(np.float32).astype(np.float64)
+            both = (fill + indicator / weight).astype(np.float32)
+            inside = np.isfinite(both) | (indicator == 0)
+            alone = fill.astype(np.float32)
+            gap = np.where(inside, 0, indicator).astype(np.float32)
+        return np.where(np.isfinite(both), both, alone), gap
+
+    def _centered_tables(self) -> list[tuple[Float64, float]]:
+        """Of each category its table, and the mean weight of its training rows."""
+        design, start, found = self.design, len(self.scaling.scale), []
+        if design is None:
+            return []
+        for column, codes, counts in zip(
+            design.categories, design.trained_codes, design.code_counts, strict=True
+        ):
+            weight = self.weight[start : start + len(codes)].astype(np.float64)
+            start += len(codes)
+            mean = math.fsum((weight * counts).tolist()) / max(1, int(counts.sum()))
+            table = np.zeros(column.codes)
+            table[codes] = weight - mean
+            table[0] = {"average": 0, "rare": table[column.rare_code], "error": math.nan}[
+                column.unknown
+            ]
+            if column.missing != "level":
+                table[column.missing_code] = math.nan if column.missing == "error" else table[0]
+            if not column.rare:
+                table[column.rare_code] = table[0]
+            found.append((table, mean))
+        return found

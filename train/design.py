@@ -1,0 +1,88 @@
+"""How the columns of a table become those of the one linear layer, which is trained.
+
+The layer's weights are those of the k numbers, of the indicators of missing numbers, and then of
+the codes of each category that training saw, in the order of the codes. Nothing builds that matrix:
+rows are kept as numbers and codes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.arrays import Float64
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, is_numeric
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single ==
+class Design:
+    """The columns of a model, and what else its training rows say of them."""
+
+    columns: tuple[Column, ...]
+    """In the order of the card."""
+    imputed: Float64
+    """(k,) the raw value that stands for a missing number; NaN where it is refused."""
+    center: Float64
+    """(p,) what is subtracted from each precise number before it is served."""
+
+    @cached_property
+    def numbers(self) -> tuple[Column, ...]:
+        """The k columns that are numbers: NUMBER, then PRECISE."""
+        kinds = (NUMBER, PRECISE)
+        return tuple(column for kind in kinds for column in self.columns if column.kind == kind)
+
+    @cached_property
+    def categories(self) -> tuple[Column, ...]:
+        """The columns that are categories."""
+        return tuple(column for column in self.columns if column.kind == CATEGORY)
+
+    @cached_property
+    def indicators(self) -> tuple[int, ...]:
+        """Those of the k numbers that have an indicator, by position."""
+        return tuple(i for i, column in enumerate(self.numbers) if column.missing == "indicator")
+
+    @property
+    def dense(self) -> int:
+        """The number of numbers and indicators, k + g."""
+        return len(self.numbers) + len(self.indicators)
+
+    @cached_property
+    def trained_codes(self) -> tuple[npt.NDArray[np.intp], ...]:
+        """Of each category the codes that have a weight in the layer, in order: of its levels, of
+        missing ones where they are a level, of rare ones where there are any."""
+        found = []
+        for column in self.categories:
+            further = [column.missing_code] * (column.missing == "level")
+            further += [column.rare_code] * bool(column.rare)
+            found.append(np.array([*range(1, len(column.levels) + 1), *further], np.intp))
+        return tuple(found)
+
+    @cached_property
+    def code_counts(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Of each category the training rows of each of its `trained_codes`."""
+        found = []
+        for column, codes in zip(self.categories, self.trained_codes, strict=True):
+            every = np.array([0, *column.counts, column.gaps, column.rare_count], np.int64)
+            found.append(every[codes])
+        return tuple(found)
+
+    @property
+    def width(self) -> int:
+        """The number of weights of the layer."""
+        return self.dense + sum(map(len, self.trained_codes))
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the layer's columns are those of the table."""
+        return is_numeric(self.columns)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the columns of the layer are called in messages, (width,)."""
+        found = [column.name for column in self.numbers]
+        found += [f"{found[i]} missing" for i in self.indicators]
+        for column, codes in zip(self.categories, self.trained_codes, strict=True):
+            texts = [f"= {level}" for level in column.levels] + ["missing", "rare"]
+            found += [f"{column.name} {texts[code - 1]}" for code in codes.tolist()]
+        return tuple(found)
