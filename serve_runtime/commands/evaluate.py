@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from serve_runtime.commands.errors import command_errors
-from serve_runtime.commands.options import header_option, threads_option
+from serve_runtime.commands.options import dialect_options, header_option, threads_option
 from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     "in training.",
 )
 @header_option
+@dialect_options
 @threads_option
 @click.option("--json", "as_json", is_flag=True, help="Print all figures, unrounded, as JSON.")
 def evaluate(
@@ -42,6 +43,7 @@ def evaluate(
     target: str,
     positive: str | None,
     header: bool,
+    dialect: dict[str, Any],
     threads: "int | Literal['auto']",
     as_json: bool,
 ) -> None:
@@ -64,7 +66,13 @@ def evaluate(
         predictor = Predictor(bundle, threads=threads)
         with progress_line() as progress:
             found = evaluate_tables(
-                predictor, table, target, positive=positive, header=header, progress=progress
+                predictor,
+                table,
+                target,
+                positive=positive,
+                header=header,
+                dialect=dialect,
+                progress=progress,
             )
         if as_json:
             echo(json.dumps(_document(found, predictor.card), indent=1, allow_nan=False))

@@ -1,10 +1,15 @@
 """Options that several commands have."""
 
-from typing import Literal
+import csv
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Literal
 
 import click
 
+from serve_runtime.errors import InputError
 from serve_runtime.shown import quoted
+from serve_runtime.tables.dialect import BLANKS, told_fields
 
 
 def _threads(value: str) -> "int | Literal['auto']":
@@ -30,3 +35,62 @@ header_option = click.option(
     default=True,
     help="Whether CSV begins with column names; without, they are f0, f1, ….",
 )
+
+
+def names_of(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:
+    """The names in the values of an option, each of which is a line of CSV."""
+    try:
+        return [
+            name for line in lines for name in next(csv.reader([line], strict=True), []) if name
+        ]
+    except csv.Error as reason:
+        raise click.BadParameter(f"names must be written as in CSV: {reason}") from None
+
+
+_SEPARATORS = {
+    "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "blanks": BLANKS,
+}  # fmt: skip
+
+_DIALECT_OPTIONS = {
+    "separator": click.option(
+        "--separator",
+        metavar="CHAR",
+        help="What separates the values of a CSV: a character, or one of comma, semicolon, tab, "
+        "bar, blanks. If it is not given, it is recognised, or the model's card tells it, as it "
+        "does for the next four.",
+    ),
+    "decimal": click.option("--decimal", metavar="CHAR", help="The decimal mark of a CSV, . or ,."),
+    "thousands": click.option(
+        "--thousands", metavar="CHAR", help="What groups digits by three in a CSV, for example ."
+    ),
+    "encoding": click.option(
+        "--encoding", metavar="NAME", help="The encoding of a CSV, for example cp1252; else UTF-8."
+    ),
+    "missing": click.option(
+        "--missing",
+        multiple=True,
+        metavar="TEXT[,TEXT…]",
+        callback=names_of,
+        help="Texts that stand for a missing value in a CSV, for example '?'.",
+    ),
+}
+
+
+def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that tell the dialect of a CSV, as one argument `dialect`: the
+    fields of a `Dialect` that are told, by name."""
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        told = {name: value for name in _DIALECT_OPTIONS if (value := values.pop(name))}
+        if "separator" in told:
+            told["separator"] = _SEPARATORS.get(told["separator"], told["separator"])
+        try:
+            fields = told_fields(told)
+        except InputError as reason:
+            raise click.UsageError(str(reason)) from None
+        command(dialect=fields, **values)
+
+    for option in reversed(_DIALECT_OPTIONS.values()):
+        run = option(run)
+    return run

@@ -1,13 +1,12 @@
 """The command `serve-runtime score`."""
 
-import csv
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from serve_runtime.commands.errors import command_errors
-from serve_runtime.commands.options import header_option, threads_option
+from serve_runtime.commands.options import dialect_options, header_option, names_of, threads_option
 from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> dict[str, str]:
     """The values of --names, by the column that each one names."""
     names: dict[str, str] = {}
-    for pair in _columns(context, option, lines):
+    for pair in names_of(context, option, lines):
         column, equals, name = pair.partition("=")
         if not (equals and name) or column not in ("probability", "label") or column in names:
             raise click.BadParameter(
@@ -29,16 +28,6 @@ def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]
             )
         names[column] = name
     return names
-
-
-def _columns(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:
-    """The names in the values of an option, each of which is a line of CSV."""
-    try:
-        return [
-            name for line in lines for name in next(csv.reader([line], strict=True), []) if name
-        ]
-    except csv.Error as reason:
-        raise click.BadParameter(f"names must be written as in CSV: {reason}") from None
 
 
 @click.command()
@@ -56,7 +45,7 @@ def _columns(context: click.Context, option: click.Parameter, lines: Sequence[st
     "--keep",
     multiple=True,
     metavar="COL[,COL…]",
-    callback=_columns,
+    callback=names_of,
     help="Input columns to copy into the output, for example an id; may be given several times. "
     "A name with a comma goes into double quotes, as in CSV: --keep '\"weight, kg\"'.",
 )
@@ -69,6 +58,7 @@ def _columns(context: click.Context, option: click.Parameter, lines: Sequence[st
     "label can be kept.",
 )
 @header_option
+@dialect_options
 @threads_option
 @click.option(
     "--parts",
@@ -87,6 +77,7 @@ def score(
     keep: Sequence[str],
     names: dict[str, str],
     header: bool,
+    dialect: dict[str, Any],
     threads: "int | Literal['auto']",
     parts: str | None,
     resume: bool,
@@ -118,6 +109,7 @@ def score(
                 predictor,
                 keep=keep,
                 header=header,
+                dialect=dialect,
                 names=names,
                 progress=progress,
                 summary=summary,

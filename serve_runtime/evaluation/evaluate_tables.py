@@ -15,8 +15,9 @@ from serve_runtime.scoring.batches import numpy_columns
 from serve_runtime.scoring.table_scorer import Progress
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
+from serve_runtime.tables.dialect import Told, told_before_card
 from serve_runtime.tables.find import find_tables
-from serve_runtime.tables.read import open_table
+from serve_runtime.tables.read import dialect_of_first, open_table
 
 
 def evaluate_tables(
@@ -26,24 +27,28 @@ def evaluate_tables(
     *,
     positive: str | None = None,
     header: bool = True,
+    dialect: Told = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> Evaluation:
     """The metrics of the model over all rows of `source`, whose column `target` has their labels.
 
-    `source` is a table, a folder, a glob, or '-' for CSV on standard input, as `score_file` takes
-    it; `target` is a column's name, or its position (-1 is the last). `positive` is the label in
-    the tables that counts as the positive one, where they do not spell it as the model does.
-    `progress` is called after each batch and each table.
+    `source` is a table, a folder, a glob, or '-' for CSV on standard input, and `dialect` tells how
+    a CSV is written, as `score_file` takes them; `target` is a column's name, or its position (-1
+    is the last). `positive` is the label in the tables that counts as the positive one, where they
+    do not spell it as the model does. `progress` is called after each batch and each table.
 
     Raises InputError if a table cannot be read or has no rows, a column or a label is missing, a
     label is neither of the two, or a row cannot be scored (RowError, with the data row).
     """
     tables, predictor = find_tables(os.fspath(source)), predictor.snapshot()
+    paths = [tables.path(name) for name in tables.names]
+    dialect = told_before_card(dialect, getattr(predictor.card, "dialect", None))
+    dialect = dialect_of_first(paths, header, dialect)
     labels, tally, done = ClassReader(predictor.card.classes, positive), Tally(), 0
     for number, name in enumerate(tables.names):
         further = tables.folder_columns(name)
         for rows in _add_table(
-            predictor, tables.path(name), target, header, further, labels, tally
+            predictor, tables.path(name), target, header, dialect, further, labels, tally
         ):
             done += rows
             if progress:
@@ -60,6 +65,7 @@ def _add_table(
     path: str,
     target: str,
     header: bool,
+    dialect: Told,
     folder_columns: Mapping[str, Any],
     labels: ClassReader,
     tally: Tally,
@@ -67,7 +73,7 @@ def _add_table(
     """Add the rows of a table to `tally`, some at a time; yields how many."""
     features, threshold = predictor.card.feature_names, np.float32(predictor.card.threshold)
     first = 0
-    with open_table(path, header=header, folder_columns=folder_columns) as table:
+    with open_table(path, header=header, folder_columns=folder_columns, dialect=dialect) as table:
         column = column_at(target, table.names)
         if column is None or column in features:
             problem = "is one of the model's features" if column else "is not there"

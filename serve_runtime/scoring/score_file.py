@@ -12,6 +12,7 @@ from serve_runtime.scoring.score_folder import score_into_folder
 from serve_runtime.scoring.score_writer import table_writer
 from serve_runtime.scoring.table_scorer import Progress, TableScorer
 from serve_runtime.shown import quoted
+from serve_runtime.tables.dialect import Told
 from serve_runtime.tables.find import TablePaths, find_tables
 from serve_runtime.tables.formats import ENDINGS, STDIO, ending
 
@@ -23,6 +24,7 @@ def score_file(
     *,
     keep: Sequence[str] = (),
     header: bool = True,
+    dialect: Told = None,
     names: Mapping[str, str] | None = None,
     parts: str | None = None,
     resume: bool = False,
@@ -33,7 +35,9 @@ def score_file(
     `source` is a table, a folder (all tables below it; one named key=value holds a column) or a
     glob. A table is Parquet, by its name (.parquet, .pq) or its first bytes, or else CSV, perhaps
     packed by gzip; '-' is CSV on standard input. Without a `header` the columns of a CSV are named
-    f0, f1, ….
+    f0, f1, …. `dialect` tells how a CSV is written, or parts of it: {"separator": ";"}; see
+    `serve_runtime.tables.dialect.Dialect`. What is not told is as the model's card says, and else
+    recognised from the first lines, for a folder from its first CSV.
 
     `destination` is one of two things. A file ending in .csv, .csv.gz, .parquet or .pq, or '-' for
     CSV on standard output, takes the rows of all tables in the order of their names. A folder
@@ -56,7 +60,9 @@ def score_file(
 
         score_file(Predictor("bundles/churn"), "customers.csv", "scores.csv", keep=["id"])
     """
-    scorer = TableScorer(predictor, keep=keep, header=header, names=names, progress=progress)
+    scorer = TableScorer(
+        predictor, keep=keep, header=header, dialect=dialect, names=names, progress=progress
+    )
     return score_with(scorer, source, destination, parts=parts, resume=resume)
 
 
@@ -80,6 +86,7 @@ def score_with(
         raise OutputError(f"parts must end in {_ENDINGS}; got {quoted(parts)}")
     tables = find_tables(source)
     _check_apart(source, tables, destination)
+    scorer.read_alike([tables.path(name) for name in tables.names])
     if _is_folder(tables, destination):
         return score_into_folder(
             scorer, tables, Path(destination), output_ending=parts, resume=resume, notice=notice

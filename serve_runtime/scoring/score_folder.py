@@ -80,6 +80,7 @@ def score_into_folder(
         "kept columns": list(scorer.keep),
         "score columns": list(scorer.score_columns),
         "header": scorer.header,
+        "dialect": scorer.told or None,
         "format": output_ending,
     }
     with _alone_in(folder):

@@ -18,9 +18,10 @@ from serve_runtime.scoring.batches import (
 )
 from serve_runtime.scoring.score_summary import ScoreSummary
 from serve_runtime.tables.background import read_ahead
+from serve_runtime.tables.dialect import Told, told_before_card
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
-from serve_runtime.tables.read import open_table
+from serve_runtime.tables.read import dialect_of_first, open_table
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class TableScorer:
     """Scores tables with the model that `predictor` holds at construction.
 
     `keep` are the input columns to copy into the output; `header` tells whether CSV begins with
-    column names. `names` are other names for the columns that are added, as in `score_batches`.
-    `progress` is called after each batch and after each table. `summary` counts the rows that are
-    scored. Raises InputError for columns that cannot be kept.
+    column names, `dialect` how it is written, as far as somebody says. `names` are other names for
+    the columns that are added, as in `score_batches`. `progress` is called after each batch and
+    after each table. `summary` counts the rows that are scored. Raises InputError for columns that
+    cannot be kept.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class TableScorer:
         *,
         keep: Sequence[str] = (),
         header: bool = True,
+        dialect: Told = None,
         names: Mapping[str, str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         summary: ScoreSummary | None = None,
@@ -59,12 +62,19 @@ class TableScorer:
         self.score_columns = check_arguments(predictor, keep, names)
         """What the columns of the probability and of the label are called."""
         self.predictor, self.keep, self.header = predictor.snapshot(), tuple(keep), header
+        self.told: Told = told_before_card(dialect, getattr(self.predictor.card, "dialect", None))
+        """What is known of the dialect of the tables before any is read: told, or the card's."""
+        self._dialect: Told = self.told
         self.kept_types: Mapping[str, str] = {}
         """Types of the kept columns in the tables scored so far, by column name."""
         self._progress, self._summary = progress, summary
         self._rows = self._tables = 0
         self._all_rows: int | None = None
         self._all_tables = 1
+
+    def read_alike(self, sources: Sequence[str]) -> None:
+        """Read all CSV tables in the dialect of the first one of `sources`. Raises InputError."""
+        self._dialect = dialect_of_first(sources, self.header, self.told)
 
     def expect(self, sources: Sequence[str]) -> None:
         """Say which tables will be scored, so that `progress` can tell how many rows there are.
@@ -98,7 +108,12 @@ class TableScorer:
                 self._summary.add(source, rows, features, positive)
 
         with (
-            open_table(source, header=self.header, folder_columns=folder_columns or {}) as table,
+            open_table(
+                source,
+                header=self.header,
+                folder_columns=folder_columns or {},
+                dialect=self._dialect,
+            ) as table,
             read_ahead(
                 table.batches(self.predictor.card.feature_names, self.keep), table.cancel
             ) as pairs,

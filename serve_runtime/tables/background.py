@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serve_runtime.tables.byte_stream import PeekableStream
+from serve_runtime.tables.csv.byte_stream import PeekableStream
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ the column's name and the number of the line.
 import csv
 import os
 import re
+import shlex
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,23 +18,25 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names, did_you_mean
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.byte_stream import ROW_BYTES, PeekableStream
+from serve_runtime.tables.csv.byte_stream import ROW_BYTES, PeekableStream
+from serve_runtime.tables.dialect import PLAIN, Dialect, is_missing_mark
 from serve_runtime.tables.numbers import is_number
 from serve_runtime.tables.open_bytes import open_bytes
 
 
 @contextmanager
-def reading(source: str, columns: Sequence[str] = ()) -> Iterator[None]:
+def reading(source: str, columns: Sequence[str] = (), dialect: Dialect = PLAIN) -> Iterator[None]:
     """Raise InputError for what Arrow, gzip, csv or the file system raises inside the block.
 
-    `source` is the table that is read; `columns` are the names of all its columns, in order.
+    `source` is the table that is read; `columns` are the names of all its columns, in order;
+    `dialect` is that of a CSV.
     """
     try:
         yield
     except (
         pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error
     ) as reason:  # fmt: skip
-        raise InputError(_explain(source, str(reason), columns)) from None
+        raise InputError(_explain(source, str(reason), columns, dialect)) from None
 
 
 def check_columns(
@@ -65,39 +68,54 @@ def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
         raise InputError(not_numbers(source, odd))
 
 
-def not_numbers(where: str, columns: Sequence[str], values: Sequence[str] = ()) -> str:
+def not_numbers(
+    where: str,
+    columns: Sequence[str],
+    values: Sequence[str] = (),
+    dialect: Dialect = PLAIN,
+) -> str:
     """The message for features that are not numbers; `columns` are texts like "'age' (string)".
 
-    `where` is the table, with the line if it is known; `values` are the texts found there.
+    `where` is the table, with the line if it is known; `values` are the texts found there, and
+    `dialect` is that of a CSV.
     """
     remedy = "Leave them out or encode them as numbers"
-    if values and all(value.strip().casefold() in _MISSING_MARKS for value in values):
+    if values and all(map(is_missing_mark, values)):
         remedy = (
             f"{quoted(values[0])} seems to mark a missing value, and every value must be finite: "
             "drop such rows or fill the value"
         )
+    elif option := next(filter(None, (_number_option(value, dialect) for value in values)), None):
+        remedy = f"If they are numbers of another spelling, say {option}"
     return (
         f"{where}: features must be numbers; these columns are not: {listed(columns, show=str)}. "
         f"{remedy}"
     )
 
 
-_MISSING_MARKS = {
-    *("?", "-", "--", "---", ".", "..", "*", "_", "\u2013", "\u2014", "\\n", "", "x", "(null)"),
-    *("na", "n.a.", "n.a", "nan", "nd", "n/d", "n/a", "#n/a", "<na>", "<null>", "null", "nil"),
-    *("none", "missing", "unknown", "undefined", "empty", "not available", "#div/0!", "#value!"),
-    *("#ref!", "#num!", "#null!", "#name?"),
-}
-"""Texts, in lower case and without blanks around, that programs and people write where there is no
-value. Arrow takes some of them for a missing value, in some spellings."""
+_SPELLED = re.compile(r"\s*[+-]?\d[\d.,'\u2019\xa0\u202f ]*\s*", re.ASCII)
 
 
-def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
+def _number_option(text: str, dialect: Dialect) -> str | None:
+    """The option that may make a number of a text of digits with marks between them."""
+    marks = re.sub(r"[\s\d+-]", "", text, flags=re.ASCII)
+    if not _SPELLED.fullmatch(text) or not marks:
+        return None
+    last = marks[-1]
+    if last != dialect.decimal and last in ".," and marks.count(last) == 1:
+        return f"--decimal {last} (decimal)"
+    first = marks[0]
+    if first != dialect.decimal and first != dialect.thousands:
+        return f"--thousands {shlex.quote(first)} (thousands)"
+    return None
+
+
+def _explain(source: str, reason: str, columns: Sequence[str], dialect: Dialect) -> str:
     """The message of an error, `reason`, in terms of the file: its lines and its columns."""
     other_width = re.search(r"Expected (\d+) columns, got (\d+)", reason)
     if other_width:
         width, found = map(int, other_width.groups())
-        line = _line_where(source, lambda row: len(row) != width)
+        line = _line_where(source, lambda row: len(row) != width, dialect)
         return f"{source}{line}: expected {width} values, got {found}"
     if "launch worker thread" in reason:
         return (
@@ -105,21 +123,32 @@ def _explain(source: str, reason: str, columns: Sequence[str]) -> str:
             "for a CSV: raise the limit (ulimit -u, the container's pids), or give Parquet"
         )
     if "straddling" in reason or "a row has more than" in reason:
-        return _row_too_long(source, reason, columns)
+        return _row_too_long(source, reason, columns, dialect)
     if "codec can't decode" in reason:
-        return f"{source}: {reason}: save the file as UTF-8"
+        return f"{source}: {reason}: save the file as UTF-8, or say its encoding with --encoding"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
-        return _bad_value(source, columns, int(column[1]), column[2])
+        return _bad_value(source, columns, int(column[1]), column[2], dialect)
     return f"cannot read {source}: {reason}"
 
 
-def _bad_value(source: str, columns: Sequence[str], number: int, detail: str) -> str:
+def _bad_value(
+    source: str, columns: Sequence[str], number: int, detail: str, dialect: Dialect
+) -> str:
     """The message for a value of column `number` that Arrow refused with `detail`."""
+    if number == len(columns):  # after a separator that ends each line
+        line = _line_where(source, lambda row: any(row[number : number + 1]), dialect)
+        return f"{source}{line}: expected {number} values, got {number + 1}"
     name, first = columns[number], list(columns)
     if "conversion error to string" in detail:
-        line = _line_where(source, lambda row: has_bad_bytes("".join(row[number : number + 1])))
-        return f"{source}{line}: column {quoted(name)} is no text in UTF-8: save the file as UTF-8"
+        bad = list[str]()
+
+        def is_bad(row: Sequence[str]) -> bool:
+            bad[:] = row[number : number + 1]
+            return has_bad_bytes("".join(bad))
+
+        line = _line_where(source, is_bad, dialect)
+        return f"{source}{line}: column {quoted(name)} is {not_utf8(''.join(bad))}"
     value = re.search(r"invalid value '(.*)'", detail, re.DOTALL)
     if not value:
         return not_numbers(source, [f"{quoted(name)} ({detail:.200})"])
@@ -130,8 +159,9 @@ def _bad_value(source: str, columns: Sequence[str], number: int, detail: str) ->
         value = "".join(row[number : number + 1])
         return row != first and text in (value, readable(value).strip(" \t"))
 
-    line = _line_where(source, is_it)
-    return not_numbers(f"{source}{line}", [f"{quoted(name)} ({quoted(text)} {kind})"], [text])
+    line = _line_where(source, is_it, dialect)
+    shown = [f"{quoted(name)} ({quoted(text)} {kind})"]
+    return not_numbers(f"{source}{line}", shown, [text], dialect)
 
 
 def readable(text: str) -> str:
@@ -144,7 +174,17 @@ def has_bad_bytes(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _line_where(source: str, is_it: Callable[[Sequence[str]], bool]) -> str:
+def not_utf8(text: str) -> str:
+    """What to say of a text, read with surrogate escapes, that is no UTF-8, after "is "."""
+    byte = next((ord(mark) - 0xDC00 for mark in text if has_bad_bytes(mark)), None)
+    where = "" if byte is None else f" (its first other byte is 0x{byte:02x})"
+    return (
+        "no text in UTF-8: save the file as UTF-8, or say its encoding, such as --encoding cp1252"
+        f"{where}"
+    )
+
+
+def _line_where(source: str, is_it: Callable[[Sequence[str]], bool], dialect: Dialect) -> str:
     """ ", line N" of the first row, blank lines apart, that `is_it`; "" if there is none, or the
     source is a pipe.
 
@@ -152,18 +192,18 @@ def _line_where(source: str, is_it: Callable[[Sequence[str]], bool]) -> str:
     """
     if not os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
         return ""
-    with suppress(csv.Error), _csv_rows(source) as rows:  # a quotation that Arrow can read
+    with suppress(csv.Error), _csv_rows(source, dialect) as rows:  # a quotation that Arrow can read
         for row, line in rows:
             if row and is_it(row):
                 return f", line {line}"
     return ""
 
 
-def _row_too_long(source: str, reason: str, columns: Sequence[str]) -> str:
+def _row_too_long(source: str, reason: str, columns: Sequence[str], dialect: Dialect) -> str:
     """The message for a row of more than ROW_BYTES; `reason` is Arrow's error, or a csv.Error."""
     try:
         if os.path.isfile(source):  # noqa: PTH113 - standard input, a pipe
-            with _csv_rows(source) as rows:
+            with _csv_rows(source, dialect) as rows:
                 deque(rows, maxlen=0)
     except csv.Error as told:
         reason = str(told)
@@ -178,7 +218,11 @@ def _row_too_long(source: str, reason: str, columns: Sequence[str]) -> str:
 
 
 @contextmanager
-def _csv_rows(source: str) -> Iterator[Generator[tuple[list[str], int], None, None]]:
+def _csv_rows(
+    source: str, dialect: Dialect
+) -> Iterator[Generator[tuple[list[str], int], None, None]]:
     """Each row of a CSV file with the number of its first line, from 1. Raises csv.Error."""
-    with closing(PeekableStream(open_bytes(source))) as stream, closing(stream.rows()) as rows:
-        yield rows
+    with closing(PeekableStream(open_bytes(source, dialect.encoding))) as stream:
+        stream.use(dialect)
+        with closing(stream.rows()) as rows:
+            yield rows

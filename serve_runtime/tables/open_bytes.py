@@ -18,12 +18,13 @@ _POLL_MS = 100
 """How often a read that waits for a pipe looks whether it was cancelled."""
 
 
-def open_bytes(source: str) -> BinaryIO:
+def open_bytes(source: str, told: str = "utf-8") -> BinaryIO:
     """Open `source` for reading text in UTF-8: a file, or '-' for stdin.
 
     What begins as gzip does is unpacked, whatever its name; what begins with the byte order mark of
-    UTF-16 or UTF-32 becomes UTF-8. Raises InputError if standard input is closed or the bytes are
-    plainly no CSV, and OSError if the file cannot be opened.
+    UTF-16 or UTF-32, or is in the encoding that is `told`, becomes UTF-8. Raises InputError if
+    standard input is closed or the bytes are plainly no CSV, and OSError if the file cannot be
+    opened.
     """
     stream, start = _open_raw(source)
     try:
@@ -32,11 +33,12 @@ def open_bytes(source: str) -> BinaryIO:
             start = stream.peek(FIRST_BYTES)[:FIRST_BYTES]  # type: ignore[attr-defined]
             if start.startswith(b"\x1f\x8b"):
                 raise gzip.BadGzipFile("it is compressed by gzip twice: unpack it once")
-        elif is_gzip(source) and not _is_text(start):
+        elif is_gzip(source) and told == "utf-8" and not _is_text(start):
             raise gzip.BadGzipFile("it is named .gz, and is neither gzip nor text")
         if words := other_format(start):
             raise InputError(f"{source} is {words}")
-        if name := encoding(start):
+        name = encoding(start) or ("utf-8" if start.startswith(codecs.BOM_UTF8) else told)
+        if name != "utf-8":
             stream = io.BufferedReader(_Recoded(stream, name))
     except BaseException:
         stream.close()
@@ -125,24 +127,36 @@ class _Unpacked(gzip.GzipFile):
 
 
 class _Recoded(io.RawIOBase):
-    """The text of `fileobj` in UTF-8. Raises UnicodeDecodeError where it is not `name`'s."""
+    """The text of `fileobj` in UTF-8. Raises UnicodeDecodeError, with the line, where it is not
+    `name`'s."""
 
     def __init__(self, fileobj: BinaryIO, name: str) -> None:
-        self.fileobj, self._ready = fileobj, b""
-        self._decoder = codecs.getincrementaldecoder(name)()
+        self.fileobj, self._ready, self._given = fileobj, b"", 0
+        self._decoder, self._line = codecs.getincrementaldecoder(name)(), 1
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         ended = False
-        while not self._ready and not ended:
+        while self._given == len(self._ready) and not ended:
             found = self.fileobj.read(len(buffer))
             ended = not found
-            self._ready = self._decoder.decode(found, ended).encode()
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+            self._ready, self._given = self._decode(found, ended), 0
+        count = min(len(buffer), len(self._ready) - self._given)
+        buffer[:count] = self._ready[self._given : self._given + count]
+        self._given += count
         return count
+
+    def _decode(self, found: bytes, ended: bool) -> bytes:
+        try:
+            text = self._decoder.decode(found, ended)
+        except UnicodeDecodeError as reason:
+            line = self._line + reason.object[: reason.start].count(b"\n")
+            reason.reason += f" (line {line})"
+            raise
+        self._line += text.count("\n")
+        return text.encode("utf-8", "surrogatepass")
 
     def close(self) -> None:
         self.fileobj.close()

@@ -1,7 +1,7 @@
 """Read Parquet as a stream of Arrow record batches."""
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
 from serve_runtime.errors import InputError
@@ -33,10 +33,12 @@ class ParquetReader:
     pyarrow.ArrowException if the file cannot be read.
     """
 
+    dialect = None  # it has none
+
     def __init__(self, source: str, groups: Sequence[int] | None = None) -> None:
         self._source, self._groups = source, groups
-        # Without these two options Arrow reads whole row groups ahead: 630 MB instead of 90 MB.
-        self._file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        self._bytes = pa.OSFile(source)
+        self._file = _open(self._bytes)
         schema = self._file.schema_arrow
         self.names: list[str] = list(schema.names)
         self.types = dict(zip(schema.names, schema.types, strict=True))
@@ -44,24 +46,41 @@ class ParquetReader:
         self.index_names = _index_names(self._file.schema_arrow)
 
     def batches(
-        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
+        self,
+        features: Sequence[str],
+        others: Sequence[str],
+        number_type: Any = None,
+        texts: Collection[str] = (),
+        precise: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, or, where it is None, have the types that they have in the
-        file, as others do. Raises InputError, as `tables.read.open_table` says.
+        file, as others do; `precise` ones are float64 then. Those of `texts` have the file's type,
+        and texts come as dictionaries. Raises InputError, as `tables.read.open_table` says.
         """
+        kinds = {name: pa.float64() if name in precise else number_type for name in features}
 
         def pair(batch: Any) -> tuple[Any, Any]:
-            numbers = batch.select(list(features))
-            if number_type is not None:
-                columns = [to_floats(column, number_type) for column in numbers.columns]
-                numbers = pa.RecordBatch.from_arrays(columns, list(features))
-            return numbers, batch.select(list(others))
+            columns = [
+                column if name in texts or kinds[name] is None else to_floats(column, kinds[name])
+                for name, column in ((name, batch.column(name)) for name in features)
+            ]
+            found = pa.RecordBatch.from_arrays(columns, list(features))
+            kept = [batch.column(name) for name in others]
+            if as_levels:  # a column that is a feature too comes as it is in the file
+                kept = [
+                    column.cast(self.types[name]) for name, column in zip(others, kept, strict=True)
+                ]
+            return found, pa.RecordBatch.from_arrays(kept, list(others))
 
-        schema = self._file.schema_arrow
         check_columns(self._source, self.names, features, others)
-        check_numbers(self._source, schema, features)
+        numbers = [name for name in features if name not in texts]
+        check_numbers(self._source, self._file.schema_arrow, numbers)
+        if as_levels := [name for name in texts if _is_text(self.types[name])]:
+            # The levels of a dictionary are looked up once each, and need no copy a row.
+            self._file = _open(self._bytes, self._file.metadata, as_levels)
+        schema = self._file.schema_arrow
         wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
         rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(wanted))))
         read = 0
@@ -91,6 +110,27 @@ class ParquetReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._bytes.close()
+
+
+def _open(source: Any, metadata: Any = None, as_levels: Sequence[str] = ()) -> Any:
+    """An open Parquet file, of which texts in the columns `as_levels` come as dictionaries."""
+    return pq.ParquetFile(
+        source,
+        metadata=metadata,
+        read_dictionary=list(as_levels),
+        # Without these two options Arrow reads whole row groups ahead: 630 MB instead of 90 MB.
+        pre_buffer=False,
+        buffer_size=_BUFFER_BYTES,
+    )
+
+
+def _is_text(data_type: Any) -> bool:
+    return bool(
+        pa.types.is_string(data_type)
+        or pa.types.is_large_string(data_type)
+        or pa.types.is_string_view(data_type)
+    )
 
 
 def _index_names(schema: Any) -> tuple[str, ...]:

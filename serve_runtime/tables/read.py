@@ -5,7 +5,7 @@ counts as missing by the same rules, in both.
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from serve_runtime.errors import InputError
 from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa, pc
-from serve_runtime.tables.csv_table import CsvReader, parse_texts
+from serve_runtime.tables.csv.numbers import parse_texts
+from serve_runtime.tables.csv.reader import CsvReader
+from serve_runtime.tables.dialect import Dialect, Told
 from serve_runtime.tables.explain_errors import check_columns, not_numbers, reading
 from serve_runtime.tables.formats import STDIO, holds_parquet
 from serve_runtime.tables.parquet_table import ParquetReader
@@ -42,16 +44,29 @@ class TableReader(Protocol):
     def index_names(self) -> tuple[str, ...]:
         """Those of `names` that hold the index of a pandas frame, which is no feature."""
 
+    @property
+    def dialect(self) -> Dialect | None:
+        """How the values of a CSV are written; None for Parquet."""
+
     def batches(
-        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
+        self,
+        features: Sequence[str],
+        others: Sequence[str],
+        number_type: Any = None,
+        texts: Collection[str] = (),
+        precise: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, pa.float32() or pa.float64(), each the number nearest to the
         value in the file. Where it is None they are float32 from CSV, and have the file's own types
-        of numbers from Parquet. They are null where a value is missing. Others are text from CSV,
-        the file's own types from Parquet. A name may be in both lists. A table without rows gives
-        one pair of empty batches.
+        of numbers from Parquet; those that are `precise` are float64. They are null where a value
+        is missing.
+        Features that are among `texts` are categories: from CSV dictionaries of the texts that
+        stand there (the empty one too), from Parquet the file's own type, where text comes as a
+        dictionary.
+        Others are text from CSV, the file's own types from Parquet. A name may be in both lists. A
+        table without rows gives one pair of empty batches.
         """
 
     def cancel(self) -> None:
@@ -65,6 +80,7 @@ def open_table(
     header: bool = True,
     groups: Sequence[int] | None = None,
     folder_columns: Mapping[str, Any] = _NONE,
+    dialect: Told = None,
 ) -> Iterator[TableReader]:
     """Open the table `source` and close it on leaving the block.
 
@@ -72,7 +88,9 @@ def open_table(
     gzip (`open_bytes`); '-' is CSV on standard input. Without a `header` the columns of a CSV are
     named f0, f1, ….
     `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
-    further columns of one value, those of `TablePaths.folder_columns`.
+    further columns of one value, those of `TablePaths.folder_columns`. `dialect` tells how the
+    values of a CSV are written, or some of that ({"separator": ";"}); the rest is recognised from
+    its first lines, and is `TableReader.dialect`.
 
     Raises InputError, here and while batches are read: the file does not exist or is empty, a
     column is missing or named twice, a line has too many or too few values (with the line's
@@ -86,7 +104,9 @@ def open_table(
     with reading(source):
         before = _check_file(source)
         table = (
-            ParquetReader(source, groups) if holds_parquet(source) else CsvReader(source, header)
+            ParquetReader(source, groups)
+            if holds_parquet(source)
+            else CsvReader(source, header, dialect)
         )
     try:
         yield _WithFolders(source, table, folder_columns) if folder_columns else table
@@ -104,6 +124,9 @@ def read_batches(
     groups: Sequence[int] | None = None,
     number_type: Any = None,
     folder_columns: Mapping[str, Any] = _NONE,
+    dialect: Told = None,
+    texts: Collection[str] = (),
+    precise: Collection[str] = (),
 ) -> Generator[Any, None, None]:
     """Read a table from its first row to its last in Arrow record batches.
 
@@ -111,13 +134,27 @@ def read_batches(
     number nearest to the value in the file (true and false are 1 and 0) and null where a value is
     missing, followed by the columns `others`: text from CSV, the file's own types from Parquet. A
     name may be in both lists. A table without rows gives one empty batch. `source`, `header`,
-    `groups`, `folder_columns` and errors are those of `open_table`.
+    `groups`, `folder_columns`, `dialect` and errors are those of `open_table`, `texts` and
+    `precise` those of `TableReader.batches`.
     """
-    with open_table(source, header=header, groups=groups, folder_columns=folder_columns) as table:
-        for numbers, rest in table.batches(features, others, number_type or pa.float32()):
+    with open_table(
+        source, header=header, groups=groups, folder_columns=folder_columns, dialect=dialect
+    ) as table:
+        number_type = number_type or pa.float32()
+        for numbers, rest in table.batches(features, others, number_type, texts, precise):
             yield pa.RecordBatch.from_arrays(
                 [*numbers.columns, *rest.columns], [*features, *others]
             )
+
+
+def dialect_of_first(sources: Sequence[str], header: bool, told: Told) -> Told:
+    """What is told of the dialect of several tables, completed from the first one that is a CSV:
+    all are read alike. Raises InputError, as `open_table` does."""
+    for source in sources if len(sources) > 1 else ():
+        if not holds_parquet(source):
+            with open_table(source, header=header, dialect=told) as table:
+                return table.dialect
+    return told
 
 
 class _WithFolders:
@@ -128,28 +165,41 @@ class _WithFolders:
         self._there = set(table.names)
         self.names = [*table.names, *(name for name in columns if name not in self._there)]
         self.rows, self.index_names, self.types = table.rows, table.index_names, table.types
+        self.dialect = table.dialect
 
     def batches(
-        self, features: Sequence[str], others: Sequence[str], number_type: Any = None
+        self,
+        features: Sequence[str],
+        others: Sequence[str],
+        number_type: Any = None,
+        texts: Collection[str] = (),
+        precise: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches, as those of the table. Raises InputError."""
         check_columns(self._source, self.names, features, others)
-        numbers = {
-            name: self._number(name, number_type or pa.float32())
+        constants = {
+            name: _level(self._columns[name])
+            if name in texts
+            else self._number(
+                name, pa.float64() if name in precise else number_type or pa.float32()
+            )
             for name in features
             if name in self._columns
         }
-        texts = {name: self._columns[name] for name in others if name in self._columns}
-        from_file = [name for name in features if name not in numbers]
-        further = [name for name in others if name not in texts]
-        both = [name for name in dict.fromkeys((*numbers, *texts)) if name in self._there]
+        kept = {name: self._columns[name] for name in others if name in self._columns}
+        from_file = [name for name in features if name not in constants]
+        further = [name for name in others if name not in kept]
+        both = [name for name in dict.fromkeys((*constants, *kept)) if name in self._there]
         # Without any column a batch would not tell how many rows there are.
         counted = both or ([] if from_file or further else self._table.names[:1])
-        for found, rest in self._table.batches(from_file, [*further, *counted], number_type):
+        texts = [name for name in texts if name in from_file]
+        for found, rest in self._table.batches(
+            from_file, [*further, *counted], number_type, texts, precise
+        ):
             rows = max(found.num_rows, rest.num_rows)
             for name in both:
                 self._require_equal(name, rest.column(name))
-            yield _joined(features, found, numbers, rows), _joined(others, rest, texts, rows)
+            yield _joined(features, found, constants, rows), _joined(others, rest, kept, rows)
 
     def _number(self, name: str, number_type: Any) -> Any:
         """The value of a folder as a number; the text of one is parsed as a CSV's."""
@@ -183,6 +233,12 @@ class _WithFolders:
     def cancel(self) -> None:
         """End the table here."""
         self._table.cancel()
+
+
+def _level(value: Any) -> Any:
+    """The value of a folder as one of a column of texts, which is a dictionary."""
+    text = value.cast(pa.string()).as_py()
+    return pc.dictionary_encode(pa.array([text], pa.string()))[0]
 
 
 def _joined(names: Sequence[str], batch: Any, constants: Mapping[str, Any], rows: int) -> Any:

@@ -17,7 +17,7 @@ from serve_runtime.feature_names import check_names, column_at, did_you_mean
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.csv_table import check_header, may_be_data
+from serve_runtime.tables.csv.first_rows import check_header, may_be_data
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes

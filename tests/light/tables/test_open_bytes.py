@@ -79,7 +79,10 @@ TWICE = gzip.compress(gzip.compress(PLAIN.encode(), mtime=0), mtime=0)
         (b"\xfd7zXZ\0" + b"x" * 50, "compressed by xz: unpack it, or compress it with gzip"),
         (b"ARROW1\0\0" + b"x" * 50, "is Arrow's own format .*: write it as Parquet"),
         (PLAIN.encode("utf-16-le"), "line 1: the name of column 1 is no text in UTF-8: save"),
-        (PLAIN.encode("utf-16")[:-1], "'utf-16.*' codec can't decode .*truncated data: save the"),
+        (
+            PLAIN.encode("utf-16")[:-1],
+            "'utf-16.*' codec can't decode .*truncated data .line 3.: save the",
+        ),
         ("é,x1,x2\n1,2,3\n".encode("latin-1"), "line 1: the name of column 1 is no text in UTF-8"),
     ],
 )
@@ -136,7 +139,7 @@ def test_a_column_that_is_not_read_may_hold_any_text(tmp_path, before, cell):
 
 @pytest.mark.parametrize("before", [0, 100])
 def test_a_row_that_is_too_long_is_named(tmp_path, monkeypatch, before):
-    monkeypatch.setattr("serve_runtime.tables.byte_stream.ROW_BYTES", 1 << 22)
+    monkeypatch.setattr("serve_runtime.tables.csv.byte_stream.ROW_BYTES", 1 << 22)
     cell = "x" * (9 << 20)
     (tmp_path / "t.csv").write_text("x1,n,x2\n" + "1,a,2\n" * before + f"1,{cell},2\n1,a,2\n")
     with pytest.raises(

@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow")
 
 from light.helpers import TINY
 from serve_runtime import score_file
-from serve_runtime.tables.byte_stream import ROW_BYTES, PeekableStream, Quotes
+from serve_runtime.tables.csv.byte_stream import ROW_BYTES, PeekableStream
 from serve_runtime.tables.open_bytes import open_bytes
 
 
@@ -85,30 +85,3 @@ def test_cancel_ends_a_read_that_waits_for_a_pipe(tmp_path):
     finally:
         stream.close()
         os.close(writer)
-
-
-QUOTED = [
-    ('a,"b\n', (1, "before the")),
-    ('a,b\r\n1,"2\r\n\r\n', (2, "before the")),
-    ('"a\n1,"2\n', (1, "other text")),
-    ('6" nail,"a\rb,"c\r', (1, "other text")),
-    ('1,"a ""b"" c"\n2,"d\n3,"e"\n4,"f\n', (2, "other text")),
-    ('"6" nail"\n"7\\" nail"\n"8\n9" x\n', (3, "other text")),
-    ('"a\n""\n"\n"b\n""', (4, "before the")),
-    *[
-        (text, None)
-        for text in ('6" nail\n', '"6" nail"\n', '"a\n""b"",\n""c"\n', '""\n"",""', '"a"')
-    ],
-]
-
-
-@pytest.mark.parametrize(("text", "expected"), QUOTED)
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_quotation_marks_are_followed_in_any_blocks(text, expected, size):
-    quotes = Quotes()
-    content = b"\xef\xbb\xbf" + text.encode()
-    for start in (0, *range(3, len(content), size)):
-        quotes.add(content[start : 3 if start == 0 else start + size])
-    found = quotes.swallowed()
-    assert (found and found[0]) == (expected and expected[0])
-    assert not expected or expected[1] in found[1]

@@ -1,22 +1,22 @@
 """The bytes of a CSV, and its first rows before Arrow parses them.
 
-The first rows are inspected beforehand and then read again, a block of bytes holds the end of a row
-(`PeekableStream`), and quotation marks by which rows become part of a value are found (`Quotes`).
+The first lines are inspected beforehand and then read again, bytes that Arrow cannot read are
+rewritten, and a block of bytes holds the end of a row.
 """
 
 import codecs
 import csv
+import io
 import re
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
-import numpy as np
-
+from serve_runtime.tables.csv.quotes import Quotes, count_lines
+from serve_runtime.tables.csv.rewrite import Rewritten, needs_rewriting
+from serve_runtime.tables.dialect import PLAIN, Dialect
 from serve_runtime.tables.open_bytes import CancellablePipe
-
-T = TypeVar("T")
 
 ROW_BYTES = 1 << 26
 """Longest row that is read. A longer one is no CSV, and an endless one would fill memory."""
@@ -28,24 +28,19 @@ _LINE_PART = 1 << 16
 """Bytes that are read at once in search of the end of a line."""
 
 _LINE_END = re.compile(rb"\r\n|\r(?=.)|\n", re.DOTALL)
-_QUOTE_OR_LINE_END = re.compile(rb'["\r\n]')
+_QUOTE_OR_LINE_END = {
+    b'"': re.compile(rb'["\r\n]'),
+    b"'": re.compile(rb"['\r\n]"),
+}
 
-
-_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
-_AROUND = b",\r\n"
-"""Bytes that may stand before a mark that opens a value, and after one that closes it."""
-
-_BESIDE = np.isin(np.arange(256), list(_AROUND + b'"'))  # by byte; a " is half of a pair
-
-NEVER_CLOSED = "a quotation mark opens a {} that no other closes before the file ends"
-CLOSED_INSIDE = (
-    "a quotation mark opens a {} of several lines, and the next one is followed by other text: is "
-    'one missing, or one inside it not doubled ("")?'
-)
+_FIRST_LINES, _FIRST_BYTES = 64, 1 << 22
+"""Lines from which a dialect is recognised: so many, fewer where they are very long."""
 
 
 class PeekableStream:
     """A byte stream whose first lines can be inspected and are then read again by `read`.
+
+    It is plain CSV unless `use` says another dialect.
 
     One thread may read while another calls `cancel`, after which the stream is at its end.
     """
@@ -55,8 +50,34 @@ class PeekableStream:
     def __init__(self, rest: BinaryIO) -> None:
         self._rest, self._cancelled = rest, False
         self._peeked, self._unseen = bytearray(), bytearray()
+        self._dialect, self._quote = PLAIN, PLAIN.quote.encode()
         self._quotes = Quotes()  # in all bytes that `read` returned so far
         self._reading = threading.Lock()
+
+    def first_lines(self) -> tuple[bytes, bool]:
+        """The first lines, some 64 of them, as they stand in the file, and whether they are all.
+        They are read again. To be called before anything else."""
+        rest: Any = self._rest
+        while len(self._unseen) < _FIRST_BYTES and self._unseen.count(b"\n") < _FIRST_LINES:
+            part = rest.read1(_LINE_PART)
+            if not part:
+                break
+            self._unseen += part
+        text = bytes(self._unseen)
+        end = b"\n" if b"\n" in text else b"\r"
+        lines = text.split(end, _FIRST_LINES)
+        if len(lines) > _FIRST_LINES:
+            return text[: len(text) - len(lines[-1])], False
+        return text, len(text) < _FIRST_BYTES
+
+    def use(self, dialect: Dialect) -> None:
+        """Read this dialect: what Arrow cannot read is rewritten from here on, to what it can."""
+        self._dialect, self._quote = dialect, dialect.quote.encode()
+        self._quotes = Quotes(dialect=dialect)
+        if needs_rewriting(dialect):
+            start, self._unseen = bytes(self._unseen), bytearray()
+            rewritten = Rewritten(start, self._rest, dialect, ROW_BYTES)
+            self._rest = io.BufferedReader(rewritten)
 
     def rows(self, *, peek: bool = False) -> Generator[tuple[list[str], int], None, None]:
         """Each row by the csv module, with the number of its first line, from 1.
@@ -78,7 +99,8 @@ class PeekableStream:
                 mark = b""
 
         with _values_of_any_length():
-            reader = csv.reader(lines())
+            dialect = self._dialect
+            reader = csv.reader(lines(), delimiter=dialect.separator, quotechar=dialect.quote)
             while True:
                 try:
                     row = next(reader, None)
@@ -116,7 +138,7 @@ class PeekableStream:
         It begins with a byte order mark, since Arrow drops one at the beginning of what it reads;
         one that begins the next line is part of a value.
         """
-        self._quotes = Quotes(1 + count_lines(self._peeked))
+        self._quotes = Quotes(1 + count_lines(self._peeked), self._dialect)
         self._peeked = bytearray(codecs.BOM_UTF8)
 
     def read(self, size: int = -1) -> bytes:
@@ -151,7 +173,7 @@ class PeekableStream:
                 break
             parts.append(part)
             found += len(part)
-            if _ends_row(part, quoted):
+            if _ends_row(part, quoted, self._quote):
                 break
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
@@ -172,17 +194,17 @@ class PeekableStream:
             self._rest.close()
 
 
-def _ends_row(part: bytes, quoted: bool) -> bool:
+def _ends_row(part: bytes, quoted: bool, quote: bytes) -> bool:
     """Whether a line ends in `part` outside of quotation marks; `quoted`: it begins inside."""
-    position = 0
+    position, marks = 0, _QUOTE_OR_LINE_END[quote]
     while True:
         if quoted:
-            position = part.find(b'"', position) + 1
+            position = part.find(quote, position) + 1
             if not position:
                 return False
         else:
-            found = _QUOTE_OR_LINE_END.search(part, position)
-            if not found or found[0] != b'"':
+            found = marks.search(part, position)
+            if not found or found[0] != quote:
                 return found is not None
             position = found.end()
         quoted = not quoted
@@ -209,92 +231,3 @@ def _values_of_any_length() -> Iterator[None]:
             _limit_users -= 1
             if not _limit_users:
                 csv.field_size_limit(_limit_before)
-
-
-class Quotes:
-    """The quotation marks of a CSV that is read in blocks of bytes and begins in line `line`.
-
-    Arrow opens a value at a mark that begins it, closes it at the next one that is not doubled, and
-    takes what follows as more of it: if a mark is missing, rows silently become part of a value.
-    """
-
-    def __init__(self, line: int = 1) -> None:
-        self._line = line  # in which the byte before `_rest` stands
-        self._opened: int | None = None  # the line of the mark that has opened the value
-        self._rest: bytes | None = None  # the last byte but for the marks after it, and these
-        self._found: tuple[int, str] | None = None
-
-    @property
-    def inside(self) -> bool:
-        """Whether the next byte is inside quotation marks."""
-        waiting = len(self._rest) - 1 if self._rest else 0
-        return (self._opened is not None) != (waiting % 2 == 1)
-
-    def add(self, block: bytes) -> None:
-        """Go on with the next bytes of the file."""
-        if self._rest is None:
-            block, self._rest = block.removeprefix(codecs.BOM_UTF8), b"\n"
-        text = self._rest + block
-        end = len(text.rstrip(b'"'))  # what the marks at the end mean, the next bytes tell
-        if b'"' in text:
-            self._follow(text, np.flatnonzero(np.frombuffer(text, np.uint8, end) == _QUOTE))
-        self._line += count_lines(text, 1, end)
-        self._rest = text[end - 1 :]
-
-    def swallowed(self) -> tuple[int, str] | None:
-        """The line of the first mark that opens a value of several lines which no other closes, or
-        one after which text follows, and which of the two it is; None where there is none. To be
-        asked when the file has ended."""
-        self.add(b"\n")
-        if not self._found and self._opened is not None:
-            return self._opened, NEVER_CLOSED
-        return self._found
-
-    def _follow(self, text: bytes, marks: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> None:
-        """Follow the `marks`, positions in `text` other than its first and its last byte."""
-        opened = self._opened is not None
-        codes = np.frombuffer(text, np.uint8)
-        opening, closing = marks[opened::2], marks[1 - opened :: 2]
-        if _BESIDE[codes[opening - 1]].all() and _BESIDE[codes[closing + 1]].all():
-            # Each mark that opens begins a value or is the second one of a pair: by far the most
-            # usual. What is open at the end was opened by the last one that is none of a pair.
-            if (len(marks) % 2 == 1) == opened:
-                self._opened = None
-            elif len(begins := opening[codes[opening - 1] != _QUOTE]):
-                self._opened = self._line_at(text, begins[-1])
-            return
-        begin, following = 0 if opened else None, 0
-        for mark in marks.tolist():
-            if mark < following:
-                continue
-            if begin is None:
-                begin = mark if text[mark - 1] in _AROUND else None
-            elif text[mark + 1] == _QUOTE:
-                following = mark + 2
-            else:
-                if text[mark + 1] not in _AROUND and not self._found:
-                    self._closed_inside(text, begin, mark)
-                begin = None
-        if begin != 0:
-            self._opened = None if begin is None else self._line_at(text, begin)
-
-    def _closed_inside(self, text: bytes, begin: int, end: int) -> None:
-        """Note a value that more text follows, if it has several lines: it stands from `begin` to
-        `end` in `text`, from 0 where it began before."""
-        earlier = begin == 0 and self._opened not in (None, self._line)
-        if earlier or count_lines(text, max(1, begin), end):
-            self._found = (begin == 0 and self._opened) or self._line_at(text, begin), CLOSED_INSIDE
-
-    def _line_at(self, text: bytes, position: int) -> int:
-        return self._line + count_lines(text, 1, position)
-
-
-def count_lines(text: bytes | bytearray, start: int = 0, end: int | None = None) -> int:
-    """The number of line ends in `text[start:end]`: \\n, \\r, \\r\\n, which may begin before it."""
-    codes = np.frombuffer(text, np.uint8)[max(0, start - 1) : end]
-    feeds, first = codes == _LINE_FEED, min(start, 1)
-    found = np.count_nonzero(feeds[first:])
-    if b"\r" in text:
-        returns = codes == _RETURN
-        found += np.count_nonzero(returns[first:]) - np.count_nonzero(returns[:-1] & feeds[1:])
-    return int(found)
