@@ -68,10 +68,8 @@ class ParquetReader:
             ]
             found = pa.RecordBatch.from_arrays(columns, list(features))
             kept = [batch.column(name) for name in others]
-            if as_levels:  # a column that is a feature too comes as it is in the file
-                kept = [
-                    column.cast(self.types[name]) for name, column in zip(others, kept, strict=True)
-                ]
+            if as_levels:  # one that is a feature too comes as it is in the file
+                kept = list(map(self._as_in_file, others, kept))
             return found, pa.RecordBatch.from_arrays(kept, list(others))
 
         check_columns(self._source, self.names, features, others)
@@ -95,6 +93,11 @@ class ParquetReader:
             )
         if not read:
             yield pair(no_rows(wanted))
+
+    def _as_in_file(self, name: str, column: Any) -> Any:
+        """The column `name` in the type that it has in the file."""
+        own = self.types[name]
+        return column if column.type == own else column.dictionary_decode().cast(own)
 
     def _promised_rows(self) -> int:
         """Number of rows of all groups that are read, as the footer says: of all groups, it says

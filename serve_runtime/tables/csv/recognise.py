@@ -55,7 +55,8 @@ def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) 
     taken as they are. Raises InputError for what no dialect has.
     """
     dialect = Dialect(**told) if told else PLAIN
-    if all(name in told for name in LAYOUT) or not any(mark in start for mark in _MARKS):
+    plain = "separator" not in told and not any(mark in start for mark in _MARKS)
+    if plain or all(name in told for name in LAYOUT):
         return dialect
     text = start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     if not whole:  # the last line may be a part of one

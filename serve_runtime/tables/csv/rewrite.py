@@ -88,13 +88,14 @@ class Rewriter:
 
     def __call__(self, rows: bytes) -> bytes:
         """Whole rows, rewritten."""
-        rows, done, parts = b"\n" + rows + b"\n", 0, []
+        end = b"" if rows.endswith((b"\n", b"\r")) else b"\n"
+        rows, done, parts = b"\n" + rows + end, 0, []
         if self._quote in rows:
             for found in self._quoted.finditer(rows):
                 parts += [self._plain(rows[done : found.start()]), found[0].lstrip(b" \t")]
                 done = found.end()
         parts.append(self._plain(rows[done:]))
-        return b"".join(parts)[1:-1]
+        return b"".join(parts)[1:].removesuffix(end)
 
 
 class _Trimmed:

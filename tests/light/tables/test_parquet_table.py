@@ -89,3 +89,65 @@ def test_fewer_rows_than_the_footer_promises_are_an_error(tmp_path, said, rows):
     path.write_bytes(body + footer + len(footer).to_bytes(4, "little") + b"PAR1")
     with pytest.raises(InputError, match=r"t\.parquet: its footer promises 3,000 rows, 2,000 came"):
         rows_of(read_batches(str(path), ["x1"]), ["x1"])
+
+
+LEVELS = ["b", None, "", "b", "ä"]
+TEXT_KINDS = [
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    *(pa.dictionary(index, pa.string()) for index in (pa.int8(), pa.uint16(), pa.int64())),
+    pa.dictionary(pa.int32(), pa.large_string()),
+]
+
+
+@pytest.mark.parametrize("kind", TEXT_KINDS, ids=str)
+def test_a_column_of_texts_comes_as_a_dictionary(tmp_path, kind):
+    path = tmp_path / "t.parquet"
+    texts = pa.array(LEVELS).cast(kind) if "dict" not in str(kind) else None
+    if texts is None:
+        codes = pa.array([0, None, 1, 0, 2], kind.index_type)
+        texts = pa.DictionaryArray.from_arrays(codes, pa.array(["b", "", "ä"], kind.value_type))
+    pq.write_table(pa.table({"t": texts, "x1": [1, 2, 3, 4, 5]}), path, row_group_size=2)
+    with open_table(str(path)) as table:
+        own = table.types["t"]
+        assert own == kind or pa.types.is_dictionary(kind)
+        pairs = list(table.batches(["x1", "t"], ["t", "x1"], pa.float32(), texts=["t"]))
+    features = pa.Table.from_batches([batch for batch, _ in pairs])
+    assert pa.types.is_dictionary(features.schema.field("t").type)
+    assert features.schema.field("x1").type == pa.float32()
+    assert features.column("t").to_pylist() == LEVELS
+    for _, kept in pairs:
+        assert kept.schema.field("t").type == own
+    assert [value for _, kept in pairs for value in kept.column("t").to_pylist()] == LEVELS
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([3, None], pa.int16()),
+        pa.array([True, None]),
+        pa.array(["1.50"]).cast(pa.decimal128(5, 2)),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_a_category_of_numbers_keeps_its_type(tmp_path, values):
+    pq.write_table(pa.table({"c": values}), tmp_path / "t.parquet")
+    (batch,) = read_batches(str(tmp_path / "t.parquet"), ["c"], texts=["c"])
+    assert batch.column("c").equals(values)
+
+
+def test_precise_columns_are_float64(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"when": [1700000001, None], "x1": [1, 2]}), path)
+    with open_table(path) as table:
+        ((batch, _),) = table.batches(["when", "x1"], [], precise=["when"])
+    assert batch.schema.types == [pa.float64(), pa.int64()]
+    assert batch.column("when").to_pylist() == [1700000001, None]
+
+
+def test_texts_are_refused_where_numbers_are_wanted(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"t": ["a"], "u": ["b"]}), path)
+    with pytest.raises(InputError, match=r"must be numbers; these columns are not: 'u' \(string"):
+        list(read_batches(path, ["t", "u"], texts=["t"]))

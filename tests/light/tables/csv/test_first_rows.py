@@ -1,0 +1,66 @@
+"""The header, and what may be wrong with it."""
+
+import pytest
+
+from serve_runtime import InputError
+
+pa = pytest.importorskip("pyarrow")
+
+from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+
+
+def table(tmp_path, text, **options):
+    (tmp_path / "t.csv").write_text(text, newline="")
+    with open_table(str(tmp_path / "t.csv"), **options) as found:
+        batches = [rows for rows, _ in found.batches(found.names, [], texts=found.names)]
+        return found.names, pa.Table.from_batches(batches).to_pydict()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "text", ["a,b,\n1,2,\n3,4,\n", "a,b\n1,2,\n3,4,\n", "a,b,\r\n\r\n1,2,\r\n3,4,\r\n\r\n"]
+)
+def test_a_separator_may_end_each_line(tmp_path, text, separator):
+    names, columns = table(tmp_path, text.replace(",", separator))
+    assert (names, columns) == (["a", "b"], {"a": ["1", "3"], "b": ["2", "4"]})
+    names, columns = table(tmp_path, text.replace(",", separator)[4:], header=False)
+    assert names == ["f0", "f1"]
+
+
+def test_a_value_after_the_last_separator_is_an_error(tmp_path):
+    rows = "1,2,\n" * 100
+    with pytest.raises(InputError, match="line 102: expected 2 values, got 3"):
+        table(tmp_path, "a,b\n" + rows + "1,2,3\n")
+    with pytest.raises(InputError, match="line 102: expected 2 values, got 3"):
+        table(tmp_path, "a,b,\n" + rows + "1,2,3\n")
+    with pytest.raises(InputError, match="line 102: expected 3 values, got 2"):
+        table(tmp_path, "a,b,\n" + rows + "1,2\n")
+    with pytest.raises(InputError, match="line 3: expected 2 values, got 3"):
+        table(tmp_path, "a,b\n1,2\n1,2,\n")
+
+
+def test_a_column_without_a_name_is_kept_where_it_has_values(tmp_path):
+    assert table(tmp_path, "a,\n1,\n2,x\n") == (["a", ""], {"a": ["1", "2"], "": ["", "x"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "message"),
+    [
+        ("a;b\n1;2\n", {"separator": ","}, r"'a;b', as .*ted by ',' here.* --separator ';'"),
+        ("a,b\n1,2\n", {"separator": ";"}, r"'a,b', as .*ted by ';' here.* --separator ','"),
+        ("a\tb\n1\t2\n", {"separator": ";"}, "say --separator tab"),
+        ("a;b\n1;2\n", {"separator": " "}, "as it is separated by blanks here"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("header", [True, False])
+def test_another_separator_is_told(tmp_path, text, told, message, header):
+    (tmp_path / "t.csv").write_text(text)
+    names = ["a", "b"] if header else ["f0", "f1"]
+    with pytest.raises(InputError, match=message):
+        list(read_batches(str(tmp_path / "t.csv"), names, header=header, dialect=told))
+
+
+def test_blanks_around_names_belong_to_none(tmp_path):
+    names, columns = table(tmp_path, 'id, "the, age" , sex\n1, 2, M\n3, , " F"\n')
+    assert names == ["id", "the, age", "sex"]
+    assert columns == {"id": ["1", "3"], "the, age": ["2", ""], "sex": ["M", " F"]}
