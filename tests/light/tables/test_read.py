@@ -98,3 +98,23 @@ def write_two_rows(path):
     else:
         pq.write_table(pa.table({"x1": [1.0, 3.0], "x2": [2.0, 4.5]}), path)
     return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_folder_may_be_a_category(tmp_path, name):
+    path = str(write_two_rows(tmp_path / name))
+    folders = {"day": pa.scalar(7), "town": pa.scalar("Bo"), "none": pa.scalar(None, pa.string())}
+    columns = ["town", "x1", "day", "none"]
+    with open_table(path, folder_columns=folders) as table:
+        found = list(table.batches(columns, ["day"], texts=["town", "day", "none"]))
+    ((batch, kept),) = found
+    assert batch.to_pydict() == {
+        "town": ["Bo", "Bo"], "x1": [1, 3], "day": ["7", "7"], "none": [None, None]
+    }  # fmt: skip
+    assert {str(batch.schema.field(name).type) for name in ("town", "day", "none")} == {
+        "dictionary<values=string, indices=int32, ordered=0>"
+    }
+    assert kept.to_pydict() == {"day": [7, 7]}
+    with open_table(path, folder_columns=folders) as table:
+        ((batch, _),) = table.batches(["day", "x1"], [], precise=["day"], texts=["x1"])
+    assert batch.schema.types[0] == pa.float64()
