@@ -42,7 +42,7 @@ def evaluate_tables(
     """
     tables, predictor = find_tables(os.fspath(source)), predictor.snapshot()
     paths = [tables.path(name) for name in tables.names]
-    dialect = told_before_card(dialect, getattr(predictor.card, "dialect", None))
+    dialect = told_before_card(dialect, predictor.card.dialect)
     dialect = dialect_of_first(paths, header, dialect)
     labels, tally, done = ClassReader(predictor.card.classes, positive), Tally(), 0
     for number, name in enumerate(tables.names):

@@ -62,7 +62,7 @@ class TableScorer:
         self.score_columns = check_arguments(predictor, keep, names)
         """What the columns of the probability and of the label are called."""
         self.predictor, self.keep, self.header = predictor.snapshot(), tuple(keep), header
-        self.told: Told = told_before_card(dialect, getattr(self.predictor.card, "dialect", None))
+        self.told: Told = told_before_card(dialect, self.predictor.card.dialect)
         """What is known of the dialect of the tables before any is read: told, or the card's."""
         self._dialect: Told = self.told
         self.kept_types: Mapping[str, str] = {}

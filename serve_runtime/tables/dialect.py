@@ -11,11 +11,6 @@ from serve_runtime.shown import listed, quoted
 BLANKS = " "
 """The separator of values that one blank or more stand between: spaces, tabs, or both."""
 
-DEFAULT_MISSING = (
-    "", "?", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "Null", "null", "None", "<NA>", "#N/A",
-)  # fmt: skip
-"""Texts that stand for a missing value in a column of texts, where nobody says which ones do."""
-
 _MISSING_MARKS = {
     *("?", "-", "--", "---", ".", "..", "*", "_", "\u2013", "\u2014", "\\n", "", "x", "(null)"),
     *("na", "n.a.", "n.a", "nan", "nd", "n/d", "n/a", "#n/a", "<na>", "<null>", "null", "nil"),
@@ -133,7 +128,7 @@ def told_fields(told: Told) -> dict[str, Any]:
     return {name: checked[name] for name in told}
 
 
-def told_before_card(told: Told, card: Mapping[str, Any] | None) -> dict[str, Any]:
+def told_before_card(told: Told, card: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the dialect in which tables are read: what is told counts more than what the
     model's card says, and that more than what is recognised. Raises InputError.
 

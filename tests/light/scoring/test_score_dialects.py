@@ -2,11 +2,13 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 
-from light.helpers import column
-from serve_runtime import InputError, OutputError
+from light.helpers import column, write_model
+from serve_runtime import InputError, OutputError, Predictor
+from serve_runtime.tables.dialect import Dialect
 
 pa = pytest.importorskip("pyarrow")
 
@@ -102,6 +104,29 @@ def test_labels_are_evaluated_in_any_dialect(predictor, folder, tmp_path):
     (tmp_path / "t.csv").write_text(EUROPEAN.replace(";", ":") + "1:3:2:1\n")
     found = evaluate_tables(predictor, tmp_path / "t.csv", "y", dialect={"separator": ":"})
     assert found == expected
+
+
+@pytest.fixture
+def european(predictor, tmp_path):
+    """A model whose tables have semicolons and decimal commas."""
+    dialect = Dialect(";", ",", missing=("?",)).to_mapping()
+    write_model(tmp_path / "model.onnx", replace(predictor.card, dialect=dialect))
+    return Predictor(tmp_path / "model.onnx")
+
+
+def test_the_dialect_of_the_card_is_taken(european, tmp_path):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text("x1;x2\n3;2\n")
+    assert score_file(european, path, out) == 1
+    path.write_text("x1;x2\n3.5;2\n")
+    with pytest.raises(InputError, match=r"'3.5' is no number.* --decimal \."):
+        score_file(european, path, out)
+    assert score_file(european, path, out, dialect={"decimal": "."}) == 1
+    path.write_text("x1,x2\n3.5,2\n?,2\n")
+    with pytest.raises(InputError, match=r"as it is separated by ';' here: say --separator ','"):
+        score_file(european, path, out)
+    with pytest.raises(InputError, match="data row 2, feature 'x1' is missing"):
+        score_file(european, path, out, dialect={"separator": ","})
 
 
 def test_a_dialect_that_is_none_is_refused(predictor):
