@@ -140,7 +140,7 @@ class _Recoded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         ended = False
         while self._given == len(self._ready) and not ended:
-            found = self.fileobj.read(len(buffer))
+            found = self.fileobj.read1(len(buffer))  # type: ignore[attr-defined]
             ended = not found
             self._ready, self._given = self._decode(found, ended), 0
         count = min(len(buffer), len(self._ready) - self._given)

@@ -106,7 +106,7 @@ class _Layout:
         separator, mark = dialect.separator, dialect.quote
         if separator == BLANKS:
             plain = text.encode("utf-8", "surrogateescape")
-            text = Rewriter(dialect)(plain).decode("utf-8", "surrogateescape")
+            text = Rewriter(dialect)(plain)[0].decode("utf-8", "surrogateescape")
         if mark in text:
             begin = rf"(?<![^{re.escape(separator)}\r\n])([ \t]*)"
             inside = rf"{mark}[^{mark}]*+(?:{mark}{mark}[^{mark}]*+)*+{mark}"
@@ -220,7 +220,7 @@ def _columns(dialect: Dialect, text: str, header: bool) -> Iterator[list[str]]:
     """The values of each column that are there, without blanks around; none where a row is odd."""
     if dialect.separator == BLANKS or dialect.trim:
         plain = text.encode("utf-8", "surrogateescape")
-        text = Rewriter(dialect)(plain).decode("utf-8", "surrogateescape")
+        text = Rewriter(dialect)(plain)[0].decode("utf-8", "surrogateescape")
     lines = _LINE_END.split(text)
     try:
         reader = csv.reader(

@@ -3,7 +3,7 @@ blanks between them. Lines stay lines, and what stands in quotation marks stays 
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from serve_runtime.tables.dialect import BLANKS, Dialect
@@ -27,7 +27,7 @@ class Rewritten(io.RawIOBase):
         self.fileobj, self._pending, self._row_bytes = fileobj, start, row_bytes
         self._rewrite = Rewriter(dialect)
         self._ready, self._given = b"", 0
-        self._ended = False
+        self._started = self._ended = False
 
     def readable(self) -> bool:
         """Yes."""
@@ -44,15 +44,16 @@ class Rewritten(io.RawIOBase):
 
     def _next(self) -> bytes:
         """The next rows, rewritten; empty while no row has ended."""
-        found = self.fileobj.read1(max(_PART_BYTES, len(self._pending)))  # type: ignore[attr-defined]
-        self._pending += found
-        self._ended = not found
-        end = len(self._pending) if self._ended else self._rewrite.end_of_rows(self._pending)
-        if not end and len(self._pending) > self._row_bytes:
+        if self._started:  # what was there before is passed on without waiting for more
+            size = max(_PART_BYTES, len(self._pending))  # twice as much until a row ends
+            found = self.fileobj.read1(size)  # type: ignore[attr-defined]
+            self._pending += found
+            self._ended = not found
+        self._started = True
+        rows, self._pending = self._rewrite(self._pending, self._ended)
+        if not rows and len(self._pending) > self._row_bytes:
             rows, self._pending = self._pending, b""
-            return rows
-        rows, self._pending = self._pending[:end], self._pending[end:]
-        return self._rewrite(rows)
+        return rows
 
     def close(self) -> None:
         """Close the file below."""
@@ -64,38 +65,62 @@ class Rewriter:
     """Rewrites whole rows of a CSV of one dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
-        quote = re.escape(dialect.quote.encode())
         self._quote = dialect.quote.encode()
-        inside = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+(%b|\Z)" % ((quote,) * 6)
+        mark = re.escape(self._quote)
+        self._quoted = re.compile(rb"%b[^%b]*+(?:%b%b[^%b]*+)*+(%b|\Z)" % ((mark,) * 6))
         if dialect.separator == BLANKS:
             self._plain: Callable[[bytes], bytes] = _one_blank
-            self._quoted = re.compile(rb"(?<![^ \t\r\n])" + inside)
+            self._around, self._blanks = b" \t\r\n", b""
             return
         separator = dialect.separator.encode()
-        blanks = b" " if separator == b"\t" else b" \t"
-        self._plain = _Trimmed(separator, blanks)
-        begin = rb"(?<![^%b\r\n])[%b]*" % (re.escape(separator), blanks)
-        self._quoted = re.compile(begin + inside)
+        self._blanks = b" " if separator == b"\t" else b" \t"
+        self._plain = _Trimmed(separator, self._blanks)
+        self._around = separator + b"\r\n"
 
-    def end_of_rows(self, text: bytes) -> int:
-        """Where the last whole row of `text` ends, 0 if there is none."""
-        end = text.rfind(b"\n") + 1 or text.rfind(b"\r", 0, -1) + 1
-        if self._quote in text[:end]:
-            *_, last = None, *self._quoted.finditer(text, 0, end)
-            if last and not last[1]:
-                return last.start()
-        return end
+    def __call__(self, text: bytes, whole: bool = True) -> tuple[bytes, bytes]:
+        """The rows of `text`, which begins with one, rewritten, and what follows the last whole
+        one; nothing does where it is the `whole` file."""
+        end = len(text) if whole else text.rfind(b"\n") + 1 or text.rfind(b"\r", 0, -1) + 1
+        ending = b"\n" if whole and not text.endswith((b"\n", b"\r")) else b""
+        rows = b"\n" + text[:end] + ending
+        values = list(self._quoted_values(rows)) if self._quote in rows else []
+        if values and not whole and not values[-1][2]:  # the last one is open
+            end = values.pop()[0] - 1
+            rows = rows[: end + 1]
+        rewritten = self._rewrite(rows, values)[1:]
+        return rewritten.removesuffix(ending), text[end:]
 
-    def __call__(self, rows: bytes) -> bytes:
-        """Whole rows, rewritten."""
-        end = b"" if rows.endswith((b"\n", b"\r")) else b"\n"
-        rows, done, parts = b"\n" + rows + end, 0, []
-        if self._quote in rows:
-            for found in self._quoted.finditer(rows):
-                parts += [self._plain(rows[done : found.start()]), found[0].lstrip(b" \t")]
-                done = found.end()
-        parts.append(self._plain(rows[done:]))
-        return b"".join(parts)[1:].removesuffix(end)
+    def _quoted_values(self, rows: bytes) -> Iterator[tuple[int, int, int]]:
+        """Of each quoted value: where the blanks before it begin, where it begins, and where it
+        ends, 0 if nothing closes it."""
+        begin = rows.find(self._quote)
+        while begin > 0:
+            before = begin
+            while rows[before - 1] in self._blanks:
+                before -= 1
+            end = begin + 1
+            if rows[before - 1] in self._around:
+                found = self._quoted.match(rows, begin)
+                assert found
+                yield before, begin, found.end() if found[1] else 0
+                end = found.end()
+            begin = rows.find(self._quote, end)
+
+    def _rewrite(self, rows: bytes, values: list[tuple[int, int, int]]) -> bytes:
+        """The rows, rewritten but for the quoted `values` in them."""
+        if not values:
+            return self._plain(rows)
+        stand_in = b"\xff"  # for each of them, so that what is between is rewritten at once
+        while stand_in in rows:
+            stand_in += b"\xff"
+        done, between, quoted = 0, [], []
+        for before, begin, end in values:
+            between.append(rows[done:before])
+            done = end or len(rows)
+            quoted.append(rows[begin:done])
+        between.append(rows[done:])
+        parts = self._plain(stand_in.join(between)).split(stand_in)
+        return b"".join(part for pair in zip(parts, [*quoted, b""], strict=True) for part in pair)
 
 
 class _Trimmed:

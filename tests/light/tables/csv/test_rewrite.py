@@ -57,6 +57,15 @@ def test_a_row_that_is_too_long_is_passed_on():
     assert found.endswith(content[-9000:])
 
 
+def test_rows_that_are_there_are_given_before_more_are_read():
+    class NoMore(io.BytesIO):
+        def read1(self, count=-1):
+            raise AssertionError
+
+    stream = io.BufferedReader(Rewritten(b"a , b\n1 , 2\n3 , ", NoMore(), TRIM, 1 << 20))
+    assert (stream.readline(), stream.readline()) == (b"a,b\n", b"1,2\n")
+
+
 VALUES = st.text(st.sampled_from("ab ,;\"'\t\n"), max_size=5)
 
 
@@ -71,5 +80,5 @@ def test_rows_are_those_of_the_csv_module(rows, data):
         )
         for row in rows
     ]
-    found = Rewriter(TRIM)(("\n".join(lines) + "\n").encode()).decode()
+    found = Rewriter(TRIM)(("\n".join(lines) + "\n").encode())[0].decode()
     assert list(csv.reader(io.StringIO(found, newline=""))) == rows
