@@ -34,7 +34,7 @@ def reading(source: str, columns: Sequence[str] = (), dialect: Dialect = PLAIN) 
     try:
         yield
     except (
-        pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error
+        pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error
     ) as reason:  # fmt: skip
         raise InputError(_explain(source, str(reason), columns, dialect)) from None
 
@@ -126,6 +126,8 @@ def _explain(source: str, reason: str, columns: Sequence[str], dialect: Dialect)
         return _row_too_long(source, reason, columns, dialect)
     if "codec can't decode" in reason:
         return f"{source}: {reason}: save the file as UTF-8, or say its encoding with --encoding"
+    if "does not start with BOM" in reason:
+        return f"{source} has no byte order mark: say --encoding utf-16-le or another (encoding)"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
         return _bad_value(source, columns, int(column[1]), column[2], dialect)

@@ -28,8 +28,8 @@ class FirstRows:
     """The first rows of data."""
     more: bool
     """Whether there may be others."""
-    trailing: str | None
-    """The name of a further column without a value, where each line ends with a separator."""
+    trailing: bool
+    """Whether a separator ends each line, after which nothing stands."""
 
 
 def read_first_rows(
@@ -59,17 +59,17 @@ def read_first_rows(
 
 def _without_trailing(
     names: list[str], rows: Sequence[Row], header: bool
-) -> tuple[list[str], str | None]:
-    """The names without the one after a separator that ends each line, and that one, if there is
-    one: the header ends with it too, or is one value shorter than all rows."""
+) -> tuple[list[str], bool]:
+    """The names without one after a separator that ends each line, and whether there is such a
+    separator: the header ends with it too, or is one value shorter than all rows."""
     width = len(names)
     if rows and all(len(row) == width + 1 and not row[-1].strip() for row, _ in rows):
-        return names, "\0"
+        return names, True
     if width > 1 and not (header and names[-1].strip()):
         whole = [row for row, _ in rows if len(row) == width]
         if (whole or header) and not any(row[-1].strip() for row in whole):
-            return names[:-1], names[-1]
-    return names, None
+            return names[:-1], True
+    return names, False
 
 
 def _require_closed(lines: bytes, names: Sequence[str], source: str, dialect: Dialect) -> None:

@@ -27,6 +27,9 @@ from serve_runtime.tables.open_bytes import open_bytes
 _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
 
+_TRAILING = "\0"
+"""What the column after a separator that ends each line is called: no other may be."""
+
 _TEXT = pa.string()
 _LEVELS = pa.dictionary(pa.int32(), _TEXT)
 """The type of a column of texts: each distinct text once, and its place for each row."""
@@ -123,7 +126,7 @@ class CsvReader:
     def _feature_types(self, kinds: Mapping[str, Any]) -> dict[str, Any]:
         """The type in which each number of `kinds` is parsed, judged by the first rows: its own,
         bool, or None where these have no value. Raises InputError for a value that is neither."""
-        width = len(self.names) + (self._first.trailing is not None)
+        width = len(self.names) + self._first.trailing
         rows = [(row, line) for row, line in self._first.rows if len(row) == width]
         columns = dict(zip(self.names, zip(*(row for row, _ in rows), strict=True), strict=False))
         missing = MISSING.union(self.dialect.missing)
@@ -156,9 +159,9 @@ class CsvReader:
             yield no_rows(schema)
             return
         names, types = list(self.names), schema
-        if self._first.trailing is not None:  # nothing may stand there in any row
-            names.append(self._first.trailing)
-            types = pa.schema([*schema, pa.field(self._first.trailing, pa.null())])
+        if self._first.trailing:  # nothing may stand there in any row
+            names.append(_TRAILING)
+            types = pa.schema([*schema, pa.field(_TRAILING, pa.null())])
         with (
             reading(self._source, self.names, self.dialect),
             readable_by_arrow(self._stream) as open_file,

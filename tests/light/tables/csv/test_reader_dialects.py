@@ -143,6 +143,7 @@ def test_a_byte_order_mark_counts_more_than_an_encoding(tmp_path):
         (b"\xe9,n,x1\n1,2,3\n", "utf-8", "name of column 1 is no text .* --encoding cp1252 .*0xe9"),
         (b"n,x1\n" + b"a,1\n" * 99 + b"b\x81,1\n", "cp1252", "'charmap' codec .* 0x81 .*line 101"),
         (b"n,x1\n1,2\n\xe9,3\n", "ascii", "'ascii' codec .* 0xe9 .*line 3.*: save .* --encoding"),
+        (b"n,x1\n1,2\n", "utf-16", "t.csv has no byte order mark: say --encoding utf-16-le"),
     ],
 )  # fmt: skip
 def test_text_in_another_encoding_is_told_of(tmp_path, content, encoding, message):
