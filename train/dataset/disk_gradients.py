@@ -10,7 +10,7 @@ from serve_runtime.arrays import Float32
 from train.dataset.block_file import BlockFile
 from train.gradients import numba_kernels
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import Rows, chunks
+from train.gradients.source import NO_CATEGORIES, Rows, chunks
 from train.gradients.threads import BlockThreads
 
 
@@ -32,6 +32,7 @@ class DiskGradients:
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.count, self.largest, self.group = count, largest, group
+        self.categories = NO_CATEGORIES
         self._file, self._width = file, file.width
         step = numba_kernels.block_rows(file.width)
         self._threads = BlockThreads(step)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from train.gradients import numba_kernels
-from train.gradients.losses import LOSSES, logits
+from train.gradients.category_kernels import CategorySums, codes_by_row
+from train.gradients.design import add_products, logits
+from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.gradients.threads import BlockThreads
@@ -17,6 +19,8 @@ from train.gradients.threads import BlockThreads
 def gradient_source(rows: Rows, *, batches: bool = False) -> GradientSource:
     """The fastest source for `rows`; with `batches`, gradients are wanted over mini-batches."""
     if rows.features.device.type == "cpu" and rows.features.dtype == torch.float32:
+        if rows.codes:
+            return CategoryGradients(rows, batches=batches)
         return NumbaGradients(rows, batches=batches)
     return TorchGradients(rows)
 
@@ -26,7 +30,7 @@ class _InMemoryRows:
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.count, self.group = rows, len(rows.labels), SINGLE_PROCESS
-        self.largest = largest(rows)
+        self.largest, self.categories = largest(rows), rows.categories
 
     def blocks(self) -> Iterator[Rows]:
         """The rows in their order, a chunk at a time."""
@@ -48,7 +52,7 @@ class TorchGradients(_InMemoryRows):
         """Put the gradient of the mean cost over all rows, or the rows `index`, into `out`."""
         rows, residuals = self.rows, self._residuals
         if index is not None:
-            rows = Rows(rows.features.index_select(1, index), rows.labels[index])
+            rows = rows.at(index)
             residuals = residuals[: len(index)]
         torch_gradient(loss, rows, theta, residuals, out)
 
@@ -56,10 +60,9 @@ class TorchGradients(_InMemoryRows):
 def torch_gradient(loss: str, rows: Rows, theta: Tensor, residuals: Tensor, out: Tensor) -> None:
     """Put the gradient of the mean cost over `rows` into `out` (d + 1,); `residuals` (n,) is
     overwritten."""
-    logits(rows.features, theta, out=residuals)
+    logits(rows, theta, out=residuals)
     LOSSES[loss].residual_(residuals, rows.labels)
-    torch.mv(rows.features, residuals, out=out[:-1])
-    torch.sum(residuals, 0, keepdim=True, out=out[-1:])
+    add_products(rows, residuals, out.zero_())
     out.div_(len(residuals))
 
 
@@ -88,3 +91,34 @@ class NumbaGradients(_InMemoryRows):
         count = self.count if index is None else len(index)
         given = (kind, *self._data, *picked, theta.numpy())
         numba_kernels.mean(self._threads.sum(add, given, count, self._sums), count, out.numpy())
+
+
+class CategoryGradients(_InMemoryRows):
+    """Gradients of rows with categories by category_kernels, in float32: the same bits from any
+    number of threads."""
+
+    def __init__(self, rows: Rows, *, batches: bool) -> None:
+        super().__init__(rows)
+        self._sums = CategorySums(self.count, len(rows.features), rows.categories, picked=batches)
+        self._by_row = None
+        if batches:  # a batch reads whole rows at random
+            features = rows.features.t().contiguous().numpy()
+            self._by_row = features, rows.labels.numpy(), codes_by_row(rows.codes)
+            self._all = np.arange(self.count)
+        pairs = zip(rows.codes, rows.categories.sizes, strict=True)
+        self._known = all(codes.amin() >= 0 and codes.amax() < size for codes, size in pairs)
+
+    def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
+        """Put the gradient of the mean cost over all rows, or the rows `index`, into `out`.
+
+        Raises ValueError where rows have unknown levels, as rows held out may.
+        """
+        if not self._known:
+            raise ValueError("gradients are of rows whose codes are those of levels")
+        kind, count = numba_kernels.LOSS_CODES[loss], self.count if index is None else len(index)
+        if self._by_row is None:
+            found = self._sums.over(kind, [self.rows], theta.numpy())
+        else:
+            picked = self._all if index is None else index.numpy()
+            found = self._sums.over_picked(kind, self._by_row, picked, theta.numpy())
+        np.divide(found, count, out=out.numpy(), casting="same_kind")

@@ -1,15 +1,17 @@
 """Gradients on a GPU, of rows that stay in its memory or are copied there block by block."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from train.errors import TrainError
 from train.gradients.cpu import torch_gradient
-from train.gradients.losses import LOSSES, logits
+from train.gradients.design import add_products, logits
+from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import Rows, chunks
+from train.gradients.source import NO_CATEGORIES, Categories, Rows, chunks
 
 _SMALL_VALUES = 1 << 20
 """Up to this many values an epoch costs little but the launches of its kernels, so they are
@@ -17,7 +19,7 @@ recorded once and replayed (a CUDA graph)."""
 _SPARE = 0.8
 """The share of the GPU's free memory that rows may take."""
 
-Sums = Callable[[str, Tensor, Tensor, Tensor], Tensor]
+Sums = Callable[[str, Rows, Tensor], Tensor]
 
 
 def fits(values: int, device: torch.device) -> bool:
@@ -42,10 +44,12 @@ class GpuGradients:
         *,
         resident: bool,
         group: ProcessGroup = SINGLE_PROCESS,
+        categories: Categories = NO_CATEGORIES,
     ) -> None:
         self.count, self.group, self._device = count, group, device
-        self.largest = largest.to(device)
-        self._from, self._sums = blocks, _sums_of(len(largest) - 1, device)
+        self.largest, self.categories = largest.to(device), categories
+        self._from = blocks
+        self._sums = _torch_sums if categories.shares else _sums_of(len(largest) - 1, device)
         self._resident = [_copied(rows, device) for rows in blocks()] if resident else None
         self._recorded: dict[tuple[str, int, int], torch.cuda.CUDAGraph] = {}
 
@@ -79,13 +83,13 @@ class GpuGradients:
     def _of_all(self, loss: str, theta: Tensor, out: Tensor) -> None:
         total = theta.new_zeros(len(theta), dtype=torch.float64)
         for rows in self._passing():
-            total += self._sums(loss, rows.features, rows.labels, theta)
+            total += self._sums(loss, rows, theta)
         out.copy_(self.group.sum(total) / self.count)
 
     def _of_batch(self, loss: str, theta: Tensor, index: Tensor, out: Tensor) -> None:
         assert self._resident is not None
         (rows,) = self._resident
-        some = Rows(rows.features.index_select(1, index), rows.labels[index])
+        some = rows.at(index)
         torch_gradient(loss, some, theta, torch.empty_like(some.labels), out)
 
     def _is_small(self) -> bool:
@@ -119,12 +123,12 @@ class GpuGradients:
         working = torch.cuda.current_stream(self._device)
         before: tuple[Rows, torch.cuda.Event] | None = None
         for rows in self._from():
-            pinned = Rows(rows.features.contiguous().pin_memory(), rows.labels.pin_memory())
+            pinned = _each(rows, lambda values: values.contiguous().pin_memory())
             with torch.cuda.stream(copying):
                 copied = _copied(pinned, self._device)
                 ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 ready.record(copying)
-            for tensor in (copied.features, copied.labels):
+            for tensor in (copied.features, copied.labels, *copied.codes):
                 tensor.record_stream(working)
             if before:
                 working.wait_event(before[1])
@@ -136,8 +140,15 @@ class GpuGradients:
 
 
 def _copied(rows: Rows, device: torch.device) -> Rows:
-    return Rows(
-        rows.features.to(device, non_blocking=True), rows.labels.to(device, non_blocking=True)
+    return _each(rows, lambda values: values.to(device, non_blocking=True))
+
+
+def _each(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
+    return replace(
+        rows,
+        features=change(rows.features),
+        labels=change(rows.labels),
+        codes=tuple(map(change, rows.codes)),
     )
 
 
@@ -156,13 +167,14 @@ def _sums_of(width: int, device: torch.device) -> Sums:
     except Exception:  # no C compiler, or a GPU that Triton does not know: it raises what it likes
         return _torch_sums
 
-    def sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
-        return triton_kernels.gradient_sums(loss, x, y, theta, partial)
+    def sums(loss: str, rows: Rows, theta: Tensor) -> Tensor:
+        return triton_kernels.gradient_sums(loss, rows.features, rows.labels, theta, partial)
 
     return sums
 
 
-def _torch_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor) -> Tensor:
-    residual = logits(x, theta)
-    residual = LOSSES[loss].residual_(residual, y)
-    return torch.cat([torch.mv(x, residual), residual.sum()[None]]).double()
+def _torch_sums(loss: str, rows: Rows, theta: Tensor) -> Tensor:
+    residual = LOSSES[loss].residual_(logits(rows, theta), rows.labels)
+    sums = torch.zeros_like(theta)
+    add_products(rows, residual, sums)
+    return sums.double()

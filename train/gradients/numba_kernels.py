@@ -46,7 +46,8 @@ PICKED_ROWS = 256
 """Rows in a block of `picked_gradient_sums`: they are read twice."""
 
 
-def _compiled(function: Any) -> Any:
+def compiled(function: Any) -> Any:
+    """`function`, compiled by numba when it is first called, or read from numba's cache."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
@@ -54,7 +55,7 @@ def _compiled(function: Any) -> Any:
         return njit(**options)(function)
 
 
-VECTORS_SHA256 = "a955b1e2bbf48fc7d8a0ac6ceec9d4233e64beb3e15f4c3fc5f1c6d24bf3064a"
+VECTORS_SHA256 = "8d0d8def8569ed64121de045eecf729022b5dae6c3a65a4eb0e8ce24ef8f16cc"
 """The digest of vectors.py. numba compiles anew what is in a file that was changed, this one, but
 does not look at what it imports."""
 
@@ -99,8 +100,9 @@ def scratch(rows: int) -> tuple[Float32, Float32]:
     return np.empty(whole, np.float32), np.empty(whole, np.float32)
 
 
-@_compiled
-def _logits(x: Float32, start: int, count: int, theta: Float32, z: Float32) -> None:
+@compiled
+def block_logits(x: Float32, start: int, count: int, theta: Float32, z: Float32) -> None:
+    """Put the logits of the `count` rows from `start` on of `x` (d, n) into `z`."""
     width, whole = x.shape[0], count // _AT_ONCE * _AT_ONCE
     bias = splat(theta[width])
     for i in range(0, count, LANES):
@@ -151,8 +153,8 @@ def _residual(loss: int, z: Any, y: Any) -> Any:
     return residual
 
 
-@_compiled
-def _residuals(loss: int, z: Float32, y: Float32) -> Any:
+@compiled
+def block_residuals(loss: int, z: Float32, y: Float32) -> Any:
     """Turn the logits `z` into residuals, and what is behind them in their last vector into zeros;
     returns their sum."""
     count = len(y)
@@ -169,8 +171,9 @@ def _residuals(loss: int, z: Float32, y: Float32) -> Any:
     return total(s)
 
 
-@_compiled
-def _products(x: Float32, start: int, count: int, residual: Float32, out: Float32) -> None:
+@compiled
+def block_products(x: Float32, start: int, count: int, residual: Float32, out: Float32) -> None:
+    """Put the sums of residual·x over the rows that `block_logits` takes into `out` (d, …)."""
     last, whole = x.shape[0] - 1, count // _AT_ONCE * _AT_ONCE
     for a in range(0, x.shape[0], 4):  # four features at a time, at the end the last one again
         b, c, d = min(a + 1, last), min(a + 2, last), min(a + 3, last)
@@ -187,7 +190,7 @@ def _products(x: Float32, start: int, count: int, residual: Float32, out: Float3
         out[a], out[b], out[c], out[d] = totals(s0, s1, s2, s3)
 
 
-@_compiled
+@compiled
 def gradient_sums(
     loss: int,
     x: Float32,
@@ -210,12 +213,12 @@ def gradient_sums(
     for k in range(first, last):
         start = k * step
         count = min(step, rows - start)
-        _logits(x, start, count, theta, z)
-        out[k, width] = _residuals(loss, z, y[start : start + count])
-        _products(x, start, count, z, out[k])
+        block_logits(x, start, count, theta, z)
+        out[k, width] = block_residuals(loss, z, y[start : start + count])
+        block_products(x, start, count, z, out[k])
 
 
-@_compiled
+@compiled
 def picked_gradient_sums(
     loss: int,
     x: Float32,
@@ -250,14 +253,14 @@ def picked_gradient_sums(
             z[i] = theta[width] + total(logit)
         for j in range(width):
             sums[j] = _ZERO
-        sums[width] = _residuals(loss, z, label[:count])
+        sums[width] = block_residuals(loss, z, label[:count])
         for i in range(count):
             row = index[start + i]
             for j in range(width):
                 sums[j] = fma(z[i], x[row, j], sums[j])
 
 
-@_compiled
+@compiled
 def mean(sums: Float32, rows: int, out: npt.NDArray[np.floating]) -> None:
     """Put the sums of all blocks (blocks, d + 1), added in float64 in their order and divided by
     `rows`, into `out` (d + 1,)."""

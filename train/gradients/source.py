@@ -1,37 +1,84 @@
 """What the optimiser needs of the rows to train on: gradients over them, and the rows in chunks."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from train.gradients import numba_kernels
-from train.gradients.losses import LOSSES, logits
 from train.gradients.processes import ProcessGroup
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """The category columns among the features: each level of each is a feature that is 0 or 1.
+
+    `theta` holds the weights of the numbers, then those of each category's levels in the order of
+    their codes, then the bias.
+    """
+
+    shares: tuple[Tensor, ...] = ()
+    """Of each category (size,), float64 on the CPU: the share of the rows to train on that has each
+    level. They add up to 1."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of levels of each category."""
+        return tuple(map(len, self.shares))
+
+    @property
+    def levels(self) -> int:
+        """The number of levels of all categories: that of their weights in `theta`."""
+        return sum(self.sizes)
+
+    def places(self, numbers: int) -> list[slice]:
+        """Where in `theta` the weights of each category are, behind those of `numbers` numbers."""
+        ends = list(accumulate(self.sizes, initial=numbers))
+        return [slice(*ends[i : i + 2]) for i in range(len(self.shares))]
+
+
+NO_CATEGORIES = Categories()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows, feature by feature, float32 on the model's device."""
+    """Some rows, column by column, on the model's device."""
 
     features: Tensor
-    """(d, n), each feature's values together."""
+    """(k, n) float32: the numbers, each feature's values together."""
     labels: Tensor
     """(n,): 1 for the positive class, 0 for the negative one."""
+    codes: Sequence[Tensor] = ()
+    """Of each category (n,) uint8, int16 or int32, contiguous: which of its levels a row has, from
+    0. Its size, in rows held out only, is the code of an unknown level, which counts as the mean of
+    the category's weights over the rows to train on."""
+    categories: Categories = NO_CATEGORIES
+
+    def at(self, place: slice | Tensor) -> "Rows":
+        """The rows at `place`: views for a slice, copies for indices."""
+        return replace(
+            self,
+            features=self.features[:, place],
+            labels=self.labels[place],
+            codes=tuple(codes[place] for codes in self.codes),
+        )
 
 
 class GradientSource(Protocol):
     """Rows over which gradients of the mean cost are computed, wherever the rows are kept.
 
-    In all methods `theta` (d + 1,) holds the weights and then the bias.
+    The features are k numbers, and then the levels of the categories: d in all. In all methods
+    `theta` (d + 1,) holds the weights and then the bias.
     """
 
     count: int
     """The number of rows, of all processes of `group`."""
     largest: Tensor
     """(d + 1,) the largest magnitude of each feature, and 1 for the column of ones."""
+    categories: Categories
     group: ProcessGroup
     """The processes that share the rows; `gradient` is over the rows of all of them."""
 
@@ -52,7 +99,8 @@ class GradientSource(Protocol):
 def largest(rows: Rows) -> Tensor:
     """`GradientSource.largest` of rows in memory."""
     ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]
-    return torch.cat([torch.stack(ranges).abs().amax(1), rows.labels.new_ones(1)])
+    ones = rows.labels.new_ones(rows.categories.levels + 1)
+    return torch.cat([torch.stack(ranges).abs().amax(1), ones]) if ranges else ones
 
 
 def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
@@ -62,30 +110,4 @@ def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
     the system for new memory for all rows would take longer than the computation.
     """
     for chunk in numba_kernels.chunk_slices(len(rows.features), len(rows.labels), several):
-        yield Rows(rows.features[:, chunk], rows.labels[chunk])
-
-
-def in_float64(rows: Rows) -> Rows:
-    """`rows` with features and labels in float64."""
-    return Rows(rows.features.double(), rows.labels.double())
-
-
-def measure(data: GradientSource, loss: str, theta: Tensor) -> tuple[float, float]:
-    """Mean cost and accuracy of `theta` on all rows; a probability of 0.5 counts as positive."""
-    cost = right = 0.0
-    for rows in data.blocks():
-        logit, share = logits(rows.features, theta), len(rows.labels) / data.count
-        hits = (logit.sigmoid() >= 0.5) == (rows.labels == 1)
-        cost += float(LOSSES[loss].cost(logit, rows.labels)) * share
-        right += float(hits.float().mean()) * share
-    cost, right = data.group.sum(torch.tensor([cost, right], dtype=torch.float64)).tolist()
-    return cost, right
-
-
-def squared_norms(data: GradientSource) -> tuple[float, float]:
-    """Mean and maximum of |x|² over the rows."""
-    total, most = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-    for rows in data.blocks():
-        squares = rows.features.double().square().sum(0).cpu()
-        total, most = total + squares.sum(), torch.maximum(most, squares.amax())
-    return float(data.group.sum(total)) / data.count, float(data.group.maximum(most))
+        yield rows.at(chunk)

@@ -9,7 +9,7 @@ import torch
 from serve_runtime.arrays import Float32
 from train.gradients import numba_kernels
 
-_BLOCKS_A_THREAD = 4
+BLOCKS_A_THREAD = 4
 """Least blocks for a thread: with fewer, starting it takes longer than the work."""
 
 
@@ -28,14 +28,20 @@ class BlockThreads:
         `add` is a kernel such as numba_kernels.gradient_sums; `given` are its arguments up to
         `step`.
         """
-        work, blocks = partial(add, *given, self._step), -(-rows // self._step)
-        threads = min(len(self._scratch), blocks // _BLOCKS_A_THREAD) or 1
-        cuts = [blocks * i // threads for i in range(threads + 1)]
+        blocks = -(-rows // self._step)
+        self.share(add, (*given, self._step), range(blocks), sums, BLOCKS_A_THREAD)
+        return sums[:blocks]
+
+    def share(self, add: Any, given: tuple[Any, ...], parts: range, out: Any, least: int) -> None:
+        """Let each thread do some of `parts`, at least `least`: `add` is a kernel that is given
+        `given`, its first part, the one behind its last part, `out` and a thread's buffers."""
+        work = partial(add, *given)
+        threads = min(len(self._scratch), len(parts) // least) or 1
+        cuts = [parts.start + len(parts) * i // threads for i in range(threads + 1)]
         pending = [
-            self._helpers.submit(work, cuts[i], cuts[i + 1], sums, self._scratch[i])
+            self._helpers.submit(work, cuts[i], cuts[i + 1], out, self._scratch[i])
             for i in range(1, threads)
         ]
-        work(0, cuts[1], sums, self._scratch[0])
+        work(cuts[0], cuts[1], out, self._scratch[0])
         for part in pending:
             part.result()
-        return sums[:blocks]

@@ -100,6 +100,27 @@ def splat(typing: Any, number: Any) -> Any:
     return _vector(types.float32), generate
 
 
+def _code_at(bits: int) -> Any:
+    """An intrinsic that reads a whole number of `bits` bits, without a sign where it is a byte."""
+
+    @intrinsic
+    def code_at(typing: Any, address: Any, index: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            codes = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+            code = builder.load(builder.gep(codes, [arguments[1]]), align=bits // 8)
+            widened = builder.zext if bits == 8 else builder.sext
+            return widened(code, context.get_value_type(types.intp))
+
+        return types.intp(types.intp, types.intp), generate
+
+    return code_at
+
+
+# The number at an index, from 0, of the array of uint8, int16 or int32 numbers that begins at an
+# address: so one kernel reads columns of different types where they lie.
+byte_at, short_at, int_at = map(_code_at, (8, 16, 32))
+
+
 def _operation(generate: Callable[[Any, Any, Any], Any]) -> Any:
     """An intrinsic that takes two vectors; `generate` is given the builder and both."""
 

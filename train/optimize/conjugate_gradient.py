@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from train.gradients.source import GradientSource, in_float64
+from train.gradients.design import add_products, in_float64, several_logits
+from train.gradients.source import GradientSource
 
 _MOST_ITERATIONS = 500
 _DELAY = 10
@@ -58,9 +59,7 @@ def hessian_product(
     both = torch.stack([theta, vector], 1)
     result = torch.zeros_like(vector)
     for rows in map(in_float64, data.blocks()):
-        at, by = (rows.features.T @ both[:-1] + both[-1]).T
+        at, by = several_logits(rows, both).T
         p = at.sigmoid()
-        weighted = p * (1 - p) * by
-        result[:-1] += rows.features @ weighted
-        result[-1] += weighted.sum()
+        add_products(rows, p * (1 - p) * by, result)
     return data.group.sum(result) / data.count + penalties * vector

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from train.errors import TrainError
+from train.gradients.design import measure, reach, squared_norms
 from train.gradients.losses import LOSSES
-from train.gradients.source import GradientSource, measure, squared_norms
+from train.gradients.source import GradientSource
 from train.model import joined
 from train.optimize.convergence import distance
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
@@ -215,8 +216,8 @@ class Fit:
 
     def _check_finite(self) -> None:
         # The logits are finite, and so is their cost, while Σ|wᵢ|·max|xᵢ| + |b| is.
-        reach = float(torch.dot(self.theta.abs(), self._rows.largest))
-        if not reach * self._rows.count < _FLOAT32_MAX:
+        most = reach(self._rows, self.theta)
+        if not most * self._rows.count < _FLOAT32_MAX:
             cost, _ = measure(self._rows, self.spec.loss, self.theta)
             if not (math.isfinite(cost) and self.theta.isfinite().all()):
                 raise self._diverged()

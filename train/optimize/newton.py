@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.gradients.losses import logits
-from train.gradients.source import GradientSource, Rows, in_float64
+from train.gradients.design import add_products, in_float64, logits, reach, several_logits, squared
+from train.gradients.source import GradientSource, Rows
 from train.optimize.conjugate_gradient import hessian_product, solve
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature, second_moments
 from train.optimize.separation import separating
@@ -106,10 +106,9 @@ def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Ste
 
     def weigh(rows: Rows) -> Tensor:
         nonlocal wrong
-        p = logits(rows.features, theta).sigmoid()
+        p = logits(rows, theta).sigmoid()
         residual = p - rows.labels
-        sums[:-1] += rows.features @ residual
-        sums[-1] += residual.sum()
+        add_products(rows, residual, sums)
         wrong += (residual.abs() >= 0.5).sum()
         return p * (1 - p)
 
@@ -183,7 +182,7 @@ def _length(
     The whole step is taken where it lowers the cost, unless progress is `slow`. It does where it
     moves no logit by more than 1: curvatures p(1 - p) grow at most e-fold on the way.
     """
-    if not slow and float(torch.dot(step.abs(), data.largest.double())) <= 1:
+    if not slow and reach(data, step) <= 1:
         return 1.0
     whole = _costs(data, theta, step, weight_decay, (0.0, 1.0))
     if whole[1] < whole[0] and not slow:
@@ -203,7 +202,7 @@ def _costs(
     """The costs at `theta` minus each of `lengths` times `step`, by one pass; on the CPU."""
     result = theta.new_zeros(len(lengths))
     for rows in map(in_float64, data.blocks()):
-        at, by = logits(rows.features, theta), logits(rows.features, step)
+        at, by = logits(rows, theta), logits(rows, step)
         for i, length in enumerate(lengths):
             result[i] += functional.binary_cross_entropy_with_logits(
                 at - length * by, rows.labels, reduction="sum"
@@ -217,9 +216,7 @@ def _diagonal(data: GradientSource, weigh: Callable[[Rows], Tensor]) -> Tensor:
     """The diagonal (d + 1,) of what `second_moments` computes."""
     result = data.largest.new_zeros(len(data.largest), dtype=torch.float64)
     for rows in map(in_float64, data.blocks()):
-        weight = weigh(rows)
-        result[:-1] += rows.features.square() @ weight
-        result[-1] += weight.sum()
+        add_products(squared(rows), weigh(rows), result)
     return data.group.sum(result) / data.count
 
 
@@ -228,7 +225,6 @@ def _dependent(data: GradientSource, directions: Tensor) -> bool:
     squares = directions.new_zeros(directions.shape[1])
     every = torch.zeros((), dtype=torch.float64, device=directions.device)
     for rows in map(in_float64, data.blocks()):
-        moved = rows.features.T @ directions[:-1] + directions[-1]
-        squares += moved.square().sum(0)
+        squares += several_logits(rows, directions).square().sum(0)
         every = torch.maximum(every, rows.features.square().sum(1).amax())
     return bool((data.group.sum(squares) <= _DEPENDENT * data.group.sum(every)).all())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from train.gradients.losses import logits
-from train.gradients.source import GradientSource, Rows, in_float64
+from train.gradients.design import absolute, in_float64, logits
+from train.gradients.source import GradientSource, Rows
 from train.optimize.curvature import MOST_FEATURES, second_moments
 
 _TOLERANCE = 1e-6
@@ -49,8 +49,8 @@ def separates(data: GradientSource, direction: Tensor) -> bool:
     """Whether no logit gets worse along `direction` (d + 1,), float64, and some get better."""
     counts = torch.zeros(2, dtype=torch.int64, device=direction.device)
     for rows in map(in_float64, data.blocks()):
-        gain = (2 * rows.labels - 1) * logits(rows.features, direction)
-        tolerance = _TOLERANCE * (1 + logits(rows.features.abs(), direction.abs()))
+        gain = (2 * rows.labels - 1) * logits(rows, direction)
+        tolerance = _TOLERANCE * (1 + logits(absolute(rows), direction.abs()))
         counts += torch.stack([(gain < -tolerance).sum(), (gain > 1e3 * tolerance).sum()])
     worse, better = data.group.sum(counts).tolist()
     return not worse and better > 0
@@ -71,7 +71,7 @@ def separating(data: GradientSource, step: Tensor) -> Tensor | None:
         return None
 
     def still(rows: Rows) -> Tensor:
-        return (logits(rows.features, step).abs() < _STILL).double()
+        return (logits(rows, step).abs() < _STILL).double()
 
     # What moves the other rows is taken out of the step.
     spread, directions = torch.linalg.eigh(second_moments(data, still, torch.float64))
@@ -84,7 +84,7 @@ def _gains(data: GradientSource, direction: Tensor) -> tuple[float, float]:
     """The least and the largest rise of a row's logit toward its class, along `direction`."""
     ends = torch.full((2,), -torch.inf, dtype=torch.float64, device=direction.device)
     for rows in map(in_float64, data.blocks()):
-        gain = (2 * rows.labels - 1) * logits(rows.features, direction)
+        gain = (2 * rows.labels - 1) * logits(rows, direction)
         ends = torch.maximum(ends, torch.stack([-gain.amin(), gain.amax()]))
     least, most = data.group.maximum(ends).tolist()
     return -least, most

@@ -7,7 +7,8 @@ import torch
 from train.dataset import block_file
 from train.dataset.disk_gradients import DiskGradients
 from train.gradients.cpu import NumbaGradients
-from train.gradients.source import Rows, measure
+from train.gradients.design import measure
+from train.gradients.source import Rows
 
 
 def test_mini_batches_on_disk_take_every_row_once(tmp_path):

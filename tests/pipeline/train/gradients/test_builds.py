@@ -17,8 +17,8 @@ from train.gradients import numba_kernels, vectors
 GRADIENTS = """
 import sys
 import numpy as np, torch
-from train.gradients.cpu import NumbaGradients
-from train.gradients.source import Rows
+from train.gradients.cpu import NumbaGradients, gradient_source
+from train.gradients.source import Categories, Rows
 
 torch.set_num_threads(int(sys.argv[1]))
 found = []
@@ -33,6 +33,14 @@ for width, count in ((1, 5), (3, 300), (7, 9000), (30, 20000), (33, 1000), (300,
             out = torch.empty(width + 1)
             NumbaGradients(Rows(x, y), batches=batches).gradient(loss, theta, index, out)
             found.append(out.numpy())
+kinds = {torch.uint8: 5, torch.int16: 300, torch.int32: 40_000}
+codes = [torch.randint(n, (count,), generator=generator).to(t) for t, n in kinds.items()]
+coded = Rows(x[:7], y, codes, Categories(tuple(torch.full((n,), 1 / n) for n in kinds.values())))
+theta = torch.randn(7 + sum(kinds.values()) + 1, generator=generator)
+for batches, index in ((False, None), (True, order)):
+    out = torch.empty_like(theta)
+    gradient_source(coded, batches=batches).gradient("bce", theta, index, out)
+    found.append(out.numpy())
 np.save(sys.argv[2], np.concatenate(found))
 """
 

@@ -10,8 +10,9 @@ import torch
 
 from train.errors import TrainError
 from train.gradients.cpu import TorchGradients
+from train.gradients.design import measure
 from train.gradients.gpu import GpuGradients
-from train.gradients.source import Rows, chunks, largest, measure
+from train.gradients.source import Rows, chunks, largest
 from train.optimize.newton import find_minimum
 from train.optimize.separation import each_alone
 
@@ -19,6 +20,7 @@ KERNEL = """
 import torch
 from train.gradients.triton_kernels import gradient_sums, programs
 from train.gradients.gpu import _torch_sums
+from train.gradients.source import Rows
 generator = torch.Generator().manual_seed(0)
 for width in (1, 2, 7, 30, 256):
     for rows in (1, 6, 1000, 5000):
@@ -28,7 +30,7 @@ for width in (1, 2, 7, 30, 256):
         for loss in ("bce", "mse", "linear"):
             partial = torch.empty(programs(x.device), width + 1)
             found = gradient_sums(loss, x, y, theta, partial)
-            expected = _torch_sums(loss, x.double(), y.double(), theta.double())
+            expected = _torch_sums(loss, Rows(x.double(), y.double()), theta.double())
             assert (found - expected).abs().max() <= 1e-5 * expected.abs().max(), (width, rows)
 """
 

@@ -1,0 +1,113 @@
+"""The products of the design matrix of some rows, and what is measured with them.
+
+The design X (n, d + 1) of rows has a column for each number, one of 0 and 1 for each level of each
+category, and one of ones. It is never built: a category adds the weight of a row's level to the
+row's logit, and the row's value to the sum of its level. Everything here is in torch, in any dtype
+and on any device, and gives the same bits each time.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from train.gradients.losses import LOSSES
+from train.gradients.source import Categories, GradientSource, Rows
+
+
+def logits(rows: Rows, theta: Tensor, out: Tensor | None = None) -> Tensor:
+    """Xθ (n,), for `theta` (d + 1,): the weights and then the bias."""
+    numbers = len(rows.features)
+    bias = theta[-1:].expand(rows.features.shape[1])
+    result = torch.addmv(bias, rows.features.t(), theta[:numbers], out=out)
+    for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
+        result += theta[place].index_select(0, codes.int())
+    return result
+
+
+def several_logits(rows: Rows, thetas: Tensor) -> Tensor:
+    """X·`thetas` (n, m), for `thetas` (d + 1, m)."""
+    numbers = len(rows.features)
+    result = rows.features.T @ thetas[:numbers] + thetas[-1]
+    for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
+        result += thetas[place].index_select(0, codes.int())
+    return result
+
+
+def add_products(rows: Rows, values: Tensor, out: Tensor) -> None:
+    """Add Xᵀ·`values` (n,) to `out` (d + 1,), which has the dtype of `values`."""
+    numbers = len(rows.features)
+    out[:numbers] += rows.features @ values
+    for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
+        add_by_code(codes, values, out[place])
+    out[-1] += values.sum()
+
+
+def add_by_code(codes: Tensor, values: Tensor, out: Tensor) -> None:
+    """Add each of `values` (n,) or (n, m) to the row of `out` (size, …) at its code (n,)."""
+    if out.is_cuda:  # index_add_ would add in another order each time; this sorts first
+        out.index_put_((codes.long(),), values, accumulate=True)
+    else:
+        out.index_add_(0, codes.int(), values)
+
+
+def in_float64(rows: Rows) -> Rows:
+    """`rows` with features and labels in float64."""
+    return replace(rows, features=rows.features.double(), labels=rows.labels.double())
+
+
+def absolute(rows: Rows) -> Rows:
+    """`rows` with the magnitudes of the features."""
+    return replace(rows, features=rows.features.abs())
+
+
+def squared(rows: Rows) -> Rows:
+    """`rows` with the squares of the features."""
+    return replace(rows, features=rows.features.square())
+
+
+def reach(data: GradientSource, theta: Tensor) -> float:
+    """A bound on the magnitude of the logits with `theta` (d + 1,)."""
+    moves, largest = theta.abs(), data.largest.to(theta.dtype)
+    if not data.categories.shares:
+        return float(torch.dot(moves, largest))
+    numbers = len(theta) - 1 - data.categories.levels
+    most = sum(float(moves[place].amax()) for place in data.categories.places(numbers))
+    return float(torch.dot(moves[:numbers], largest[:numbers]) + moves[-1]) + most
+
+
+def measure(data: GradientSource, loss: str, theta: Tensor) -> tuple[float, float]:
+    """Mean cost and accuracy of `theta` on all rows; a probability of 0.5 counts as positive."""
+    cost = right = 0.0
+    theta, categories = _with_unknown(theta, data.categories)
+    for rows in data.blocks():
+        logit = logits(replace(rows, categories=categories), theta)
+        share = len(rows.labels) / data.count
+        hits = (logit.sigmoid() >= 0.5) == (rows.labels == 1)
+        cost += float(LOSSES[loss].cost(logit, rows.labels)) * share
+        right += float(hits.float().mean()) * share
+    cost, right = data.group.sum(torch.tensor([cost, right], dtype=torch.float64)).tolist()
+    return cost, right
+
+
+def squared_norms(data: GradientSource) -> tuple[float, float]:
+    """Mean and maximum of |x|² over the rows."""
+    total, most = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for rows in data.blocks():
+        squares = rows.features.double().square().sum(0).cpu() + len(rows.codes)
+        total, most = total + squares.sum(), torch.maximum(most, squares.amax())
+    return float(data.group.sum(total)) / data.count, float(data.group.maximum(most))
+
+
+def _with_unknown(theta: Tensor, categories: Categories) -> tuple[Tensor, Categories]:
+    """`theta` with the weight of an unknown level behind those of each category's levels."""
+    if not categories.shares:
+        return theta, categories
+    numbers = len(theta) - 1 - categories.levels
+    parts, none = [theta[:numbers]], torch.zeros(1, dtype=torch.float64)
+    for share, place in zip(categories.shares, categories.places(numbers), strict=True):
+        weights = theta[place]
+        mean = torch.dot(weights.double().cpu(), share)
+        parts += [weights, mean[None].to(theta)]
+    extended = tuple(torch.cat([share, none]) for share in categories.shares)
+    return torch.cat([*parts, theta[-1:]]), Categories(extended)
