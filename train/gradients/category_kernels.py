@@ -32,6 +32,8 @@ from train.gradients.vectors import byte_at, fma, int_at, short_at
 NUMBA_KERNELS_SHA256 = "c42186d5298839459ed253f8ab5951803753a17c18aa5c397f5415f9a1c70ab4"
 """The digest of numba_kernels.py, for the reason that its VECTORS_SHA256 has."""
 
+FEW_LEVELS = 512
+"""Up to so many levels' sums are kept in four lanes; with more, few rows repeat a level soon."""
 _WORTH = 8
 """A segment has at least so many codes for each of its sums."""
 
@@ -53,8 +55,7 @@ class CategorySums:
     def __init__(self, rows: int, numbers: int, categories: Categories, *, picked: bool) -> None:
         self._step = PICKED_ROWS if picked else block_rows(numbers)
         self._numbers, self._levels = numbers, categories.levels
-        places = categories.places(numbers)
-        self._starts = np.array([place.start for place in places], np.intp)
+        self._starts = np.cumsum([numbers, *categories.sizes])
         self._threads = BlockThreads(self._step)
         self._segment = self._blocks_in_segment(rows)
         blocks = -(-rows // self._step)
@@ -95,7 +96,7 @@ class CategorySums:
         return self._total(blocks, segment)
 
     def _blocks_in_segment(self, rows: int) -> int:
-        worth = rows * len(self._starts) // (_WORTH * max(1, self._levels))
+        worth = rows * (len(self._starts) - 1) // (_WORTH * max(1, self._levels))
         return -(-max(1, -(-rows // self._step)) // max(1, worth))
 
     def _least(self, segment: int) -> int:
@@ -133,33 +134,41 @@ def codes_by_row(codes: Iterable[Tensor]) -> npt.NDArray[np.integer]:
 
 
 @compiled
-def _add_weights(
-    address: int, size: int, start: int, count: int, weight: Float32, z: Float32
-) -> None:
+def _read(address: int, size: int, start: int, count: int, codes: Any) -> None:
+    """Put `count` codes of `size` bytes, from the one at `start` on, into `codes`, int32."""
     if size == 1:
         for i in range(count):
-            z[i] += weight[byte_at(address, start + i)]
+            codes[i] = byte_at(address, start + i)
     elif size == 2:
         for i in range(count):
-            z[i] += weight[short_at(address, start + i)]
+            codes[i] = short_at(address, start + i)
     else:
         for i in range(count):
-            z[i] += weight[int_at(address, start + i)]
+            codes[i] = int_at(address, start + i)
 
 
 @compiled
-def _add_residuals(
-    address: int, size: int, start: int, count: int, residual: Float32, out: Float64
-) -> None:
-    if size == 1:
-        for i in range(count):
-            out[byte_at(address, start + i)] += residual[i]
-    elif size == 2:
-        for i in range(count):
-            out[short_at(address, start + i)] += residual[i]
-    else:
-        for i in range(count):
-            out[int_at(address, start + i)] += residual[i]
+def scatter_add(codes: Any, values: Any, out: Float64, lanes: Float64) -> None:
+    """Add each of `values` to the number of `out` at its code.
+
+    A processor waits for one sum before it adds to the same again, and a frequent level follows
+    itself. So sums of few levels are kept apart meanwhile, in `lanes` (4, FEW_LEVELS).
+    """
+    levels, whole = len(out), len(codes) // 4 * 4
+    if levels > lanes.shape[1]:
+        for i in range(len(codes)):
+            out[codes[i]] += values[i]
+        return
+    lanes[:, :levels] = 0
+    for i in range(0, whole, 4):
+        lanes[0, codes[i]] += values[i]
+        lanes[1, codes[i + 1]] += values[i + 1]
+        lanes[2, codes[i + 2]] += values[i + 2]
+        lanes[3, codes[i + 3]] += values[i + 3]
+    for i in range(whole, len(codes)):
+        lanes[0, codes[i]] += values[i]
+    for level in range(levels):
+        out[level] += (lanes[0, level] + lanes[1, level]) + (lanes[2, level] + lanes[3, level])
 
 
 @compiled
@@ -185,10 +194,12 @@ def _sums(
     Rows begin with the block number `before`. A block's sums of numbers are put into its row of
     `out[0]` (blocks, k + 1); a segment's sums of levels are added to its row of `out[1]`
     (segments, levels), which is 0 where the segment begins. `weights` (k + 1,) are those of the
-    numbers and the bias of `theta` (d + 1,), in which the categories begin at `starts` (c,).
+    numbers and the bias of `theta` (d + 1,), in which categories begin and end at `starts`
+    (c + 1,).
     """
     numbers, levels = out
     z, _ = buffers
+    codes, lanes = np.empty(step, np.int32), np.empty((4, FEW_LEVELS))
     width, rows = x.shape
     for segment in range(first, last):
         begin, end = segment * blocks_in_segment, (segment + 1) * blocks_in_segment
@@ -199,13 +210,17 @@ def _sums(
             start = (block - before) * step
             count = min(step, rows - start)
             block_logits(x, start, count, weights, z)
-            for j in range(len(starts)):
-                _add_weights(addresses[j], sizes[j], start, count, theta[starts[j] :], z)
+            for j in range(len(addresses)):
+                _read(addresses[j], sizes[j], start, count, codes)
+                weight = theta[starts[j] :]
+                for i in range(count):
+                    z[i] += weight[codes[i]]
             numbers[block, width] = block_residuals(loss, z, y[start : start + count])
             block_products(x, start, count, z, numbers[block])
-            for j in range(len(starts)):
-                place = sums[starts[j] - width :]
-                _add_residuals(addresses[j], sizes[j], start, count, z, place)
+            for j in range(len(addresses)):
+                _read(addresses[j], sizes[j], start, count, codes)
+                place = sums[starts[j] - width : starts[j + 1] - width]
+                scatter_add(codes[:count], z, place, lanes)
 
 
 @compiled
@@ -241,7 +256,7 @@ def _picked_sums(
                 label[i] = y[row]
                 for j in range(width):
                     logit = fma(weights[j], x[row, j], logit)
-                for j in range(len(starts)):
+                for j in range(codes.shape[1]):
                     logit += theta[starts[j] + codes[row, j]]
                 z[i] = logit
             products[:width] = 0
@@ -250,7 +265,7 @@ def _picked_sums(
                 row = index[start + i]
                 for j in range(width):
                     products[j] = fma(z[i], x[row, j], products[j])
-                for j in range(len(starts)):
+                for j in range(codes.shape[1]):
                     sums[starts[j] - width + codes[row, j]] += z[i]
 
 

@@ -44,11 +44,11 @@ def add_products(rows: Rows, values: Tensor, out: Tensor) -> None:
 
 
 def add_by_code(codes: Tensor, values: Tensor, out: Tensor) -> None:
-    """Add each of `values` (n,) or (n, m) to the row of `out` (size, …) at its code (n,)."""
+    """Add each of `values` (n,) to the number of `out` (size,) at its code (n,)."""
     if out.is_cuda:  # index_add_ would add in another order each time; this sorts first
         out.index_put_((codes.long(),), values, accumulate=True)
     else:
-        out.index_add_(0, codes.int(), values)
+        out.index_add_(0, codes if codes.dtype == torch.int64 else codes.int(), values)
 
 
 def in_float64(rows: Rows) -> Rows:

@@ -10,9 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from train.gradients.design import add_by_code, squared_norms
+from train.gradients.design import squared_norms
 from train.gradients.losses import LOSSES
 from train.gradients.source import GradientSource, Rows
+from train.optimize.level_moments import LevelMoments
 from train.recipe.keys import Optimizer
 
 MOST_FEATURES = 512
@@ -67,6 +68,7 @@ def second_moments(
     """
     size, numbers = len(data.largest), len(data.largest) - 1 - data.categories.levels
     sums = data.largest.new_zeros(size, size, dtype=torch.float64)
+    moments = LevelMoments(numbers, data.categories)
     for some in data.blocks():
         rows = replace(some, features=some.features.to(dtype), labels=some.labels.to(dtype))
         weight = weigh(rows)
@@ -75,28 +77,11 @@ def second_moments(
         sums[:numbers, -1] += weighted.sum(1)
         sums[-1, -1] += weight.sum()
         if rows.codes:
-            _add_level_moments(rows, weighted.double(), weight.double(), sums)
+            moments.add(rows, weighted.double(), weight.double(), sums)
     sums[-1, :numbers] = sums[:numbers, -1]
     if data.categories.shares:
         sums = torch.triu(sums) + torch.triu(sums, 1).T
     return data.group.sum(sums) / data.count
-
-
-def _add_level_moments(rows: Rows, weighted: Tensor, weight: Tensor, sums: Tensor) -> None:
-    """Add the moments of levels to what is above the diagonal of `sums` (d + 1, d + 1), from the
-    counts of pairs of codes; `weighted` (k, n) are the numbers times the `weight` (n,) of rows."""
-    numbers, by_row = len(weighted), weighted.t().contiguous()
-    flat, ends = sums.view(-1), sums[:, -1]
-    places = rows.categories.places(numbers)
-    where = [codes.long() + place.start for codes, place in zip(rows.codes, places, strict=True)]
-    for j, (codes, place) in enumerate(zip(rows.codes, places, strict=True)):
-        crossed = sums.new_zeros(place.stop - place.start, numbers + 1)
-        add_by_code(codes, torch.column_stack([by_row, weight]), crossed)
-        sums[:numbers, place] += crossed[:, :-1].T
-        sums.diagonal()[place] += crossed[:, -1]
-        ends[place] += crossed[:, -1]
-        for other in where[j + 1 :]:
-            add_by_code(where[j] * len(sums) + other, weight, flat)
 
 
 def step_length(data: GradientSource, loss: str, weight_decay: float, batch_size: int) -> float:
