@@ -32,6 +32,7 @@ from serve_runtime.bundle.protobuf_wire import WireError, messages
 from serve_runtime.errors import ArtifactError
 
 _INPUT: Final = {ROWS: "features", COLUMNS: "columns"}
+_OFFSET: Final = Value("offset", (1, "batch"))
 
 
 def nodes(layout: str, *, centered: bool) -> list[Node]:
@@ -55,24 +56,35 @@ def write_model(affine: Affine, layout: str) -> bytes:
         _name(layout),
         nodes(layout, centered=affine.center is not None),
         constants,
-        _input(affine, layout),
-        [("logit", shape), ("probability", shape)],
+        [_input(affine, layout)],
+        [Value("logit", shape), Value("probability", shape)],
     )
 
 
-def write_graph(affine: Affine, layout: str) -> bytes:
+def write_graph(affine: Affine, layout: str, *, offset: bool = False) -> bytes:
     """The model that onnxruntime is given for `affine` in `layout`.
 
     ROWS: features float32 [batch, d] -> logit, probability float32 [1, batch]: without the two
     Reshape of the file, which cost a small call 0.5 µs and change no bit. COLUMNS: columns
     float32 [d, batch] -> [1, batch], as in the file.
+
+    With `offset`, of COLUMNS, a second input `offset` float32 [1, batch] takes the place of the
+    bias: what the levels of each row add up to (serve_runtime/features/encoding.py). Where there
+    are no columns, d = 0, it is the only input, and is the logit.
     """
+    centered, width = affine.center is not None, len(affine.weight)
+    if width:
+        added = "offset" if offset else "bias"
+        nodes = _scoring(layout, centered, "logit", "probability", added)
+    else:
+        nodes = [Node("Identity", ("offset",), "logit"), *_sigmoid("logit", "probability")]
+    used = {name for node in nodes for name in node.inputs}
     return write_onnx(
         _name(layout),
-        _scoring(layout, affine.center is not None, "logit", "probability"),
-        _constants(affine, layout),
-        _input(affine, layout),
-        [("logit", (1, "batch")), ("probability", (1, "batch"))],
+        nodes,
+        {name: value for name, value in _constants(affine, layout).items() if name in used},
+        [*([_input(affine, layout)] if width else []), *([_OFFSET] if offset else [])],
+        [Value("logit", (1, "batch")), Value("probability", (1, "batch"))],
     )
 
 
@@ -82,8 +94,8 @@ def write_linear(affine: Affine) -> bytes:
     constants = {
         name: values for name, values in _constants(affine, COLUMNS).items() if name in gemm.inputs
     }
-    output = ("logit", (1, "batch"))
-    return write_onnx("linear", [gemm], constants, _input(affine, COLUMNS), [output])
+    output = Value("logit", (1, "batch"))
+    return write_onnx("linear", [gemm], constants, [_input(affine, COLUMNS)], [output])
 
 
 def write_sigmoid() -> bytes:
@@ -92,8 +104,8 @@ def write_sigmoid() -> bytes:
         "sigmoid",
         _sigmoid("logit", "probability"),
         _scalars(rank=1),
-        ("logit", ("batch",)),
-        [("probability", ("batch",))],
+        [Value("logit", ("batch",))],
+        [Value("probability", ("batch",))],
     )
 
 
@@ -158,20 +170,22 @@ def _refuse(where: str, field: str, problem: str) -> NoReturn:
 
 def _input(affine: Affine, layout: str) -> Value:
     sizes = "batch", len(affine.weight)
-    return _INPUT[layout], sizes if layout == ROWS else sizes[::-1]
+    return Value(_INPUT[layout], sizes if layout == ROWS else sizes[::-1])
 
 
 def _name(layout: str) -> str:
     return f"logistic_regression_{layout}"
 
 
-def _scoring(layout: str, centered: bool, logit: str, probability: str) -> list[Node]:
+def _scoring(
+    layout: str, centered: bool, logit: str, probability: str, added: str = "bias"
+) -> list[Node]:
     features = _INPUT[layout]
     subtract = [Node("Sub", (features, "center"), "centered")] if centered else []
     multiplied = "centered" if centered else features
     return [
         *subtract,
-        Node("Gemm", ("weight", multiplied, "bias"), logit, {"transB": int(layout == ROWS)}),
+        Node("Gemm", ("weight", multiplied, added), logit, {"transB": int(layout == ROWS)}),
         *_sigmoid(logit, probability),
     ]
 

@@ -14,10 +14,11 @@ from serve_runtime.bundle.protobuf_wire import field
 OPSET: Final = 13
 IR_VERSION: Final = 7
 Shape = tuple[int | str, ...]
-Value = tuple[str, Shape]
-"""Name and shape of a float32 input or output; a text is a size that is free."""
-_FLOAT, _INT64, _INT = 1, 7, 2
-"""onnx.TensorProto.DataType FLOAT and INT64, onnx.AttributeProto.AttributeType INT."""
+FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
+"""Of onnx.TensorProto.DataType."""
+_TYPES: Final = {np.dtype("<i8"): INT64, np.dtype("<f4"): FLOAT, np.dtype("<f8"): DOUBLE}
+_INT = 2
+"""Of onnx.AttributeProto.AttributeType."""
 
 
 class Node(NamedTuple):
@@ -29,6 +30,16 @@ class Node(NamedTuple):
     attributes: Mapping[str, int] = {}
 
 
+class Value(NamedTuple):
+    """An input or output of a graph."""
+
+    name: str
+    shape: Shape
+    """A text is a size that is free, and bears that name."""
+    type: int = FLOAT
+    """FLOAT, DOUBLE or STRING."""
+
+
 # From here on, bytes. Numbers of fields, data types and attribute types are onnx/onnx.proto's.
 
 
@@ -36,15 +47,15 @@ def write_onnx(
     name: str,
     nodes: Iterable[Node],
     constants: Mapping[str, Array],
-    input: Value,
+    inputs: Iterable[Value],
     outputs: Iterable[Value],
 ) -> bytes:
-    """An ONNX model of one graph: its nodes, constants, input and outputs."""
+    """An ONNX model of one graph: its nodes, constants, inputs and outputs."""
     graph = b"".join([
         *(field(1, _node(node)) for node in nodes),
         field(2, name),
         *(field(5, _tensor(name, array)) for name, array in constants.items()),
-        field(11, _value(*input)),
+        *(field(11, _value(*value)) for value in inputs),
         *(field(12, _value(*value)) for value in outputs),
     ])  # fmt: skip
     opset = field(1, "") + field(2, OPSET)
@@ -64,13 +75,12 @@ def _node(node: Node) -> bytes:
 
 
 def _tensor(name: str, array: Array) -> bytes:
-    kind, order = (_INT64, "<i8") if array.dtype == np.int64 else (_FLOAT, "<f4")
+    data = array.astype(array.dtype.newbyteorder("<"), copy=False)
     shape = b"".join(field(1, size) for size in array.shape)
-    return shape + field(2, kind) + field(8, name) + field(9, array.astype(order).tobytes())
+    return shape + field(2, _TYPES[data.dtype]) + field(8, name) + field(9, data.tobytes())
 
 
-def _value(name: str, shape: Shape) -> bytes:
-    """A float32 input or output; a size that is a text is free, and bears that name."""
+def _value(name: str, shape: Shape, type: int) -> bytes:
     sizes = (field(1 if isinstance(size, int) else 2, size) for size in shape)
     dimensions = b"".join(field(1, size) for size in sizes)
-    return field(1, name) + field(2, field(1, field(1, _FLOAT) + field(2, dimensions)))
+    return field(1, name) + field(2, field(1, field(1, type) + field(2, dimensions)))

@@ -73,6 +73,28 @@ def test_the_graph_that_runs_has_the_bits_of_the_file(layout, centered, width):
             assert_same_bits(found, expected)
 
 
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("width", [1, 6, 300])
+def test_a_constant_offset_has_the_bits_of_the_bias(centered, width):
+    affine = random_affine(width, centered=centered, seed=width)
+    columns = 3 * np.random.default_rng(width).normal(size=(width, 36)).astype(np.float32)
+    offset = np.full((1, 36), affine.bias, np.float32)
+    for batch in (4, 36):
+        taken = {"columns": np.ascontiguousarray(columns[:, :batch])}
+        found = run(write_graph(affine, COLUMNS, offset=True), **taken, offset=offset[:, :batch])
+        for score, expected in zip(found, run(write_graph(affine, COLUMNS), **taken), strict=True):
+            assert_same_bits(score, expected)
+
+
+def test_without_numbers_the_offset_is_the_logit():
+    none = Affine(np.empty(0, np.float32), 5.0)
+    offset = np.array([[-0.0, 1e-45, 1, -3.4e38]], np.float32)
+    logit, probability = run(write_graph(none, COLUMNS, offset=True), offset=offset)
+    assert_same_bits(logit, offset[0])
+    (expected,) = run(write_sigmoid(), logit=offset[0])
+    assert_same_bits(probability, expected)
+
+
 def test_the_sigmoid_alone_has_the_bits_of_the_whole_graph():
     identity = Affine(np.ones(1, np.float32), 0.0)
     logit = np.linspace(-110, 110, 100_001, dtype=np.float32)
@@ -86,6 +108,7 @@ def test_shapes_of_what_onnxruntime_is_given():
     for name, content in {
         "rows": write_graph(random_affine(5), ROWS),
         "columns": write_graph(random_affine(5), COLUMNS),
+        "offset": write_graph(random_affine(5), COLUMNS, offset=True),
         "sigmoid": write_sigmoid(),
     }.items():
         session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -94,6 +117,7 @@ def test_shapes_of_what_onnxruntime_is_given():
     assert shapes == {
         "rows": {"features": ["batch", 5], **scores},
         "columns": {"columns": [5, "batch"], **scores},
+        "offset": {"columns": [5, "batch"], "offset": [1, "batch"], **scores},
         "sigmoid": {"logit": ["batch"], "probability": ["batch"]},
     }
 
