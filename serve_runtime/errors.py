@@ -6,6 +6,7 @@
     ├── InputError              ValueError    the input is not what the model needs
     │   └── RowError                          one row cannot be scored
     │       ├── NonFiniteError                a value is missing or infinite
+    │       ├── LevelError                    a category is missing, or unknown to the model
     │       └── LogitOverflowError            the row's weighted sum overflows float32
     ├── ClosedError             ValueError    the Predictor was closed
     ├── OutputError             OSError       the output cannot be written
@@ -77,6 +78,24 @@ class NonFiniteError(RowError):
         problem = (
             f", feature {quoted(feature)} is {found}; every value must be finite: "
             "drop the row or fill the value before scoring"
+        )
+        super().__init__(row, problem, where)
+        self.args = (row, feature, value, where)
+        self.feature, self.value = feature, value
+
+
+class LevelError(RowError):
+    """A category is missing, or has a level that training did not see, in a column that refuses it.
+    `feature` is its column, `value` the level's text, None where it is missing."""
+
+    def __init__(self, row: int, feature: str, value: str | None, where: str | None = None) -> None:
+        problem = (
+            f", feature {quoted(feature)} is missing; the model was trained to refuse that: fill "
+            "the value before scoring, or train on rows in which it is missing too"
+            if value is None
+            else f", feature {quoted(feature)} has the level {quoted(value)}, which training did "
+            "not see; the model was trained to refuse that: map it to a known level, or train with "
+            'unknown = "average"'
         )
         super().__init__(row, problem, where)
         self.args = (row, feature, value, where)

@@ -99,7 +99,8 @@ class Predictor:
 
     def _open(self, files: tuple[ModelFile, ...]) -> ServedModel:
         threads = available_cpus() if self._threads == "auto" else self._threads
-        return ServedModel.of(files, Engine(files[0].affine, threads, self._providers, LIMITS))
+        affine, encoding = files[0].affine, files[0].encoding
+        return ServedModel.of(files, Engine(affine, threads, self._providers, LIMITS, encoding))
 
     @property
     def card(self) -> ModelCard:
@@ -180,7 +181,10 @@ class Predictor:
             and (found := model.engine.score_array(x, kind)) is not None
         ):
             return found
-        return Call(model.engine, x, model.card.feature_names, LIMITS).scores(kind, out)
+        encoder = model.encoder
+        if encoder is not None and out is None and (found := model.score_dict(x, kind)) is not None:
+            return found
+        return Call(model.engine, x, model.card.feature_names, LIMITS, encoder).scores(kind, out)
 
     def selftest(self) -> SelfTest:
         """Check that this machine scores the model as promised; takes some milliseconds.

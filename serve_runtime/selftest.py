@@ -24,7 +24,7 @@ from serve_runtime.error_budgets import (
 from serve_runtime.errors import RowError, SelfTestError
 from serve_runtime.inference.block_scorer import PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inputs.blocks import BatchInput, ColumnInput, RowInput
+from serve_runtime.inputs.blocks import ColumnInput, RowInput
 
 BATCHES: Final = (1, 2, 5, 17, 69, 300, 303)
 """Rows of the batches that are tried: one alone, one more than where kernels have changed their
@@ -182,7 +182,7 @@ def _batches(
     return refused
 
 
-def _require_refusal(engine: Engine, batch: BatchInput, at: int, what: str) -> None:
+def _require_refusal(engine: Engine, batch: RowInput | ColumnInput, at: int, what: str) -> None:
     """Raise SelfTestError unless `batch` is refused for its row `at`, which has `what`."""
     where = f"row {at} of {batch.rows}, {batch.layout} layout"
     probability = np.empty(batch.rows, np.float32)
@@ -217,14 +217,14 @@ def _unscorable(affine: Affine, row: Float32) -> Iterator[tuple[str, Float32]]:
             yield "terms that overflow", bad
 
 
-def _batch(card: ModelCard, layout: str, rows: Float32) -> BatchInput:
+def _batch(card: ModelCard, layout: str, rows: Float32) -> RowInput | ColumnInput:
     """`rows` (n, d) as a batch in `layout`, which onnxruntime can read where it lies."""
     if layout == ROWS:
         return RowInput(np.ascontiguousarray(rows), card.feature_names)
     return ColumnInput(np.ascontiguousarray(rows.T), card.feature_names)
 
 
-def _scores(engine: Engine, batch: BatchInput) -> Float32:
+def _scores(engine: Engine, batch: RowInput | ColumnInput) -> Float32:
     """Logits, P(positive) and P(negative) of the batch: (3, n)."""
     found, proba = np.empty((3, batch.rows), np.float32), np.empty((batch.rows, 2), np.float32)
     try:

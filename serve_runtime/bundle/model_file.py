@@ -21,6 +21,7 @@ from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, listed, quoted
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
@@ -50,6 +51,7 @@ class ModelFile:
     layout: str
     """ROWS or COLUMNS."""
     affine: Affine
+    encoding: Encoding | None = None
 
 
 def absolute_path(model: object) -> str | None:

@@ -1,7 +1,7 @@
 """The one text that stands for a value of a category, whatever type it has."""
 
-import decimal
 import numbers
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ def level_text(value: Any) -> str | None:
     have no encoding, and a date has more than one usual text.
     """
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # the characters, whatever a subclass prints
     if type(value).__name__ in _MISSING:
         return None
     if isinstance(value, bool | np.bool_):
@@ -30,7 +30,7 @@ def level_text(value: Any) -> str | None:
         if value != value:  # NaN
             return None
         return str(int(value)) if value == np.trunc(value) and np.isfinite(value) else _float(value)
-    if isinstance(value, decimal.Decimal):
+    if _is_decimal(value):
         if value.is_nan():
             return None
         whole = value.is_finite() and value == value.to_integral_value()
@@ -38,6 +38,12 @@ def level_text(value: Any) -> str | None:
     if isinstance(value, numbers.Integral):
         return str(int(value))
     raise TypeError(f"a {type(value).__name__} is no level")
+
+
+def _is_decimal(value: Any) -> bool:
+    """Asked without Python's decimal, which takes time to load and is there if there is one."""
+    module = sys.modules.get("decimal")
+    return module is not None and isinstance(value, module.Decimal)
 
 
 def _float(value: Any) -> str:

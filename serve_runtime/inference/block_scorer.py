@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
 from serve_runtime.inference.sessions import SIGMOID, Session
 from serve_runtime.inputs.batch_limits import Limits
-from serve_runtime.inputs.blocks import BatchInput
+from serve_runtime.inputs.blocks import BatchInput, ColumnInput, RowInput
 
 _FEW_LOGITS = 64
 """Up to so many, a sum in Python is faster than asking numpy about each."""
@@ -72,10 +72,12 @@ class BlockScorer:
         self._block_rows, self._bound_rows = limits.block_rows, limits.bound_block_rows(n_features)
         self._bound: dict[tuple[str, int], _BoundBuffers] = {}
         self._buffers: dict[str, Float32] = {}
+        self._bind_one()
+
+    def _bind_one(self) -> None:
+        """What a row alone is scored with."""
         first = self._bind(ROWS, self._least_rows)
-        self._one = _BoundBuffers(
-            first.run, first.features[:1], first.logit[:1], first.probability[:1]
-        )
+        self._one = first.run, first.features[:1], first.logit[:1], first.probability[:1]
 
     def score_array(self, rows: Float32, kind: int) -> Float32 | None:
         """Scores of C-contiguous float32 rows (n, d) as a new array, with the least overhead.
@@ -103,10 +105,13 @@ class BlockScorer:
             else:
                 return None
             scored = self._are_scores(logit)
-        if not scored:
-            return None
+        return self._copied(kind, logit, probability) if scored else None
+
+    def _copied(self, kind: int, logit: Float32, probability: Float32) -> Float32:
+        """The scores of `kind` as a new array."""
         if kind < PROBA:
             return (probability if kind == PROBABILITY else logit).copy()
+        count = len(logit)
         if kind == BOTH:
             both = np.empty((2, count), np.float32)
             both[0], both[1] = logit, probability
@@ -123,6 +128,23 @@ class BlockScorer:
         `logits` (n,) are those of the whole batch where the plan computed them first.
         Raises NonFiniteError or LogitOverflowError for the first row without a finite logit.
         """
+        start, stop, _ = block
+        logit, probability = self._scores(batch, block, logits)
+        # NaN and infinities always reach the logit (0·inf is NaN), or are clamped to its largest
+        # value, so n logits tell of n·d values.
+        if not self._are_scores(logit):
+            self._without_score(batch, start, logit, probability)
+        if outputs.logit is not None:
+            outputs.logit[start:stop] = logit
+        if outputs.probability is not None:
+            outputs.probability[start:stop] = probability
+        if outputs.proba is not None:
+            self._write_proba(outputs.proba[start:stop], logit, probability)
+
+    def _scores(
+        self, batch: BatchInput, block: Block, logits: Float32 | None
+    ) -> tuple[Float32, Float32]:
+        """The logits and probabilities of one block, whatever its values are."""
         start, stop, reading = block
         count = stop - start
         if reading == LOGITS:
@@ -142,16 +164,15 @@ class BlockScorer:
                 batch.copy(start, stop, features)
             scores = self._sessions[batch.layout].run(features)
             logit, probability = (score[0, :count] for score in scores)
-        # NaN and infinities always reach the logit (0·inf is NaN), or are clamped to its largest
-        # value, so n logits tell of n·d values.
-        if not self._are_scores(logit):
-            raise _row_error(batch, start + int((np.abs(logit) < self._largest).argmin()))
-        if outputs.logit is not None:
-            outputs.logit[start:stop] = logit
-        if outputs.probability is not None:
-            outputs.probability[start:stop] = probability
-        if outputs.proba is not None:
-            self._write_proba(outputs.proba[start:stop], logit, probability)
+        return logit, probability
+
+    def _without_score(
+        self, batch: BatchInput, start: int, logit: Float32, probability: Float32
+    ) -> None:
+        """Raise the error of the first row of the block, which begins at `start`, whose logit is
+        no score."""
+        plain = cast(RowInput | ColumnInput, batch)
+        raise _row_error(plain, start + int((np.abs(logit) < self._largest).argmin()))
 
     def _are_scores(self, logit: Float32) -> bool:
         """Whether all are finite, and in size below what a clamping kernel answers in place of NaN
@@ -214,7 +235,7 @@ class BlockScorer:
         return buffer[: rows * self._n_features].reshape(shape)
 
 
-def _row_error(batch: BatchInput, row: int) -> RowError:
+def _row_error(batch: RowInput | ColumnInput, row: int) -> RowError:
     """Why the logit of this row is not finite: a value of the row, or the overflow of finite ones.
 
     Terms of opposite sign that overflow float32 give NaN or an infinity of either sign, whatever

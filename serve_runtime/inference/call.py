@@ -10,6 +10,7 @@ from serve_runtime.errors import InputError, RowError
 from serve_runtime.inference.block_scorer import BOTH, PROBA, Outputs
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import Limits
+from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.inputs.refusals import type_name
 
@@ -17,14 +18,22 @@ _FLOAT32: Final = np.dtype(np.float32)
 
 
 class Call:
-    """Rows `x` of any kind, with the features `names`, and the engine that scores them.
+    """Rows `x` of any kind, with the features `names`, which `encoder` encodes if there is one, and
+    the engine that scores them.
 
     Raises InputError where `x` cannot be such rows.
     """
 
-    def __init__(self, engine: Engine, x: Any, names: Sequence[str], limits: Limits) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        x: Any,
+        names: Sequence[str],
+        limits: Limits,
+        encoder: Encoder | None = None,
+    ) -> None:
         self._engine = engine
-        self._rows, self._batches = to_batches(x, names, limits)
+        self._rows, self._batches = to_batches(x, names, limits, encoder)
 
     def scores(self, kind: int, out: Float32 | None) -> Float32:
         """The scores of all rows, in `out` or a new array: LOGIT or PROBABILITY (n,), PROBA (n, 2),

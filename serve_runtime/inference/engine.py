@@ -10,14 +10,16 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.block_plan import plan_batch
 from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
+from serve_runtime.inference.encoded_scorer import EncodedScorer
 from serve_runtime.inference.inner_blocks import least_rows
 from serve_runtime.inference.onnxruntime_library import Provider, check_providers
 from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions
@@ -33,26 +35,33 @@ make their own and drop it."""
 
 
 class Engine:
-    """Scores batches with the model `affine`; any number of threads may share it, and it may be
-    used after a fork.
+    """Scores batches with the model `affine`, of encoded rows where there is an `encoding`; any
+    number of threads may share it, and it may be used after a fork.
 
     Raises ProviderError or RuntimeVersionError where onnxruntime cannot serve as asked.
     """
 
     def __init__(
-        self, affine: Affine, threads: int, providers: Sequence[Provider], limits: Limits = LIMITS
+        self,
+        affine: Affine,
+        threads: int,
+        providers: Sequence[Provider],
+        limits: Limits = LIMITS,
+        encoding: Encoding | None = None,
     ) -> None:
-        self._affine, self._threads = affine, threads
+        self._affine, self._threads, self._encoding = affine, threads, encoding
         check_providers(providers)
         self._providers = tuple(providers)
-        self._n_features = width = len(affine.weight)
+        width = len(affine.weight)
+        self._n_features = width if encoding is None else len(encoding.columns)
         self._limits = limits._replace(least_rows=max(limits.least_rows, least_rows(width)))
         self._start()
         self._pool.append(self._scorer())  # so that onnxruntime's errors are raised here
         _ENGINES.add(self)
 
     def _start(self) -> None:
-        self._sessions = Sessions(self._affine, self._providers)
+        encoded = self._encoding is not None
+        self._sessions = Sessions(self._affine, self._providers, offset=encoded)
         self._pool: deque[BlockScorer] = deque(maxlen=_POOLED_SCORERS)
         self._lock = threading.Lock()
         self._team: ThreadTeam | None = None
@@ -75,6 +84,15 @@ class Engine:
         finally:
             pool.append(scorer)
 
+    def score_one(self, numbers: Float32, offset: np.float32, kind: int) -> Float32 | None:
+        """Scores of one encoded row as a new array, with the least overhead: from its numbers (k,)
+        and its offset. None where `score` has to do it."""
+        scorer = cast(EncodedScorer, self._scorer())
+        try:
+            return scorer.score_one(numbers, offset, kind)
+        finally:
+            self._pool.append(scorer)
+
     def sigmoid(self, logits: Float32) -> Float32:
         """Probabilities (n,) of `logits` (n,), n of 2 or more: what every score ends with."""
         (probability,) = self._sessions[SIGMOID].run(logits)
@@ -83,13 +101,14 @@ class Engine:
     def score(self, batch: BatchInput, outputs: Outputs) -> None:
         """Score every row of `batch` into `outputs`.
 
-        Raises NonFiniteError or LogitOverflowError for the first row that cannot be scored.
+        Raises NonFiniteError, LevelError or LogitOverflowError for the first row that cannot be
+        scored.
         """
         plan = plan_batch(
             batch,
             self._n_features,
             threads=self._threads,
-            centered=self._affine.center is not None,
+            centered=self._affine.center is not None or self._encoding is not None,
             limits=self._limits,
         )
         logits = self._logits(batch, outputs) if plan.logits_first else None
@@ -139,7 +158,10 @@ class Engine:
         try:
             return self._pool.pop()
         except IndexError:
-            return BlockScorer(self._sessions, self._n_features, self._affine.bias, self._limits)
+            bias, encoding = self._affine.bias, self._encoding
+            if encoding is not None:
+                return EncodedScorer(self._sessions, encoding, bias, self._limits)
+            return BlockScorer(self._sessions, self._n_features, bias, self._limits)
 
     def _thread_team(self) -> "ThreadTeam":
         with self._lock:

@@ -1,13 +1,16 @@
 """The model that a Predictor serves at a moment."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from serve_runtime.arrays import Array, label_array
+from serve_runtime.arrays import Array, Float32, label_array
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile
 from serve_runtime.inference.engine import Engine
+from serve_runtime.inputs.batch_limits import LIMITS
+from serve_runtime.inputs.encoded import Encoder
+from serve_runtime.inputs.encoded_row import RowEncoder
 
 
 class ServedModel(NamedTuple):
@@ -20,14 +23,34 @@ class ServedModel(NamedTuple):
     classes: Array
     threshold: np.float32
     row: tuple[int]
-    """The shape of a row: (d,)."""
+    """The shape of a row: (d,); (-1,) where rows of numbers have to be encoded."""
+    encoder: Encoder | None
+    """What encodes rows, where they have to be."""
+    row_encoder: RowEncoder | None
+    """The same, for one row as a dict."""
 
     @classmethod
     def of(cls, files: tuple[ModelFile, ...], engine: Engine) -> "ServedModel":
         """The model of `files`, which `engine` scores with."""
         card = files[0].card
         labels, threshold = label_array(card.classes), np.float32(card.threshold)
-        return cls(files, card, engine, labels, threshold, (len(card.feature_names),))
+        encoding = files[0].encoding
+        if encoding is None:
+            row = (len(card.feature_names),)
+            return cls(files, card, engine, labels, threshold, row, None, None)
+        encoder = Encoder(encoding, files[0].affine.bias, LIMITS)
+        rows = RowEncoder(encoder)
+        return cls(files, card, engine, labels, threshold, (-1,), encoder, rows)
+
+    def score_dict(self, row: Any, kind: int) -> Float32 | None:
+        """Scores of one row that may be a dict, as a new array, with the least overhead; None where
+        a Call has to do it."""
+        if type(row) is list and len(row) == 1:
+            (row,) = row
+        if type(row) is not dict or self.row_encoder is None:
+            return None
+        encoded = self.row_encoder.encode(row)
+        return None if encoded is None else self.engine.score_one(*encoded, kind)
 
     def labels(self, probability: Array) -> Array:
         """The label that belongs to each P(positive): (n,)."""

@@ -25,7 +25,7 @@ _RUN_OPTIONS = ort.RunOptions()
 
 
 class Session:
-    """An onnxruntime session of one thread, with one input and at most two outputs.
+    """An onnxruntime session of one thread, with one or two inputs and at most two outputs.
 
     Raises ProviderError if it would not run where it was asked to.
     """
@@ -46,7 +46,7 @@ class Session:
         names, used = provider_names(providers), session.get_providers()
         if used[: len(names)] != names:
             raise ProviderError(f"asked for {', '.join(names)}; onnxruntime uses {', '.join(used)}")
-        (self._input,) = (entry.name for entry in session.get_inputs())
+        self._input, *self._further = (entry.name for entry in session.get_inputs())
         self._outputs = [entry.name for entry in session.get_outputs()]
         # The method that onnxruntime's own `run` calls after checks that we do not need and that
         # cost more than a node of the graph; `run` itself where a release is built otherwise.
@@ -59,13 +59,26 @@ class Session:
         )
         return outputs
 
-    def bind(self, features: Float32, *outputs: Float32) -> Callable[[], None]:
-        """A function that runs the graph on the memory of `features` and writes into `outputs`.
+    def run_with(self, features: Float32, offset: Float32) -> list[Float32]:
+        """`run` of a graph that has an offset (1, n) as its second input."""
+        (second,) = self._further
+        outputs: list[Float32] = self._inner.run(
+            self._outputs, {self._input: features, second: offset}, _RUN_OPTIONS
+        )
+        return outputs
+
+    def bind(
+        self, features: Float32, *outputs: Float32, further: Sequence[Float32] = ()
+    ) -> Callable[[], None]:
+        """A function that runs the graph on the memory of `features`, and of its `further` inputs,
+        and writes into `outputs`.
 
         All arrays are C-contiguous, in the shapes of the graph, and must outlive the function.
         """
         binding = self._session.io_binding()
-        binding.bind_input(self._input, "cpu", 0, np.float32, features.shape, features.ctypes.data)
+        inputs = zip((self._input, *self._further), (features, *further), strict=True)
+        for name, values in inputs:
+            binding.bind_input(name, "cpu", 0, np.float32, values.shape, values.ctypes.data)
         for name, output in zip(self._outputs, outputs, strict=True):
             binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         run = self._inner.run_with_iobinding
@@ -92,10 +105,13 @@ SIGMOID: Final = "sigmoid"
 
 
 class Sessions(dict[str, Session]):
-    """The sessions of one model by name, each opened when it is first asked for."""
+    """The sessions of one model by name, each opened when it is first asked for; with `offset`, its
+    graphs of the whole score take one."""
 
-    def __init__(self, affine: Affine, providers: Sequence[Provider]) -> None:
-        self._affine, self._providers = affine, providers
+    def __init__(
+        self, affine: Affine, providers: Sequence[Provider], *, offset: bool = False
+    ) -> None:
+        self._affine, self._providers, self._offset = affine, providers, offset
 
     def __missing__(self, name: str) -> Session:
         if name == SIGMOID:
@@ -103,6 +119,6 @@ class Sessions(dict[str, Session]):
         elif name == LOGITS_ONLY:
             model = write_linear(self._affine)
         else:
-            model = write_graph(self._affine, name)
+            model = write_graph(self._affine, name, offset=self._offset)
         # Where two threads come here at once, both open one and the first is kept.
         return self.setdefault(name, Session(model, self._providers))

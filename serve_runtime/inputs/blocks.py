@@ -1,7 +1,7 @@
 """Batches in memory, read block by block as float32: where they lie, or copied and converted."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -29,12 +29,12 @@ class RowInput:
 
     def copy(self, start: int, stop: int, buffer: Float32) -> None:
         """Copy the rows to the beginning of `buffer` (at least stop - start, d)."""
-        _convert(self.values[start:stop], buffer[: stop - start])
+        convert(self.values[start:stop], buffer[: stop - start])
 
     def row(self, row: int) -> Float32:
         """A copy of one row (d,)."""
         found = np.empty(self.values.shape[1], np.float32)
-        _convert(self.values[row], found)
+        convert(self.values[row], found)
         return found
 
 
@@ -69,20 +69,34 @@ class ColumnInput:
         """Copy the rows to the beginning of the columns of `buffer` (d, at least stop - start)."""
         count = stop - start
         if isinstance(self.values, np.ndarray):
-            _convert(self.values[:, start:stop], buffer[:, :count])
+            convert(self.values[:, start:stop], buffer[:, :count])
         else:
             for column, target in zip(self.values, buffer, strict=True):
-                _convert(column[start:stop], target[:count])
+                convert(column[start:stop], target[:count])
 
     def row(self, row: int) -> Float32:
         """A copy of one row (d,)."""
         found = np.empty(len(self.values), np.float32)
-        _convert(np.array([column[row] for column in self.values]), found)
+        convert(np.array([column[row] for column in self.values]), found)
         return found
 
 
-BatchInput = RowInput | ColumnInput
-"""A batch in one of the two layouts."""
+class BatchInput(Protocol):
+    """A batch of rows, in one of the two layouts."""
+
+    layout: str
+    rows: int
+    names: Sequence[str]
+    readable: bool
+    """Whether onnxruntime can read the rows where they lie."""
+    strided: bool
+    """Whether a block has gaps in it, over which converting is slow: it should be large."""
+
+    def block(self, start: int, stop: int) -> Float32:
+        """The rows where they lie; only of a `readable` batch."""
+
+    def copy(self, start: int, stop: int, buffer: Float32) -> None:
+        """Copy the rows to the beginning of `buffer`."""
 
 
 def by_memory(x: Array, names: Sequence[str], limits: Limits = LIMITS) -> BatchInput:
@@ -120,7 +134,7 @@ def _readable(values: Array) -> bool:
     return values.dtype == _FLOAT32 and flags.c_contiguous and flags.aligned
 
 
-def _convert(values: Array, buffer: Float32) -> None:
+def convert(values: Array, buffer: Float32) -> None:
     """Copy `values` into `buffer`, of the same shape, as float32."""
     if values.dtype == _FLOAT32:
         buffer[...] = values

@@ -10,10 +10,11 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
+from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.named_rows import labels, names_in
 from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
-from serve_runtime.inputs.refusals import described
-from serve_runtime.shown import listed, quoted
+from serve_runtime.inputs.refusals import check_lengths
+from serve_runtime.shown import quoted
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
@@ -56,7 +57,11 @@ def refuse_names_of_rows(x: Any, names: Sequence[str]) -> None:
 
 
 def to_columns(
-    x: Any, found: Sequence[str], names: Sequence[str], limits: Limits
+    x: Any,
+    found: Sequence[str],
+    names: Sequence[str],
+    limits: Limits,
+    encoder: Encoder | None = None,
 ) -> tuple[int, Iterable[BatchInput]]:
     """The number of rows of `x`, and its columns `names` as one batch, or one for each chunk of an
     Arrow table.
@@ -71,19 +76,19 @@ def to_columns(
     if isinstance(x, Mapping) and not _WITHOUT_INDEX.issuperset(map(type, x.values())):
         _check_indexes(x, names)
     if hasattr(x, "to_batches") and x.num_rows:
-        chunks = _chunks(x.select(list(names)), limits)
-        return x.num_rows, (_columns(chunk, names, limits) for chunk in chunks)
+        chunks = _chunks(x.select(list(names)), limits, joined=encoder is None)
+        return x.num_rows, (_columns(chunk, names, limits, encoder) for chunk in chunks)
     is_polars = hasattr(x, "to_numpy") and hasattr(x, "select") and not hasattr(x, "iloc")
     if is_polars and list(found) != list(names):
         x, found = x[list(names)], names  # copies nothing
-    if _is_short_frame(x, found, names, limits):
+    if encoder is None and _is_short_frame(x, found, names, limits):
         parts = (to_numbers(part, "x", found).T for part in _converted(x, limits))
         if list(found) != list(names):  # the same names in another order
             position = {name: number for number, name in enumerate(found)}
             order = [position[name] for name in names]
             parts = (part[order] for part in parts)
         return len(x), (ColumnInput(part, names, limits) for part in parts)
-    columns = _columns(x, names, limits)
+    columns = _columns(x, names, limits, encoder)
     return columns.rows, [columns]
 
 
@@ -106,13 +111,15 @@ def _converted(frame: Any, limits: Limits) -> Iterator[Array]:
         yield rows[start : start + step].to_numpy()
 
 
-def _chunks(table: Any, limits: Limits) -> Iterable[Any]:
-    """An Arrow table as chunks in which each column is one array; short chunks are joined."""
+def _chunks(table: Any, limits: Limits, *, joined: bool) -> Iterable[Any]:
+    """An Arrow table as chunks; short ones are put together, and where `joined`, each column of a
+    chunk is one array. (Arrow does not join dictionaries that hold a null.)"""
     batches = table.to_batches()
     if len(batches) * limits.short_chunk_rows <= table.num_rows:
         return cast(Iterable[Any], batches)
     step = limits.joined_chunk_rows
-    return (table.slice(start, step).combine_chunks() for start in range(0, table.num_rows, step))
+    parts = (table.slice(start, step) for start in range(0, table.num_rows, step))
+    return (part.combine_chunks() for part in parts) if joined else parts
 
 
 def _check_indexes(columns: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -141,18 +148,11 @@ def _equal(index: Any, other: Any) -> bool:
     return bool(index.equals(other) if hasattr(index, "equals") else index == list(other))
 
 
-def _columns(x: Any, names: Sequence[str], limits: Limits) -> ColumnInput:
+def _columns(x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None) -> BatchInput:
+    if encoder is not None:
+        return encoder.encoded([x[name] for name in names])
     arrays = [to_array(x[name], f"feature {quoted(name)}") for name in names]
-    for name, array in zip(names, arrays, strict=True):
-        if array.ndim == 0:
-            raise InputError(
-                f"feature {quoted(name)} must be a column of values; got {described(x[name])}"
-            )
-    if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
-        shapes = [len(array) if array.ndim == 1 else array.shape for array in arrays]
-        found = list(zip(names, shapes, strict=True))
-        shown = listed(found, show=lambda pair: f"{quoted(pair[0])}: {pair[1]}")
-        raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
+    check_lengths(x, names, [array.shape for array in arrays])
     for position, array in enumerate(arrays):
         if array.dtype.kind not in REAL:
             what = f"feature {quoted(names[position])}"

@@ -91,8 +91,8 @@ def labels(array: Any, axis: int) -> list[Any] | None:
     return None
 
 
-def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
-    """Rows with names as rows (n, d) in the order of `names`.
+def named_values(x: Iterable[Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The values of rows with names, each row in the order of `names`.
 
     Raises InputError, which names the row, where one has no names, or lacks one.
     """
@@ -107,11 +107,20 @@ def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
             except KeyError:  # which names are missing is said below
                 pass
         values.append(taken(_by_name(number, row, names)))
+    return values
+
+
+def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
+    """Rows with names as rows (n, d) in the order of `names`.
+
+    Raises InputError, which names the row, where one has no names, or lacks one.
+    """
+    values = named_values(x, names)
     rows = to_array(values, "x")
     if rows.ndim != 2:
         raise InputError(
             f"each row must hold one number per feature; got a {type_name(values[0][0])} in row 0, "
-            f"feature {quoted(first)}"
+            f"feature {quoted(names[0])}"
         )
     return RowInput(to_numbers(rows, "x", names), names)
 

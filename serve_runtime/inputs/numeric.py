@@ -51,8 +51,17 @@ def to_array(values: Any, what: str) -> Array:
     return array
 
 
-def to_numbers(array: Array, what: str, names: Sequence[str] = ()) -> Array:
+def to_numbers(
+    array: Array,
+    what: str,
+    names: Sequence[str] = (),
+    *,
+    nearest: type[np.floating] = np.float32,
+) -> Array:
     """An array (n,) or (n, d) as one of a real dtype; None becomes NaN.
+
+    Objects become float64, each the nearest to the object, or where `nearest` is float32, one that
+    gives the nearest float32.
 
     Raises InputError for anything else, and for texts even where they spell a number: whoever has
     text in a numeric column should know it. Messages call the array `what`, and its columns by the
@@ -61,12 +70,14 @@ def to_numbers(array: Array, what: str, names: Sequence[str] = ()) -> Array:
     if array.dtype.kind in REAL:
         return array
     if array.dtype.kind in "USTO":
-        return _from_objects(array.astype(object, copy=False), what, names)
+        return _from_objects(array.astype(object, copy=False), what, names, nearest)
     raise InputError(f"{what} must be numeric; got dtype {array.dtype}")
 
 
-def _from_objects(array: Array, what: str, names: Sequence[str]) -> Float64:
-    """An array of objects as float64, of which each one gives the nearest float32."""
+def _from_objects(
+    array: Array, what: str, names: Sequence[str], nearest: type[np.floating]
+) -> Float64:
+    """An array of objects as float64, of which each one is, or gives, the `nearest`."""
     kinds = set(map(type, array.ravel(order="K").tolist()))  # in memory's order: three times faster
     values = [] if kinds <= _FLOATS else array.ravel().tolist()
     refused = {kind for kind in kinds - _FLOATS if not _is_number(kind)}
@@ -82,7 +93,7 @@ def _from_objects(array: Array, what: str, names: Sequence[str]) -> Float64:
         raise
     except Exception:  # whatever a number of the caller's own raises
         raise _no_float(array, array.ravel().tolist(), what, names) from None
-    if values:
+    if values and nearest is np.float32:
         round_once(floats.ravel(), values)
     return floats
 

@@ -10,8 +10,14 @@ from serve_runtime.arrays import Array
 from serve_runtime.errors import InputError, ServeError
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput, by_memory
+from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.named_columns import column_names, refuse_names_of_rows, to_columns
-from serve_runtime.inputs.named_rows import from_named_rows, is_named_rows, row_names
+from serve_runtime.inputs.named_rows import (
+    from_named_rows,
+    is_named_rows,
+    named_values,
+    row_names,
+)
 from serve_runtime.inputs.numeric import to_array, to_numbers
 from serve_runtime.inputs.refusals import described, refuse_deferred, unreadable
 from serve_runtime.shown import listed
@@ -20,18 +26,19 @@ _WITHOUT_NAMES = {list, tuple, np.ndarray, memoryview}
 
 
 def to_batches(
-    x: Any, names: Sequence[str], limits: Limits = LIMITS
+    x: Any, names: Sequence[str], limits: Limits = LIMITS, encoder: Encoder | None = None
 ) -> tuple[int, Iterable[BatchInput]]:
     """The number of rows of `x`, and `x` as one batch, or one for each chunk of an Arrow table.
 
     A 2-D array-like (n, d) in feature order is rows, or columns where it lies so (Fortran order, a
     transposed view). A list of rows with names (dicts, named tuples, …), or one such row, is rows;
-    anything with named columns is columns; both are matched by name. Values are not looked at.
+    anything with named columns is columns; both are matched by name. Values are not looked at,
+    unless an `encoder` is given, which encodes them.
     Raises InputError when `x` cannot be the features `names`, and when it raises anything itself
     while it is read, except for what ends a program (an interrupt, no memory).
     """
     try:
-        rows, batches = _recognised(x, names, limits)
+        rows, batches = _recognised(x, names, limits, encoder)
     except (ServeError, MemoryError):
         raise
     except Exception as reason:
@@ -63,7 +70,9 @@ def to_probabilities(x: Any) -> Array:
     return values
 
 
-def _recognised(x: Any, names: Sequence[str], limits: Limits) -> tuple[int, Iterable[BatchInput]]:
+def _recognised(
+    x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None
+) -> tuple[int, Iterable[BatchInput]]:
     if type(x) not in _WITHOUT_NAMES:
         refuse_deferred(x)
         if isinstance(getattr(getattr(x, "dtype", None), "fields", None), list):
@@ -74,14 +83,20 @@ def _recognised(x: Any, names: Sequence[str], limits: Limits) -> tuple[int, Iter
     if found is None and type(x) not in _WITHOUT_NAMES:
         refuse_names_of_rows(x, names)
     if found is not None and not _is_row(x, names):
-        return to_columns(x, found, names, limits)
+        return to_columns(x, found, names, limits, encoder)
     if is_named_rows(x):
-        batch = from_named_rows(islice(x, len(x)), names)
+        batch = _named_rows(islice(x, len(x)), names, encoder)
     elif found is not None or (type(x) not in _WITHOUT_NAMES and row_names(x) is not None):
-        batch = from_named_rows([x], names)
+        batch = _named_rows([x], names, encoder)
     else:
-        batch = _without_names(x, names, limits)
+        batch = _without_names(x, names, limits, encoder)
     return batch.rows, [batch]
+
+
+def _named_rows(x: Iterable[Any], names: Sequence[str], encoder: Encoder | None) -> BatchInput:
+    if encoder is None:
+        return from_named_rows(x, names)
+    return encoder.encoded_rows(named_values(x, names))
 
 
 def _is_row(x: Any, names: Sequence[str]) -> bool:
@@ -100,7 +115,11 @@ def _is_single(value: Any) -> bool:
     return getattr(value, "ndim", 1) == 0
 
 
-def _without_names(x: Any, names: Sequence[str], limits: Limits) -> BatchInput:
+def _without_names(
+    x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None
+) -> BatchInput:
+    if encoder is not None and _are_rows(x, len(names)):  # not by way of one type for all
+        return encoder.encoded_rows(x)
     rows = to_array(x, "x")
     if rows.size == 0 and rows.ndim < 2:
         rows = rows.reshape(0, len(names))
@@ -112,7 +131,16 @@ def _without_names(x: Any, names: Sequence[str], limits: Limits) -> BatchInput:
         raise InputError(
             f"x must have {len(names)} features per row ({listed(names, 3)}); got {rows.shape[1]}"
         )
+    if encoder is not None:
+        return encoder.encoded_array(rows)
     return by_memory(to_numbers(rows, "x", names), names, limits)
+
+
+def _are_rows(x: Any, width: int) -> bool:
+    """Whether `x` is a list of lists, or of tuples, of `width` values each."""
+    return type(x) in (list, tuple) and all(
+        type(row) in (list, tuple) and len(row) == width for row in x
+    )
 
 
 def _shape(x: Any, rows: Array) -> str:

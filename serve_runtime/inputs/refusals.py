@@ -1,9 +1,10 @@
 """What is said of an object that cannot be read as rows, whatever it does when it is asked."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from serve_runtime.errors import InputError
-from serve_runtime.shown import shortened
+from serve_runtime.shown import listed, quoted, shortened
 
 _SHOWN: Final = 200
 """Most characters of another library's error that a message repeats, in one line."""
@@ -40,6 +41,25 @@ def refuse_deferred(x: Any) -> None:
     kind = type(x)
     if hasattr(kind, "collect") or hasattr(kind, "toarray"):
         raise InputError(f"x must hold its values in memory; got {described(x)}")
+
+
+def check_lengths(
+    x: Mapping[str, Any], names: Sequence[str], shapes: Sequence[tuple[int, ...]]
+) -> None:
+    """Raise InputError unless all columns `names` of `x`, which have these shapes, have one
+    dimension and are equally long."""
+    for name, shape in zip(names, shapes, strict=True):
+        if not shape:
+            raise InputError(
+                f"feature {quoted(name)} must be a column of values; got {described(x[name])}"
+            )
+    if any(len(shape) != 1 or shape != shapes[0] for shape in shapes):
+        found = [
+            (name, shape[0] if len(shape) == 1 else shape)
+            for name, shape in zip(names, shapes, strict=True)
+        ]
+        shown = listed(found, show=lambda pair: f"{quoted(pair[0])}: {pair[1]}")
+        raise InputError(f"columns must be one-dimensional and of equal length; got {shown}")
 
 
 def remedy(x: Any) -> str:

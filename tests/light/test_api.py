@@ -4,7 +4,14 @@ import pytest
 
 import serve_runtime
 from light.helpers import TINY, run_python
-from serve_runtime import InputError, LogitOverflowError, NonFiniteError, RowError, ServeError
+from serve_runtime import (
+    InputError,
+    LevelError,
+    LogitOverflowError,
+    NonFiniteError,
+    RowError,
+    ServeError,
+)
 
 ALL = [
     "ArtifactError",
@@ -12,6 +19,7 @@ ALL = [
     "ClosedError",
     "GoldenRow",
     "InputError",
+    "LevelError",
     "LogitOverflowError",
     "MissingDependencyError",
     "ModelCard",
@@ -94,6 +102,8 @@ def test_errors_are_ours_and_what_callers_already_catch(name, caught_as):
     [
         (RowError(3, " is odd"), "row 3 is odd"),
         (NonFiniteError(3, "x1", float("inf")), "row 3, feature 'x1' is inf as float32; every"),
+        (LevelError(3, "x1", "red"), "row 3, feature 'x1' has the level 'red', which training did"),
+        (LevelError(3, "x1", None), "row 3, feature 'x1' is missing; the model was trained to"),
         (LogitOverflowError(3), "row 3 is so large that its weighted terms overflow float32"),
     ],
 )

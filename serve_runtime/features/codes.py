@@ -1,0 +1,125 @@
+"""The codes of a category's values, in columns of any kind: see Column for the codes."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from serve_runtime.arrays import Array
+from serve_runtime.errors import InputError
+from serve_runtime.features.column import Column
+from serve_runtime.features.dictionaries import as_dictionaries, as_values
+from serve_runtime.features.level_text import level_text
+from serve_runtime.shown import quoted
+
+_BOOLEANS: Final = ("True", "False")
+
+
+class Coded(NamedTuple):
+    """The codes of n rows, by way of a short list: `codes[positions]`."""
+
+    codes: Array
+    """(m,) int32; the last one is that of a missing value."""
+    positions: Array
+    """(n,) integers from -1, the last of `codes`, to m - 1."""
+
+    def all(self) -> Array:
+        """The codes (n,) int32."""
+        return self.codes.take(self.positions)
+
+
+class LevelCodes(dict[Any, int]):
+    """The code of a value of a category: `found[value]`, for the values of its column.
+
+    A text is looked up; anything else by its `level_text`, and not kept: 1, 1.0 and True are one
+    key, but not one level. Raises TypeError for a value that is no level, and for a number that is
+    no known level where no level is a number: that column is another one.
+    """
+
+    def __init__(self, column: Column) -> None:
+        texts = column.code_by_text()
+        texts.setdefault("", column.missing_code)
+        super().__init__(texts)
+        self[None] = column.missing_code
+        self.column = column
+        levels = (*column.levels, *column.rare)
+        self._texts_alone = bool(levels) and not any(map(_is_number_text, levels))
+        self._identity = np.arange(column.codes + 1, dtype=np.int32)
+        self._identity[-1] = column.missing_code
+
+    def __missing__(self, value: Any) -> int:
+        if type(value) is str:
+            return 0
+        text = level_text(value)
+        if text is None:
+            return self.column.missing_code
+        code = self.get(text, 0)
+        if not code and self._texts_alone and not isinstance(value, str):
+            raise TypeError(
+                f"its levels are texts such as {quoted(self.column.levels[0])}, not numbers"
+                if self.column.levels
+                else "its levels are texts, not numbers"
+            )
+        return code
+
+    def of_column(self, column: Any) -> Coded:
+        """The codes of a column of any kind: a list, an array of numpy, Arrow, pandas, polars.
+
+        Raises InputError, which names the column and the row, for a value that can be no level.
+        """
+        pieces = as_dictionaries(column)
+        if pieces is None:
+            what = f"feature {quoted(self.column.name)}"
+            return Coded(self._identity, self._of_values(as_values(column, what)))
+        coded = [self._of_dictionary(*piece) for piece in pieces]
+        if len(coded) == 1:
+            return coded[0]
+        none = np.empty(0, np.int32)
+        return Coded(self._identity, np.concatenate([none, *(piece.all() for piece in coded)]))
+
+    def _of_values(self, values: Sequence[Any]) -> Array:
+        count = len(values)
+        try:
+            return np.fromiter(map(self.__getitem__, values), np.int32, count)
+        except TypeError:  # a value that is no level, or one that has no hash
+            pass
+        codes = np.empty(count, np.int32)
+        for row, value in enumerate(values):
+            codes[row] = self._of_value(value, row)
+        return codes
+
+    def _of_dictionary(self, values: Sequence[Any], positions: Array) -> Coded:
+        codes = np.empty(len(values) + 1, np.int32)
+        codes[-1] = self.column.missing_code
+        try:
+            codes[:-1] = self._of_values(values)
+        except InputError:  # say in which row; a value that no row has is no matter
+            for position, value in enumerate(values):
+                rows = np.flatnonzero(positions == position)
+                codes[position] = self._of_value(value, int(rows[0])) if len(rows) else 0
+        return Coded(codes, positions)
+
+    def _of_value(self, value: Any, row: int) -> int:
+        try:
+            if isinstance(value, str):
+                return self[str.__str__(value)]
+            return self.__missing__(value)
+        except TypeError as reason:
+            got = f"a {type(value).__name__}"
+            if isinstance(value, bool | int | float | np.generic):
+                got = quoted(value)
+            raise InputError(
+                f"feature {quoted(self.column.name)} is a category: {reason}; got {got} in row "
+                f"{row}"
+            ) from None
+
+
+def _is_number_text(text: str) -> bool:
+    """Whether a text is what a number or a truth has as its level."""
+    if text in _BOOLEANS:
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

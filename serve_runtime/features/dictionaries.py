@@ -1,0 +1,142 @@
+"""Columns of categories as few distinct values, and the position of each row's among them.
+
+Arrow, pandas and polars are recognised by shape and never imported. Where a column is dictionary
+encoded, its distinct values are there already.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serve_runtime.arrays import Array
+from serve_runtime.inputs.numeric import to_array
+
+
+class Dictionary(NamedTuple):
+    """A column of n values."""
+
+    values: Sequence[Any]
+    """The distinct values, m of them; None or NaN among them is a missing one."""
+    positions: Array
+    """(n,) integers from 0 to m - 1; -1 where the value is missing."""
+
+
+def as_dictionaries(column: Any) -> list[Dictionary] | None:
+    """A column, piece after piece, as dictionaries; None where it is best read value by value."""
+    kind = type(column)  # asked in place of the column, since a pandas Series looks up its rows
+    if kind is list or kind is tuple:
+        return None
+    if kind is np.ndarray:
+        return [_of_numbers(column)] if column.dtype.kind in "biuf" else None
+    if hasattr(kind, "iloc") and hasattr(kind, "dtype"):
+        return _of_pandas(column)
+    if hasattr(kind, "to_physical") and hasattr(kind, "to_list"):
+        return _of_polars(column)
+    if hasattr(kind, "cast") and hasattr(kind, "type"):
+        pieces = column.chunks if hasattr(column, "chunks") else [column]
+        return [_of_arrow(piece) for piece in pieces]
+    return None
+
+
+def as_values(column: Any, what: str) -> Sequence[Any]:
+    """The values of a column that is no dictionary, called `what` in messages."""
+    if type(column) in (list, tuple):
+        return column  # type: ignore[no-any-return]
+    if hasattr(type(column), "to_physical"):  # polars: texts without a copy in numpy
+        values: list[Any] = column.to_list()
+        return values
+    array = to_array(column, what)
+    # Only of these, the objects are the values: times would become whole numbers.
+    return array.tolist() if array.dtype.kind in "UOT" else list(array)
+
+
+def value_at(column: Any, row: int) -> Any:
+    """The value of one row of a column of any kind."""
+    part = getattr(column, "iloc", column)[row : row + 1]
+    pieces = as_dictionaries(part)
+    if pieces is None:
+        return as_values(part, "")[0]
+    values, positions = next(piece for piece in pieces if len(piece.positions))
+    return values[positions[0]] if positions[0] >= 0 else None
+
+
+def _of_numbers(values: Array) -> Dictionary:
+    """Numbers of numpy: distinct values keep their type, since a level's text depends on it."""
+    if values.ndim != 1:
+        return Dictionary([], values)
+    distinct, positions = np.unique(values, return_inverse=True)
+    return Dictionary(list(distinct), positions.reshape(-1))
+
+
+def _of_pandas(column: Any) -> list[Dictionary] | None:
+    dtype = column.dtype
+    if hasattr(dtype, "categories"):
+        return [Dictionary(list(dtype.categories), np.asarray(column.array.codes))]
+    if hasattr(dtype, "pyarrow_dtype") or getattr(dtype, "storage", None) == "pyarrow":
+        return as_dictionaries(column.array.__arrow_array__())
+    if getattr(dtype, "kind", "O") == "f":  # Float32 as well, whose objects are float64
+        floats = dtype if isinstance(dtype, np.dtype) else dtype.numpy_dtype
+        return [_of_numbers(column.to_numpy(dtype=floats, na_value=np.nan))]
+    if isinstance(dtype, np.dtype) and dtype.kind in "biu":
+        return [_of_numbers(column.to_numpy())]
+    return None
+
+
+def _of_polars(column: Any) -> list[Dictionary] | None:
+    kind = str(column.dtype)
+    if kind.startswith(("Categorical", "Enum")):
+        distinct = column.unique().drop_nulls()
+        physical = np.asarray(distinct.to_physical()).astype(np.int64)
+        position = np.full(int(physical.max(initial=0)) + 1, -1)
+        position[physical] = np.arange(len(physical))
+        codes = np.asarray(column.to_physical().fill_null(0))
+        positions = position.take(codes)
+        if column.null_count():
+            positions[np.asarray(column.is_null())] = -1
+        return [Dictionary(distinct.to_list(), positions)]
+    return [_of_numbers(column.to_numpy())] if kind.startswith("Float") else None
+
+
+def _of_arrow(column: Any) -> Dictionary:
+    """A piece of an Arrow column, read from its buffers: Arrow's own to_numpy imports pandas."""
+    if hasattr(column, "storage"):  # an extension's
+        column = column.storage
+    if str(column.type).startswith("run_end_encoded"):
+        column = sys.modules["pyarrow"].compute.run_end_decode(column)
+    if str(column.type) == "null":
+        return Dictionary([], np.full(len(column), -1))
+    if not hasattr(column, "indices"):
+        column = column.dictionary_encode()
+    values, positions = _arrow_values(column.dictionary), _arrow_integers(column.indices)
+    ends = (int(positions.min()), int(positions.max())) if len(positions) else (-1, -1)
+    if ends[0] < -1 or ends[1] >= len(values):
+        raise IndexError(f"a dictionary of {len(values)} values has no index {ends}")
+    return Dictionary(values, positions)
+
+
+def _arrow_values(column: Any) -> Sequence[Any]:
+    """The distinct values: floats in their own type, since a level's text depends on it."""
+    kind = str(column.type)
+    if kind in ("halffloat", "float") and not column.null_count:
+        return list(np.from_dlpack(column))
+    if kind.startswith(("date", "time", "duration")):  # nanoseconds need pandas to become objects
+        return [np.datetime64(0, "D")] * len(column)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _arrow_integers(column: Any) -> Array:
+    """Indices (n,) of an Arrow array of integers, -1 where they are missing."""
+    validity, values = column.buffers()
+    rows, offset = len(column), column.offset
+    kind = np.dtype(str(column.type))
+    if values is None or not rows:
+        return np.full(rows, -1, np.int8)
+    found: Array = np.frombuffer(values, kind, rows, offset * kind.itemsize)
+    if column.null_count:
+        bits = np.frombuffer(validity, np.uint8)
+        valid = np.unpackbits(bits, count=offset + rows, bitorder="little")[offset:]
+        found = np.where(valid, found, -1)
+    return found

@@ -1,0 +1,98 @@
+"""Values of a PRECISE column as float64: each the nearest to what the caller has.
+
+A time counts as the seconds since 1970 (UTC, where it says no zone), whatever unit it is kept in.
+"""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.arrays import Array, Float64
+from serve_runtime.errors import InputError
+from serve_runtime.inputs.decimals import arrow_decimals, nearest_floats
+from serve_runtime.inputs.numeric import to_array, to_numbers
+
+_EXACT: Final = 2.0**24
+"""float32 tells every whole number up to this one from its neighbours."""
+
+_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""How many of each unit are a second."""
+_EPOCH: Final = datetime.datetime(1970, 1, 1)
+
+
+def precise_numbers(column: Any, what: str) -> Float64:
+    """A column of any kind as float64 (n,), or of any shape where it is no column; NaN is missing.
+
+    Raises InputError, which calls the column `what`, for texts, and for float32, which has lost
+    what makes these values differ: it is taken only where it holds whole numbers up to 2²⁴.
+    """
+    if type(column) not in (list, tuple) and (found := arrow_decimals(column)) is not None:
+        pieces = found.chunks if hasattr(found, "chunks") else [found]
+        none = np.empty(0)
+        return np.concatenate([none, *(nearest_floats(piece, np.float64) for piece in pieces)])
+    array = to_array(column, what)
+    if array.dtype.kind == "M":
+        return _seconds(array)
+    if array.dtype.kind == "O":
+        array = _without_times(array)
+        _refuse_short([v for v in array.flat if isinstance(v, np.float32 | np.float16)], what)
+        return to_numbers(array, what, nearest=np.float64)
+    numbers = to_numbers(array, what)
+    if numbers.dtype.kind == "f" and numbers.dtype.itemsize < 8:
+        _refuse_short(numbers, what)
+    return numbers.astype(np.float64, copy=False)
+
+
+def _refuse_short(values: Array | Sequence[Any], what: str) -> None:
+    """Raise InputError where one of these float32 values may have been rounded."""
+    floats = np.asarray(values, np.float32)
+    whole = (floats == np.trunc(floats)) & (np.abs(floats) <= _EXACT)
+    lost = ~(whole | np.isnan(floats) | np.isinf(floats))
+    if lost.any():
+        raise InputError(
+            f"{what} needs float64, since float32 cannot tell its values apart; got float32: pass "
+            "the values as they were before they became float32"
+        )
+
+
+def _without_times(array: Array) -> Array:
+    """An array of objects in which every time is a number of seconds."""
+    if not any(issubclass(kind, _TIMES) for kind in set(map(type, array.ravel().tolist()))):
+        return array
+    found = array.copy()
+    for position, value in enumerate(array.flat):
+        if isinstance(value, _TIMES):
+            found.flat[position] = _seconds_of(value)
+    return found
+
+
+_TIMES: Final = (datetime.date, np.datetime64)  # a datetime is a date
+
+
+def _seconds_of(value: Any) -> float:
+    if type(value).__name__ == "NaTType":
+        return float("nan")
+    if hasattr(value, "to_datetime64"):  # pandas: nanoseconds, in UTC
+        value = value.to_datetime64()
+    if isinstance(value, np.datetime64):
+        return float(_seconds(np.array(value)))
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    zone = None if value.tzinfo is None else value.utcoffset()
+    since = value.replace(tzinfo=None) - _EPOCH - (zone or datetime.timedelta())
+    seconds: int = since.days * 86_400 + since.seconds
+    return float(seconds) + int(since.microseconds) / 10**6
+
+
+def _seconds(times: Array) -> Float64:
+    """Times of numpy as seconds. The whole ones are exact and the fraction is rounded before they
+    are added, so that a moment has the same bits in every unit."""
+    unit, step = np.datetime_data(times.dtype)
+    if unit not in _UNITS or step != 1:  # days and longer, or finer than nanoseconds
+        unit = "s" if unit in "YMWDhm" else "ns"
+        times = times.astype(f"M8[{unit}]")
+    whole, rest = np.divmod(times.astype(np.int64), _UNITS[unit])
+    found = whole.astype(np.float64) + rest / np.float64(_UNITS[unit])
+    return np.where(np.isnat(times), np.nan, found)

@@ -1,0 +1,167 @@
+"""Raw columns of any kind as the numbers and offsets of an encoded model: see features.encoding."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.arrays import COLUMNS, Array, Float32
+from serve_runtime.bundle.affine import float32_of
+from serve_runtime.errors import InputError, LevelError, NonFiniteError, RowError
+from serve_runtime.features.codes import LevelCodes
+from serve_runtime.features.column import CATEGORY, PRECISE
+from serve_runtime.features.dictionaries import value_at
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.level_text import level_text
+from serve_runtime.features.precise import precise_numbers
+from serve_runtime.inputs.batch_limits import Limits
+from serve_runtime.inputs.blocks import ColumnInput, convert
+from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
+from serve_runtime.inputs.refusals import check_lengths
+from serve_runtime.shown import listed, quoted
+
+Term = tuple[Float32, Array]
+"""Of a category: the weights (m,) of some values, and the position (n,) of each row's among them.
+"""
+
+
+class Encoder:
+    """Reads raw columns with the constants of `encoding`; its offsets begin with `bias`."""
+
+    def __init__(self, encoding: Encoding, bias: float, limits: Limits) -> None:
+        self.encoding, self._limits = encoding, limits
+        self.bias: Final = float32_of(bias)
+        self.names = [column.name for column in encoding.columns]
+        self.codes = [LevelCodes(column) for column in encoding.categories]
+        place = {name: number for number, name in enumerate(self.names)}
+        self.number_places = [place[column.name] for column in encoding.numbers]
+        self.category_places = [place[column.name] for column in encoding.categories]
+
+    def encoded(self, columns: Sequence[Any]) -> "EncodedInput":
+        """The columns of the model, in its order and of any kind, as a batch.
+
+        Raises InputError, which names the column and the row where it can, for columns of
+        different lengths, and values that are no number or no level.
+        """
+        arrays = []
+        for place, column in zip(self.number_places, self.encoding.numbers, strict=True):
+            what = f"feature {quoted(column.name)}"
+            if column.kind == PRECISE:
+                arrays.append(precise_numbers(columns[place], what))
+            else:
+                array = to_array(columns[place], what)
+                # Of a wrong shape, it is refused below.
+                is_read = array.dtype.kind in REAL or array.ndim != 1
+                arrays.append(array if is_read else to_numbers(array, what))
+        terms, shapes = list[Term](), [()] * len(columns)
+        for place, codes, table in zip(
+            self.category_places, self.codes, self.encoding.tables, strict=True
+        ):
+            found = codes.of_column(columns[place])
+            terms.append((table.take(found.codes), found.positions))
+            shapes[place] = found.positions.shape
+        for place, array in zip(self.number_places, arrays, strict=True):
+            shapes[place] = array.shape
+        check_lengths(dict(zip(self.names, columns, strict=True)), self.names, shapes)
+        return EncodedInput(self, arrays, terms, columns, self._limits)
+
+    def encoded_rows(self, rows: Sequence[Sequence[Any]]) -> "EncodedInput":
+        """Rows of values in the model's order, all of its width, as a batch."""
+        return self.encoded(list(zip(*rows, strict=True)) or [()] * len(self.names))
+
+    def encoded_array(self, rows: Array) -> "EncodedInput":
+        """An array (n, d) of texts or objects, or where the model has no category of numbers."""
+        if self.codes and rows.dtype.kind in REAL and len(rows):
+            names = [codes.column.name for codes in self.codes]
+            raise InputError(
+                f"the model has categories ({listed(names, 3)}), which an array of {rows.dtype} "
+                "cannot hold: pass columns with names, or a list of rows"
+            )
+        return self.encoded(list(rows.T))
+
+
+class EncodedInput:
+    """A batch of n rows: k columns of numbers, and what makes the offset of each row."""
+
+    layout = COLUMNS
+    strided = False
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        numbers: Sequence[Array],
+        terms: Sequence[Term],
+        raw: Sequence[Any],
+        limits: Limits,
+    ) -> None:
+        self._encoder, self._terms, self._raw = encoder, terms, raw
+        self.names: Sequence[str] = encoder.names
+        self.rows = len(numbers[0]) if numbers else len(terms[0][1])
+        self._plain = len(numbers) - len(encoder.encoding.center)
+        """How many of the numbers are served as they are; a centre is subtracted from the rest."""
+        whole = ColumnInput(numbers, self.names, limits) if self._plain else None
+        self._numbers = numbers
+        self._whole = whole if whole and self._plain == len(numbers) else None
+        self.readable = self._whole is not None and self._whole.readable
+
+    def block(self, start: int, stop: int) -> Float32:
+        """All numbers (k, n) where they lie; only of a `readable` batch, and only as a whole."""
+        assert self._whole is not None
+        return self._whole.block(start, stop)
+
+    def copy(self, start: int, stop: int, buffer: Float32) -> None:
+        """Copy the numbers to the beginning of the columns of `buffer` (k, at least the rows)."""
+        self._read(slice(start, stop), buffer[:, : stop - start])
+
+    def offset(self, start: int, stop: int, buffer: Float32) -> None:
+        """Write the offsets of the rows to the beginning of `buffer`; NaN where a level is
+        refused. Terms of missing numbers are not in it."""
+        self._sum(slice(start, stop), buffer[: stop - start])
+
+    def filled(self, rows: Array) -> tuple[Float32, Float32, Array]:
+        """Of some `rows` (m,): the numbers (k, m) with what stands for missing ones, the offsets
+        (m,) with their terms, and whether each is refused (m,)."""
+        encoding = self._encoder.encoding
+        numbers = np.empty((len(self._numbers), len(rows)), np.float32)
+        offset = np.empty(len(rows), np.float32)
+        self._read(rows, numbers)
+        self._sum(rows, offset)
+        missing = np.isnan(numbers)
+        for number in np.flatnonzero(missing.any(1)):
+            numbers[number, missing[number]] = encoding.fill[number]
+            if encoding.gap[number]:
+                offset[missing[number]] += encoding.gap[number]
+        return numbers, offset, ~np.isfinite(numbers).all(0) | np.isnan(offset)
+
+    def refusal(self, row: int) -> RowError:
+        """Why a row is refused that `filled` says is."""
+        encoding, encoder = self._encoder.encoding, self._encoder
+        numbers, _, _ = self.filled(np.array([row]))
+        place = dict(zip(encoder.number_places, numbers[:, 0], strict=True))
+        weights = dict(zip(encoder.category_places, self._terms, strict=True))
+        for number, column in enumerate(encoding.columns):
+            if column.kind != CATEGORY:
+                if not np.isfinite(value := place[number]):
+                    return NonFiniteError(row, column.name, float(value))
+            else:
+                table, positions = weights[number]
+                if np.isnan(table[positions[row]]):
+                    text = level_text(value_at(self._raw[number], row))
+                    is_missing = text is None or text in ("", *column.missing_texts)
+                    return LevelError(row, column.name, None if is_missing else text)
+        raise AssertionError("a row was refused whose values can be scored")
+
+    def _read(self, rows: Any, buffer: Float32) -> None:
+        """Write the numbers of `rows`, a slice or positions, to `buffer` (k, m)."""
+        for number, (column, target) in enumerate(zip(self._numbers, buffer, strict=True)):
+            if number < self._plain:
+                convert(column[rows], target)
+            else:
+                center = self._encoder.encoding.center[number - self._plain]
+                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                    np.subtract(column[rows], center, out=target, casting="same_kind")
+
+    def _sum(self, rows: Any, buffer: Float32) -> None:
+        buffer[...] = self._encoder.bias
+        for weights, positions in self._terms:
+            buffer += weights.take(positions[rows])

@@ -1,0 +1,77 @@
+"""One row as a dict, the usual call of a web service, encoded with the least overhead."""
+
+import struct
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+
+from serve_runtime.arrays import Float32
+from serve_runtime.features.column import PRECISE
+from serve_runtime.inputs.encoded import Encoder
+
+_EXACT: Final = {float, bool, np.float64, np.float32, np.float16, np.bool_}
+"""Types of numbers that a float holds exactly, so that float32 is rounded once."""
+_EXACT_INTEGER: Final = 2**53
+
+
+class _Weights(dict[Any, np.float32]):
+    """The weight of each text of a category; KeyError for what is no text."""
+
+    def __init__(self, texts: Mapping[Any, np.float32], unknown: np.float32) -> None:
+        super().__init__(texts)
+        self.unknown = unknown
+
+    def __missing__(self, value: object) -> np.float32:
+        if type(value) is str:
+            return self.unknown
+        raise KeyError(value)
+
+
+class RowEncoder:
+    """Encodes dicts of single values, each as `encoder` would."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        encoding = encoder.encoding
+        columns = (*encoding.numbers, *encoding.categories)
+        names = [column.name for column in columns]
+        taken = itemgetter(*names)
+        self._taken = taken if len(names) > 1 else lambda row: (taken(row),)
+        self._k = len(encoding.fill)
+        self._pack = struct.Struct(f"{self._k}f").pack
+        self._precise = [column.kind == PRECISE for column in columns[: self._k]].count(True)
+        self._centers = encoding.center.tolist()
+        self._bias = encoder.bias[0]
+        self._weights = []
+        for codes, table in zip(encoder.codes, encoding.tables, strict=True):
+            texts = {text: table[code] for text, code in codes.items()}
+            self._weights.append(_Weights(texts, table[0]))
+
+    def encode(self, row: Mapping[str, Any]) -> tuple[Float32, np.float32] | None:
+        """The numbers (k,) and the offset of a row; None where `encoder` has to look at it."""
+        try:
+            values = self._taken(row)
+            numbers = values[: self._k]
+            if not _EXACT.issuperset(map(type, numbers)) and not _are_exact(numbers):
+                return None
+            if self._precise:
+                plain = self._k - self._precise
+                if not all(type(value) in (float, int, np.float64) for value in numbers[plain:]):
+                    return None
+                moved = map(float.__sub__, map(float, numbers[plain:]), self._centers)
+                numbers = (*numbers[:plain], *moved)
+            packed = self._pack(*numbers)
+            offset = self._bias
+            for weights, value in zip(self._weights, values[self._k :], strict=True):
+                offset = offset + weights[value]
+        except (LookupError, TypeError, OverflowError, struct.error):
+            return None
+        return np.frombuffer(packed, np.float32), offset
+
+
+def _are_exact(numbers: Any) -> bool:
+    return all(
+        type(value) in _EXACT or (type(value) is int and -_EXACT_INTEGER <= value <= _EXACT_INTEGER)
+        for value in numbers
+    )
