@@ -138,9 +138,9 @@ def _bad_value(
     source: str, columns: Sequence[str], number: int, detail: str, dialect: Dialect
 ) -> str:
     """The message for a value of column `number` that Arrow refused with `detail`."""
-    if number == len(columns):  # after a separator that ends each line
+    if number >= len(columns):  # after a separator that ends each line
         line = _line_where(source, lambda row: any(row[number : number + 1]), dialect)
-        return f"{source}{line}: expected {number} values, got {number + 1}"
+        return f"{source}{line}: expected {len(columns)} values, got {number + 1}"
     name, first = columns[number], list(columns)
     if "conversion error to string" in detail:
         bad = list[str]()

@@ -28,8 +28,8 @@ class FirstRows:
     """The first rows of data."""
     more: bool
     """Whether there may be others."""
-    trailing: bool
-    """Whether a separator ends each line, after which nothing stands."""
+    trailing: int
+    """How many separators end each line, after which nothing stands."""
 
 
 def read_first_rows(
@@ -57,19 +57,22 @@ def read_first_rows(
     return FirstRows(names, found, more, trailing)
 
 
-def _without_trailing(
-    names: list[str], rows: Sequence[Row], header: bool
-) -> tuple[list[str], bool]:
-    """The names without one after a separator that ends each line, and whether there is such a
-    separator: the header ends with it too, or is one value shorter than all rows."""
+def _without_trailing(names: list[str], rows: Sequence[Row], header: bool) -> tuple[list[str], int]:
+    """The names without those after separators that end each line, and how many there are: the
+    header ends with them too, or is shorter than all rows. Without a header it may be one."""
     width = len(names)
-    if rows and all(len(row) == width + 1 and not row[-1].strip() for row, _ in rows):
-        return names, True
-    if width > 1 and not (header and names[-1].strip()):
-        whole = [row for row, _ in rows if len(row) == width]
-        if (whole or header) and not any(row[-1].strip() for row in whole):
-            return names[:-1], True
-    return names, False
+    longest = max((len(row) for row, _ in rows), default=width)
+    if longest > width and all(
+        len(row) == longest and not "".join(row[width:]).strip() for row, _ in rows
+    ):
+        width = longest
+    whole = [row for row, _ in rows if len(row) == width]
+    left = names
+    while len(left) > 1 and (not left[-1].strip() if header else whole and left is names):
+        if any(row[len(left) - 1].strip() for row in whole):
+            break
+        left = left[:-1]
+    return left, width - len(left)
 
 
 def _require_closed(lines: bytes, names: Sequence[str], source: str, dialect: Dialect) -> None:

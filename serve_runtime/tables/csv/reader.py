@@ -28,7 +28,7 @@ _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
 
 _TRAILING = "\0"
-"""What the column after a separator that ends each line is called: no other may be."""
+"""In the name of a column after a separator that ends each line; in no other name."""
 
 _TEXT = pa.string()
 _LEVELS = pa.dictionary(pa.int32(), _TEXT)
@@ -159,9 +159,9 @@ class CsvReader:
             yield no_rows(schema)
             return
         names, types = list(self.names), schema
-        if self._first.trailing:  # nothing may stand there in any row
-            names.append(_TRAILING)
-            types = pa.schema([*schema, pa.field(_TRAILING, pa.null())])
+        if trailing := [_TRAILING * (i + 1) for i in range(self._first.trailing)]:
+            names += trailing  # nothing may stand there in any row
+            types = pa.schema([*schema, *(pa.field(name, pa.null()) for name in trailing)])
         with (
             reading(self._source, self.names, self.dialect),
             readable_by_arrow(self._stream) as open_file,

@@ -185,8 +185,8 @@ def _best(layouts: Sequence[_Layout]) -> _Layout | None:
 
 
 def _has_width(row: Sequence[str], width: int) -> bool:
-    """Whether a row has `width` values, or ends with a further separator."""
-    return len(row) == width or (len(row) == width + 1 and not row[-1].strip())
+    """Whether a row has `width` values, or ends with further separators."""
+    return len(row) == width or (len(row) > width and not "".join(row[width:]).strip())
 
 
 def _all_blank(rows: Sequence[Sequence[str]], place: slice, side: int) -> bool:

@@ -41,6 +41,8 @@ def test_a_value_after_the_last_separator_is_an_error(tmp_path):
 
 def test_a_column_without_a_name_is_kept_where_it_has_values(tmp_path):
     assert table(tmp_path, ",,\n1,2,\n", header=False)[0] == ["f0", "f1"]
+    assert table(tmp_path, "a;b;;\n1;2;;\n") == (["a", "b"], {"a": ["1"], "b": ["2"]})
+    assert table(tmp_path, "a;b\n1;2;;\n3;4;;\n")[1] == {"a": ["1", "3"], "b": ["2", "4"]}
     assert table(tmp_path, "|\n1|\n") == ([""], {"": ["1"]})
     assert table(tmp_path, "a,\n1,\n2,x\n") == (["a", ""], {"a": ["1", "2"], "": ["", "x"]})
 
