@@ -225,6 +225,7 @@ def _csv_rows(
 ) -> Iterator[Generator[tuple[list[str], int], None, None]]:
     """Each row of a CSV file with the number of its first line, from 1. Raises csv.Error."""
     with closing(PeekableStream(open_bytes(source, dialect.encoding))) as stream:
+        stream.first_lines()
         stream.use(dialect)
         with closing(stream.rows()) as rows:
             yield rows

@@ -33,6 +33,9 @@ _QUOTE_OR_LINE_END = {
     b"'": re.compile(rb"['\r\n]"),
 }
 
+SEPARATOR_LINE = re.compile(rb"(?:\xef\xbb\xbf)?sep=(.)(?:\r\n?|\n)")
+"""A first line that tells the separator, as Excel understands it. It is no row."""
+
 _FIRST_LINES, _FIRST_BYTES = 64, 1 << 22
 """Lines from which a dialect is recognised: so many, fewer where they are very long."""
 
@@ -52,6 +55,7 @@ class PeekableStream:
         self._peeked, self._unseen = bytearray(), bytearray()
         self._dialect, self._quote = PLAIN, PLAIN.quote.encode()
         self._quotes = Quotes()  # in all bytes that `read` returned so far
+        self._lines_before = 0  # lines that are no rows, before all others
         self._reading = threading.Lock()
 
     def first_lines(self) -> tuple[bytes, bool]:
@@ -71,9 +75,13 @@ class PeekableStream:
         return text, len(text) < _FIRST_BYTES
 
     def use(self, dialect: Dialect) -> None:
-        """Read this dialect: what Arrow cannot read is rewritten from here on, to what it can."""
+        """Read this dialect: what Arrow cannot read is rewritten from here on, to what it can. To
+        be called after `first_lines`, before anything else."""
+        if line := SEPARATOR_LINE.match(self._unseen):
+            del self._unseen[: line.end()]
+            self._lines_before = 1
         self._dialect, self._quote = dialect, dialect.quote.encode()
-        self._quotes = Quotes(dialect=dialect)
+        self._quotes = Quotes(1 + self._lines_before, dialect)
         if needs_rewriting(dialect):
             start, self._unseen = bytes(self._unseen), bytearray()
             rewritten = Rewritten(start, self._rest, dialect, ROW_BYTES)
@@ -86,7 +94,8 @@ class PeekableStream:
         the lines again, unless `discard_peeked` is called. Raises csv.Error, "line 5: …", also for
         a row of more than ROW_BYTES.
         """
-        size, line = 0, 1  # of the row that is read
+        before = self._lines_before
+        size, line = 0, 1 + before  # of the row that is read
 
         def lines() -> Iterator[str]:
             nonlocal size
@@ -111,7 +120,7 @@ class PeekableStream:
                 if size > ROW_BYTES:
                     raise csv.Error(f"line {line}: {TOO_LONG.format(len(row))}")
                 yield row, line
-                size, line = 0, reader.line_num + 1
+                size, line = 0, before + reader.line_num + 1
 
     def _line(self, before: int) -> bytes:
         """The next line with its end, \\n, \\r\\n or \\r; a part of one that, with the `before`
@@ -138,7 +147,7 @@ class PeekableStream:
         It begins with a byte order mark, since Arrow drops one at the beginning of what it reads;
         one that begins the next line is part of a value.
         """
-        self._quotes = Quotes(1 + count_lines(self._peeked), self._dialect)
+        self._quotes = Quotes(1 + self._lines_before + count_lines(self._peeked), self._dialect)
         self._peeked = bytearray(codecs.BOM_UTF8)
 
     def read(self, size: int = -1) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from serve_runtime.tables.csv.byte_stream import SEPARATOR_LINE
 from serve_runtime.tables.csv.numbers import MISSING, is_number
 from serve_runtime.tables.csv.rewrite import Rewriter
 from serve_runtime.tables.dialect import (
@@ -54,6 +55,8 @@ def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) 
     `header` tells whether its first line holds names. Fields of the dialect that are `told` are
     taken as they are. Raises InputError for what no dialect has.
     """
+    if line := SEPARATOR_LINE.match(start):
+        start, told = start[line.end() :], {"separator": line[1].decode("latin-1"), **told}
     dialect = Dialect(**told) if told else PLAIN
     plain = "separator" not in told and not any(mark in start for mark in _MARKS)
     if plain or all(name in told for name in LAYOUT):
@@ -133,9 +136,14 @@ class _Layout:
         return width > 1 and (same >= _LEAST_SHARE * others or same >= max(2, others - 1))
 
     def _fits_blanks(self) -> bool:
-        """Texts hold blanks too: all rows must be as wide as the first, and a column of numbers."""
-        widths = {len(row) for row in self.rows}
-        if len(widths) > 1 or widths == {1} or not self.data:
+        """Texts hold blanks too: all rows must be equally wide, as the header or, where names of
+        rows precede it, which is an error of its own, by one wider, and a column of numbers."""
+        widths = {len(row) for row in self.data}
+        if (
+            len(widths) != 1
+            or len(self.rows[0]) < 2
+            or max(widths) - len(self.rows[0]) not in (0, 1)
+        ):
             return False
         return any(all(map(_is_number, column)) for column in zip(*self.data, strict=True))
 

@@ -68,3 +68,21 @@ def test_blanks_around_names_belong_to_none(tmp_path):
     names, columns = table(tmp_path, 'id, "the, age" , sex\n1, 2, M\n3, , " F"\n')
     assert names == ["id", "the, age", "sex"]
     assert columns == {"id": ["1", "3"], "the, age": ["2", ""], "sex": ["M", " F"]}
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_first_line_may_tell_the_separator(tmp_path, separator, mark):
+    rows = f"{mark}sep=,\r\na,b\r\n1,x\r\n2,y\r\n".replace(",", separator)
+    assert table(tmp_path, rows) == (["a", "b"], {"a": ["1", "2"], "b": ["x", "y"]})
+    names, columns = table(tmp_path, rows, header=False)
+    assert (names, columns["f0"]) == (["f0", "f1"], ["a", "1", "2"])
+    with pytest.raises(InputError, match="line 5: expected 2 values, got 1"):
+        table(tmp_path, rows + "3\r\n")
+    with pytest.raises(InputError, match="line 4: a quotation mark opens a value"):
+        table(tmp_path, rows.replace("y", '"y'))
+
+
+def test_names_of_rows_are_an_error(tmp_path):
+    with pytest.raises(InputError, match="line 2: expected 2 values, got 3"):
+        table(tmp_path, '"x" "y"\n"1" 5 6\n"2" 7 8\n')
