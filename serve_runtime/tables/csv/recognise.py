@@ -29,6 +29,9 @@ _SEPARATORS = ("\t", ",", ";", "|")
 _MARKS = b";\t|'\" "
 """Bytes of which one at least stands in a file that is not plain CSV."""
 
+_MORE_THAN_COMMAS = ('"', "'", ", ", ",\t", " ,", "\t,")
+"""What stands in a file with commas that may have other marks too, or blanks around values."""
+
 _LEAST_SHARE = 0.9
 """Share of the rows that have as many values as the first one, where a separator is recognised;
 one row may be ragged in any file, which is an error of its own."""
@@ -40,7 +43,7 @@ _NUMBER = re.compile(
 _WITH_FRACTION = {
     mark: re.compile(
         rf"[+-]?(?:\d*|\d{{1,3}}(?:[{re.escape(others)}]\d{{3}})+)"
-        rf"(?P<fraction>{re.escape(mark)}\d*)?(?:[eE][+-]?\d+)?",
+        rf"(?:{re.escape(mark)}\d*)?(?:[eE][+-]?\d+)?",
         re.ASCII,
     )
     for mark in ".,"
@@ -66,10 +69,14 @@ def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) 
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
     if not text.strip():
         return dialect
+    candidates = _candidates(text, told)
+    if candidates == [","] and not any(mark in text for mark in _MORE_THAN_COMMAS):
+        return dialect
+    quotes = [told["quote"]] if "quote" in told else ['"', "'"] if "'" in text else ['"']
     found = [
         _Layout.of(text, replace(dialect, separator=separator, quote=quote), header)
-        for separator in _candidates(text, told)
-        for quote in ([told["quote"]] if "quote" in told else ['"', "'"] if "'" in text else ['"'])
+        for separator in candidates
+        for quote in quotes
     ]
     layout = _best([one for one in found if one.fits(told)])
     if layout is None:
@@ -90,9 +97,13 @@ def _candidates(text: str, told: Mapping[str, Any]) -> list[str]:
     """The separators that the first line may have."""
     if "separator" in told:
         return [told["separator"]]
-    first = next((line for line in _LINE_END.split(text) if line.strip()), "")
+    lines = filter(str.strip, _LINE_END.split(text))
+    first, second = next(lines, ""), next(lines, "")
     found = [separator for separator in _SEPARATORS if separator in first]
-    return [*found, *([BLANKS] if " " in first.strip() or "\t" in first else [])]
+    words, below = len(first.split()), len(second.split())
+    if words > 1 and ('"' in text or "'" in text or not second or below - words in (0, 1)):
+        found.append(BLANKS)
+    return found
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,8 @@ def _with_numbers(dialect: Dialect, text: str, header: bool, told: Mapping[str, 
     if open_mark and _has_fractions(columns, ",") and not _has_fractions(columns, "."):
         dialect = replace(dialect, decimal=",")
     if "thousands" not in told:
-        marks = [mark for mark in THOUSANDS if mark != dialect.decimal]
+        there = set().union(*(set().union(*values) for values in columns))
+        marks = [mark for mark in THOUSANDS if mark != dialect.decimal and mark in there]
         found = [mark for mark in marks if _has_thousands(columns, dialect, mark)]
         if len(found) == 1:
             dialect = replace(dialect, thousands=found[0])
@@ -243,15 +255,15 @@ def _columns(dialect: Dialect, text: str, header: bool) -> Iterator[list[str]]:
     rows = [row for row in rows[header:] if _has_width(row, width)]
     for place in range(width):
         values = [row[place].strip() for row in rows]
-        yield [value for value in values if value not in MISSING and not is_missing_mark(value)]
+        yield [v for v in values if v[:1].isdigit() or not (v in MISSING or is_missing_mark(v))]
 
 
 def _has_fractions(columns: Sequence[Sequence[str]], mark: str) -> bool:
     """Whether a column holds numbers, and in one of them the `mark` can only begin a fraction."""
     for values in columns:
-        found = [_WITH_FRACTION[mark].fullmatch(value) for value in values]
-        if all(found) and any(
-            number and number["fraction"] and not _is_grouped(number[0], mark) for number in found
+        number = _WITH_FRACTION[mark]
+        if any(mark in value and not _is_grouped(value, mark) for value in values) and all(
+            map(number.fullmatch, values)
         ):
             return True
     return False
@@ -271,7 +283,7 @@ def _has_thousands(columns: Sequence[Sequence[str]], dialect: Dialect, mark: str
         sure += rf"|{grouped}{{2,}}"
     with_mark = replace(dialect, thousands=mark)
     return any(
-        any(re.fullmatch(sure, value, re.ASCII) for value in values)
+        any(mark in value and re.fullmatch(sure, value, re.ASCII) for value in values)
         and all(is_number(value, with_mark) for value in values)
         for values in columns
     )
