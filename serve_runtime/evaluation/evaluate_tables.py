@@ -10,8 +10,9 @@ from serve_runtime.errors import InputError, RowError
 from serve_runtime.evaluation.labels import ClassReader
 from serve_runtime.evaluation.metrics import Evaluation, Tally
 from serve_runtime.feature_names import column_at, did_you_mean
+from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.predictor import Predictor
-from serve_runtime.scoring.batches import numpy_columns
+from serve_runtime.scoring.batches import model_columns, names_of_kind
 from serve_runtime.scoring.table_scorer import Progress
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
@@ -71,7 +72,9 @@ def _add_table(
     tally: Tally,
 ) -> Iterator[int]:
     """Add the rows of a table to `tally`, some at a time; yields how many."""
-    features, threshold = predictor.card.feature_names, np.float32(predictor.card.threshold)
+    card = predictor.card
+    features, threshold = card.feature_names, np.float32(card.threshold)
+    texts, precise = names_of_kind(card, CATEGORY), names_of_kind(card, PRECISE)
     first = 0
     with open_table(path, header=header, folder_columns=folder_columns, dialect=dialect) as table:
         column = column_at(target, table.names)
@@ -82,11 +85,12 @@ def _add_table(
                 f"the table has {listed(table.names, 20)}"
                 f"{'' if column else did_you_mean([target], table.names)}"
             )
-        with read_ahead(table.batches(features, [column]), table.cancel) as pairs:
+        batches = table.batches(features, [column], texts=texts, precise=precise)
+        with read_ahead(batches, table.cancel) as pairs:
             for batch, others in pairs:
                 label = labels.read(others.column(0), path, first)
                 try:
-                    logit, probability = predictor.scores(numpy_columns(batch))
+                    logit, probability = predictor.scores(model_columns(card, batch))
                 except RowError as found:
                     row = first + found.row
                     raise found.at(row, f"{path}: data row {row + 1}") from None

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.arrays import label_array
-from serve_runtime.bundle.card import Label
+from serve_runtime.bundle.card import Label, ModelCard
 from serve_runtime.errors import InputError, RowError
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE
+from serve_runtime.features.precise import precise_numbers
 from serve_runtime.predictor import Predictor
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
@@ -24,8 +26,9 @@ SCORE_COLUMNS = ("probability", "label")
 other names are given."""
 
 Observer = Callable[[Mapping[str, npt.NDArray[Any]], npt.NDArray[np.int8]], object]
-"""Called with each scored batch: the features by name, (n,) each, and the predicted class of each
-row, (n,) int8: 1 is the positive label, 0 the negative one."""
+"""Called with each scored batch: the features by name, (n,) each, numbers in numpy with NaN where
+one is missing, and the predicted class of each row, (n,) int8: 1 is the positive label, 0 the
+negative one."""
 
 
 def score_batches(
@@ -41,7 +44,8 @@ def score_batches(
     gives one RecordBatch with as many rows: the columns `keep` unchanged, then `probability`
     (float32) and `label` (in the type of the model's labels). `names` gives one of these two, or
     both, another name ({"label": "predicted"}), so that a column called like it can be kept.
-    Features are matched by name and may have any numeric type; other columns are ignored. The
+    Features are matched by name and may have any numeric type, categories any type that a level may
+    have; other columns are ignored. The
     model is the one that `predictor` holds at the time of this call, even if it is reloaded later.
 
     Raises InputError if a column is missing or not numeric, or a kept column changes its type
@@ -58,7 +62,7 @@ def score_batches(
     if hasattr(batches, "to_batches"):
         batches = batches.to_batches()
     predictor = predictor.snapshot()
-    pairs = _split_columns(predictor.card.feature_names, batches, keep)
+    pairs = _split_columns(predictor.card, batches, keep)
     return map(decode_labels, score_pairs(predictor, pairs, score_columns))
 
 
@@ -81,7 +85,7 @@ def score_pairs(
     rows = 0
     for features, kept in pairs:
         try:
-            columns = numpy_columns(features)
+            columns = model_columns(predictor.card, features)
             probability = predictor.probability(columns)
         except RowError as found:
             row = rows + found.row
@@ -172,10 +176,16 @@ def column_types(schema: Any, names: Sequence[str]) -> dict[str, str]:
     return {name: str(schema.field(name).type) for name in names}
 
 
+def names_of_kind(card: ModelCard, kind: str) -> list[str]:
+    """Names of the columns of one kind, such as CATEGORY."""
+    return [column.name for column in card.columns if column.kind == kind]
+
+
 def _split_columns(
-    features: Sequence[str], batches: Iterable[Any], keep: Sequence[str]
+    card: ModelCard, batches: Iterable[Any], keep: Sequence[str]
 ) -> Iterator[tuple[Any, Any]]:
     """Each batch as two: its features, and the columns to keep. Raises InputError."""
+    features, numbers = card.feature_names, names_of_kind(card, NUMBER)
     seen, types = None, dict[str, str]()
     for number, batch in enumerate(batches):
         where = f"batch {number}"
@@ -184,7 +194,7 @@ def _split_columns(
         if seen is None or not batch.schema.equals(seen):
             seen = batch.schema
             check_columns(where, seen.names, features, keep)
-            check_numbers(where, seen, features)
+            check_numbers(where, seen, numbers)
         types = types or column_types(seen, keep)
         kept = cast_to_types(where, batch.select(list(keep)), types)
         yield batch.select(list(features)), kept
@@ -194,12 +204,21 @@ def _split_columns(
 # installed, which takes 0.3 s and 45 MB.
 
 
-def numpy_columns(batch: Any) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a batch by name, (n,) each; not copied if they are numbers without nulls."""
+def model_columns(card: ModelCard, batch: Any) -> dict[str, Any]:
+    """The features of a batch by name, (n,) each: numbers in numpy with NaN where one is missing,
+    not copied if there are no nulls; categories as they are in Arrow."""
     return {
-        name: np.from_dlpack(_without_nulls(column))
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        column.name: _for_model(column.name, column.kind, batch.column(column.name))
+        for column in card.columns
     }
+
+
+def _for_model(name: str, kind: str, column: Any) -> Any:
+    if kind == CATEGORY:
+        return column
+    if kind == PRECISE:
+        return precise_numbers(column, f"feature {quoted(name)}")
+    return np.from_dlpack(_without_nulls(column))
 
 
 def _without_nulls(column: Any) -> Any:

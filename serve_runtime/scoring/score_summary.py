@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.features.column import CATEGORY
+from serve_runtime.features.column import CATEGORY, PRECISE, Column
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class OutsideValue:
     row: int
     """Its data row in that table, from 0."""
     feature: str
-    value: np.float32
-    """The value as the model sees it."""
-    low: np.float32
+    value: np.floating[Any]
+    """The value as the model sees it, float64 in a precise column."""
+    low: np.floating[Any]
     """The smallest value of the feature in the training rows."""
-    high: np.float32
+    high: np.floating[Any]
     """The largest one."""
 
 
@@ -40,10 +40,9 @@ class ScoreSummary:
         """The first such value: of the first such row, the first feature in the model's order."""
         with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
             self._ranges = {
-                column.name: (np.float32(column.low), np.float32(column.high))
-                for column in card.columns
-                if column.kind != CATEGORY
+                column.name: _range(column) for column in card.columns if column.kind != CATEGORY
             }
+        self._may_miss = {column.name for column in card.columns if column.missing != "error"}
 
     def add(
         self,
@@ -54,8 +53,9 @@ class ScoreSummary:
     ) -> None:
         """Count a batch of the table `source` that begins with the data row `first_row`, from 0.
 
-        `features` are finite numbers by name, (n,) each; `positive` is 1 for each row with the
-        positive label and 0 for the others, (n,).
+        `features` are finite numbers by name, (n,) each, or NaN where a column may miss a value,
+        which lies nowhere; others are not looked at. `positive` is 1 for each row with the positive
+        label and 0 for the others, (n,).
         """
         self.positives += int(np.count_nonzero(positive))
         if not len(positive):
@@ -63,9 +63,11 @@ class ScoreSummary:
         outside = np.zeros(len(positive), bool)
         for name, (low, high) in self._ranges.items():
             values = features[name]
+            kind = type(low)
+            least, most = (np.fmin, np.fmax) if name in self._may_miss else (np.minimum, np.maximum)
             # Rounding to float32 keeps the order of numbers, so it is enough to round the extremes.
-            if np.float32(values.min()) < low or np.float32(values.max()) > high:
-                values = values.astype(np.float32, copy=False)
+            if kind(least.reduce(values)) < low or kind(most.reduce(values)) > high:
+                values = values.astype(kind, copy=False)
                 outside |= (values < low) | (values > high)
                 if outside.all():
                     break
@@ -75,6 +77,12 @@ class ScoreSummary:
             self.first_outside = next(
                 OutsideValue(source, first_row + row, name, value, low, high)
                 for name, (low, high) in self._ranges.items()
-                if not low <= (value := np.float32(features[name][row])) <= high
+                if (value := type(low)(features[name][row])) < low or value > high
             )
         self.rows_outside += count
+
+
+def _range(column: Column) -> tuple[np.floating[Any], np.floating[Any]]:
+    """The smallest and the largest training value of a column of numbers, as the model sees it."""
+    kind = np.float64 if column.kind == PRECISE else np.float32
+    return kind(column.low), kind(column.high)

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.errors import InputError, RowError
+from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.predictor import Predictor
 from serve_runtime.scoring.batches import (
     cast_to_types,
     check_arguments,
     column_types,
+    names_of_kind,
     score_pairs,
 )
 from serve_runtime.scoring.score_summary import ScoreSummary
@@ -101,7 +103,7 @@ class TableScorer:
         that they had in earlier tables. `folder_columns` are those of `open_table`. Raises
         InputError, and what `write` raises.
         """
-        rows = 0
+        rows, card = 0, self.predictor.card
 
         def observe(features: Mapping[str, Any], positive: npt.NDArray[np.int8]) -> None:
             if self._summary:
@@ -115,7 +117,13 @@ class TableScorer:
                 dialect=self._dialect,
             ) as table,
             read_ahead(
-                table.batches(self.predictor.card.feature_names, self.keep), table.cancel
+                table.batches(
+                    card.feature_names,
+                    self.keep,
+                    texts=names_of_kind(card, CATEGORY),
+                    precise=names_of_kind(card, PRECISE),
+                ),
+                table.cancel,
             ) as pairs,
         ):
             if self._all_tables == 1:

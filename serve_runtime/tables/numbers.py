@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from serve_runtime.features.precise import precise_numbers
 from serve_runtime.inputs.decimals import nearest_floats
+from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa, pc
 
 
@@ -24,6 +26,20 @@ def is_number(data_type: Any) -> bool:
         or pa.types.is_decimal(data_type)
         or pa.types.is_boolean(data_type)
     )
+
+
+def is_moment(data_type: Any) -> bool:
+    """Whether a column of this Arrow type holds dates or timestamps."""
+    return bool(pa.types.is_timestamp(data_type) or pa.types.is_date(data_type))
+
+
+def to_precise(column: Any, name: str) -> Any:
+    """An Arrow array of numbers, dates or timestamps as float64, these as seconds since 1970: each
+    value the nearest, null where it is missing."""
+    if not is_moment(column.type):
+        return to_floats(column, pa.float64())
+    found = from_numpy(precise_numbers(column, f"feature {quoted(name)}"))
+    return pc.if_else(column.is_valid(), found, pa.scalar(None, pa.float64()))
 
 
 def plain_numbers(column: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_numbers, reading
-from serve_runtime.tables.numbers import to_floats
+from serve_runtime.tables.numbers import is_moment, to_floats, to_precise
 
 _BUFFER_BYTES = 1 << 18
 """Bytes read from the file at once, for each column."""
@@ -56,16 +56,19 @@ class ParquetReader:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, or, where it is None, have the types that they have in the
-        file, as others do; `precise` ones are float64 then. Those of `texts` have the file's type,
-        and texts come as dictionaries. Raises InputError, as `tables.read.open_table` says.
+        file, as others do; `precise` ones are float64, of dates the seconds since 1970. Those of
+        `texts` have the file's type, and texts come as dictionaries. Raises InputError, as
+        `tables.read.open_table` says.
         """
-        kinds = {name: pa.float64() if name in precise else number_type for name in features}
+
+        def number(name: str, column: Any) -> Any:
+            if name in precise:
+                return to_precise(column, name)
+            as_it_is = name in texts or number_type is None
+            return column if as_it_is else to_floats(column, number_type)
 
         def pair(batch: Any) -> tuple[Any, Any]:
-            columns = [
-                column if name in texts or kinds[name] is None else to_floats(column, kinds[name])
-                for name, column in ((name, batch.column(name)) for name in features)
-            ]
+            columns = [number(name, batch.column(name)) for name in features]
             found = pa.RecordBatch.from_arrays(columns, list(features))
             kept = [batch.column(name) for name in others]
             if as_levels:  # one that is a feature too comes as it is in the file
@@ -73,7 +76,8 @@ class ParquetReader:
             return found, pa.RecordBatch.from_arrays(kept, list(others))
 
         check_columns(self._source, self.names, features, others)
-        numbers = [name for name in features if name not in texts]
+        moments = [name for name in precise if is_moment(self.types[name])]
+        numbers = [name for name in features if name not in texts and name not in moments]
         check_numbers(self._source, self._file.schema_arrow, numbers)
         if as_levels := [name for name in texts if _is_text(self.types[name])]:
             # The levels of a dictionary are looked up once each, and need no copy a row.

@@ -1,0 +1,126 @@
+"""Tables with texts, gaps and precise numbers: the same bits from every file as from memory."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from light.helpers import assert_same_bits
+from light.mixed import BORN, NAMES, mixed_predictor, mixed_rows
+from serve_runtime import InputError
+from serve_runtime.tables.dialect import Dialect
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+from serve_runtime import score_batches, score_file  # noqa: E402
+from serve_runtime.evaluation.evaluate_tables import evaluate_tables  # noqa: E402
+from serve_runtime.scoring.score_file import score_with  # noqa: E402
+from serve_runtime.scoring.score_summary import ScoreSummary  # noqa: E402
+from serve_runtime.scoring.table_scorer import TableScorer  # noqa: E402
+
+ROWS = mixed_rows(3000)
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return mixed_predictor()
+
+
+def table_of(kind):
+    """The rows as an Arrow table whose texts are of this kind."""
+    made = {name: pa.array(values) for name, values in ROWS.columns.items()}
+    return pa.table(
+        {
+            name: column.cast(kind) if pa.types.is_string(column.type) else column
+            for name, column in made.items()
+        }
+    )
+
+
+def write_csv(path, dialect):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=dialect.separator, quotechar=dialect.quote)
+        writer.writerow(NAMES)
+        for row in zip(*(ROWS.columns[name] for name in NAMES), strict=True):
+            shown = ["" if value is None else value for value in row]
+            writer.writerow(
+                [str(v).replace(".", dialect.decimal) if isinstance(v, float) else v for v in shown]
+            )
+
+
+def probabilities(path):
+    return pq.read_table(path).column("probability").to_numpy()
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
+def test_parquet_gives_the_bits_of_memory(predictor, tmp_path, kind):
+    types = {"string_view": pa.string_view(), "dictionary": pa.dictionary(pa.int8(), pa.string())}
+    table = table_of(types.get(kind, kind))
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=700)
+    expected = predictor.probability(ROWS.columns)
+    score_file(predictor, tmp_path / "t.parquet", tmp_path / "out.parquet", keep=["colour", "age"])
+    assert_same_bits(probabilities(tmp_path / "out.parquet"), expected)
+    kept = pq.read_table(tmp_path / "out.parquet").column("colour")
+    assert kept.to_pylist() == ROWS.columns["colour"]
+    found = pa.Table.from_batches(score_batches(predictor, table, keep=["code"]))
+    assert_same_bits(found.column("probability").to_numpy(), expected)
+
+
+@pytest.mark.parametrize("dialect", [Dialect(), Dialect(";", ","), Dialect("\t", quote="'")])
+def test_csv_gives_the_bits_of_memory(predictor, tmp_path, dialect):
+    write_csv(tmp_path / "t.csv", dialect)
+    score_file(
+        predictor, tmp_path / "t.csv", tmp_path / "out.parquet", keep=["colour"], dialect=dialect
+    )
+    assert_same_bits(probabilities(tmp_path / "out.parquet"), predictor.probability(ROWS.columns))
+
+
+def test_timestamps_are_the_seconds_of_a_precise_column(predictor, tmp_path):
+    table = table_of("string")
+    micros = [None if s is None else round(s * 10**6) for s in ROWS.columns["born"]]
+    at = table.schema.get_field_index("born")
+    for kind in (pa.timestamp("us"), pa.timestamp("ns", "UTC"), pa.decimal128(20, 6)):
+        born = pa.array(micros, pa.timestamp("us"))
+        if pa.types.is_decimal(kind):
+            born = table.column("born").combine_chunks()
+        pq.write_table(table.set_column(at, "born", born.cast(kind)), tmp_path / "t.parquet")
+        score_file(predictor, tmp_path / "t.parquet", tmp_path / "out.parquet")
+        found = probabilities(tmp_path / "out.parquet")
+        assert_same_bits(found, predictor.probability(ROWS.columns))
+
+
+def test_labels_are_evaluated_on_raw_rows(predictor, tmp_path):
+    table = table_of("string").append_column("y", pa.array(["no", "yes", "yes"] * 1000))
+    pq.write_table(table, tmp_path / "t.parquet")
+    found = evaluate_tables(predictor, tmp_path / "t.parquet", "y")
+    labelled = predictor.predict(ROWS.columns) == "yes"
+    wanted = np.array(table.column("y").to_pylist()) == "yes"
+    assert found.accuracy == (labelled == wanted).mean()
+
+
+def test_gaps_lie_in_no_range_and_precise_numbers_in_their_own(predictor, tmp_path):
+    columns = {name: values[:30] for name, values in ROWS.columns.items()}
+    columns["born"] = [None, BORN - 1, *[BORN + 1] * 28]
+    columns["age"] = [None] * 15 + [200.0] + [1.0] * 14
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    summary = ScoreSummary(predictor.card)
+    scorer = TableScorer(predictor, summary=summary)
+    score_with(scorer, tmp_path / "t.parquet", tmp_path / "out.csv")
+    first = summary.first_outside
+    assert summary.rows_outside == 2
+    assert (first.row, first.feature, first.value, first.low) == (1, "born", BORN - 1, BORN)
+
+
+def test_a_text_among_numbers_and_a_number_of_texts_are_told(predictor, tmp_path):
+    table = table_of("string")
+    for name, values, message in (
+        ("visits", ["x"] * 3000, r"must be numbers; these columns are not: 'visits' \(string"),
+        ("colour", [b"x"] * 3000, "'colour'"),
+    ):
+        odd = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+        pq.write_table(odd, tmp_path / "t.parquet")
+        with pytest.raises(InputError, match=message):
+            score_file(predictor, tmp_path / "t.parquet", tmp_path / "out.csv")
+        with pytest.raises(InputError, match=message):
+            list(score_batches(predictor, odd))
