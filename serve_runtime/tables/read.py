@@ -192,7 +192,9 @@ class _WithFolders:
         both = [name for name in dict.fromkeys((*constants, *kept)) if name in self._there]
         # Without any column a batch would not tell how many rows there are.
         counted = both or ([] if from_file or further else self._table.names[:1])
-        texts = [name for name in texts if name in from_file]
+        texts, precise = (
+            [name for name in found if name in from_file] for found in (texts, precise)
+        )
         for found, rest in self._table.batches(
             from_file, [*further, *counted], number_type, texts, precise
         ):
