@@ -16,12 +16,13 @@ from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, MANIFEST_BYTES, Manifest, StrPath, read_bytes
-from serve_runtime.bundle.onnx_graph import read_graph
+from serve_runtime.bundle.onnx_graph import read_encoded_graph, read_graph
 from serve_runtime.bundle.protobuf_wire import field, fields, messages
 from serve_runtime.bundle.replaced import moved_aside, read_replaced
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.errors import ArtifactError
-from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.column import is_numeric
+from serve_runtime.features.encoding import Encoding, sha256_of
 from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, listed, quoted
 
 MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.columnar.onnx"}
@@ -52,6 +53,7 @@ class ModelFile:
     """ROWS or COLUMNS."""
     affine: Affine
     encoding: Encoding | None = None
+    """None where the model takes plain numbers alone."""
 
 
 def absolute_path(model: object) -> str | None:
@@ -161,23 +163,27 @@ def parse_model(path: StrPath, content: bytes) -> ModelFile:
             f"{path} was altered since it was exported: its graph has sha256 {digest[:12]}…, its "
             f"card knows {shown or 'none'}; export again"
         )
-    layout, affine = read_graph(model, str(path))
+    encoding = None
+    if is_numeric(card.columns):
+        layout, affine = read_graph(model, str(path))
+    else:
+        layout, affine, encoding = read_encoded_graph(model, str(path), card.columns)
     layouts = [name for name in known if known[name] == digest]
     if layouts != [layout]:
         raise ArtifactError(
             f"{path} holds the {layout} graph, its card calls it {listed(layouts, 2)}: export again"
         )
-    if len(affine.weight) != len(card.feature_names):
+    if encoding is None and len(affine.weight) != len(card.columns):
         raise ArtifactError(
             f"{path} takes {len(affine.weight)} features, its card names "
-            f"{len(card.feature_names)}: export again"
+            f"{len(card.columns)}: export again"
         )
-    if (weights := affine.sha256()) != card.weights_sha256:
+    if (weights := sha256_of(affine, encoding)) != card.weights_sha256:
         raise ArtifactError(
             f"{path} holds the weights {weights[:12]}…, its card was made for "
             f"{card.weights_sha256!s:.12}…: export again"
         )
-    return ModelFile(str(path), content, card, layout, affine)
+    return ModelFile(str(path), content, card, layout, affine, encoding)
 
 
 def card_field(text: str | bytes) -> bytes:

@@ -1,9 +1,12 @@
 """Where an ONNX file first differs from the expected one, told by the names of ONNX's fields."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Final
+
+import numpy as np
 
 from serve_runtime.bundle.protobuf_wire import fields
 
@@ -46,6 +49,9 @@ _NAMES: Final[Mapping[str, Mapping[int, str]]] = {
 }  # fmt: skip
 """By place of a message: its fields, with [] where there may be several (onnx/onnx.proto)."""
 
+_FLOATS: Final = {"graph.node[].attribute[].f", "graph.node[].attribute[].floats[]"}
+"""Fields whose four bytes are a float32."""
+
 _SHOWN = 40
 
 
@@ -71,7 +77,7 @@ def _difference(found: bytes | memoryview, made: bytes | memoryview, place: str,
         index = f"[{count[name]}]" if name.endswith("[]") else ""
         return place + dot + name, path + dot + name.removesuffix("[]") + index
 
-    for theirs, ours in zip_longest(fields(found), fields(made)):
+    for theirs, ours in zip_longest(fields(found, sys.maxsize), fields(made, sys.maxsize)):
         if theirs is None:
             return f"{locate(ours[0])[1]} is missing, not {_shown(ours[1])}"
         inner, where = locate(theirs[0])
@@ -81,9 +87,16 @@ def _difference(found: bytes | memoryview, made: bytes | memoryview, place: str,
         if theirs[1] != ours[1]:
             if inner in _NAMES and not isinstance(theirs[1], int) and not isinstance(ours[1], int):
                 return _difference(theirs[1], ours[1], inner, where)
-            return f"{where} is {_shown(theirs[1])}, not {_shown(ours[1])}"
+            shown = _shown_float if inner in _FLOATS else _shown
+            return f"{where} is {shown(theirs[1])}, not {shown(ours[1])}"
         count[_NAMES[place].get(theirs[0], "")] += 1
     return f"{path} encoding differs, though all fields are the same".lstrip()
+
+
+def _shown_float(value: int | memoryview) -> str:
+    if isinstance(value, int) and value < 1 << 32:
+        return str(np.uint32(value).view(np.float32))
+    return _shown(value)
 
 
 def _shown(value: int | memoryview) -> str:

@@ -21,15 +21,27 @@ A file is accepted only if it is, byte for byte, the one that `write_model` writ
 in it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
 from serve_runtime.bundle.affine import Affine, float32_of, float_of
+from serve_runtime.bundle.graph.encoded import encoded_graph
+from serve_runtime.bundle.graph.read_encoded import (
+    GraphError,
+    check_values,
+    most_fields,
+    read_encoded,
+)
+from serve_runtime.bundle.graph.sigmoid import sigmoid, sigmoid_constants
 from serve_runtime.bundle.onnx_writer import Node, Shape, Value, write_onnx
-from serve_runtime.bundle.protobuf_wire import WireError, messages
+from serve_runtime.bundle.protobuf_wire import MOST_FIELDS, WireError, messages
 from serve_runtime.errors import ArtifactError
+from serve_runtime.features.column import Column
+from serve_runtime.features.encoding import Encoding
 
 _INPUT: Final = {ROWS: "features", COLUMNS: "columns"}
 _OFFSET: Final = Value("offset", (1, "batch"))
@@ -46,8 +58,14 @@ def nodes(layout: str, *, centered: bool) -> list[Node]:
     ]
 
 
-def write_model(affine: Affine, layout: str) -> bytes:
-    """The model file of `affine` in `layout`, card not included."""
+def write_model(affine: Affine, layout: str, encoding: Encoding | None = None) -> bytes:
+    """The model file of `affine` in `layout`, which encodes raw columns first where there is an
+    `encoding`; card not included.
+
+    Raises ValueError for a table that no file can hold (see encoded_graph).
+    """
+    if encoding is not None:
+        return write_onnx(_name(layout), *encoded_graph(affine, encoding, layout))
     rows, constants = layout == ROWS, _constants(affine, layout)
     shape: Shape = ("batch", 1) if rows else (1, "batch")
     if rows:
@@ -77,7 +95,7 @@ def write_graph(affine: Affine, layout: str, *, offset: bool = False) -> bytes:
         added = "offset" if offset else "bias"
         nodes = _scoring(layout, centered, "logit", "probability", added)
     else:
-        nodes = [Node("Identity", ("offset",), "logit"), *_sigmoid("logit", "probability")]
+        nodes = [Node("Identity", ("offset",), "logit"), *sigmoid("logit", "probability")]
     used = {name for node in nodes for name in node.inputs}
     return write_onnx(
         _name(layout),
@@ -102,8 +120,8 @@ def write_sigmoid() -> bytes:
     """The nodes of the sigmoid alone: logit float32 [batch] -> probability float32 [batch]."""
     return write_onnx(
         "sigmoid",
-        _sigmoid("logit", "probability"),
-        _scalars(rank=1),
+        sigmoid("logit", "probability"),
+        sigmoid_constants(rank=1),
         [Value("logit", ("batch",))],
         [Value("probability", ("batch",))],
     )
@@ -115,19 +133,9 @@ def read_graph(content: bytes, where: str) -> tuple[str, Affine]:
     `where` names the file in messages. Raises ArtifactError, which says what was found and what
     is accepted, unless `content` is what `write_model` writes.
     """
-    try:
+    with _whole(where):
         layout, affine = _read_constants(content, where)
-        made = write_model(affine, layout)
-        if content != made:
-            from serve_runtime.bundle.onnx_difference import (
-                difference,  # a file of ours has no need of it
-            )
-
-            _refuse(where, *difference(content, made))
-    except WireError as reason:
-        raise ArtifactError(
-            f"{where} is not a whole ONNX file: it was truncated or altered ({reason})"
-        ) from None
+        _require_same(content, write_model(affine, layout), where)
     for name, values in _constants(affine, layout).items():
         finite = np.isfinite(values.reshape(-1))
         if not finite.all():
@@ -135,17 +143,58 @@ def read_graph(content: bytes, where: str) -> tuple[str, Affine]:
     return layout, affine
 
 
-def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
-    """The layout and the constants that `content` would have, were it ours."""
+def read_encoded_graph(
+    content: bytes, where: str, columns: tuple[Column, ...]
+) -> tuple[str, Affine, Encoding]:
+    """`read_graph` of a model that encodes `columns`, those of its card."""
+    with _whole(where):
+        layout, graph, raw = _read_graph(content, where, most := most_fields(columns))
+        try:
+            affine, encoding = read_encoded(messages(graph, 1, most), raw, columns)
+            _require_same(content, write_model(affine, layout, encoding), where, encoded=True)
+            check_values(affine, encoding)
+        except GraphError as reason:
+            _refuse(where, "graph", str(reason), encoded=True)
+    return layout, affine, encoding
+
+
+@contextmanager
+def _whole(where: str) -> Iterator[None]:
+    try:
+        yield
+    except WireError as reason:
+        raise ArtifactError(
+            f"{where} is not a whole ONNX file: it was truncated or altered ({reason})"
+        ) from None
+
+
+def _require_same(content: bytes, made: bytes, where: str, *, encoded: bool = False) -> None:
+    if content != made:
+        from serve_runtime.bundle.onnx_difference import (
+            difference,  # a file of ours has no need of it
+        )
+
+        _refuse(where, *difference(content, made), encoded=encoded)
+
+
+def _read_graph(
+    content: bytes, where: str, most: int = MOST_FIELDS
+) -> tuple[str, memoryview, dict[str, memoryview]]:
+    """Layout, graph and initializers by name of a file, whose graph has at most `most` fields."""
     graphs = messages(content, 7)
     if len(graphs) != 1:
         _refuse(where, "graph", f"there are {len(graphs)} graphs, not 1")
     raw: dict[str, memoryview] = {}
-    for tensor in messages(graphs[0], 5):
+    for tensor in messages(graphs[0], 5, most):
         for name, data in zip(messages(tensor, 8), messages(tensor, 9), strict=False):
             raw.setdefault(bytes(name).decode(errors="replace"), data)
-    names = messages(graphs[0], 2)
-    layout = COLUMNS if names == [_name(COLUMNS).encode()] else ROWS
+    names = messages(graphs[0], 2, most)
+    return COLUMNS if names == [_name(COLUMNS).encode()] else ROWS, graphs[0], raw
+
+
+def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
+    """The layout and the constants that `content` would have, were it ours and numeric."""
+    layout, _, raw = _read_graph(content, where)
 
     def floats(name: str, count: int) -> Float32:
         data = raw.get(name, b"")
@@ -158,13 +207,16 @@ def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
     return layout, Affine(floats("weight", width), float_of(floats("bias", 1)), center)
 
 
-def _refuse(where: str, field: str, problem: str) -> NoReturn:
-    operators = dict.fromkeys(node.operator for node in nodes(ROWS, centered=True))
+def _refuse(where: str, field: str, problem: str, *, encoded: bool = False) -> NoReturn:
+    if encoded:
+        operators = "operators of ONNX itself and LabelEncoder of ai.onnx.ml"
+    else:
+        names = dict.fromkeys(node.operator for node in nodes(ROWS, centered=True))
+        operators = f"operators {', '.join(names)} of ONNX itself"
     raise ArtifactError(
         f"{where} holds another {field} than export writes: {problem}. Accepted is a file that "
-        f"`python -m export bundle` wrote, as it wrote it (operators {', '.join(operators)} of "
-        "ONNX itself, all constants inside). To make it anew: python -m export bundle RUN BUNDLE "
-        "--force"
+        f"`python -m export bundle` wrote, as it wrote it ({operators}, all "
+        "constants inside). To make it anew: python -m export bundle RUN BUNDLE --force"
     )
 
 
@@ -186,17 +238,7 @@ def _scoring(
     return [
         *subtract,
         Node("Gemm", ("weight", multiplied, added), logit, {"transB": int(layout == ROWS)}),
-        *_sigmoid(logit, probability),
-    ]
-
-
-def _sigmoid(logit: str, probability: str) -> list[Node]:
-    return [
-        Node("Sub", ("minus_two", logit), "shifted"),
-        Node("Add", ("shifted", "two"), "negated"),
-        Node("Exp", ("negated",), "exponential"),
-        Node("Add", ("exponential", "one"), "denominator"),
-        Node("Div", ("one", "denominator"), probability),
+        *sigmoid(logit, probability),
     ]
 
 
@@ -205,15 +247,8 @@ def _constants(affine: Affine, layout: str) -> dict[str, Array]:
     constants = {
         "weight": affine.weight.reshape(1, -1),
         "bias": float32_of(affine.bias),
-        **_scalars(rank=2),
+        **sigmoid_constants(rank=2),
     }
     if affine.center is not None:
         constants["center"] = affine.center.reshape((1, -1) if layout == ROWS else (-1, 1))
     return constants
-
-
-def _scalars(rank: int) -> dict[str, Array]:
-    """The constants of the sigmoid, of the rank of the logits: with fewer axes each operation on
-    them takes onnxruntime 30 ns longer."""
-    values = {"minus_two": -2, "two": 2, "one": 1}
-    return {name: np.full((1,) * rank, value, np.float32) for name, value in values.items()}

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from serve_runtime.arrays import Array
+from serve_runtime.arrays import Array, Float32
 from serve_runtime.bundle.protobuf_wire import field
 
 OPSET: Final = 13
@@ -17,17 +17,27 @@ Shape = tuple[int | str, ...]
 FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
 """Of onnx.TensorProto.DataType."""
 _TYPES: Final = {np.dtype("<i8"): INT64, np.dtype("<f4"): FLOAT, np.dtype("<f8"): DOUBLE}
-_INT = 2
-"""Of onnx.AttributeProto.AttributeType."""
+ML: Final = "ai.onnx.ml"
+"""The domain of operators on texts."""
+ML_OPSET: Final = 2
+
+Attribute = int | np.float32 | tuple[int, ...] | tuple[str, ...] | Float32
+"""Of a node: a number, or several (m,)."""
+
+
+UNPACKED: Final = np.dtype([("key", "u1"), ("value", "<f4")])
+"""One of several floats of an attribute, as bytes."""
 
 
 class Node(NamedTuple):
-    """One operator of a graph, of ONNX's own domain."""
+    """One operator of a graph."""
 
     operator: str
     inputs: tuple[str, ...]
     output: str
-    attributes: Mapping[str, int] = {}
+    attributes: Mapping[str, Attribute] = {}
+    domain: str = ""
+    """ONNX's own, or ML."""
 
 
 class Value(NamedTuple):
@@ -51,6 +61,7 @@ def write_onnx(
     outputs: Iterable[Value],
 ) -> bytes:
     """An ONNX model of one graph: its nodes, constants, inputs and outputs."""
+    nodes = list(nodes)
     graph = b"".join([
         *(field(1, _node(node)) for node in nodes),
         field(2, name),
@@ -58,8 +69,12 @@ def write_onnx(
         *(field(11, _value(*value)) for value in inputs),
         *(field(12, _value(*value)) for value in outputs),
     ])  # fmt: skip
-    opset = field(1, "") + field(2, OPSET)
-    return field(1, IR_VERSION) + field(2, "serve-runtime") + field(7, graph) + field(8, opset)
+    opsets = {"": OPSET, ML: ML_OPSET}
+    domains = dict.fromkeys(["", *(node.domain for node in nodes)])
+    return b"".join([
+        *(field(1, IR_VERSION), field(2, "serve-runtime"), field(7, graph)),
+        *(field(8, field(1, domain) + field(2, opsets[domain])) for domain in domains),
+    ])  # fmt: skip
 
 
 def _node(node: Node) -> bytes:
@@ -67,11 +82,31 @@ def _node(node: Node) -> bytes:
         *(field(1, name) for name in node.inputs),
         field(2, node.output),
         field(4, node.operator),
-        *(
-            field(5, field(1, name) + field(3, value) + field(20, _INT))
-            for name, value in node.attributes.items()
-        ),
+        *(field(5, attribute(name, value)) for name, value in node.attributes.items()),
+        *([field(7, node.domain)] if node.domain else []),
     ])  # fmt: skip
+
+
+def attribute(name: str, value: Attribute) -> bytes:
+    """An attribute of a node. Several floats are not packed: so are those of the onnx package."""
+    if isinstance(value, int):
+        kind, content = 2, field(3, value)
+    elif isinstance(value, np.float32):
+        kind, content = 1, _fixed32(2, value.reshape(1))
+    elif isinstance(value, np.ndarray):
+        kind, content = 6, _fixed32(7, value)
+    elif value and isinstance(value[0], int):
+        kind, content = 7, b"".join(field(8, number) for number in value)
+    else:
+        kind, content = 8, b"".join(field(9, text) for text in value)
+    return field(1, name) + content + field(20, kind)
+
+
+def _fixed32(number: int, values: Float32) -> bytes:
+    """A field for each of the values (m,)."""
+    found = np.empty(len(values), UNPACKED)
+    found["key"], found["value"] = number << 3 | 5, values
+    return found.tobytes()
 
 
 def _tensor(name: str, array: Array) -> bytes:

@@ -9,23 +9,26 @@ class WireError(ValueError):
 
 
 MOST_FIELDS: Final = 256
-"""In one message. The largest of ours has 19; what has more is refused before it costs time."""
+"""In one message, where nothing else is said. The largest of a numeric model has 19; what has more
+is refused before it costs time."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview, int]]:
+def fields(
+    message: bytes | memoryview, most: int = MOST_FIELDS
+) -> Iterator[tuple[int, int | memoryview, int]]:
     """Fields of a message in order: number, value, and the position at which the field ends.
 
     A value is a view of the message where it has a length (text, a message inside, raw data), so
     that nothing is copied; else an integer without a sign. Raises WireError where the bytes end
-    too soon, make no field, or make more than MOST_FIELDS.
+    too soon, make no field, or make more than `most`.
     """
     message = memoryview(message)
     position = count = 0
     while position < len(message):
-        if (count := count + 1) > MOST_FIELDS:
-            raise WireError(f"a message of more than {MOST_FIELDS} fields")
+        if (count := count + 1) > most:
+            raise WireError(f"a message of more than {most} fields")
         key, position = _read_varint(message, position)
         value: int | memoryview
         if key & 7 == _VARINT:
@@ -41,9 +44,9 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview,
         yield key >> 3, value, position
 
 
-def messages(message: bytes | memoryview, number: int) -> list[memoryview]:
+def messages(message: bytes | memoryview, number: int, most: int = MOST_FIELDS) -> list[memoryview]:
     """Values of the fields `number` that have a length, in order; views of the message."""
-    return [v for n, v, _ in fields(message) if n == number and isinstance(v, memoryview)]
+    return [v for n, v, _ in fields(message, most) if n == number and isinstance(v, memoryview)]
 
 
 def field(number: int, value: int | bytes | str) -> bytes:

@@ -1,0 +1,210 @@
+"""The graph of a model file that takes raw columns: texts, precise numbers, numbers with gaps.
+
+Inputs, in this order: `numbers`, float32 with NaN where one is missing, if there are any; each
+precise number, float64; each category, texts. The last two are called as their columns are; where
+a column is called as a tensor of ours is, the tensor of ours gets underscores behind its name.
+
+Columns: numbers [n, batch], each column [1, batch] -> logit, probability [1, batch].
+    X = numbers, and Cast(precise - precise_center) below them; where X is NaN, the fill value
+    logit = Gemm(weight, X - center, C = ((bias + t₀) + t₁) + … + gap terms)
+t is what LabelEncoder (of ai.onnx.ml) finds for a text. A gap term is -0 where the number is there:
+adding that changes no value, and no sign of a zero.
+
+Rows: numbers [batch, n], each column [batch, 1] -> [batch, 1]. They become columns by a Transpose,
+and then all is as above, so that one row has one score, whatever its layout. The Where for missing
+numbers stands between the Transpose and the Gemm: onnxruntime would otherwise make one node of the
+two, which sums in another order.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serve_runtime.arrays import ROWS, Array
+from serve_runtime.bundle.affine import Affine, float32_of
+from serve_runtime.bundle.graph.level_keys import code_by_key
+from serve_runtime.bundle.graph.sigmoid import sigmoid, sigmoid_constants
+from serve_runtime.bundle.onnx_writer import DOUBLE, FLOAT, ML, STRING, Node, Shape, Value
+from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from serve_runtime.features.encoding import Encoding
+
+
+class EncodedGraph(NamedTuple):
+    """What `write_onnx` writes of an encoded model."""
+
+    nodes: list[Node]
+    """First the LabelEncoder of each category, in order."""
+    constants: dict[str, Array]
+    inputs: list[Value]
+    outputs: list[Value]
+
+
+def encoded_graph(affine: Affine, encoding: Encoding, layout: str) -> EncodedGraph:
+    """The graph of `affine` behind `encoding`, in `layout`.
+
+    Raises ValueError where nothing is rare, and yet the weight of rare levels is another than that
+    of unknown ones: no key could hold it.
+    """
+    rows, names = layout == ROWS, tensor_names(encoding.columns)
+    builder = _Builder(rows, [], {})
+    total = _add_levels(builder, affine, encoding)
+    numbers = None
+    if len(affine.weight):
+        numbers, total = _add_gaps(builder, _add_numbers(builder, encoding), total, encoding)
+    _add_score(builder, affine, numbers, total)
+    return EncodedGraph(
+        [
+            node._replace(inputs=tuple(map(names, node.inputs)), output=names(node.output))
+            for node in builder.nodes
+        ],
+        {names(name): values for name, values in builder.constants.items()},
+        [value._replace(name=names(value.name)) for value in _inputs(encoding, builder)],
+        [Value(names(name), builder.shape(1)) for name in ("logit", "probability")],
+    )
+
+
+class _Builder(NamedTuple):
+    """Nodes and constants as they are added. Inputs of columns are called "precise 0", "category 0"
+    here: no tensor of ours has a blank in its name."""
+
+    rows: bool
+    nodes: list[Node]
+    constants: dict[str, Array]
+
+    def add(self, output: str, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node, and return the name of its output."""
+        domain = ML if operator == "LabelEncoder" else ""
+        self.nodes.append(Node(operator, inputs, output, attributes, domain))
+        return output
+
+    def constant(self, name: str, values: Array) -> str:
+        """Add a constant, and return its name."""
+        self.constants[name] = values
+        return name
+
+    def along(self, values: Array) -> Array:
+        """`values` (m,) as a constant beside inputs of m columns."""
+        return values.reshape((1, -1) if self.rows else (-1, 1))
+
+    def shape(self, width: int) -> Shape:
+        """The shape of an input or output of `width` columns."""
+        return ("batch", width) if self.rows else (width, "batch")
+
+
+def _inputs(encoding: Encoding, builder: _Builder) -> list[Value]:
+    found = []
+    if numbers := len(encoding.fill) - len(encoding.center):
+        found.append(Value("numbers", builder.shape(numbers)))
+    one = builder.shape(1)
+    found += [Value(f"precise {i}", one, DOUBLE) for i in range(len(encoding.center))]
+    return found + [Value(f"category {i}", one, STRING) for i in range(len(encoding.tables))]
+
+
+def tensor_names(columns: Sequence[Column]) -> Callable[[str], str]:
+    """The name in the file of an input or tensor of the model of these columns."""
+    names: dict[str, str] = {}
+    for kind in (PRECISE, CATEGORY):
+        of_kind = (column.name for column in columns if column.kind == kind)
+        names |= {f"{kind} {i}": name for i, name in enumerate(of_kind)}
+    taken = set(names.values())
+
+    def name_of(tensor: str) -> str:
+        if tensor not in names:
+            name = tensor
+            while name in taken:
+                name += "_"
+            names[tensor] = name
+        return names[tensor]
+
+    return name_of
+
+
+def _add_levels(builder: _Builder, affine: Affine, encoding: Encoding) -> str:
+    """The bias plus the weights of the levels, one after the other: [1, batch]."""
+    levels = []
+    for i, (column, table) in enumerate(zip(encoding.categories, encoding.tables, strict=True)):
+        unknown, rare = table[0], table[column.rare_code]
+        if not column.rare and rare.tobytes() != unknown.tobytes():
+            raise ValueError(
+                f"category {i} has no rare levels: their weight must be that of unknown ones, "
+                f"{unknown}, not {rare}"
+            )
+        codes = code_by_key(column)
+        levels.append(
+            builder.add(
+                f"level_{i}",
+                "LabelEncoder",
+                f"category {i}",
+                default_float=unknown,
+                keys_strings=tuple(codes),
+                values_floats=table[list(codes.values())],
+            )
+        )
+    bias = builder.constant("bias", float32_of(affine.bias).reshape(1, 1))
+    if not levels:
+        return bias
+    total = builder.add("levels", "Sum", bias, *levels)
+    if builder.rows:
+        one_row = builder.constant("one_row", np.array([1, -1], np.int64))
+        total = builder.add("levels_row", "Reshape", total, one_row)
+    return total
+
+
+def _add_numbers(builder: _Builder, encoding: Encoding) -> str:
+    """The k numbers as columns [k, batch], with NaN where one is missing."""
+    parts, axis = [], int(builder.rows)
+    if len(encoding.fill) > len(encoding.center):
+        parts.append("numbers")
+    if precise := len(encoding.center):
+        values = "precise 0"
+        if precise > 1:
+            values = builder.add(
+                "precise", "Concat", *(f"precise {i}" for i in range(precise)), axis=axis
+            )
+        center = builder.constant("precise_center", builder.along(encoding.center))
+        values = builder.add("precise_centered", "Sub", values, center)
+        parts.append(builder.add("precise_rounded", "Cast", values, to=FLOAT))
+    numbers = parts[0]
+    if len(parts) > 1:
+        numbers = builder.add("numbers_all", "Concat", *parts, axis=axis)
+    if builder.rows:
+        numbers = builder.add("columns", "Transpose", numbers, perm=(1, 0))
+    return numbers
+
+
+def _add_gaps(builder: _Builder, numbers: str, total: str, encoding: Encoding) -> tuple[str, str]:
+    """`numbers` with what stands for missing ones, and `total` plus their further terms."""
+    fill = builder.constant("fill", encoding.fill.reshape(-1, 1))
+    missing = builder.add("missing", "IsNaN", numbers)
+    numbers = builder.add("filled", "Where", missing, fill, numbers)
+    gaps = np.flatnonzero(encoding.gap)
+    if not len(gaps):
+        return numbers, total
+    gap = builder.constant("gap", encoding.gap.reshape(-1, 1))
+    zero = builder.constant("minus_zero", np.full((1, 1), -0.0, np.float32))
+    every = builder.add("gaps", "Where", missing, gap, zero)
+    terms = []
+    for i in gaps.tolist():
+        index = builder.constant(f"number_{i}", np.array([i], np.int64))
+        terms.append(builder.add(f"gap_{i}", "Gather", every, index, axis=0))
+    return numbers, builder.add("offset", "Sum", total, *terms)
+
+
+def _add_score(builder: _Builder, affine: Affine, numbers: str | None, total: str) -> None:
+    """Logit and probability, of `numbers` where there are any."""
+    logit, probability = ("z", "p") if builder.rows else ("logit", "probability")
+    if numbers is None:
+        builder.add(logit, "Identity", total)
+    else:
+        if affine.center is not None:
+            center = builder.constant("center", affine.center.reshape(-1, 1))
+            numbers = builder.add("centered", "Sub", numbers, center)
+        weight = builder.constant("weight", affine.weight.reshape(1, -1))
+        builder.add(logit, "Gemm", weight, numbers, total)
+    builder.nodes.extend(sigmoid(logit, probability))
+    builder.constants.update(sigmoid_constants(rank=2))
+    if builder.rows:
+        one_column = builder.constant("one_column", np.array([-1, 1], np.int64))
+        builder.add("logit", "Reshape", logit, one_column)
+        builder.add("probability", "Reshape", probability, one_column)

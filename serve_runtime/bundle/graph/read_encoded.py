@@ -1,0 +1,124 @@
+"""The constants of an encoded model, taken out of the graph of its file.
+
+Nothing is checked here but their sizes: whoever asks writes the file anew and compares.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from serve_runtime.arrays import Array, Float32
+from serve_runtime.bundle.affine import Affine, float32_of, float_of
+from serve_runtime.bundle.graph.encoded import tensor_names
+from serve_runtime.bundle.graph.level_keys import code_by_key
+from serve_runtime.bundle.onnx_writer import UNPACKED, attribute
+from serve_runtime.bundle.protobuf_wire import field, messages
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.shown import quoted
+
+
+class GraphError(ValueError):
+    """A constant that a graph lacks, has in another size, or that its card rules out."""
+
+
+def most_fields(columns: Sequence[Column]) -> int:
+    """More than the nodes, constants, inputs and outputs of a graph of these columns together."""
+    return 64 + 4 * len(columns)
+
+
+def read_encoded(
+    nodes: Sequence[memoryview], raw: Mapping[str, memoryview], columns: tuple[Column, ...]
+) -> tuple[Affine, Encoding]:
+    """The constants that a graph of these nodes and initializers would have, were it ours.
+
+    Raises GraphError where one is missing, or has another size than the columns say.
+    """
+    categories = [column for column in columns if column.kind == CATEGORY]
+    tables = tuple(_table(nodes, i, column) for i, column in enumerate(categories))
+    names = tensor_names(columns)
+    precise = sum(column.kind == PRECISE for column in columns)
+    k = precise + sum(column.kind == NUMBER for column in columns)
+
+    def values(name: str, count: int, dtype: str = "<f4") -> Array:
+        data, size = raw.get(names(name), b""), np.dtype(dtype).itemsize * count
+        if len(data) != size:
+            raise GraphError(f"{names(name)} has {len(data)} bytes of raw_data, not {size}")
+        return np.frombuffer(data, dtype).astype(dtype[1:], copy=False)
+
+    center = values("center", k) if names("center") in raw else None
+    gap = values("gap", k) if names("gap") in raw else np.zeros(k, np.float32)
+    affine = Affine(values("weight", k), float_of(values("bias", 1)), center)
+    return affine, Encoding(
+        columns, values("fill", k), gap, values("precise_center", precise, "<f8"), tables
+    )
+
+
+def _table(nodes: Sequence[memoryview], index: int, column: Column) -> Float32:
+    """The weights of the codes of a category, out of its LabelEncoder."""
+    attributes = messages(nodes[index], 5) if index < len(nodes) else []
+    if len(attributes) != 3:
+        raise GraphError(
+            f"graph.node[{index}] is no LabelEncoder with three attributes, as the category "
+            f"{quoted(column.name)} needs"
+        )
+    codes = list(code_by_key(column).values())
+    table = np.empty(column.codes, np.float32)
+    table[:] = _floats(attributes[0], "default_float", np.float32(0), 1)
+    table[codes] = _floats(
+        attributes[2], "values_floats", np.zeros(len(codes), np.float32), len(codes)
+    )
+    return table
+
+
+def _floats(found: memoryview, name: str, like: Float32 | np.float32, count: int) -> Float32:
+    """The values of an attribute, which must have the length of that of `like`."""
+    expected = len(attribute(name, like))
+    if len(found) != expected:
+        raise GraphError(f"the attribute {name} has {len(found)} bytes, not {expected}")
+    values = np.frombuffer(found, UNPACKED, count, len(field(1, name)))["value"]
+    return values.astype(np.float32)
+
+
+def check_values(affine: Affine, encoding: Encoding) -> None:
+    """Raise GraphError unless all constants are finite, but for those of values that the columns
+    say are refused, which are NaN."""
+    finite: dict[str, Array | None] = {"weight": affine.weight, "bias": float32_of(affine.bias)}
+    finite |= {"center": affine.center, "gap": encoding.gap, "precise_center": encoding.center}
+    for name, values in finite.items():
+        if values is not None and not (good := np.isfinite(values)).all():
+            raise GraphError(f"value {good.argmin()} of {name} is not finite")
+    for column, fill in zip(encoding.numbers, encoding.fill, strict=True):
+        _check_weight(fill, column.missing == "error", "what stands for missing values", column)
+    for column, table in zip(encoding.categories, encoding.tables, strict=True):
+        _check_table(column, table)
+
+
+def _check_table(column: Column, table: Float32) -> None:
+    missing, rare = column.missing_code, column.rare_code
+    refused = np.zeros(column.codes, bool)
+    refused[0] = column.unknown == "error"
+    refused[missing] = column.missing == "error" or (column.missing == "unknown" and refused[0])
+    refused[rare] = refused[0] and not column.rare
+    wrong = np.flatnonzero(~np.where(refused, np.isnan(table), np.isfinite(table)))
+    if len(wrong):
+        code = int(wrong[0])
+        further = {0: "unknown levels", missing: "missing values", rare: "rare levels"}
+        what = further.get(code) or f"the level {quoted(column.levels[code - 1])}"
+        _check_weight(table[code], bool(refused[code]), f"the weight of {what}", column)
+    same = [missing] * (column.missing == "unknown") + [rare] * (column.unknown == "rare")
+    if any(table[code].tobytes() != table[0].tobytes() for code in same):
+        raise GraphError(
+            f"unknown levels of {quoted(column.name)} have another weight than the levels that "
+            "they count as"
+        )
+
+
+def _check_weight(value: np.float32, refused: bool, what: str, column: Column) -> None:
+    if refused and not np.isnan(value):
+        raise GraphError(
+            f"{what} of {quoted(column.name)} is {value}, though its card says that they are "
+            "refused"
+        )
+    if not refused and not np.isfinite(value):
+        raise GraphError(f"{what} of {quoted(column.name)} is not finite")
