@@ -194,7 +194,7 @@ class Predictor:
         SelfTestError naming what is wrong, and what to do.
         """
         model = self._model
-        return run_selftest(model.card, model.files[0].affine, model.engine)
+        return run_selftest(model.card, model.files[0].affine, model.engine, model.encoder)
 
     def reload(self, model: "ModelSource | None" = None) -> bool:
         """Serve what the bundle holds now, or another `model` of any kind that can be opened; True
@@ -233,7 +233,7 @@ class Predictor:
                         f"served ({listed(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
-            run_selftest(new.card, new.files[0].affine, new.engine)
+            run_selftest(new.card, new.files[0].affine, new.engine, new.encoder)
             if self._model is not old:  # a signal's handler closed or reloaded it
                 return False
             self._name, self._path, self._file_state = where

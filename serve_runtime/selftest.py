@@ -5,26 +5,22 @@ logits, bits that depend on the batch, kernels that give NaN or infinities a sco
 see is in docs/parity.md, "On another machine".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
 import numpy as np
 
-from serve_runtime.arrays import COLUMNS, ROWS, Float32, Float64
+from serve_runtime.arrays import COLUMNS, ROWS, Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.error_budgets import (
-    LARGEST,
-    PROBABILITY_ULP,
-    flushed,
-    flushes_to_zero,
-    probability_error,
-)
+from serve_runtime.error_budgets import PROBABILITY_ULP, flushes_to_zero, probability_error
 from serve_runtime.errors import RowError, SelfTestError
 from serve_runtime.inference.block_scorer import PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inputs.blocks import ColumnInput, RowInput
+from serve_runtime.inference.trial_rows import NumberRows, RawRows, TrialRows
+from serve_runtime.inputs.blocks import BatchInput
+from serve_runtime.inputs.encoded import Encoder
 
 BATCHES: Final = (1, 2, 5, 17, 69, 300, 303)
 """Rows of the batches that are tried: one alone, one more than where kernels have changed their
@@ -51,7 +47,7 @@ class SelfTest:
     """What was checked on this machine, and how far its scores are from the exact ones."""
 
     rows: int
-    """Golden rows, each scored in both layouts."""
+    """Golden rows, each scored in both layouts, or where they are encoded, as columns."""
     logit_share: float
     """Largest share of a golden row's logit budget; 1 is the limit."""
     probability_ulp: float
@@ -68,8 +64,11 @@ class SelfTest:
     logit overflows."""
 
 
-def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
-    """Check `engine`, which serves `affine`, here; takes 3 to 20 ms, for up to 1,000 features.
+def run_selftest(
+    card: ModelCard, affine: Affine, engine: Engine, encoder: Encoder | None = None
+) -> SelfTest:
+    """Check `engine`, which serves `affine` of what `encoder` gives, here; takes 3 to 20 ms, for up
+    to 1,000 features.
 
     Both machines are within the a-priori bound of a golden row's exact logit, so two bounds are
     allowed between them, and what is lost where this host flushes subnormals to zero. Raises
@@ -77,50 +76,52 @@ def run_selftest(card: ModelCard, affine: Affine, engine: Engine) -> SelfTest:
     """
     if not card.golden:
         raise SelfTestError("the card has no golden rows: export the run again")
-    with np.errstate(over="ignore"):  # an infinite value is refused below
-        rows = np.array([row.features for row in card.golden], np.float32)
-    lost = np.zeros(len(rows))
-    if flushes_to_zero():
-        lost = flushed(rows, affine.weight, affine.center)
-    logit_share, golden_ulp, identical = _golden(card, rows, engine, lost)
+    trials = _trials(card, affine, encoder)
+    logit_share, golden_ulp, identical = _golden(card, trials, engine)
     logits, sigmoid_ulp = _consecutive_logits(engine)
-    sizes = tuple(size for size in BATCHES if size <= 2 or size * rows.shape[1] <= _MOST_VALUES)
-    bad = list(_unscorable(affine, rows[-1]))
-    refused = sum(_batches(card, rows, bad, engine, layout, sizes) for layout in (ROWS, COLUMNS))
-    return SelfTest(
-        len(rows), logit_share, max(golden_ulp, sigmoid_ulp), identical, logits, sizes, refused
-    )
+    width = trials[0].width
+    sizes = tuple(size for size in BATCHES if size <= 2 or size * width <= _MOST_VALUES)
+    refused = sum(_batches(rows, engine, sizes) for rows in trials)
+    ulp = max(golden_ulp, sigmoid_ulp)
+    return SelfTest(len(card.golden), logit_share, ulp, identical, logits, sizes, refused)
+
+
+def _trials(card: ModelCard, affine: Affine, encoder: Encoder | None) -> list[TrialRows]:
+    """The golden rows in each way in which the model takes rows."""
+    if encoder is not None:
+        return [RawRows([row.features for row in card.golden], affine, encoder)]
+    with np.errstate(over="ignore"):  # an infinite value is refused
+        rows = np.array([row.features for row in card.golden], np.float32)
+    return [NumberRows(rows, affine, card.feature_names, layout) for layout in (ROWS, COLUMNS)]
 
 
 def _golden(
-    card: ModelCard, rows: Float32, engine: Engine, lost: Float64
+    card: ModelCard, trials: Sequence[TrialRows], engine: Engine
 ) -> tuple[float, float, bool]:
-    """The largest share of a logit's budget, the largest ULP, and whether all bits are export's.
-
-    `lost` (n,) is what this host's handling of subnormals may take from each row's logit.
-    """
+    """The largest share of a logit's budget, the largest ULP, and whether all bits are export's."""
     expected = np.array([[row.logit, row.probability] for row in card.golden], np.float32).T
     exact = np.array([row.logit for row in card.golden])  # float32 may lose a subnormal one here
+    lost = trials[0].lost() if flushes_to_zero() else 0.0
     allowed = 2 * np.array([row.logit_bound for row in card.golden]) + lost
     if not (probability_error(expected[1], expected[0]) <= PROBABILITY_ULP).all():
         raise SelfTestError("a golden row contradicts itself: its probability is not the "
                             "sigmoid of its logit; export the run again")  # fmt: skip
     shares, ulps, identical = [0.0], [0.0], False
-    for layout in (ROWS, COLUMNS):
-        found = _scores(engine, _batch(card, layout, rows))[:2]
+    for number, rows in enumerate(trials):
+        found = _scores(engine, rows, rows.batch(np.arange(rows.count)))[:2]
         logit, probability = found
         share = np.abs(logit.astype(np.float64) - exact) / allowed
         ulp = probability_error(probability, logit)
         for row, (s, u) in enumerate(zip(share, ulp, strict=True)):
             if not (s <= 1 and u <= PROBABILITY_ULP):
                 _refuse(
-                    f"golden row {row}, {layout} layout: logit {logit[row]!r}, expected "
+                    f"golden row {row}, {rows.layout} layout: logit {logit[row]!r}, expected "
                     f"{expected[0, row]!r} ± {allowed[row]:.3g}; probability off by {u:.3g} "
                     f"ULP, allowed {PROBABILITY_ULP:g}"
                 )
         shares.append(float(share.max()))
         ulps.append(float(ulp.max()))
-        if layout == ROWS:
+        if not number:
             identical = found.tobytes() == expected.tobytes()
     return max(shares), max(ulps), identical
 
@@ -147,42 +148,31 @@ def _consecutive_logits(engine: Engine) -> tuple[int, float]:
     return len(rising), worst
 
 
-def _batches(
-    card: ModelCard,
-    rows: Float32,
-    bad_rows: Sequence[tuple[str, Float32]],
-    engine: Engine,
-    layout: str,
-    sizes: Sequence[int],
-) -> int:
+def _batches(rows: TrialRows, engine: Engine, sizes: Sequence[int]) -> int:
     """Raise SelfTestError if one of `rows` has other bits in a batch of one of `sizes` than alone,
-    or if one of `bad_rows` gets a score there. How many batches were refused for one."""
+    or if a row that cannot be scored gets a score there. How many batches were refused for one."""
     alone = np.concatenate(
-        [_scores(engine, _batch(card, layout, row[None])) for row in rows], axis=1
+        [_scores(engine, rows, rows.batch(np.array([row]))) for row in range(rows.count)], axis=1
     )
-    refused = 0
+    refused, bad_rows = 0, rows.bad()
     for size in sizes:
-        repeated = np.arange(size) % len(rows)
-        batch = _batch(card, layout, rows[repeated])
-        found = _scores(engine, batch)
+        repeated = np.arange(size) % rows.count
+        found = _scores(engine, rows, rows.batch(repeated))
         if found.tobytes() != alone[:, repeated].tobytes():
             other = (found.view(np.int32) != alone[:, repeated].view(np.int32)).any(0)
             row = int(repeated[other.argmax()])
-            _refuse(f"golden row {row} has other bits in a batch of {size} than alone, {layout} "
-                    "layout: its score would depend on its neighbours")  # fmt: skip
-        array = batch.values if isinstance(batch, RowInput) else np.asarray(batch.values).T
-        at = size // 2
-        good = array[at].copy()
-        tried = bad_rows if array.size <= _MANY_VALUES else [bad_rows[size % len(bad_rows)]]
-        for what, bad in tried:
-            array[at] = bad
-            _require_refusal(engine, batch, at, what)
+            _refuse(f"golden row {row} has other bits in a batch of {size} than alone, "
+                    f"{rows.layout} layout: its score would depend on its neighbours")  # fmt: skip
+        few = size * rows.width <= _MANY_VALUES or not bad_rows
+        for what, bad in bad_rows if few else [bad_rows[size % len(bad_rows)]]:
+            _require_refusal(engine, rows, rows.batch(repeated, size // 2, bad), size // 2, what)
             refused += 1
-        array[at] = good
     return refused
 
 
-def _require_refusal(engine: Engine, batch: RowInput | ColumnInput, at: int, what: str) -> None:
+def _require_refusal(
+    engine: Engine, rows: TrialRows, batch: BatchInput, at: int, what: str
+) -> None:
     """Raise SelfTestError unless `batch` is refused for its row `at`, which has `what`."""
     where = f"row {at} of {batch.rows}, {batch.layout} layout"
     probability = np.empty(batch.rows, np.float32)
@@ -191,47 +181,20 @@ def _require_refusal(engine: Engine, batch: RowInput | ColumnInput, at: int, wha
     except RowError as refused:
         if refused.row != at:
             _refuse(f"row {refused.row} is refused for {what} in {where}")
-        # The way of the usual call, which looks for bad rows by itself: None says there is one.
-        if not isinstance(batch, RowInput):
-            return
-        called = engine.score_array(batch.values, PROBABILITY)
+        called = rows.called(engine, batch, PROBABILITY)
         if called is None:
             return
         probability = called
     _refuse(f"a row with {what} gets the score {probability[at]!s}, {where}")
 
 
-def _unscorable(affine: Affine, row: Float32) -> Iterator[tuple[str, Float32]]:
-    """Rows (d,) that no machine may score, and what is wrong with each."""
-    weighty = int(np.abs(affine.weight).argmax())
-    for feature, value in ((0, np.nan), (-1, np.nan), (weighty, np.inf), (weighty, -np.inf)):
-        bad = row.copy()
-        bad[feature] = value
-        yield str(value), bad
-    weight = affine.weight.astype(np.float64)
-    for sign in (1, -1):
-        bad = np.copysign(np.float32(LARGEST), sign * affine.weight)
-        terms = weight * (bad - (0.0 if affine.center is None else affine.center.astype(float)))
-        # Terms of one sign overflow in every order of summation.
-        if (sign * terms >= 0).all() and sign * terms.sum() > 4 * LARGEST:
-            yield "terms that overflow", bad
-
-
-def _batch(card: ModelCard, layout: str, rows: Float32) -> RowInput | ColumnInput:
-    """`rows` (n, d) as a batch in `layout`, which onnxruntime can read where it lies."""
-    if layout == ROWS:
-        return RowInput(np.ascontiguousarray(rows), card.feature_names)
-    return ColumnInput(np.ascontiguousarray(rows.T), card.feature_names)
-
-
-def _scores(engine: Engine, batch: RowInput | ColumnInput) -> Float32:
+def _scores(engine: Engine, rows: TrialRows, batch: BatchInput) -> Float32:
     """Logits, P(positive) and P(negative) of the batch: (3, n)."""
     found, proba = np.empty((3, batch.rows), np.float32), np.empty((batch.rows, 2), np.float32)
     try:
         engine.score(batch, Outputs(found[0], found[1], proba))
         found[2] = proba[:, 0]
-        # The way of the usual call, which looks for bad rows by itself.
-        called = engine.score_array(batch.values, PROBA) if isinstance(batch, RowInput) else proba
+        called = rows.called(engine, batch, PROBA)
     except RowError as refused:
         _refuse(f"golden row {refused.row} of {batch.rows} is refused, {batch.layout} layout, "
                 "though its score is known")  # fmt: skip

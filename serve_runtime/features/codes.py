@@ -41,7 +41,7 @@ class LevelCodes(dict[Any, int]):
         texts.setdefault("", column.missing_code)
         super().__init__(texts)
         self[None] = column.missing_code
-        self.column = column
+        self.column, self._called = column, f"feature {quoted(column.name)}"
         levels = (*column.levels, *column.rare)
         self._texts_alone = bool(levels) and not any(map(_is_number_text, levels))
         self._identity = np.arange(column.codes + 1, dtype=np.int32)
@@ -69,8 +69,7 @@ class LevelCodes(dict[Any, int]):
         """
         pieces = as_dictionaries(column)
         if pieces is None:
-            what = f"feature {quoted(self.column.name)}"
-            return Coded(self._identity, self._of_values(as_values(column, what)))
+            return Coded(self._identity, self._of_values(as_values(column, self._called)))
         coded = [self._of_dictionary(*piece) for piece in pieces]
         if len(coded) == 1:
             return coded[0]
@@ -109,8 +108,7 @@ class LevelCodes(dict[Any, int]):
             if isinstance(value, bool | int | float | np.generic):
                 got = quoted(value)
             raise InputError(
-                f"feature {quoted(self.column.name)} is a category: {reason}; got {got} in row "
-                f"{row}"
+                f"{self._called} is a category: {reason}; got {got} in row {row}"
             ) from None
 
 

@@ -96,6 +96,8 @@ def _of_polars(column: Any) -> list[Dictionary] | None:
         if column.null_count():
             positions[np.asarray(column.is_null())] = -1
         return [Dictionary(distinct.to_list(), positions)]
+    if kind == "String" and "pyarrow" in sys.modules:  # a sixth of the time of a list
+        return as_dictionaries(column.to_arrow())
     return [_of_numbers(column.to_numpy())] if kind.startswith("Float") else None
 
 

@@ -9,8 +9,8 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from serve_runtime.inference.onnxruntime_library import Provider, check_provider
 from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput
+from serve_runtime.inputs.encoded_row import RowEncoder
 
 if TYPE_CHECKING:
     from serve_runtime.inference.thread_team import ThreadTeam
@@ -84,14 +85,20 @@ class Engine:
         finally:
             pool.append(scorer)
 
-    def score_one(self, numbers: Float32, offset: np.float32, kind: int) -> Float32 | None:
-        """Scores of one encoded row as a new array, with the least overhead: from its numbers (k,)
-        and its offset. None where `score` has to do it."""
-        scorer = cast(EncodedScorer, self._scorer())
-        try:
-            return scorer.score_one(numbers, offset, kind)
-        finally:
-            self._pool.append(scorer)
+    def score_row(self, row: Mapping[str, Any], encoder: RowEncoder, kind: int) -> Float32 | None:
+        """Scores of one raw row as a new array, with the least overhead. None where `score` has to
+        do it: to say what is wrong, or since `encoder` leaves the row to others."""
+        for encode in (encoder.encode, encoder.encode_filled):
+            if (encoded := encode(row)) is None:
+                continue
+            scorer = cast(EncodedScorer, self._scorer())
+            try:
+                found = scorer.score_one(*encoded, kind)
+            finally:
+                self._pool.append(scorer)
+            if found is not None:
+                return found
+        return None
 
     def sigmoid(self, logits: Float32) -> Float32:
         """Probabilities (n,) of `logits` (n,), n of 2 or more: what every score ends with."""

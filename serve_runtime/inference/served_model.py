@@ -49,8 +49,7 @@ class ServedModel(NamedTuple):
             (row,) = row
         if type(row) is not dict or self.row_encoder is None:
             return None
-        encoded = self.row_encoder.encode(row)
-        return None if encoded is None else self.engine.score_one(*encoded, kind)
+        return self.engine.score_row(row, self.row_encoder, kind)
 
     def labels(self, probability: Array) -> Array:
         """The label that belongs to each P(positive): (n,)."""

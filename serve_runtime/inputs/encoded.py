@@ -33,6 +33,7 @@ class Encoder:
         self.bias: Final = float32_of(bias)
         self.names = [column.name for column in encoding.columns]
         self.codes = [LevelCodes(column) for column in encoding.categories]
+        self._called = [f"feature {quoted(name)}" for name in self.names]
         place = {name: number for number, name in enumerate(self.names)}
         self.number_places = [place[column.name] for column in encoding.numbers]
         self.category_places = [place[column.name] for column in encoding.categories]
@@ -45,7 +46,7 @@ class Encoder:
         """
         arrays = []
         for place, column in zip(self.number_places, self.encoding.numbers, strict=True):
-            what = f"feature {quoted(column.name)}"
+            what = self._called[place]
             if column.kind == PRECISE:
                 arrays.append(precise_numbers(columns[place], what))
             else:
@@ -62,7 +63,7 @@ class Encoder:
             shapes[place] = found.positions.shape
         for place, array in zip(self.number_places, arrays, strict=True):
             shapes[place] = array.shape
-        check_lengths(dict(zip(self.names, columns, strict=True)), self.names, shapes)
+        check_lengths(columns, self.names, shapes)
         return EncodedInput(self, arrays, terms, columns, self._limits)
 
     def encoded_rows(self, rows: Sequence[Sequence[Any]]) -> "EncodedInput":
@@ -103,6 +104,11 @@ class EncodedInput:
         self._numbers = numbers
         self._whole = whole if whole and self._plain == len(numbers) else None
         self.readable = self._whole is not None and self._whole.readable
+
+    def raw_row(self, row: int) -> dict[str, Any]:
+        """The values of one row by name, as the caller has them."""
+        found = zip(self._encoder.names, self._raw, strict=True)
+        return {name: value_at(column, row) for name, column in found}
 
     def block(self, start: int, stop: int) -> Float32:
         """All numbers (k, n) where they lie; only of a `readable` batch, and only as a whole."""

@@ -33,7 +33,8 @@ class RowEncoder:
     """Encodes dicts of single values, each as `encoder` would."""
 
     def __init__(self, encoder: Encoder) -> None:
-        encoding = encoder.encoding
+        self._encoding = encoding = encoder.encoding
+        self._numbers = {column.name: number for number, column in enumerate(encoding.numbers)}
         columns = (*encoding.numbers, *encoding.categories)
         names = [column.name for column in columns]
         taken = itemgetter(*names)
@@ -68,6 +69,24 @@ class RowEncoder:
         except (LookupError, TypeError, OverflowError, struct.error):
             return None
         return np.frombuffer(packed, np.float32), offset
+
+    def encode_filled(self, row: Mapping[str, Any]) -> tuple[Float32, np.float32] | None:
+        """`encode` of a row of which numbers may be missing, None or NaN."""
+        missing = [
+            name
+            for name in self._numbers
+            if (value := row.get(name)) is None or (type(value) is float and value != value)
+        ]
+        encoded = self.encode({**row, **dict.fromkeys(missing, 0.0)})
+        if encoded is None or not all(name in row for name in missing):
+            return None
+        numbers, offset = encoded[0].copy(), encoded[1]
+        for name in missing:
+            number = self._numbers[name]
+            numbers[number] = self._encoding.fill[number]
+            if self._encoding.gap[number]:
+                offset = offset + self._encoding.gap[number]
+        return numbers, offset
 
 
 def _are_exact(numbers: Any) -> bool:

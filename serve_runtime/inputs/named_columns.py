@@ -149,10 +149,14 @@ def _equal(index: Any, other: Any) -> bool:
 
 
 def _columns(x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None) -> BatchInput:
+    columns = [x[name] for name in names]
     if encoder is not None:
-        return encoder.encoded([x[name] for name in names])
-    arrays = [to_array(x[name], f"feature {quoted(name)}") for name in names]
-    check_lengths(x, names, [array.shape for array in arrays])
+        return encoder.encoded(columns)
+    arrays = [
+        to_array(column, f"feature {quoted(name)}")
+        for name, column in zip(names, columns, strict=True)
+    ]
+    check_lengths(columns, names, [array.shape for array in arrays])
     for position, array in enumerate(arrays):
         if array.dtype.kind not in REAL:
             what = f"feature {quoted(names[position])}"

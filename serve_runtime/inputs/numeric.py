@@ -36,9 +36,9 @@ def to_array(values: Any, what: str) -> Array:
     if issubclass(kind, list | tuple):
         if kind is not list and kind is not tuple:  # what it holds, whatever it gives
             values = (list if issubclass(kind, list) else tuple).__getitem__(values, slice(None))
-        if any(map(_is_masked, values)):
+        if any(map(_is_masked_type, set(map(type, values)))):
             values = np.ma.array(values)
-    if _is_masked(values):
+    if _is_masked_type(type(values)):
         return _without_mask(values)
     try:
         array = np.asarray(values)
@@ -178,7 +178,7 @@ def _without_mask(values: Any) -> Array:
     return objects
 
 
-def _is_masked(values: Any) -> bool:
+def _is_masked_type(kind: type) -> bool:
     """Asked without numpy.ma, which takes 10 ms to load and is there if there is a masked array."""
     module = sys.modules.get("numpy.ma")
-    return module is not None and isinstance(values, module.MaskedArray)
+    return module is not None and issubclass(kind, module.MaskedArray)

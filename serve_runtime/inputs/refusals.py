@@ -1,6 +1,6 @@
 """What is said of an object that cannot be read as rows, whatever it does when it is asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from serve_runtime.errors import InputError
@@ -44,14 +44,16 @@ def refuse_deferred(x: Any) -> None:
 
 
 def check_lengths(
-    x: Mapping[str, Any], names: Sequence[str], shapes: Sequence[tuple[int, ...]]
+    columns: Sequence[Any], names: Sequence[str], shapes: Sequence[tuple[int, ...]]
 ) -> None:
-    """Raise InputError unless all columns `names` of `x`, which have these shapes, have one
-    dimension and are equally long."""
-    for name, shape in zip(names, shapes, strict=True):
+    """Raise InputError unless all `columns`, which have these names and shapes, have one dimension
+    and are equally long."""
+    if len(set(shapes)) == 1 and len(shapes[0]) == 1:  # the usual case
+        return
+    for column, name, shape in zip(columns, names, shapes, strict=True):
         if not shape:
             raise InputError(
-                f"feature {quoted(name)} must be a column of values; got {described(x[name])}"
+                f"feature {quoted(name)} must be a column of values; got {described(column)}"
             )
     if any(len(shape) != 1 or shape != shapes[0] for shape in shapes):
         found = [
