@@ -110,12 +110,12 @@ def _of_arrow(column: Any) -> Dictionary:
     if str(column.type) == "null":
         return Dictionary([], np.full(len(column), -1))
     if not hasattr(column, "indices"):
-        column = column.dictionary_encode()
-    values, positions = _arrow_values(column.dictionary), _arrow_integers(column.indices)
-    ends = (int(positions.min()), int(positions.max())) if len(positions) else (-1, -1)
-    if ends[0] < -1 or ends[1] >= len(values):
-        raise IndexError(f"a dictionary of {len(values)} values has no index {ends}")
-    return Dictionary(values, positions)
+        try:
+            column = column.dictionary_encode()
+        except NotImplementedError:  # lists and structures, which are no levels
+            return Dictionary(column.to_pylist(), np.arange(len(column)))
+    values = _arrow_values(column.dictionary)
+    return Dictionary(values, _arrow_indices(column.indices, len(values)))
 
 
 def _arrow_values(column: Any) -> Sequence[Any]:
@@ -129,16 +129,22 @@ def _arrow_values(column: Any) -> Sequence[Any]:
     return values
 
 
-def _arrow_integers(column: Any) -> Array:
-    """Indices (n,) of an Arrow array of integers, -1 where they are missing."""
+def _arrow_indices(column: Any, size: int) -> Array:
+    """The indices (n,) of a dictionary of `size` values, -1 where they are missing."""
     validity, values = column.buffers()
     rows, offset = len(column), column.offset
-    kind = np.dtype(str(column.type))
-    if values is None or not rows:
+    if column.null_count == rows:
         return np.full(rows, -1, np.int8)
+    kind = np.dtype(str(column.type))
     found: Array = np.frombuffer(values, kind, rows, offset * kind.itemsize)
+    valid = None
     if column.null_count:
         bits = np.frombuffer(validity, np.uint8)
         valid = np.unpackbits(bits, count=offset + rows, bitorder="little")[offset:]
-        found = np.where(valid, found, -1)
-    return found
+        found = np.where(valid, found, kind.type(0))
+    ends = int(found.min()), int(found.max())
+    if ends[0] < 0 or ends[1] >= size:
+        raise IndexError(
+            f"a dictionary of {size:,} values has no index from {ends[0]} to {ends[1]}"
+        )
+    return found if valid is None else np.where(valid, found.astype(np.int64, copy=False), -1)

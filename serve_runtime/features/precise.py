@@ -17,6 +17,8 @@ from serve_runtime.inputs.numeric import to_array, to_numbers
 _EXACT: Final = 2.0**24
 """float32 tells every whole number up to this one from its neighbours."""
 
+_SHORT: Final = {np.float32, np.float16}
+
 _UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """How many of each unit are a second."""
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
@@ -32,12 +34,14 @@ def precise_numbers(column: Any, what: str) -> Float64:
         pieces = found.chunks if hasattr(found, "chunks") else [found]
         none = np.empty(0)
         return np.concatenate([none, *(nearest_floats(piece, np.float64) for piece in pieces)])
+    if type(column) in (list, tuple) and not _SHORT.isdisjoint(map(type, column)):
+        _refuse_short([value for value in column if type(value) in _SHORT], what)
     array = to_array(column, what)
     if array.dtype.kind == "M":
         return _seconds(array)
     if array.dtype.kind == "O":
         array = _without_times(array)
-        _refuse_short([v for v in array.flat if isinstance(v, np.float32 | np.float16)], what)
+        _refuse_short([value for value in array.ravel().tolist() if type(value) in _SHORT], what)
         return to_numbers(array, what, nearest=np.float64)
     numbers = to_numbers(array, what)
     if numbers.dtype.kind == "f" and numbers.dtype.itemsize < 8:

@@ -23,8 +23,13 @@ def install(monkeypatch, fault):
             fault(features, *self._scores(outputs))
             return outputs
 
-        def bind(self, features, *outputs):
-            run = super().bind(features, *outputs)
+        def run_with(self, features, offset):
+            outputs = super().run_with(features, offset)
+            fault(features, *self._scores(outputs))
+            return outputs
+
+        def bind(self, features, *outputs, further=()):
+            run = super().bind(features, *outputs, further=further)
 
             def faulty():
                 given = features.copy()  # logits are bound to be read and given back

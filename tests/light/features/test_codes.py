@@ -1,0 +1,161 @@
+"""The codes of a category's values in columns of every kind."""
+
+import datetime
+from decimal import Decimal
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from serve_runtime import InputError
+from serve_runtime.features.codes import LevelCodes
+from serve_runtime.features.column import CATEGORY, Column
+
+COLUMN = Column(
+    "size", CATEGORY, missing="level", gaps=1, missing_texts=("?",),
+    levels=("-0.5", "3", "True", "l", "m"), counts=(1,) * 5, rare=("xl",), rare_count=1,
+)  # fmt: skip
+TEXTS = Column("colour", CATEGORY, levels=("blue", "red"), counts=(1, 1))
+UNKNOWN, HALF, THREE, TRUE, L, M, MISSING, RARE = range(8)
+
+
+def codes_of(values, column=COLUMN):
+    return LevelCodes(column).of_column(values).all().tolist()
+
+
+class Colour(str, Enum):  # noqa: UP042  a StrEnum prints its value
+    """Prints its name, and is its value."""
+
+    RED = "l"
+
+
+def test_a_text_is_its_level_to_the_last_blank():
+    found = codes_of(["l", "m", " l", "L", "xl", "3", "3.0", "?", "", None])
+    assert found == [L, M, UNKNOWN, UNKNOWN, RARE, THREE, UNKNOWN, MISSING, MISSING, MISSING]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        *((value, THREE) for value in (3, 3.0, np.int8(3), np.float16(3), Decimal("3.00"))),
+        *((value, HALF) for value in (-0.5, np.float32(-0.5), Decimal("-0.50"))),
+        *((value, TRUE) for value in (True, np.bool_(True))),
+        *((value, UNKNOWN) for value in (1, 1.0, 0, False, 2**70, float("inf"))),
+        *((value, MISSING) for value in (float("nan"), np.float32("nan"), pd.NA, pd.NaT)),
+        *((value, MISSING) for value in (Decimal("nan"), Decimal("sNaN"), np.ma.masked)),
+        *((value, L) for value in (np.str_("l"), Colour.RED)),
+    ],
+)
+def test_a_value_is_its_canonical_text(value, code):
+    assert codes_of([value, "m"]) == [code, M]
+    assert codes_of((value,)) == [code]
+    if value is not np.ma.masked:
+        array = np.empty(1, object)
+        array[0] = value
+        assert codes_of(array) == [code]
+
+
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [
+        (np.array([3, 1], np.uint8), [THREE, UNKNOWN]),
+        (np.array([-0.5, np.nan, 3], np.float32), [HALF, MISSING, THREE]),
+        (np.array([True, False]), [TRUE, UNKNOWN]),
+        (np.array(["l", "", "?"], "U1"), [L, MISSING, MISSING]),
+        (np.array(["l", "m"], np.dtypes.StringDType()), [L, M]),
+        (np.ma.array(["l", "m"], mask=[0, 1]), [L, MISSING]),
+        (np.ma.array([3, 3], mask=[0, 1]), [THREE, MISSING]),
+        (pd.Series([3, None], dtype="Int64"), [THREE, MISSING]),
+        (pd.Series([-0.5, None], dtype="Float32"), [HALF, MISSING]),
+        (pd.Series([True, None], dtype="boolean"), [TRUE, MISSING]),
+        (pd.Series([3, -0.5, None]).astype("category"), [THREE, HALF, MISSING]),
+        (pd.Series(["m", "l"], dtype=pd.CategoricalDtype(["zz", "l", "m"])), [M, L]),
+        (pd.Series([3, None], dtype="int8[pyarrow]"), [THREE, MISSING]),
+        (pl.Series([3, None]), [THREE, MISSING]),
+        (pl.Series([-0.5, None], dtype=pl.Float32), [HALF, MISSING]),
+        (pl.Series([True, None]), [TRUE, MISSING]),
+        (pl.Series([None, None]), [MISSING, MISSING]),
+        (pl.Series([None, "l"], dtype=pl.Enum(["m", "l"])), [MISSING, L]),
+        (pl.Series([None, None], dtype=pl.Categorical), [MISSING, MISSING]),
+        (pl.Series([Decimal("3.0"), Decimal("-0.5")]), [THREE, HALF]),
+        (pa.array([3, None], pa.int16()), [THREE, MISSING]),
+        (pa.array([-0.5, None], pa.float32()), [HALF, MISSING]),
+        (pa.array([True, None]), [TRUE, MISSING]),
+        (pa.nulls(2), [MISSING, MISSING]),
+        (pa.array([Decimal("3.00"), None]), [THREE, MISSING]),
+        (pa.chunked_array([["l"], [None, "m"]]), [L, MISSING, M]),
+        (pa.chunked_array([], pa.string()), []),
+        (pa.array([], pa.string()), []),
+        (pa.array([], pa.string()).dictionary_encode(), []),
+        (pa.array(["l", None]).cast(pa.dictionary(pa.uint8(), pa.string())), [L, MISSING]),
+        (pa.array(["?", "", "xl"], pa.large_string()), [MISSING, MISSING, RARE]),
+    ],
+)
+def test_a_column_of_any_kind(column, codes):
+    assert codes_of(column) == codes
+
+
+def test_float32_levels_are_the_shortest_texts_of_float32():
+    column = Column("c", CATEGORY, levels=("1.1",), counts=(1,))
+    single = np.float32(1.1)
+    for values in (
+        [single], np.array([single]), pa.array([single], pa.float32()),
+        pd.Series([single]), pd.Series([single], dtype="Float32"), pl.Series(np.array([single])),
+        pd.Series([single], dtype="float[pyarrow]"),
+    ):  # fmt: skip
+        assert codes_of(values, column) == [1]
+    assert codes_of([float(single)], column) == [UNKNOWN]
+
+
+def test_an_unused_value_of_a_dictionary_is_no_matter():
+    frame = pd.Series(["l", None], dtype=pd.CategoricalDtype(["l", datetime.date(2026, 1, 1)]))
+    assert codes_of(frame) == [L, MISSING]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["l", b"m"], "'size' is a category: a bytes is no level; got a bytes in row 1"),
+        (np.array([b"l"]), "a bytes_ is no level; got .* in row 0"),
+        (["l", ["m"]], "a list is no level; got a list in row 1"),
+        (["l", datetime.date(2026, 1, 2)], "a date is no level; got a date in row 1"),
+        (np.array(["2026-01-02"], "M8[D]"), "a datetime64 is no level"),
+        (np.array(["2026-01-02"], "M8[ns]"), "a datetime64 is no level"),
+        (pd.Series(pd.to_datetime(["2026-01-02"])), "a datetime64 is no level"),
+        (pl.Series([None, datetime.date(2026, 1, 2)]), "a date is no level; got a date in row 1"),
+        (pa.array([None, datetime.date(2026, 1, 2)]), "a datetime64 is no level.* in row 1"),
+        (pa.array([b"l"]), "a bytes is no level; got a bytes in row 0"),
+        (pa.array([["l"]], pa.list_(pa.string())), "a list is no level"),
+        ([1j], "a complex is no level"),
+    ],
+)
+def test_what_is_no_level_is_named(column, message):
+    with pytest.raises(InputError, match=message):
+        codes_of(column)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["red", 7], np.array([7.5]), pd.Series([7]), pa.array([7]), pl.Series([7]), [True],
+        pd.Series(["red", 7]).astype("category"),
+    ],
+)  # fmt: skip
+def test_numbers_for_a_category_of_texts_are_refused(column):
+    message = "its levels are texts such as 'blue', not numbers; got .* in row"
+    with pytest.raises(InputError, match=message):
+        codes_of(column, TEXTS)
+
+
+def test_missing_numbers_in_a_category_of_texts_are_missing():
+    assert codes_of(np.array([np.nan]), TEXTS) == [TEXTS.missing_code]
+
+
+def test_an_index_outside_its_dictionary_is_refused():
+    for index in (-1, 2):
+        broken = pa.DictionaryArray.from_arrays(pa.array([0, index]), ["l", "m"], safe=False)
+        with pytest.raises(IndexError, match="a dictionary of 2 values has no index"):
+            codes_of(broken)
