@@ -51,6 +51,12 @@ _SEPARATORS = {
     "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "blanks": BLANKS,
 }  # fmt: skip
 
+
+def separator_named(text: str) -> str:
+    """The separator that an option names: itself, or one of `_SEPARATORS`."""
+    return _SEPARATORS.get(text, text)
+
+
 _DIALECT_OPTIONS = {
     "separator": click.option(
         "--separator",
@@ -84,7 +90,7 @@ def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         told = {name: value for name in _DIALECT_OPTIONS if (value := values.pop(name))}
         if "separator" in told:
-            told["separator"] = _SEPARATORS.get(told["separator"], told["separator"])
+            told["separator"] = separator_named(told["separator"])
         try:
             fields = told_fields(told)
         except InputError as reason:

@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.column import CATEGORY
 from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
 from train.standardize import Moments, Scaling
+from train.tables.columns.decide import Decided
 from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
 
@@ -79,4 +81,13 @@ def check_standardised(features: npt.NDArray[np.float32], names: tuple[str, ...]
         raise DataError(
             f"{part} row {first + row + 1}, feature {quoted(names[column])} is too far from the "
             "training rows to be standardised in float32: check its unit"
+        )
+
+
+def require_numbers(decided: Decided) -> None:
+    """Raise DataError where there are columns that cannot be trained on: categories and gaps."""
+    odd = [c.name for c in decided.design.columns if c.kind == CATEGORY or c.missing != "error"]
+    if odd:
+        raise DataError(
+            f"features must be numbers without gaps; these columns are not: {listed(odd)}"
         )

@@ -10,7 +10,7 @@ import torch
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
-from train.dataset.dataset import WORDS, Say, check_standardised, scaling
+from train.dataset.dataset import WORDS, Say, check_standardised, require_numbers, scaling
 from train.evaluate.metrics import Metrics, evaluate
 from train.gradients.cpu import gradient_source
 from train.gradients.gpu import GpuGradients, fits
@@ -18,8 +18,8 @@ from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import sample_rows
 from train.standardize import Moments, Scaling
-from train.tables.holdout import split
-from train.tables.table import Table, load_holdout_table, load_table
+from train.tables.load import load_tables
+from train.tables.table import Table
 from train.tables.table_files import TableFiles
 
 _CHUNKS_TO_COPY = 64
@@ -36,13 +36,17 @@ class InMemoryDataset:
         self, recipe: Recipe, files: TableFiles | None, device: torch.device, say: Say
     ) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
-        table, holdout = _tables(recipe, files)
+        tables = load_tables(recipe, files)
+        require_numbers(tables.decided)
+        names = tables.training.feature_names
+        table = tables.training.ordered(names)
+        holdout = tables.holdout.ordered(names) if tables.holdout else None
         self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
         self.names, self.classes = table.feature_names, table.classes
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
-        self.moments = reduce(operator.add, (Moments.of(x) for x, _ in table.chunks()))
+        self.moments = reduce(operator.add, (Moments.of(x) for x, *_ in table.chunks()))
         self.scaling = scaling(
             self.moments, self.names, standardize=recipe.model.standardize, say=say
         )
@@ -93,10 +97,3 @@ class InMemoryDataset:
 
 def _whole(table: Table, scaling: Scaling | None) -> Iterator[tuple[Float32, Float32]]:
     yield scaling.apply(table.features) if scaling else table.served(), table.labels
-
-
-def _tables(recipe: Recipe, files: TableFiles | None) -> tuple[Table, Table | None]:
-    table, part = load_table(recipe.data, recipe.model.seed, files), recipe.data.holdout
-    if isinstance(part, str):
-        return table, load_holdout_table(recipe.data, part, table)
-    return split(table, part, recipe.model.seed) if part else (table, None)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from train.dataset.block_file import rows_in_block
-from train.dataset.dataset import WORDS, check_standardised, scaling
+from train.dataset.dataset import WORDS, check_standardised, require_numbers, scaling
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
 from train.errors import DataError, TrainError
@@ -23,7 +24,9 @@ from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.recipe.recipe import Recipe
+from train.tables.columns.plan import read_as_found
 from train.tables.holdout import held_out
+from train.tables.load import decide_from_files
 from train.tables.table_files import TableFiles, find_table_files
 
 _READING = 1 << 28
@@ -154,6 +157,18 @@ class OnDiskDataset:
         del column
         size = np.dtype(files.number_type).itemsize
         _check_room(self._where, size * (len(self.names) + 1) * len(labels))
+        out = np.zeros(len(labels), bool)
+        if part and not isinstance(part, str):
+            out = held_out(labels, part, recipe.model.seed)
+        decided, reading = read_as_found(
+            files,
+            recipe.data,
+            recipe.columns,
+            lambda reading: decide_from_files(recipe, files, reading, ~out),
+        )
+        require_numbers(decided)
+        self._reading = replace(reading, numbers=self.names)
+        holdout = None
         if isinstance(part, str):
             others = find_table_files(recipe.data, part, self.names)
             with others.unchanged():
@@ -161,10 +176,6 @@ class OnDiskDataset:
                     raise DataError(f"{part} has no rows below its header")
                 theirs = held.encode(self.classes, part)
                 holdout, _ = self._split(others, theirs, np.zeros(len(theirs), bool))
-            out = np.zeros(len(labels), bool)
-        else:
-            holdout = None
-            out = held_out(labels, part, recipe.model.seed) if part else np.zeros(len(labels), bool)
         training, split = self._split(files, labels, out)
         return training, holdout or split
 
@@ -181,7 +192,7 @@ class OnDiskDataset:
             part.skip(int(mask[: wanted.start].sum()))
         start = wanted.start
         reading = tqdm(total=len(wanted), unit=" rows", desc="reading", disable=None, leave=False)
-        for features in files.batches(rows=wanted):
+        for features, _ in files.batches(self._reading, rows=wanted):
             reading.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop

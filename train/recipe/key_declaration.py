@@ -77,7 +77,11 @@ def key(
 
 def keys_of(section: type) -> dict[str, Key]:
     """The keys of a section of the recipe, by name."""
-    return {declared.name: declared.metadata["key"] for declared in fields(section)}
+    return {
+        declared.name: declared.metadata["key"]
+        for declared in fields(section)
+        if "key" in declared.metadata
+    }
 
 
 def check(name: str, declared: Key, value: Any) -> None:

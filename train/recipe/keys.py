@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from serve_runtime.commands.options import separator_named
+from serve_runtime.features.column import MISSING_TEXTS
+from serve_runtime.tables.dialect import LAYOUT
 from train.memory_budget import parse_size
 from train.recipe.key_declaration import (
     FLOAT32_MAX,
@@ -75,6 +78,39 @@ class Data:
         default_factory=list, fits=are_names, flag="--drop", metavar="COL[,COL…]",
         parse=comma_separated, shown="[]",
     )  # fmt: skip
+    separator: str | None = key(
+        None, str, "one character", "What separates the values of a CSV.",
+        flag="--separator", metavar="CHAR", parse=separator_named,
+        shown="recognised from the first lines",
+        more='" " stands for one blank or more. The option takes comma, semicolon, tab, bar and '
+        "blanks too.",
+    )  # fmt: skip
+    decimal: str | None = key(
+        None, str, ". or ,", "Decimal mark of a CSV.", flag="--decimal", metavar="CHAR",
+        shown="recognised",
+    )  # fmt: skip
+    thousands: str | None = key(
+        None, str, "a mark, a blank, or empty", "What groups digits by three in a CSV.",
+        flag="--thousands", metavar="CHAR", shown="recognised",
+    )  # fmt: skip
+    quote: str | None = key(
+        None, str, "\" or '", "Quotation mark of a CSV.", shown="recognised",
+    )  # fmt: skip
+    trim: bool | None = key(
+        None, bool, "true or false", "Whether blanks around values of a CSV belong to none.",
+        shown="recognised",
+    )  # fmt: skip
+    encoding: str | None = key(
+        None, str, "an encoding that Python knows", "Encoding of a CSV, such as cp1252.",
+        flag="--encoding", metavar="NAME", shown='"utf-8", or what a byte order mark says',
+    )  # fmt: skip
+    missing: list[str] | None = key(
+        None, list, "printable texts", "Texts that stand for a missing value.", fits=are_names,
+        flag="--missing", metavar="TEXT[,TEXT…]", parse=comma_separated,
+        shown=f"in columns of texts {', '.join(map(repr, MISSING_TEXTS))}",
+        more="In columns of numbers of a CSV they count besides the usual ones, and so does a "
+        "single other text that people write for a missing value.",
+    )  # fmt: skip
     memory: str | None = key(
         None, str, 'a size such as "8GB" or "512MiB"', "Memory that may be used, such as 8GB.",
         fits=lambda v: bool(parse_size(v)), flag="--memory", metavar="SIZE",
@@ -90,6 +126,11 @@ class Data:
         more="They are not trained on: what the model is worth on them is measured at the end. A "
         "fraction is drawn at random; both classes keep their shares.",
     )  # fmt: skip
+
+    def dialect(self) -> dict[str, Any]:
+        """The fields of a `Dialect` that are told, by name."""
+        told = {name: getattr(self, name) for name in (*LAYOUT, "encoding", "missing")}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ from train.recipe.toml_file import put
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_GROUPS = {"data": "Data", "model": "Model", "optimizer": "Optimiser", "log": "Run"}
+_GROUPS = {
+    "data": "Data",
+    "columns": "Columns",
+    "model": "Model",
+    "optimizer": "Optimiser",
+    "log": "Run",
+}
 """The heading in --help under which the options of a section stand."""
 
 

@@ -1,4 +1,4 @@
-"""Values that no row may have: missing ones, and those that float32 does not hold."""
+"""Values that no row may have: those that float32 does not hold."""
 
 from collections.abc import Sequence
 
@@ -20,17 +20,19 @@ def first_not_finite(features: Floats) -> tuple[int, int] | None:
 
 
 def check_finite(features: Floats, names: Sequence[str], source: str, first: int = 0) -> None:
-    """Raise DataError, naming row and column, unless float32 holds all `features` (d, m).
+    """Raise DataError, naming row and column, where float32 makes an infinity of one of `features`
+    (d, m); missing ones, NaN, are no matter here.
 
     The first of the rows is data row `first` (from 0) of `source`.
     """
-    if (odd := first_not_finite(features)) is None:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        odd = np.isinf(features.astype(np.float32, copy=False))
+    if not odd.any():
         return
-    row, feature = odd
+    row, feature = map(int, np.argwhere(odd.T)[0])
     with np.errstate(over="ignore"):
         value = float(features[feature, row].astype(np.float32))
-    found = "missing" if np.isnan(value) else f"{value} as float32"
     raise DataError(
-        f"{source}: data row {first + row + 1}, column {quoted(names[feature])} is {found}; every "
-        "value must be finite: drop the row or fill the value"
+        f"{source}: data row {first + row + 1}, column {quoted(names[feature])} is {value} as "
+        "float32; every value must be finite: drop the row, or leave the value empty"
     )

@@ -5,15 +5,8 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Float32
 from train.errors import DataError
-from train.tables.table import Table
 
 _MOST_SPLIT_AT_ONCE = 1 << 20
-
-
-def split(table: Table, fraction: float, seed: int) -> tuple[Table, Table]:
-    """The rows to train on and those that `held_out` picks, both in their order in `table`."""
-    out = held_out(table.labels, fraction, seed)
-    return table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out))
 
 
 def held_out(labels: Float32, fraction: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.card import Label
+from train.tables.columns.vocabulary import Int32, sorted_ranks
 
 
 class RowDigest:
@@ -17,17 +18,31 @@ class RowDigest:
         self.chunks: list[bytes] = []
         """The digest of each chunk added so far; several processes' lists can be joined."""
 
-    def add(self, features: Floats, labels: Float32) -> None:
-        """Add the next chunk, of numba_kernels.chunk_rows rows: features (d, m), labels (m,).
+    def add(
+        self,
+        features: Floats,
+        labels: Float32,
+        codes: Sequence[Int32] = (),
+        vocabularies: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """Add the next chunk, of numba_kernels.chunk_rows rows: numbers (k, m), labels (m,), and
+        of each category its codes (m,) with the texts that they stand for.
 
         Values that float32 holds count as float32, so that a file of them has the same digest
-        in either type.
+        in either type; and texts count, in whatever order the codes have them.
         """
         chunk = hashlib.sha256()
+        for found, texts in zip(codes, vocabularies, strict=True):
+            there, ranks = sorted_ranks(found, texts)
+            chunk.update(repr(there).encode())
+            chunk.update(np.ascontiguousarray(ranks, "<i4").data)
         for values in (*features, labels):
             narrow = np.ascontiguousarray(values, "<f4")
+            if (missing := np.isnan(narrow)).any():  # there are many NaNs
+                values = np.where(missing, values.dtype.type(np.nan), values)
+                narrow = np.ascontiguousarray(values, "<f4")
             chunk.update(narrow.data)
-            if values.dtype == np.float64 and not np.array_equal(narrow, values):
+            if values.dtype == np.float64 and not (missing | (narrow == values)).all():
                 chunk.update(np.ascontiguousarray(values, "<f8").data)
         self.chunks.append(chunk.digest())
 

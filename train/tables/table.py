@@ -1,7 +1,8 @@
 """From the [data] section of a recipe to checked features and labels in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,14 @@ from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from serve_runtime.shown import listed, quoted
+from serve_runtime.tables.numbers import from_numpy
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_slices
+from train.recipe.column_keys import Columns
 from train.recipe.keys import Data
+from train.tables.columns.plan import check_asked, read_as_found
+from train.tables.columns.reading import Reading
+from train.tables.columns.vocabulary import Int32, Vocabulary
 from train.tables.finite import check_finite
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import RowDigest
@@ -26,91 +32,147 @@ class Table:
     """Rows to train on or to hold out."""
 
     features: Floats
-    """(d, n), C-contiguous: each feature's values lie together, as in Arrow's columns. float64
-    where the source holds what float32 may not, such as a CSV; else float32."""
+    """(k, n), C-contiguous: each number's values lie together, as in Arrow's columns; NaN where one
+    is missing. float64 where the source holds what float32 may not, such as a CSV; else
+    float32."""
     labels: Float32
     """(n,): 1 for the positive class, 0 for the negative one."""
     feature_names: tuple[str, ...]
+    """Of all features, in the order of the source."""
     classes: Classes
+    reading: Reading
+    """Which features are the numbers, and which are categories, with the texts of their codes."""
+    codes: tuple[Int32, ...] = ()
+    """(n,) of each category: places in the texts of `reading.vocabularies`, -1 where missing."""
 
     @property
     def rows(self) -> int:
         """Number of rows, n."""
         return len(self.labels)
 
+    @property
+    def vocabularies(self) -> tuple[tuple[str, ...], ...]:
+        """The texts of each category, in the order of the codes."""
+        return tuple(vocabulary.texts for vocabulary in self.reading.vocabularies)
+
     def take(self, index: npt.NDArray[np.intp]) -> "Table":
         """The rows at `index`, copied."""
-        return Table(
-            np.ascontiguousarray(self.features[:, index]),
-            self.labels[index],
-            self.feature_names,
-            self.classes,
+        return replace(
+            self,
+            features=np.ascontiguousarray(self.features[:, index]),
+            labels=self.labels[index],
+            codes=tuple(codes[index] for codes in self.codes),
+        )
+
+    def ordered(self, numbers: tuple[str, ...]) -> "Table":
+        """The same rows with the numbers in the order of the names `numbers`."""
+        if numbers == self.reading.numbers:
+            return self
+        order = [self.reading.numbers.index(name) for name in numbers]
+        return replace(
+            self,
+            features=np.ascontiguousarray(self.features[order]),
+            reading=replace(self.reading, numbers=numbers),
         )
 
     def served(self) -> Float32:
-        """The features in float32, in which rows are served; not copied where they are."""
+        """The numbers in float32, in which rows are served; not copied where they are."""
         return self.features.astype(np.float32, copy=False)
 
-    def chunks(self) -> Iterator[tuple[Floats, Float32]]:
-        """All rows, a chunk at a time, as views: features (d, m) and labels (m,)."""
-        for chunk in chunk_slices(*self.features.shape):
-            yield self.features[:, chunk], self.labels[chunk]
+    def chunks(self) -> Iterator[tuple[Floats, tuple[Int32, ...], Float32]]:
+        """All rows, a chunk at a time, as views: numbers (k, m), codes (m,) each, labels (m,)."""
+        for chunk in chunk_slices(len(self.feature_names), self.rows):
+            codes = tuple(found[chunk] for found in self.codes)
+            yield self.features[:, chunk], codes, self.labels[chunk]
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        digest = RowDigest()
-        for features, labels in self.chunks():
-            digest.add(features, labels)
+        digest, texts = RowDigest(), self.vocabularies
+        for features, codes, labels in self.chunks():
+            digest.add(features, labels, codes, texts)
         return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
-def load_table(data: Data, seed: int, files: TableFiles | None = None) -> Table:
+def load_table(
+    data: Data, seed: int, files: TableFiles | None = None, asked: Columns | None = None
+) -> Table:
     """The table that `data` describes.
 
     `seed` is the seed of a simulation; `files` are the files of `data`, where the caller has found
-    them already.
+    them already; `asked` is what the recipe says of columns.
 
-    Raises DataError or InputError: no such file or target, a feature that is no number or not
-    finite, labels that are not two classes.
+    Raises DataError or InputError: no such file or target, a value that no number or level can be,
+    labels that are not two classes.
     """
+    asked = asked or Columns()
     if data.file is not None:
-        return _from_files(data, data.file, files or find_table_files(data, data.file))
+        found = files or find_table_files(data, data.file)
+        return read_as_found(found, data, asked, partial(_read, data, data.file, found))
     if data.points is not None:
-        return _from_points(data)
+        return _from_points(data, asked)
     if data.simulate is not None:
-        return _simulated(data, seed)
+        return _simulated(data, seed, asked)
     if data.builtin is not None:
-        return _builtin(data)
+        return _builtin(data, asked)
     raise DataError("no data: give a file, or a recipe with data.file, points, simulate or builtin")
 
 
 def load_holdout_table(data: Data, path: str, like: Table) -> Table:
-    """The hold-out file of a recipe, read with the training table's features and classes."""
-    return _from_files(data, path, find_table_files(data, path, like.feature_names), like)
+    """The hold-out file of a recipe, read as the training table is, with its classes."""
+    files = find_table_files(data, path, like.feature_names)
+    return _read(data, path, files, like.reading, like.classes)
 
 
-def _from_files(data: Data, source: str, files: TableFiles, like: Table | None = None) -> Table:
+def _read(
+    data: Data, source: str, files: TableFiles, reading: Reading, classes: Classes | None = None
+) -> Table:
     labels = LabelColumn()
-    none = np.empty((len(files.names), 0), files.number_type)
+    features = [np.empty((len(reading.numbers), 0), reading.number_type)]
+    codes = [tuple(np.empty(0, np.int32) for _ in reading.vocabularies)]
     with files.unchanged():
-        features = np.concatenate([none, *files.batches(labels)], axis=1)
-    return _table(source, features, labels, files.names, data, like)
+        for numbers, found in files.batches(reading, labels):
+            features.append(numbers)
+            codes.append(found)
+    joined = tuple(map(np.concatenate, zip(*codes, strict=True)))
+    return _table(
+        source,
+        np.concatenate(features, axis=1),
+        labels,
+        files.names,
+        data,
+        reading,
+        joined,
+        classes,
+    )
 
 
 def _from_memory(
-    data: Data, source: str, rows: npt.NDArray[np.float64], labels: list[Label], there: list[str]
+    data: Data,
+    source: str,
+    rows: npt.NDArray[np.float64],
+    labels: list[Label],
+    there: list[str],
+    asked: Columns,
 ) -> Table:
     """A table out of `rows` (n, d), whose columns have the names `there`."""
     if data.target is not None:
         raise DataError(f"data.target names a column of a file; {source} brings its own labels")
     names = chosen_features(data, source, there)
-    features = np.ascontiguousarray(rows.T[[there.index(name) for name in names]])
-    check_finite(features, names, source)
-    column = LabelColumn.of(labels, source)
-    return _table(source, features, column, names, data)
+    check_asked(names, None, source, asked)
+    columns = dict(zip(there, rows.T, strict=True))
+    vocabularies = tuple(Vocabulary(name, ()) for name in names if name in asked.category)
+    codes = tuple(
+        vocabulary.encode(from_numpy(np.ascontiguousarray(columns[vocabulary.name])), source)
+        for vocabulary in vocabularies
+    )
+    numbers = tuple(name for name in names if name not in asked.category)
+    features = np.array([columns[name] for name in numbers]).reshape(len(numbers), len(rows))
+    check_finite(features, numbers, source)
+    column, reading = LabelColumn.of(labels, source), Reading(numbers, vocabularies)
+    return _table(source, features, column, names, data, reading, codes)
 
 
-def _from_points(data: Data) -> Table:
+def _from_points(data: Data, asked: Columns) -> Table:
     assert data.points is not None
     try:
         x = np.array(data.points["x"], np.float64)
@@ -123,18 +185,20 @@ def _from_points(data: Data) -> Table:
             f"{x.shape} and {len(labels)} labels"
         )
     names = [f"x{i + 1}" for i in range(len(x[0]))]
-    return _from_memory(data, "data.points", x, labels, names)
+    return _from_memory(data, "data.points", x, labels, names, asked)
 
 
-def _simulated(data: Data, seed: int) -> Table:
+def _simulated(data: Data, seed: int, asked: Columns) -> Table:
     assert data.simulate is not None
     s = data.simulate
     x = np.linspace(s["low"], s["high"], int(s["n"]))
     labels = np.random.default_rng(seed).random(len(x)) < sigmoid(s["w0"] + s["w1"] * x)
-    return _from_memory(data, "data.simulate", x[:, None], labels.astype(int).tolist(), ["x"])
+    return _from_memory(
+        data, "data.simulate", x[:, None], labels.astype(int).tolist(), ["x"], asked
+    )
 
 
-def _builtin(data: Data) -> Table:
+def _builtin(data: Data, asked: Columns) -> Table:
     from sklearn import datasets
 
     if data.builtin not in _BUILTIN:
@@ -144,7 +208,7 @@ def _builtin(data: Data) -> Table:
     bunch = getattr(datasets, f"load_{data.builtin}")()
     labels: list[Label] = [str(bunch.target_names[i]) for i in bunch.target]
     names = [str(name) for name in bunch.feature_names]
-    return _from_memory(data, data.builtin, bunch.data, labels, names)
+    return _from_memory(data, data.builtin, bunch.data, labels, names, asked)
 
 
 def _table(
@@ -153,9 +217,11 @@ def _table(
     labels: LabelColumn,
     names: tuple[str, ...],
     data: Data,
-    like: Table | None = None,
+    reading: Reading,
+    codes: tuple[Int32, ...],
+    classes: Classes | None = None,
 ) -> Table:
     if not len(labels):
         raise DataError(f"{source} has no rows below its header")
-    classes = like.classes if like else labels.classes(data.positive, source)
-    return Table(features, labels.encode(classes, source), names, classes)
+    classes = classes or labels.classes(data.positive, source)
+    return Table(features, labels.encode(classes, source), names, classes, reading, codes)

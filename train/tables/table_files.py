@@ -18,16 +18,25 @@ from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.csv.first_rows import check_header, may_be_data
+from serve_runtime.tables.dialect import PLAIN
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import holds_parquet
+from serve_runtime.tables.numbers import is_number
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
 from train.recipe.keys import Data
+from train.tables.columns.reading import Reading
+from train.tables.columns.times import is_time, time_seconds
+from train.tables.columns.vocabulary import Int32
 from train.tables.finite import check_finite
 from train.tables.labels import LabelColumn
+from train.tables.remedies import drop_remedy
 
 _TARGET_NAMES = ("target", "label", "y")
+NUMBERS, TEXTS, LEVELS, TIMES = "numbers", "texts", "levels", "times"
+"""What a type of Parquet holds: numbers; texts; a dictionary of others; dates or timestamps."""
+
 _NARROW = {
     pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32()
 }  # fmt: skip
@@ -52,15 +61,28 @@ class TableFiles:
     """Whether CSV files begin with column names."""
     rows: int | None
     """The number of rows, where all files are Parquet; else None."""
-    number_type: type[np.floating]
-    """Of the features as they are read: float32 where it holds all that the files' types hold,
-    else float64, since a value may lose its digits when it is rounded before it is centred."""
+    narrow: frozenset[str]
+    """The columns of which float32 holds all values, by their types in the files."""
+    kinds: Mapping[str, frozenset[str]]
+    """By feature, what its types in Parquet files hold; nothing where all are CSV."""
+    dialect: Mapping[str, Any]
+    """What the recipe tells of how CSV files are written."""
     stamps: tuple[_Stamp | None, ...]
     """Size and time of each file before anything was read of it."""
     folder_columns: tuple[Mapping[str, Any], ...]
     """The columns that the folders of each of `paths` hold, see `TablePaths.folder_columns`."""
     notes: tuple[str, ...]
     """What a person should know of the choice of columns."""
+
+    @property
+    def number_type(self) -> type[np.floating]:
+        """Of the numbers as they are read, if all features are."""
+        return np.float32 if self.narrow.issuperset(self.names) else np.float64
+
+    @property
+    def from_folders(self) -> frozenset[str]:
+        """The columns that names of folders hold."""
+        return frozenset(name for columns in self.folder_columns for name in columns)
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -85,23 +107,27 @@ class TableFiles:
         for path, folders in zip(self.paths, self.folder_columns, strict=True):
             first = 0
             for batch in read_batches(
-                path, (), [self.target], header=self.header, folder_columns=folders
-            ):
+                path, (), [self.target], header=self.header, folder_columns=folders,
+                dialect=self.dialect,
+            ):  # fmt: skip
                 labels.add(batch.column(self.target), path, first)
                 first += batch.num_rows
         return labels
 
     def batches(
-        self, labels: LabelColumn | None = None, rows: range | None = None
-    ) -> Iterator[Floats]:
-        """Yield the features (d, m) of all rows, or of `rows`, in order, some rows at a time.
+        self, reading: Reading, labels: LabelColumn | None = None, rows: range | None = None
+    ) -> Iterator[tuple[Floats, tuple[Int32, ...]]]:
+        """Yield numbers (k, m), NaN where one is missing, and the codes (m,) of each category, of
+        all rows, or of `rows`, in order, some rows at a time.
 
-        The labels of the same rows are appended to `labels`, if it is given. Of Parquet files,
-        only row groups that hold some of `rows` are read.
-        Raises InputError for what cannot be read, and DataError for a value that is missing or not
-        finite, with file, row and column.
+        New texts are added to the vocabularies of `reading`. The labels of the same rows are
+        appended to `labels`, if it is given. Of Parquet files, only row groups that hold some of
+        `rows` are read.
+        Raises InputError for what cannot be read, and DataError for a number that is infinite and
+        for what no level can be, with file, row and column.
         """
-        others = [] if labels is None else [self.target]
+        others = [*sorted(reading.times), *([] if labels is None else [self.target])]
+        numbers = [name for name in reading.numbers if name not in reading.times]
         wanted = range(sys.maxsize) if rows is None else rows
         before = 0  # rows of the tables before this one
         for path, folders in zip(self.paths, self.folder_columns, strict=True):
@@ -112,32 +138,44 @@ class TableFiles:
             with read_ahead(
                 read_batches(
                     path,
-                    self.names,
+                    [*numbers, *reading.categories],
                     others,
                     header=self.header,
                     groups=groups,
                     folder_columns=folders,
-                    number_type=pa.from_numpy_dtype(self.number_type),
+                    number_type=pa.from_numpy_dtype(reading.number_type),
+                    dialect=reading.dialect,
+                    texts=reading.categories,
                 )
             ) as batches:
                 for batch in batches:
                     start = max(0, here.start - first)
                     some = batch.slice(start, max(0, here.stop - first - start))
                     if some.num_rows:
-                        yield self._features(some, path, first + start)
+                        yield self._rows(some, reading, path, first + start)
                         if labels is not None:
-                            labels.add(some.column(len(self.names)), path, first + start)
+                            labels.add(some.column(some.num_columns - 1), path, first + start)
                     first += batch.num_rows
                     if first >= here.stop:
                         break
             before += first if end is None else end
 
-    def _features(self, batch: Any, path: str, first: int) -> Floats:
-        features = np.empty((len(self.names), batch.num_rows), self.number_type)
-        for row, column in zip(features, batch.columns, strict=False):
-            row[:] = column.to_numpy(zero_copy_only=False)
-        check_finite(features, self.names, path, first)
-        return features
+    def _rows(
+        self, batch: Any, reading: Reading, path: str, first: int
+    ) -> tuple[Floats, tuple[Int32, ...]]:
+        features = np.empty((len(reading.numbers), batch.num_rows), reading.number_type)
+        for values, name in zip(features, reading.numbers, strict=True):
+            column = batch.column(name)
+            if name in reading.times:
+                values[:] = time_seconds(column, path, name)
+            else:
+                values[:] = column.to_numpy(zero_copy_only=False)
+        check_finite(features, reading.numbers, path, first)
+        codes = tuple(
+            vocabulary.encode(batch.column(vocabulary.name), path, first)
+            for vocabulary in reading.vocabularies
+        )
+        return features, codes
 
 
 def _groups(path: str, rows: range) -> tuple[list[int] | None, int, int | None]:
@@ -177,7 +215,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     paths = tuple(map(tables.path, tables.names))
     stamps = tuple(map(_stamp, paths))
     folders = tuple(map(tables.folder_columns, tables.names))
-    columns, index, rows, narrow = _columns(data, paths, folders)
+    columns, index, rows, types = _columns(data, paths, folders)
     path, asked = paths[0], {data.target, *(data.features or ()), *(like or ())}
     left_out = [name for name in index if name not in asked]
     columns = [name for name in columns if name not in left_out]
@@ -192,7 +230,11 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
             f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
             "--features, or write the file without it (pandas: index=False)"
         )
-    number_type = np.float32 if narrow.issuperset(names) else np.float64
+    kinds = {
+        name: frozenset(_kind(path, name, found[name]) for found in types if name in found)
+        for name in names
+    }
+    narrow = frozenset(name for name in names if all(found.get(name) in _NARROW for found in types))
     notes = [hint] if (hint := _header_hint(data, path, columns)) else []
     if left_out:
         notes.append(
@@ -202,8 +244,29 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     if from_folders := [name for name in names if any(name in columns for columns in folders)]:
         notes.append(f"from the names of folders: {listed(from_folders, _SHOWN)}")
     return TableFiles(
-        paths, names, target, data.header, rows, number_type, stamps, folders, tuple(notes)
+        paths, names, target, data.header, rows, narrow, kinds, data.dialect(), stamps, folders,
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _kind(path: str, name: str, data_type: Any) -> str:
+    """What a type of Parquet holds. Raises DataError where nothing can be learned from it."""
+    wrapped = pa.types.is_dictionary(data_type)
+    inner = data_type.value_type if wrapped else data_type
+    if pa.types.is_string(inner) or pa.types.is_large_string(inner) or _is_view(inner):
+        return TEXTS
+    if is_time(inner):
+        return TIMES
+    if is_number(inner) and not pa.types.is_null(inner):
+        return LEVELS if wrapped else NUMBERS
+    raise DataError(
+        f"{path}: column {quoted(name)} ({data_type!s:.60}) holds neither numbers nor texts. "
+        f"{drop_remedy([name])}"
     )
+
+
+def _is_view(data_type: Any) -> bool:
+    return bool(pa.types.is_string_view(data_type))
 
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
@@ -225,27 +288,27 @@ def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str,
 
 def _columns(
     data: Data, paths: Sequence[str], folders: Sequence[Mapping[str, Any]]
-) -> tuple[list[str], list[str], int | None, set[str]]:
+) -> tuple[list[str], list[str], int | None, list[Mapping[str, Any]]]:
     """The columns, in the order of the first file, those of them that are the index of a pandas
-    frame in any file, the number of all rows, if known, and the columns whose type in every file
-    is one of which float32 holds all values."""
+    frame in any file, the number of all rows, if known, and of each file the types of columns."""
     first: list[str] = []
     index: list[str] = []
     rows: int | None = 0
-    narrow: set[str] = set()
-    for number, (path, further) in enumerate(zip(paths, folders, strict=True)):
-        with open_table(path, header=data.header, folder_columns=further) as table:
-            columns, count = table.names, table.rows
+    types: list[Mapping[str, Any]] = []
+    for path, further in zip(paths, folders, strict=True):
+        with open_table(
+            path, header=data.header, folder_columns=further, dialect=data.dialect()
+        ) as table:
+            columns, count, dialect = table.names, table.rows, table.dialect or PLAIN
             index += [name for name in table.index_names if name not in index]
-            found = {name for name, type_ in table.types.items() if type_ in _NARROW}
-        narrow = found & narrow if number else found
+            types.append(table.types)
         rows = None if rows is None or count is None else rows + count
         try:
             check_names(columns, columns)
         except InputError as reason:
             raise DataError(f"{path}: {reason}") from None
         if not holds_parquet(path) and (own := [name for name in columns if name not in further]):
-            check_header(path, own)
+            check_header(path, own, dialect)
         first = first or columns
         if columns != first and (other := set(columns) ^ set(first)) - set(index):
             odd = sorted(other - set(index))
@@ -253,7 +316,7 @@ def _columns(
                 f"{path} has other columns than {paths[0]}: only one of them has {listed(odd)}; "
                 "all tables must have the same"
             )
-    return first, index, rows, narrow
+    return first, index, rows, types
 
 
 def _target(data: Data, path: str, columns: Sequence[str]) -> str:

@@ -62,7 +62,8 @@ def test_force_fills_an_empty_folder(command, table, workplace):
 
 def test_force_keeps_the_old_run_when_training_fails(existing, refused, table):
     before = contents(existing)
-    assert "'x' is no number" in refused(table("a,y\nx,0\n1,1\n", "bad.csv"), "--force")
+    said = refused(table("a,y\nold,0\n1,1\n2,0\n", "bad.csv"), "--holdout", "0", "--force")
+    assert "'old' is no number" in said
     assert contents(existing) == before
 
 

@@ -90,7 +90,7 @@ def test_between_the_passes_on_disk(change, tmp_path, monkeypatch):
 def test_one_of_several_files(change, number, where, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     files = [write(tmp_path / "data" / f"{i}.csv") for i in range(3)]
-    meddle_at(monkeypatch, table_files.TableFiles, "_features", change, files[number])
+    meddle_at(monkeypatch, table_files.TableFiles, "_rows", change, files[number])
     refused(tmp_path, tmp_path / "data", files[number])
 
 
@@ -98,15 +98,15 @@ def test_one_of_several_files(change, number, where, tmp_path, monkeypatch):
 def test_a_hold_out_file(change, where, tmp_path, monkeypatch):
     file, others = write(tmp_path / "rows.csv"), write(tmp_path / "others.csv")
     reads = []
-    features = table_files.TableFiles._features
+    rows = table_files.TableFiles._rows
 
-    def meddled(self, batch, path, first):
+    def meddled(self, batch, reading, path, first):
         if path == str(others) and not reads:
             reads.append(path)
             change(others)
-        return features(self, batch, path, first)
+        return rows(self, batch, reading, path, first)
 
-    monkeypatch.setattr(table_files.TableFiles, "_features", meddled)
+    monkeypatch.setattr(table_files.TableFiles, "_rows", meddled)
     refused(tmp_path, file, others, holdout=str(others))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from train import run_folder
 from train.dataset import choose, on_disk
 from train.errors import DataError, TrainError
+from train.recipe.column_keys import Columns
 from train.recipe.recipe import Recipe
 from train.run import train
 
@@ -146,9 +148,11 @@ def test_nan_deep_in_a_stream_is_named(position, frame, tmp_path, crowded):
     pq.write_table(frame, tmp_path / "p" / "1.parquet")
     pq.write_table(broken, tmp_path / "p" / "2.parquet", row_group_size=1000)
     crowded()
-    message = rf"2\.parquet: data row {position + 1}, column 'b' is missing"
+    row = len(frame) + position + 1
+    message = rf"column 'b' misses 1 values, the first in data row {row}, and columns\.missing"
+    strict = replace(recipe(tmp_path / "p"), columns=Columns(missing="error"))
     with pytest.raises(DataError, match=message):
-        train(recipe(tmp_path / "p"), tmp_path / "run")
+        train(strict, tmp_path / "run")
     assert [p.name for p in tmp_path.iterdir()] == ["p"]
 
 

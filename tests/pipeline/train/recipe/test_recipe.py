@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from train.errors import RecipeError
+from train.recipe.column_keys import Columns
 from train.recipe.keys import Data, Log, Model, Optimizer
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
@@ -20,6 +21,25 @@ features = ["f0", "f2"]
 drop = ["f2"]
 memory = "1.5GiB"
 holdout = "more/hold.csv"
+separator = ";"
+decimal = ","
+thousands = "."
+quote = "'"
+trim = true
+encoding = "cp1252"
+missing = ["?", "none"]
+[columns]
+category = ["f0"]
+number = ["f2"]
+max_levels = 9
+min_rows = 2
+missing = "mean"
+unknown = "rare"
+[columns.f0]
+missing = "level"
+unknown = "error"
+max_levels = 7
+min_rows = 3
 [model]
 init = {weight = [[0.1, -2.5e-30]], bias = [3]}
 standardize = false
@@ -49,6 +69,7 @@ def recipe(text: str) -> Recipe:
 def test_an_empty_recipe_has_the_documented_defaults():
     assert Recipe.from_dict({}) == Recipe(
         Data(header=True, holdout=0.2, drop=[]),
+        Columns(category=[], number=[], max_levels=32_000, min_rows=1, unknown="average"),
         Model(init="default", standardize=True, seed=1),
         Optimizer(
             loss="bce",
@@ -74,7 +95,8 @@ def test_every_key_is_read():
     keys = {
         (s.name, f.name) for s in dataclasses.fields(Recipe) for f in dataclasses.fields(s.type)
     }
-    assert keys - given == {("data", "points"), ("data", "simulate"), ("data", "builtin")}
+    others = {("data", "points"), ("data", "simulate"), ("data", "builtin"), ("columns", "own")}
+    assert keys - given == others
 
 
 @pytest.mark.parametrize(
@@ -105,8 +127,14 @@ def test_every_recipe_of_the_project_is_valid(repository):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[dat]\nfile = 'a'", r"^no section \[dat\] in a recipe; there are data, model, optimizer"),
-        ("lr = 1.0", r"^no section \[lr\] in a recipe; there are data, model, optimizer, log$"),
+        (
+            "[dat]\nfile = 'a'",
+            r"^no section \[dat\] in a recipe; there are data, columns, model, opt",
+        ),
+        (
+            "lr = 1.0",
+            r"^no section \[lr\] in a recipe; there are data, columns, model, optimizer, log$",
+        ),
         ("data = 5", r"\[data\]"),
         ("[model]\ninitial = 'zeros'", r"^no key 'initial' in \[model\]; there are init, standard"),
         ("[data]\npath = 'a'", r"^no key 'path' in \[data\]; there are file, points, simulate, bu"),

@@ -31,7 +31,6 @@ def test_points():
         ([1, 2], [0, 1], r"got x with shape \(2,\) and 2 labels"),
         ([[1], [2], [3]], [0, 1], r"got x with shape \(3, 1\) and 2 labels"),
         ([], [], r"got x with shape \(0,\) and 0 labels"),
-        ([[1], [float("nan")]], [0, 1], "data row 2, column 'x1' is missing"),
         ([[1, 2], [3, 1e39]], [0, 1], "data row 2, column 'x2' is inf as float32"),
         ([[1], [2]], [1, 1], r"must hold two classes; found 1 \(2 rows\)"),
     ],

@@ -9,7 +9,6 @@ import pytest
 from serve_runtime.errors import InputError
 from train.errors import DataError
 from train.recipe.keys import Data
-from train.tables.holdout import split
 from train.tables.table import load_holdout_table, load_table
 from train.tables.table_files import find_table_files
 
@@ -186,32 +185,6 @@ def test_dropped_columns_are_not_read(table):
 def test_columns_that_cannot_be_used(options, error, message, table):
     with pytest.raises(error, match=rf"^table\.csv: .*{message}"):
         load_table(Data(file=table(CSV), **options), 0)
-
-
-def test_split_keeps_the_proportions_and_every_row(table):
-    rows = [f"{i},{int(i % 10 == 0)}" for i in range(200)]
-    whole = load_table(Data(file=table("a,y\n" + "\n".join(rows))), 0)
-    train, holdout = split(whole, 0.25, 1)
-    assert (train.rows, holdout.rows) == (150, 50)
-    assert (train.labels.sum(), holdout.labels.sum()) == (15, 5)
-    parts = np.concatenate([train.features[0], holdout.features[0]])
-    assert sorted(parts) == list(range(200))
-    for part in (train, holdout):
-        assert np.array_equal(part.labels, part.features[0] % 10 == 0)
-        assert (np.diff(part.features[0]) > 0).all()
-        assert (part.feature_names, part.classes) == (whole.feature_names, whole.classes)
-
-
-def test_split_is_decided_by_the_seed(table):
-    whole = load_table(Data(file=table("a,y\n" + "\n".join(f"{i},{i % 2}" for i in range(60)))), 0)
-    first, same, other = (split(whole, 0.3, seed)[1].digest() for seed in (1, 1, 2))
-    assert first == same != other
-
-
-def test_split_of_too_few_rows_is_an_error(table):
-    whole = load_table(Data(file=table("a,y\n1,0\n2,0\n3,1\n")), 0)
-    with pytest.raises(DataError, match=r"cannot hold out 0\.5 of 3 rows .*data\.holdout = 0"):
-        split(whole, 0.5, 1)
 
 
 def test_holdout_file_is_matched_by_name(table):

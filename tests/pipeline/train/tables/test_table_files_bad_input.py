@@ -7,7 +7,7 @@ import pytest
 import torch
 
 GOOD = "a,b,y\n1,2,0\n2,3,1\n3,1,0\n4,3,1\n"
-NO_HOLDOUT = ("--holdout", "0", "--epochs", "3")
+NO_HOLDOUT = ("--holdout", "0", "--epochs", "3", "--set", "columns.missing=error")
 
 
 def swap(old: str, new: str) -> str:
@@ -35,9 +35,9 @@ CASES = {
         swap("3,1,0", "3,old,0"),
         "features must be numbers; these columns are not: 'b' ('old' is no number",
     ),
-    "missing": (swap("3,1,0", "3,,0"), "table.csv: data row 3, column 'b' is missing; every"),
-    "NaN": (swap("2,3,1", "nan,3,1"), "table.csv: data row 2, column 'a' is missing; every"),
-    "NA": (swap("2,3,1", "NA,3,1"), "table.csv: data row 2, column 'a' is missing; every"),
+    "missing": (swap("3,1,0", "3,,0"), "column 'b' misses 1 values, the first in data row 3, and"),
+    "NaN": (swap("2,3,1", "nan,3,1"), "column 'a' misses 1 values, the first in data row 2, and"),
+    "NA": (swap("2,3,1", "NA,3,1"), "column 'a' misses 1 values, the first in data row 2, and"),
     "infinite": (swap("2,3,1", "-inf,3,1"), "data row 2, column 'a' is -inf as float32; every"),
     "overflow": (swap("2,3,1", "2,1e39,1"), "data row 2, column 'b' is inf as float32; every"),
     "no label": (swap("2,3,1", "2,3,"), "table.csv: data row 2 has no label: drop the row"),
@@ -64,7 +64,7 @@ CASES = {
 def test_bad_csv(content, message, table, refused):
     said = refused(table(content), *NO_HOLDOUT)
     assert message in said
-    assert said.startswith("table.csv") or said.startswith("cannot read table.csv")
+    assert said.startswith(("table.csv", "cannot read table.csv", "column "))
 
 
 @pytest.mark.parametrize("columns", ["y,a,b", "a,y,b", "b,a,y"])
@@ -75,22 +75,16 @@ def test_a_column_of_text_is_named_wherever_it_stands(columns, table, refused):
 
 
 def test_a_column_of_text_is_named_when_others_are_dropped(table, refused):
-    said = refused(table("name,a,b,y\nx,1,2,0\ny,2,old,1\n"), "--drop", "name", *NO_HOLDOUT)
+    said = refused(
+        table("name,a,b,y\nx,1,2,0\ny,2,old,1\nz,2,3,1\n"), "--drop", "name", *NO_HOLDOUT
+    )
     assert "these columns are not: 'b' ('old' is no number" in said
-
-
-def test_all_columns_of_text_in_parquet_are_named(refused, workplace):
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": ["u", "v"], "y": [0, 1]})
-    frame.to_parquet("table.parquet")
-    said = refused("table.parquet", *NO_HOLDOUT)
-    assert "table.parquet: features must be numbers; these columns are not: 'b' (" in said
-    assert "), 'c' (" in said
 
 
 def test_a_missing_value_in_parquet_is_named(refused, workplace):
     pd.DataFrame({"a": [1.0, None, 3.0], "y": [0, 1, 0]}).to_parquet("table.parquet")
     said = refused("table.parquet", *NO_HOLDOUT)
-    assert said.startswith("table.parquet: data row 2, column 'a' is missing;")
+    assert said.startswith("column 'a' misses 1 values, the first in data row 2, and columns.m")
 
 
 def test_rows_far_below_are_numbered_right(table, refused):
@@ -98,7 +92,7 @@ def test_rows_far_below_are_numbered_right(table, refused):
     lines = [f"{i},{i % 97},{i % 2}" for i in range(150_000)]
     lines[140_000] = "140000,,1"
     said = refused(table("a,b,y\n" + "\n".join(lines)), *NO_HOLDOUT)
-    assert said.startswith("table.csv: data row 140001, column 'b' is missing;")
+    assert said.startswith("column 'b' misses 1 values, the first in data row 140001, and")
     lines[140_000] = "140000,1"
     said = refused(table("a,b,y\n" + "\n".join(lines)), *NO_HOLDOUT)
     assert said == "table.csv, line 140002: expected 3 values, got 2"

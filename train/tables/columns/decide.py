@@ -1,0 +1,205 @@
+"""What the columns of a table are, decided from all of its rows: kind, levels, gaps, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serve_runtime.arrays import Float64
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.shown import listed, quoted
+from train.design import Design
+from train.errors import DataError
+from train.recipe.column_keys import Columns
+from train.tables.columns.profile import CategoryProfile, NumberProfile, Profile
+from train.tables.remedies import drop_remedy
+
+ID_LIKE = 0.9
+"""A category of which this share of the rows has a level of its own tells nothing of new rows."""
+_FEW_INTEGERS = 20
+"""Whole numbers with at most so many values may be codes."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The columns of a model, and what a person should know of how they were found."""
+
+    design: Design
+    reasons: tuple[str, ...]
+    """Of each of `design.columns`, what was decided and why; may be empty."""
+    notes: tuple[str, ...]
+    """Further lines for a person: hints and warnings."""
+
+
+def decide_columns(
+    profiles: Sequence[Profile], asked: Columns, dropped: Sequence[str] = ()
+) -> Decided:
+    """Decide on all columns, from what their rows hold and from what the user has `asked` for.
+
+    `profiles` are those of the features, in the order of the table; `dropped` are columns that are
+    dropped already, for messages that say how to drop more.
+
+    Raises DataError for columns that nothing can be learned from: one that misses every value, or
+    one of texts of which nearly every row has its own.
+    """
+    _refuse(profiles, asked, dropped)
+    columns, reasons = [], []
+    for profile in profiles:
+        if isinstance(profile, NumberProfile):
+            column, why = _number(profile, asked)
+        else:
+            column, why = _category(profile, asked)
+        columns.append(column)
+        reasons.append("; ".join(filter(None, [profile.note, *why])))
+    imputed, center = _constants(columns, profiles)
+    return Decided(
+        Design(tuple(columns), imputed, center), tuple(reasons), tuple(_notes(profiles, asked))
+    )
+
+
+def _refuse(profiles: Sequence[Profile], asked: Columns, dropped: Sequence[str]) -> None:
+    empty = [p.name for p in profiles if p.present == 0]
+    if empty:
+        raise DataError(
+            f"every value is missing in {listed(empty)}: nothing can be learned from that. "
+            f"{drop_remedy([*dropped, *empty])}"
+        )
+    own = [
+        profile
+        for profile in profiles
+        if isinstance(profile, CategoryProfile)
+        and profile.name not in asked.category
+        and profile.levels_anywhere > ID_LIKE * profile.present_anywhere
+        and profile.present_anywhere > 2
+    ]
+    if own:
+        shown = [
+            f"{quoted(p.name)} ({p.levels_anywhere:,} texts in {p.present_anywhere:,} rows, such "
+            f"as {quoted(p.example)})"
+            for p in own
+        ]
+        names = [profile.name for profile in own]
+        raise DataError(
+            f"nearly every row has a text of its own in {listed(shown, show=str)}, which tells "
+            f"nothing of new rows. {drop_remedy([*dropped, *names])}, or say --category "
+            f"{','.join(names)} to learn from it all the same"
+        )
+
+
+def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
+    keys, why = asked.of(profile.name), []
+    usual = "indicator" if profile.gaps else "median" if profile.gaps_anywhere else "error"
+    told = keys.missing if keys.missing in ("error", "mean", "median", "indicator") else None
+    missing = told or usual
+    if missing == "indicator" and not profile.gaps:
+        missing = "median"
+    _check_error(profile, missing)
+    if profile.precise:
+        why.append("spread small beside its size: centred in float64")
+    if profile.gaps_anywhere:
+        why.append(_MISSING_WORDS[missing])
+    column = Column(
+        profile.name,
+        PRECISE if profile.precise else NUMBER,
+        low=_end(profile.low, profile.precise),
+        high=_end(profile.high, profile.precise),
+        missing=missing,
+        gaps=profile.gaps,
+    )
+    return column, why
+
+
+_MISSING_WORDS = {
+    "error": "missing: refused",
+    "mean": "missing: as the mean",
+    "median": "missing: as the median",
+    "indicator": "missing: as the median, with a weight of its own",
+    "level": "missing: a level of its own",
+    "unknown": "missing: as an unknown level",
+}
+
+
+def _end(value: float, precise: bool) -> float:
+    return value if precise else float(np.float32(value))
+
+
+def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[str]]:
+    keys, why = asked.of(profile.name), []
+    usual = "level" if profile.gaps else "unknown" if profile.gaps_anywhere else "error"
+    told = keys.missing if keys.missing in ("error", "level", "unknown") else None
+    missing = told or usual
+    if missing == "level" and not profile.gaps:
+        missing = "unknown"
+    _check_error(profile, missing)
+    kept, rare = _levels(profile, keys.max_levels or 1, keys.min_rows or 1)
+    if rare:
+        why.append(f"{len(rare):,} levels are merged into one")
+    if len(kept) + bool(rare) + (missing == "level") == 1:
+        why.append("one level only: it tells nothing")
+    if profile.gaps_anywhere:
+        why.append(_MISSING_WORDS[missing])
+    column = Column(
+        profile.name,
+        CATEGORY,
+        missing=missing,
+        gaps=profile.gaps,
+        missing_texts=profile.missing_texts,
+        levels=tuple(kept),
+        counts=tuple(kept.values()),
+        rare=tuple(rare),
+        rare_count=sum(rare.values()),
+        unknown=keys.unknown or "average",
+    )
+    return column, why
+
+
+def _levels(
+    profile: CategoryProfile, most: int, least: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The levels that are kept and those merged into one, with their counts, sorted."""
+    counts = {text: count for text, count in profile.counts.items() if count}
+    ranked = sorted(counts, key=lambda text: (-counts[text], text))
+    often = [text for text in ranked[:most] if counts[text] >= least]
+    kept = {text: counts[text] for text in sorted(often)}
+    return kept, {text: counts[text] for text in sorted(counts.keys() - kept.keys())}
+
+
+def _check_error(profile: Profile, missing: str) -> None:
+    if missing == "error" and profile.gaps_anywhere:
+        raise DataError(
+            f"column {quoted(profile.name)} misses {profile.gaps_anywhere:,} values, the first in "
+            f'data row {profile.first_gap + 1}, and columns.missing is "error" for it: leave '
+            "that out, drop the rows, or fill the values"
+        )
+
+
+def _constants(columns: Sequence[Column], profiles: Sequence[Profile]) -> tuple[Float64, Float64]:
+    """What stands for missing numbers (k,), and the centres of precise ones (p,)."""
+    imputed, center = list[float](), list[float]()
+    for kind in (NUMBER, PRECISE):
+        for column, profile in zip(columns, profiles, strict=True):
+            if column.kind == kind and isinstance(profile, NumberProfile):
+                imputed.append(
+                    np.nan if column.missing == "error"
+                    else profile.mean if column.missing == "mean" else profile.median
+                )  # fmt: skip
+                # With the digits of a float32, so that the difference to it is exact near it.
+                center += [float(np.float32(profile.mean))] if kind == PRECISE else []
+    return np.array(imputed, np.float64), np.array(center, np.float64)
+
+
+def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:
+    few = [
+        profile.name
+        for profile in profiles
+        if isinstance(profile, NumberProfile)
+        and 2 < profile.whole_values <= _FEW_INTEGERS
+        and profile.name not in asked.number
+    ]
+    if not few:
+        return []
+    names = ",".join(few)
+    return [
+        f"few whole numbers: {listed(few)}. Where they are codes, not amounts, say --category "
+        f"{names}"
+    ]

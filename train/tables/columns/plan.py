@@ -1,0 +1,295 @@
+"""Find out how the columns of a table's files are read, from their types and their texts."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from serve_runtime.errors import InputError
+from serve_runtime.feature_names import did_you_mean
+from serve_runtime.features.column import MISSING_TEXTS
+from serve_runtime.shown import listed, quoted
+from serve_runtime.tables.arrow import pa
+from serve_runtime.tables.csv.numbers import is_number, parse_texts
+from serve_runtime.tables.dialect import PLAIN, Dialect, gap_marker, is_missing_mark
+from serve_runtime.tables.formats import holds_parquet
+from serve_runtime.tables.read import open_table, read_batches
+from train.errors import DataError
+from train.recipe.column_keys import Columns
+from train.recipe.keys import Data
+from train.tables.columns.reading import Reading
+from train.tables.columns.times import is_iso
+from train.tables.columns.vocabulary import Vocabulary
+from train.tables.remedies import drop_remedy
+from train.tables.table_files import LEVELS, TEXTS, TIMES, TableFiles
+
+T = TypeVar("T")
+
+_LOOKED_AT = 2_000
+"""First rows of a CSV by which its columns are read as numbers or as texts, at first."""
+_MOST_ODD = 8
+"""Different texts that are no numbers which are kept of a column."""
+_FEW_VALUES = 50
+"""With at most so many numbers, a column of numbers and other texts may be one of levels."""
+
+
+def read_as_found(files: TableFiles, data: Data, asked: Columns, use: Callable[[Reading], T]) -> T:
+    """What `use` makes of the files when they are read as their first rows suggest; where a later
+    row turns out to be another kind, when they are read as all rows say.
+
+    Raises InputError and DataError.
+    """
+    reading = plan_reading(files, data, asked)
+    try:
+        return use(reading)
+    except InputError as reason:
+        again = plan_reading(files, data, asked, every_row=True)
+        if again.kinds == reading.kinds:
+            raise _with_remedy(reason, reading) from None
+    try:
+        return use(again)
+    except InputError as reason:
+        raise _with_remedy(reason, again) from None
+
+
+def _with_remedy(reason: InputError, reading: Reading) -> InputError:
+    """The error of reading, with what else may be said of columns that hold texts."""
+    if not reading.mistaken:
+        return reason
+    names, words = ",".join(reading.mistaken), ",".join(reading.mistaken.values())
+    return InputError(
+        f"{reason}; or say --category {shlex.quote(names)} if its values are kinds rather than "
+        f"amounts, or --missing {shlex.quote(words)} if that marks a missing value"
+    )
+
+
+def plan_reading(
+    files: TableFiles, data: Data, asked: Columns, *, every_row: bool = False
+) -> Reading:
+    """How the features of `files` are read.
+
+    Types of Parquet tell; of CSV the texts of the first rows, and of columns in which some are no
+    numbers those of all rows; with `every_row`, all texts of all columns.
+    Raises InputError and DataError.
+    """
+    check_asked(files.names, files.target, files.paths[0], asked)
+    plan = _Plan(files, data, asked)
+    unknown = [name for name in files.names if plan.is_open(name)]
+    if not every_row:
+        odd = plan.survey(unknown, first=_LOOKED_AT)
+        unknown = [name for name, found in odd.items() if not found.plain]
+    for name, found in plan.survey(unknown).items():
+        plan.settle(name, found)
+    return plan.reading()
+
+
+def check_asked(names: Sequence[str], target: str | None, source: str, asked: Columns) -> None:
+    """Raise DataError unless all columns that a recipe says something of are among the features
+    `names` of `source`, and none is two kinds."""
+    for option, said in (
+        ("columns.category", asked.category),
+        ("columns.number", asked.number),
+        ("[columns]", list(asked.own)),
+    ):
+        if target is not None and target in said:
+            raise DataError(
+                f"{option} names the target {quoted(target)}: only features have a kind, labels "
+                "stay as they are"
+            )
+        if unknown := [name for name in said if name not in names]:
+            raise DataError(
+                f"{source}: {option} names {listed(unknown)}, which is not among the features "
+                f"{listed(names)}{did_you_mean(unknown, names)}"
+            )
+    if both := sorted({*asked.category} & {*asked.number}):
+        raise DataError(f"a column is a category or a number, not both: {listed(both)}")
+
+
+@dataclass
+class _Found:
+    """What the texts of a column are, beside usual marks of missing ones: rows of numbers, of true
+    and false, and of other texts."""
+
+    numbers: int = 0
+    flags: int = 0
+    others: int = 0
+    odd: dict[str, None] = field(default_factory=dict)
+    """The first of the other texts."""
+    values: set[str] = field(default_factory=set)
+    """The first texts that are numbers."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether all are numbers, or all are true and false, as far as was looked."""
+        return not self.others and not (self.numbers and self.flags)
+
+    @property
+    def mistaken(self) -> bool:
+        """Whether the other texts seem to be mistakes in a column of numbers: most rows are
+        numbers, and these are many different ones, or the other texts are hardly repeated."""
+        many = len(self.values) > _FEW_VALUES or self.others <= 2 * len(self.odd)
+        return 0 < self.others < self.numbers and many
+
+    def add(self, column: Any, dialect: Dialect) -> None:
+        """Add rows, an Arrow array of a dictionary of texts."""
+        codes = np.asarray(column.indices.to_numpy())
+        rows = np.bincount(codes, minlength=len(column.dictionary))
+        texts = column.dictionary.cast(pa.string()).filter(pa.array(rows > 0))
+        rows = rows[rows > 0]
+        with suppress(pa.ArrowInvalid):
+            parsed = parse_texts(texts, pa.float64(), dialect)
+            self.numbers += int(rows[parsed.is_valid().to_numpy(zero_copy_only=False)].sum())
+            self._keep(texts.slice(0, _FEW_VALUES + 1).to_pylist())
+            return
+        for text, count in zip(texts.to_pylist(), rows.tolist(), strict=True):
+            if text.lower() in ("true", "false"):
+                self.flags += count
+            elif (value := _value(text, dialect)) is not False:
+                self.numbers += count * (value is not None)
+                self._keep([text] if value is not None else [])
+            else:
+                self.others += count
+                if len(self.odd) < _MOST_ODD:
+                    self.odd[text] = None
+
+    def _keep(self, texts: Sequence[str]) -> None:
+        if len(self.values) <= _FEW_VALUES:
+            self.values.update(texts)
+
+
+def _value(text: str, dialect: Dialect) -> float | bool | None:
+    """The number that a text of a CSV is, None where it is missing, False where it is neither."""
+    if is_number(text, dialect):
+        with suppress(pa.ArrowInvalid):
+            found: float | None = parse_texts(pa.array([text]), pa.float64(), dialect)[0].as_py()
+            return found
+    return False
+
+
+class _Plan:
+    """The kinds of columns while they are found."""
+
+    def __init__(self, files: TableFiles, data: Data, asked: Columns) -> None:
+        self._files, self._asked = files, asked
+        csv = next((path for path in files.paths if not holds_parquet(path)), None)
+        self._dialect: Dialect | None = None
+        if csv is not None:
+            with open_table(csv, header=files.header, dialect=files.dialect) as table:
+                self._dialect = table.dialect
+        self._missing = tuple(dict.fromkeys(("", *(data.missing or MISSING_TEXTS))))
+        self._markers: dict[str, None] = {}
+        self._notes: dict[str, str] = {}
+        self._categories, self._times = {*asked.category}, set[str]()
+        self._mistaken: dict[str, str] = {}
+        """Columns that are read as numbers though this text is none."""
+        self._by_type()
+
+    def _by_type(self) -> None:
+        """Decide what the files' types tell."""
+        mixed, dates, texts = list[str](), list[str](), list[str]()
+        for name in self._files.names:
+            kinds = self._files.kinds[name]
+            told = name in self._asked.number
+            if name in self._categories:
+                continue
+            if TIMES in kinds:
+                dates += [] if told else [name]
+                self._times.add(name)
+                self._notes[name] = "dates or times: seconds since 1970, in UTC"
+            elif TEXTS in kinds and told:
+                texts.append(name)
+            elif TEXTS in kinds or (LEVELS in kinds and not told):
+                self._categories.add(name)
+                self._notes[name] = "texts" if TEXTS in kinds else "a dictionary in the file"
+            if len(kinds - {LEVELS}) > 1 and kinds != {TEXTS, LEVELS}:
+                mixed.append(name)
+        if dates:
+            raise DataError(self._dates(dates))
+        if texts:
+            raise DataError(
+                f"{self._files.paths[0]}: columns.number names {listed(texts)}, which hold texts: "
+                "write numbers there, or leave that out"
+            )
+        if mixed:
+            raise DataError(
+                f"{self._files.paths[0]} and the tables beside it differ in what {listed(mixed)} "
+                f"holds: texts in one, numbers in another. Say --category {','.join(mixed)}, "
+                "write all of them alike, or leave the column out with --drop"
+            )
+
+    def _dates(self, names: Sequence[str]) -> str:
+        said = ",".join(names)
+        return (
+            f"{self._files.paths[0]}: {listed(names)} holds dates or times. Say --number {said} "
+            f"for the seconds since 1970, or write what counts, such as an age in days or the hour "
+            f"of the day. {drop_remedy(names)}"
+        )
+
+    def is_open(self, name: str) -> bool:
+        """Whether the texts of a column are to be looked at."""
+        settled = name in self._categories or name in self._times
+        return not settled and (self._dialect is not None or name in self._files.from_folders)
+
+    def survey(self, names: Sequence[str], first: int | None = None) -> dict[str, _Found]:
+        """What the texts of the columns are, in all rows or in the `first` of each file."""
+        found = {name: _Found() for name in names}
+        files = self._files
+        for path, folders in zip(files.paths, files.folder_columns, strict=True):
+            here = [name for name in names if not holds_parquet(path) or name in folders]
+            if not here:
+                continue
+            rows = 0
+            batches = read_batches(
+                path, here, header=files.header, folder_columns=folders,
+                dialect=self._dialect, texts=here,
+            )  # fmt: skip
+            with closing(batches):
+                for batch in batches:
+                    some = batch if first is None else batch.slice(0, first - rows)
+                    for name, column in zip(here, some.columns, strict=True):
+                        found[name].add(column, self._dialect or PLAIN)
+                    rows += some.num_rows
+                    if first is not None and rows >= first:
+                        break
+        return found
+
+    def settle(self, name: str, found: _Found) -> None:
+        """Decide on a column, all of whose texts were `found`."""
+        odd, told = list(found.odd), name in self._asked.number
+        is_marker = gap_marker(odd) is not None or (told and all(map(is_missing_mark, odd)))
+        if odd and is_marker and bool(found.numbers) != bool(found.flags):
+            self._markers |= dict.fromkeys(odd)
+            self._notes[name] = f"{listed(odd)} marks a missing value"
+        elif odd and not found.numbers and is_iso(odd):
+            if not told:
+                raise DataError(self._dates([name]))
+            self._times.add(name)
+            self._notes[name] = "dates or times: seconds since 1970, in UTC"
+        elif not found.plain and not told and not found.mistaken:
+            self._categories.add(name)
+            among = f", such as {quoted(odd[0])}, among numbers" if found.numbers and odd else ""
+            self._notes[name] = f"texts{among}"
+        elif not found.plain:
+            self._mistaken[name] = odd[0] if odd else "true"
+
+    def reading(self) -> Reading:
+        """How the columns are read, now that all are settled."""
+        names, dialect = self._files.names, self._dialect
+        if dialect is not None and self._markers:
+            missing = tuple(dict.fromkeys((*dialect.missing, *self._markers)))
+            dialect = replace(dialect, missing=missing)
+        numbers = tuple(name for name in names if name not in self._categories)
+        for name in self._asked.category:
+            self._notes[name] = "told"
+        return Reading(
+            numbers,
+            tuple(Vocabulary(name, self._missing) for name in names if name in self._categories),
+            frozenset(self._times),
+            np.float32 if self._files.narrow.issuperset(numbers) else np.float64,
+            dialect,
+            self._notes,
+            self._mistaken,
+        )

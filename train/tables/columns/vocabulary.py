@@ -1,0 +1,109 @@
+"""The texts of one category, while its rows are read, and a code for each of them."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+
+from serve_runtime.arrays import Array
+from serve_runtime.features.level_text import level_text
+from serve_runtime.shown import listed, quoted
+from serve_runtime.tables.arrow import pa
+from serve_runtime.tables.numbers import is_number, plain_numbers
+from train.errors import DataError
+
+Int32 = np.ndarray[Any, np.dtype[np.int32]]
+
+MOST_TEXTS = 1 << 20
+"""Different texts of one category that are kept in memory while its levels are counted."""
+_MOST_CHARACTERS = 1 << 28
+
+
+class Vocabulary:
+    """The canonical texts of a column, in the order in which they were first seen.
+
+    The code of a text is its place; -1 is a missing value.
+    """
+
+    def __init__(self, name: str, missing_texts: Collection[str]) -> None:
+        self.name = name
+        self.missing_texts = tuple(missing_texts)
+        """Texts that count as missing."""
+        self._codes: dict[str, int] = {}
+        self._missing = frozenset(missing_texts)
+        self._characters = 0
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text, in the order of the codes."""
+        return tuple(self._codes)
+
+    def encode(self, values: Any, source: str, first: int = 0) -> Int32:
+        """The codes (n,) of an Arrow array, whose first value is that of data row `first` (from 0)
+        of the table `source`. New texts are added.
+
+        Raises DataError for a value that no level can be, and where there are too many texts.
+        """
+        distinct, rows = _distinct(values)
+        codes = np.full(len(distinct) + 1, -1, np.int32)
+        for place, value in enumerate(distinct):
+            try:
+                codes[place] = self._code(level_text(value))
+            except (TypeError, ValueError) as reason:
+                row = first + int((np.asarray(rows) == place).argmax())
+                raise DataError(
+                    f"{source}: data row {row + 1}, column {quoted(self.name)} holds "
+                    f"{quoted(value)}, which no level of a category can be ({reason}): leave the "
+                    "column out, or write texts"
+                ) from None
+        return codes.take(rows)
+
+    def _code(self, text: str | None) -> int:
+        if text is None or text in self._missing:
+            return -1
+        if (code := self._codes.get(text)) is not None:
+            return code
+        if odd := [c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"]:
+            raise ValueError(f"some runtimes cannot take {listed(odd)}")
+        self._characters += len(text)
+        if len(self._codes) >= MOST_TEXTS or self._characters > _MOST_CHARACTERS:
+            raise DataError(
+                f"column {quoted(self.name)} holds more than {len(self._codes):,} different texts: "
+                "they name rows rather than kinds of rows. Leave it out: --drop"
+            )
+        self._codes[text] = len(self._codes)
+        return len(self._codes) - 1
+
+
+def _distinct(values: Any) -> tuple[list[Any], Array]:
+    """Values of an Arrow array, in types of Python or numpy that keep their digits, and the place
+    of each row's among them, behind the last for a null (n,)."""
+    if pa.types.is_dictionary(values.type):
+        found, indices = values.dictionary, values.indices
+    else:
+        values = plain_numbers(values) if is_number(values.type) else values
+        try:
+            encoded = values.dictionary_encode()
+        except pa.ArrowNotImplementedError:  # types that Arrow has no code for
+            return values.to_pylist(), np.arange(len(values))
+        found, indices = encoded.dictionary, encoded.indices
+    indices = indices.cast(pa.int64()).fill_null(len(found))
+    # Python's floats would show the digits of a float32 that it has not.
+    floats = pa.types.is_floating(found.type)
+    distinct = list(found.to_numpy(zero_copy_only=False)) if floats else found.to_pylist()
+    return distinct, indices.to_numpy()
+
+
+def sorted_ranks(codes: Int32, texts: Iterable[str]) -> tuple[list[str], Int32]:
+    """The texts that `codes` (n,) hold, sorted by code point, and each row's place among them, -1
+    where it is missing: the same whatever the order of the vocabulary `texts`."""
+    every = list(texts)
+    there = [int(code) for code in np.unique(codes) if code >= 0]
+    order = sorted(there, key=every.__getitem__)
+    ranks = np.full(len(every) + 1, -1, np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    found: Array = ranks.take(codes)  # -1 takes the last
+    return [every[code] for code in order], found
