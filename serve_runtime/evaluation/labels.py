@@ -100,6 +100,15 @@ def class_of(value: Label, classes: Sequence[Label]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
+def without_full_stop(label: Label) -> Label | None:
+    """A text without the full stop that ends it; None of others.
+
+    Some test files end each label with one ("<=50K." for "<=50K"). It is ignored where all labels
+    of a table end so, and none means a class otherwise.
+    """
+    return label[:-1] if isinstance(label, str) and label.endswith(".") else None
+
+
 def _meaning(label: Label) -> Label:
     if (number := as_number(label)) is not None:
         return number
@@ -117,6 +126,8 @@ class ClassReader:
         self._classes, self._positive = classes, positive
         self._negative: Label | None = None
         """With `positive`: the other label, once it was seen."""
+        self._full_stop: bool | None = None
+        """Whether labels end with a full stop that is ignored; None before the first label."""
 
     def read(self, values: Any, source: str, first: int) -> npt.NDArray[np.int8]:
         """The class of each row (n,) of an Arrow array, which begins with data row `first` (from
@@ -128,7 +139,7 @@ class ClassReader:
         classes = np.empty(len(labels), np.int8)
         for code, label in enumerate(labels):  # in the order in which they first occur
             problem = refusal(label, 0)
-            found = None if problem else self._class_of(label)
+            found = None if problem else self._known(label)
             if found is None:
                 row = first + int((codes == code).argmax())
                 raise InputError(
@@ -136,6 +147,20 @@ class ClassReader:
                 )
             classes[code] = found
         return classes[codes]
+
+    def _known(self, label: Label) -> int | None:
+        """The class of a label, with or without a full stop behind it, as the first one was."""
+        plain = without_full_stop(label)
+        if self._full_stop is None:
+            self._full_stop = (
+                self._positive is None
+                and self._class_of(label) is None
+                and plain is not None
+                and self._class_of(plain) is not None
+            )
+        if not self._full_stop:
+            return self._class_of(label)
+        return None if plain is None else self._class_of(plain)
 
     def _class_of(self, label: Label) -> int | None:
         if self._positive is None:

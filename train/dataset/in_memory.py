@@ -36,7 +36,7 @@ class InMemoryDataset:
         self, recipe: Recipe, files: TableFiles | None, device: torch.device, say: Say
     ) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
-        tables = load_tables(recipe, files)
+        tables = load_tables(recipe, files, say)
         require_numbers(tables.decided)
         names = tables.training.feature_names
         table = tables.training.ordered(names)

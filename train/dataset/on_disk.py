@@ -25,6 +25,7 @@ from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.recipe.recipe import Recipe
 from train.tables.columns.plan import read_as_found
+from train.tables.columns.report import tell
 from train.tables.holdout import held_out
 from train.tables.load import decide_from_files
 from train.tables.table_files import TableFiles, find_table_files
@@ -72,7 +73,7 @@ class OnDiskDataset:
         self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
         self._where = where
         with files.unchanged():
-            training, holdout = self._read(recipe, files)
+            training, holdout = self._read(recipe, files, say)
         self._parts = {"training": training} | ({"holdout": holdout} if holdout else {})
         for part in self._parts.values():
             part.finish(group)
@@ -141,7 +142,9 @@ class OnDiskDataset:
             features = rows.features.numpy()
             yield features if standardised else self.scaling.undo(features), rows.labels.numpy()
 
-    def _read(self, recipe: Recipe, files: TableFiles) -> tuple[DiskPart, DiskPart | None]:
+    def _read(
+        self, recipe: Recipe, files: TableFiles, say: Callable[[str], None]
+    ) -> tuple[DiskPart, DiskPart | None]:
         """Read the raw rows to train on and the raw rows held out.
 
         The target column is read first, in a pass of its own: which rows are held out depends on
@@ -166,6 +169,7 @@ class OnDiskDataset:
             recipe.columns,
             lambda reading: decide_from_files(recipe, files, reading, ~out),
         )
+        tell(decided, say)
         require_numbers(decided)
         self._reading = replace(reading, numbers=self.names)
         holdout = None

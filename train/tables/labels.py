@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.card import MOST_LABEL_CHARACTERS, Label, label_type
-from serve_runtime.evaluation.labels import as_number, class_of, distinct_labels, refusal
+from serve_runtime.evaluation.labels import (
+    as_number,
+    class_of,
+    distinct_labels,
+    refusal,
+    without_full_stop,
+)
 from serve_runtime.shown import listed, quoted
 from train.errors import DataError
 
@@ -100,9 +106,13 @@ class LabelColumn:
     def encode(self, classes: Classes, source: str) -> npt.NDArray[np.float32]:
         """(n,) float32: 1 where the label is the positive one, 0 where it is the negative one.
 
-        Raises DataError where there is another.
+        A full stop behind every label is ignored where none is a class with it
+        (`without_full_stop`). Raises DataError where there is another label.
         """
         found = [class_of(value, classes.labels) for value in self._values]
+        plain = [without_full_stop(value) for value in self._values]
+        if all(code is None for code in found):
+            found = [None if p is None else class_of(p, classes.labels) for p in plain]
         odd = [value for value, code in zip(self._values, found, strict=True) if code is None]
         if odd:
             raise DataError(

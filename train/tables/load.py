@@ -1,18 +1,27 @@
 """The rows to train on and those held out, with what was decided on their columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
+from serve_runtime.arrays import Floats
 from train.errors import DataError
 from train.recipe.recipe import Recipe
+from train.tables.columns.aliases import Sample
 from train.tables.columns.decide import Decided, decide_columns
 from train.tables.columns.profile import Mask, Profiler
 from train.tables.columns.reading import Reading
+from train.tables.columns.refused import check_rows
+from train.tables.columns.report import Say, tell
+from train.tables.columns.vocabulary import Int32
 from train.tables.holdout import held_out
 from train.tables.table import Table, load_holdout_table, load_table
 from train.tables.table_files import TableFiles
+
+Add: TypeAlias = Callable[[Floats, Sequence[Int32], Mask], None]
+"""Takes rows: numbers (k, m), codes (m,) of each category, and which rows are trained on."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +33,9 @@ class Tables:
     decided: Decided
 
 
-def load_tables(recipe: Recipe, files: TableFiles | None = None) -> Tables:
-    """The rows of `recipe`, whose files the caller may have found already.
+def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
+    """The rows of `recipe`, whose files the caller may have found already; `say` takes lines for a
+    person.
 
     Raises DataError or InputError.
     """
@@ -34,17 +44,17 @@ def load_tables(recipe: Recipe, files: TableFiles | None = None) -> Tables:
     out = np.zeros(table.rows, bool)
     if part and not isinstance(part, str):
         out = held_out(table.labels, part, seed)
-    profiler = Profiler(table.reading)
-    profiler.add(table.features, table.codes, ~out)
-    look = profiler.second_look()
-    while look.unfinished:
-        look.add(table.features, ~out)
-        look.end_pass()
-    decided = decide_columns(profiler.finish(look, table.feature_names), recipe.columns,
-                             recipe.data.drop)  # fmt: skip
+
+    def all_rows(reading: Reading, add: Add) -> None:
+        add(table.features, table.codes, ~out)
+
+    decided = _decide(recipe, table.reading, table.feature_names, table.rows, all_rows)
+    tell(decided, say)
     table = table.ordered(tuple(column.name for column in decided.design.numbers))
     if isinstance(part, str):
-        return Tables(table, load_holdout_table(recipe.data, part, table), decided)
+        others = load_holdout_table(recipe.data, part, table)
+        check_rows(others.features, others.codes, others.vocabularies, decided.design, part)
+        return Tables(table, others, decided)
     if not out.any():
         return Tables(table, None, decided)
     return Tables(table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out)), decided)
@@ -59,9 +69,8 @@ def decide_from_files(
 
     Raises DataError or InputError.
     """
-    profiler = Profiler(reading)
 
-    def all_rows(add: Callable[..., None]) -> None:
+    def all_rows(reading: Reading, add: Add) -> None:
         first = 0
         for features, codes in files.batches(reading):
             here = training[first : first + features.shape[1]]
@@ -72,11 +81,31 @@ def decide_from_files(
         if first != len(training):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    all_rows(profiler.add)
-    look = profiler.second_look()
-    while look.unfinished:
-        all_rows(lambda features, codes, here: look.add(features, here))
-        look.end_pass()
-    decided = decide_columns(profiler.finish(look, files.names), recipe.columns, recipe.data.drop)
+    decided = _decide(recipe, reading, files.names, len(training), all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
     return decided, replace(reading, numbers=numbers)
+
+
+def _decide(
+    recipe: Recipe,
+    reading: Reading,
+    names: Sequence[str],
+    rows: int,
+    all_rows: Callable[[Reading, Add], None],
+) -> Decided:
+    """Decide on the columns `names`; `all_rows` passes once over all rows and adds them."""
+    profiler, sample = Profiler(reading), Sample(rows)
+
+    def add(features: Floats, codes: Sequence[Int32], training: Mask) -> None:
+        profiler.add(features, codes, training)
+        sample.add(features, codes)
+
+    all_rows(reading, add)
+    look = profiler.second_look()
+    while look.unfinished:
+        all_rows(
+            replace(reading, vocabularies=()), lambda features, _, here: look.add(features, here)
+        )
+        look.end_pass()
+    decided = decide_columns(profiler.finish(look, names), recipe.columns, recipe.data.drop)
+    return replace(decided, notes=(*decided.notes, *sample.aliases(reading)))

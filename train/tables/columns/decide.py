@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 
@@ -52,9 +53,22 @@ def decide_columns(
         columns.append(column)
         reasons.append("; ".join(filter(None, [profile.note, *why])))
     imputed, center = _constants(columns, profiles)
-    return Decided(
-        Design(tuple(columns), imputed, center), tuple(reasons), tuple(_notes(profiles, asked))
-    )
+    design = Design(tuple(columns), imputed, center)
+    if not design.is_numeric:
+        _check_names([column.name for column in columns])
+    return Decided(design, tuple(reasons), tuple(_notes(profiles, asked)))
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise DataError where two names differ in nothing that a person sees."""
+    found = dict[str, str]()
+    for name in names:
+        other = found.setdefault(" ".join(normalize("NFKC", name).split()), name)
+        if other != name:
+            raise DataError(
+                f"two columns have the same name but for blanks or the way that characters are "
+                f"written: {other!a} and {name!a}. Rename one of them, or drop one"
+            )
 
 
 def _refuse(profiles: Sequence[Profile], asked: Columns, dropped: Sequence[str]) -> None:
@@ -95,7 +109,7 @@ def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
         missing = "median"
     _check_error(profile, missing)
     if profile.precise:
-        why.append("spread small beside its size: centred in float64")
+        why.append("float32 would lose digits")
     if profile.gaps_anywhere:
         why.append(_MISSING_WORDS[missing])
     column = Column(
@@ -110,12 +124,12 @@ def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
 
 
 _MISSING_WORDS = {
-    "error": "missing: refused",
-    "mean": "missing: as the mean",
-    "median": "missing: as the median",
-    "indicator": "missing: as the median, with a weight of its own",
-    "level": "missing: a level of its own",
-    "unknown": "missing: as an unknown level",
+    "error": "gaps: refused",
+    "mean": "gaps: mean",
+    "median": "gaps: median",
+    "indicator": "gaps: median and weight",
+    "level": "gaps: own level",
+    "unknown": "gaps: as unknown",
 }
 
 

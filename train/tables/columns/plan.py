@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -137,36 +137,46 @@ class _Found:
         """Add rows, an Arrow array of a dictionary of texts."""
         codes = np.asarray(column.indices.to_numpy())
         rows = np.bincount(codes, minlength=len(column.dictionary))
-        texts = column.dictionary.cast(pa.string()).filter(pa.array(rows > 0))
-        rows = rows[rows > 0]
-        with suppress(pa.ArrowInvalid):
-            parsed = parse_texts(texts, pa.float64(), dialect)
-            self.numbers += int(rows[parsed.is_valid().to_numpy(zero_copy_only=False)].sum())
-            self._keep(texts.slice(0, _FEW_VALUES + 1).to_pylist())
-            return
-        for text, count in zip(texts.to_pylist(), rows.tolist(), strict=True):
+        texts = column.dictionary.cast(pa.string()).filter(pa.array(rows > 0)).to_pylist()
+        others = list[tuple[str, int]]()
+        for text, count, value in zip(
+            texts, rows[rows > 0].tolist(), _numbers(texts, dialect), strict=True
+        ):
+            if value is False:
+                others.append((text, count))
+            elif value is not None:
+                self.numbers += count
+                if len(self.values) <= _FEW_VALUES:
+                    self.values.add(text)
+        for text, count in others:
             if text.lower() in ("true", "false"):
                 self.flags += count
-            elif (value := _value(text, dialect)) is not False:
-                self.numbers += count * (value is not None)
-                self._keep([text] if value is not None else [])
             else:
                 self.others += count
                 if len(self.odd) < _MOST_ODD:
                     self.odd[text] = None
 
-    def _keep(self, texts: Sequence[str]) -> None:
-        if len(self.values) <= _FEW_VALUES:
-            self.values.update(texts)
 
+def _numbers(texts: Sequence[str], dialect: Dialect) -> list[float | Literal[False] | None]:
+    """Of each text of a CSV the number that it is, None where it is missing, False where neither.
 
-def _value(text: str, dialect: Dialect) -> float | bool | None:
-    """The number that a text of a CSV is, None where it is missing, False where it is neither."""
-    if is_number(text, dialect):
-        with suppress(pa.ArrowInvalid):
-            found: float | None = parse_texts(pa.array([text]), pa.float64(), dialect)[0].as_py()
-            return found
-    return False
+    Those that Arrow refuses are found by halves: it takes all texts at once, or none.
+    """
+    likely = [place for place, text in enumerate(texts) if is_number(text, dialect)]
+    found: list[float | Literal[False] | None] = [False] * len(texts)
+    parts = [likely]
+    while parts:
+        places = parts.pop()
+        try:
+            parsed = parse_texts(pa.array([texts[i] for i in places], pa.string()), pa.float64(),
+                                 dialect)  # fmt: skip
+        except pa.ArrowInvalid:
+            half = len(places) // 2
+            parts += [places[:half], places[half:]] if half else []
+            continue
+        for place, value in zip(places, parsed.to_pylist(), strict=True):
+            found[place] = value
+    return found
 
 
 class _Plan:
@@ -198,12 +208,12 @@ class _Plan:
             if TIMES in kinds:
                 dates += [] if told else [name]
                 self._times.add(name)
-                self._notes[name] = "dates or times: seconds since 1970, in UTC"
+                self._notes[name] = "times, in seconds since 1970"
             elif TEXTS in kinds and told:
                 texts.append(name)
             elif TEXTS in kinds or (LEVELS in kinds and not told):
                 self._categories.add(name)
-                self._notes[name] = "texts" if TEXTS in kinds else "a dictionary in the file"
+                self._notes[name] = "texts" if TEXTS in kinds else "a dictionary"
             if len(kinds - {LEVELS}) > 1 and kinds != {TEXTS, LEVELS}:
                 mixed.append(name)
         if dates:
@@ -262,15 +272,15 @@ class _Plan:
         is_marker = gap_marker(odd) is not None or (told and all(map(is_missing_mark, odd)))
         if odd and is_marker and bool(found.numbers) != bool(found.flags):
             self._markers |= dict.fromkeys(odd)
-            self._notes[name] = f"{listed(odd)} marks a missing value"
+            self._notes[name] = f"{listed(odd)} is a gap"
         elif odd and not found.numbers and is_iso(odd):
             if not told:
                 raise DataError(self._dates([name]))
             self._times.add(name)
-            self._notes[name] = "dates or times: seconds since 1970, in UTC"
+            self._notes[name] = "times, in seconds since 1970"
         elif not found.plain and not told and not found.mistaken:
             self._categories.add(name)
-            among = f", such as {quoted(odd[0])}, among numbers" if found.numbers and odd else ""
+            among = f" such as {quoted(odd[0])}" if found.numbers and odd else ""
             self._notes[name] = f"texts{among}"
         elif not found.plain:
             self._mistaken[name] = odd[0] if odd else "true"

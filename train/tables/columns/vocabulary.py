@@ -1,11 +1,12 @@
 """The texts of one category, while its rows are read, and a code for each of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from serve_runtime.arrays import Array
+from serve_runtime.features.column import Column
 from serve_runtime.features.level_text import level_text
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
@@ -107,3 +108,11 @@ def sorted_ranks(codes: Int32, texts: Iterable[str]) -> tuple[list[str], Int32]:
     ranks[order] = np.arange(len(order), dtype=np.int32)
     found: Array = ranks.take(codes)  # -1 takes the last
     return [every[code] for code in order], found
+
+
+def code_table(column: Column, texts: Sequence[str]) -> Int32:
+    """The code that `column` has for each of `texts`, and behind them that of a missing value: what
+    `take` makes of places in the texts, -1 where missing."""
+    codes = column.code_by_text()
+    found = [*(codes.get(text, 0) for text in texts), column.missing_code]
+    return np.array(found, np.int32)
