@@ -18,7 +18,7 @@ from serve_runtime.features.precise import precise_numbers
 from serve_runtime.predictor import Predictor
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.explain_errors import check_columns, check_numbers
+from serve_runtime.tables.explain_errors import check_columns, check_levels, check_numbers
 from serve_runtime.tables.numbers import from_numpy, plain_numbers, to_floats
 
 SCORE_COLUMNS = ("probability", "label")
@@ -186,6 +186,7 @@ def _split_columns(
 ) -> Iterator[tuple[Any, Any]]:
     """Each batch as two: its features, and the columns to keep. Raises InputError."""
     features, numbers = card.feature_names, names_of_kind(card, NUMBER)
+    categories = names_of_kind(card, CATEGORY)
     seen, types = None, dict[str, str]()
     for number, batch in enumerate(batches):
         where = f"batch {number}"
@@ -195,6 +196,7 @@ def _split_columns(
             seen = batch.schema
             check_columns(where, seen.names, features, keep)
             check_numbers(where, seen, numbers)
+            check_levels(where, seen, categories)
         types = types or column_types(seen, keep)
         kept = cast_to_types(where, batch.select(list(keep)), types)
         yield batch.select(list(features)), kept

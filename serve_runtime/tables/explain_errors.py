@@ -10,7 +10,7 @@ import re
 import shlex
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.csv.byte_stream import ROW_BYTES, PeekableStream
 from serve_runtime.tables.dialect import PLAIN, Dialect, is_missing_mark
-from serve_runtime.tables.numbers import is_number
+from serve_runtime.tables.numbers import is_level, is_number
 from serve_runtime.tables.open_bytes import open_bytes
 
 
@@ -66,6 +66,21 @@ def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
     ]
     if odd:
         raise InputError(not_numbers(source, odd))
+
+
+def check_levels(source: str, schema: Any, categories: Collection[str]) -> None:
+    """Raise InputError unless all columns `categories` of an Arrow schema may hold levels."""
+    types = {name: schema.field(name).type for name in categories}
+    odd = [
+        f"{quoted(name)} ({data_type!s:.60})"
+        for name, data_type in types.items()
+        if not is_level(data_type)
+    ]
+    if odd:
+        raise InputError(
+            f"{source}: categories must be texts, numbers or truths; these columns are not: "
+            f"{listed(odd, show=str)}"
+        )
 
 
 def not_numbers(

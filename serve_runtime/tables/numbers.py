@@ -33,11 +33,28 @@ def is_moment(data_type: Any) -> bool:
     return bool(pa.types.is_timestamp(data_type) or pa.types.is_date(data_type))
 
 
+def is_level(data_type: Any) -> bool:
+    """Whether a column of this Arrow type may hold levels of a category: texts, numbers, truths, or
+    nothing but missing values; dictionaries of them too."""
+    if pa.types.is_dictionary(data_type) or pa.types.is_run_end_encoded(data_type):
+        data_type = data_type.value_type
+    is_text = is_text_type(data_type)
+    return is_text or pa.types.is_null(data_type) or is_number(data_type)
+
+
+def is_text_type(data_type: Any) -> bool:
+    """Whether it is one of Arrow's types of text."""
+    return bool(
+        pa.types.is_string(data_type)
+        or pa.types.is_large_string(data_type)
+        or pa.types.is_string_view(data_type)
+    )
+
+
 def to_precise(column: Any, name: str) -> Any:
     """An Arrow array of numbers, dates or timestamps as float64, these as seconds since 1970: each
-    value the nearest, null where it is missing."""
-    if not is_moment(column.type):
-        return to_floats(column, pa.float64())
+    value the nearest, null where it is missing. Raises InputError for float32 with fractions."""
+    column = plain_numbers(column)
     found = from_numpy(precise_numbers(column, f"feature {quoted(name)}"))
     return pc.if_else(column.is_valid(), found, pa.scalar(None, pa.float64()))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
-from serve_runtime.tables.explain_errors import check_columns, check_numbers, reading
-from serve_runtime.tables.numbers import is_moment, to_floats, to_precise
+from serve_runtime.tables.explain_errors import check_columns, check_levels, check_numbers, reading
+from serve_runtime.tables.numbers import is_moment, is_text_type, to_floats, to_precise
 
 _BUFFER_BYTES = 1 << 18
 """Bytes read from the file at once, for each column."""
@@ -63,7 +63,10 @@ class ParquetReader:
 
         def number(name: str, column: Any) -> Any:
             if name in precise:
-                return to_precise(column, name)
+                try:
+                    return to_precise(column, name)
+                except InputError as reason:
+                    raise InputError(f"{self._source}: {reason}") from None
             as_it_is = name in texts or number_type is None
             return column if as_it_is else to_floats(column, number_type)
 
@@ -79,7 +82,8 @@ class ParquetReader:
         moments = [name for name in precise if is_moment(self.types[name])]
         numbers = [name for name in features if name not in texts and name not in moments]
         check_numbers(self._source, self._file.schema_arrow, numbers)
-        if as_levels := [name for name in texts if _is_text(self.types[name])]:
+        check_levels(self._source, self._file.schema_arrow, texts)
+        if as_levels := [name for name in texts if is_text_type(self.types[name])]:
             # The levels of a dictionary are looked up once each, and need no copy a row.
             self._file = _open(self._bytes, self._file.metadata, as_levels)
         schema = self._file.schema_arrow
@@ -129,14 +133,6 @@ def _open(source: Any, metadata: Any = None, as_levels: Sequence[str] = ()) -> A
         # Without these two options Arrow reads whole row groups ahead: 630 MB instead of 90 MB.
         pre_buffer=False,
         buffer_size=_BUFFER_BYTES,
-    )
-
-
-def _is_text(data_type: Any) -> bool:
-    return bool(
-        pa.types.is_string(data_type)
-        or pa.types.is_large_string(data_type)
-        or pa.types.is_string_view(data_type)
     )
 
 

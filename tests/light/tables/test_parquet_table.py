@@ -146,6 +146,19 @@ def test_precise_columns_are_float64(tmp_path):
     assert batch.column("when").to_pylist() == [1700000001, None]
 
 
+def test_a_precise_column_of_float32_is_refused(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    for value, fits in ((7.0, True), (None, True), (1.5, False)):
+        pq.write_table(pa.table({"when": pa.array([value], pa.float32())}), path)
+        with open_table(path) as table:
+            batches = table.batches(["when"], [], precise=["when"])
+            if fits:
+                assert next(batches)[0].column("when").to_pylist() == [value]
+                continue
+            with pytest.raises(InputError, match=r"t\.parquet: feature 'when' needs float64"):
+                next(batches)
+
+
 def test_texts_are_refused_where_numbers_are_wanted(tmp_path):
     path = str(tmp_path / "t.parquet")
     pq.write_table(pa.table({"t": ["a"], "u": ["b"]}), path)
