@@ -19,7 +19,7 @@ class RawRows:
     """Of each category, in order, its canonical texts, (n,) each; None where missing."""
 
     def __len__(self) -> int:
-        return self.numbers.shape[1]
+        return int(self.numbers.shape[1])
 
     def take(self, index: Array | Sequence[int]) -> "RawRows":
         """The rows at `index`, copied."""
