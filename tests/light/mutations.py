@@ -1,5 +1,6 @@
 """Mutations of files, seeded: damage as disks do it, and edits that know the format."""
 
+import itertools
 import json
 import random
 
@@ -76,19 +77,20 @@ def _edit(rng, place, key):
         place[key] = rng.choice(ODD_VALUES)
 
 
-def refielded(rng, message, depth=3):
+def refielded(rng, message, depth=4):
     """A protobuf message with a field that is dropped, doubled, moved or changed."""
     try:
-        found = wire.fields(message)
-        parts = [(n, v if isinstance(v, int) else bytes(v)) for n, v, _ in found]
+        found = list(wire.fields(message))
     except wire.WireError:
         return damaged(rng, message)
-    if not parts:
+    if not found:
         return message + wire.field(rng.randrange(1, 30), b"x")
+    starts = [0, *(stop for _, _, stop in found)]
+    parts = [bytes(message[start:stop]) for start, stop in itertools.pairwise(starts)]
     at, kind = rng.randrange(len(parts)), rng.randrange(6)
-    number, value = parts[at]
-    if depth and isinstance(value, bytes) and rng.random() < 0.7:
-        parts[at] = number, refielded(rng, value, depth - 1)
+    number, value, _ = found[at]
+    if depth and isinstance(value, memoryview) and rng.random() < 0.7:
+        parts[at] = wire.field(number, refielded(rng, bytes(value), depth - 1))
     elif kind == 0:
         del parts[at]
     elif kind == 1:
@@ -97,10 +99,13 @@ def refielded(rng, message, depth=3):
         other = rng.randrange(len(parts))
         parts[at], parts[other] = parts[other], parts[at]
     elif kind == 3:
-        parts[at] = rng.randrange(1, 30), value
+        value = value if isinstance(value, int) else bytes(value)
+        parts[at] = wire.field(rng.randrange(1, 30), value)
+    elif isinstance(value, int):
+        parts[at] = rng.choice((wire.field(number, rng.randrange(99)), damaged(rng, parts[at])))
     else:
-        parts[at] = number, damaged(rng, value) if isinstance(value, bytes) else rng.randrange(99)
-    return b"".join(wire.field(number, value) for number, value in parts)
+        parts[at] = wire.field(number, damaged(rng, value))
+    return b"".join(parts)
 
 
 def each(seed, count):

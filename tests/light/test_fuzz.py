@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from light.bundle.graph.random_encodings import MODEL, encoded_file
 from light.commands.running import invoke
 from light.helpers import NAMES, TINY, card_field, graph_of, tiny_card
 from light.mutations import damaged, each, edited, refielded
@@ -18,6 +19,7 @@ from serve_runtime import Predictor, ServeError
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import parse_model
+from serve_runtime.bundle.onnx_graph import read_encoded_graph, write_model
 from serve_runtime.bundle.sealed_json import seal, sha256
 from serve_runtime.shown import MOST_MESSAGE
 
@@ -26,6 +28,7 @@ SEED = os.environ.get("FUZZ_SEED", "0")
 MOST_MEMORY = 1_000_000_000
 
 CONTENT = (TINY / "model.onnx").read_bytes()
+ENCODED = encoded_file(MODEL, "rows")
 CARD = tiny_card()
 GRAPH = graph_of(CONTENT, CARD)
 MANIFEST = (TINY / "MANIFEST.json").read_bytes()
@@ -93,6 +96,28 @@ def test_edited_graphs_with_fitting_digests_are_refused():
         content = graph + card_field(resealed(document))
         found = refused(lambda content=content: parse_model("m.onnx", content), "graphs", number)
         assert found is None or graph == GRAPH, number
+
+
+def test_damaged_encoded_files_are_refused():
+    for number, rng in cases("encoded files", 5_000):
+        content = damaged(rng, ENCODED) if rng.random() < 0.5 else refielded(rng, ENCODED)
+        found = refused(lambda content=content: parse_model("m", content), "encoded files", number)
+        assert found is None or content == ENCODED, number
+
+
+def test_edited_encoded_graphs_are_refused_or_other_constants():
+    graph, columns = write_model(MODEL.affine, "rows", MODEL.encoding), MODEL.encoding.columns
+    accepted = 0
+    for number, rng in cases("encoded graphs", 5_000):
+        content = damaged(rng, graph) if rng.random() < 0.5 else refielded(rng, graph)
+        found = refused(
+            lambda content=content: read_encoded_graph(content, "m", columns), "encoded", number
+        )
+        if found is not None:
+            layout, affine, encoding = found
+            assert write_model(affine, layout, encoding) == content, number
+            accepted += content != graph
+    assert accepted > 0
 
 
 def test_damaged_cards_and_manifests_are_refused(tmp_path):

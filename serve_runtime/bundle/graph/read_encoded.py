@@ -46,9 +46,10 @@ def read_encoded(
             raise GraphError(f"{names(name)} has {len(data)} bytes of raw_data, not {size}")
         return np.frombuffer(data, dtype).astype(dtype[1:], copy=False)
 
+    weight = values("weight", k)
     center = values("center", k) if names("center") in raw else None
     gap = values("gap", k) if names("gap") in raw else np.zeros(k, np.float32)
-    affine = Affine(values("weight", k), float_of(values("bias", 1)), center)
+    affine = Affine(weight, float_of(values("bias", 1)), center)
     return affine, Encoding(
         columns, values("fill", k), gap, values("precise_center", precise, "<f8"), tables
     )
@@ -64,19 +65,17 @@ def _table(nodes: Sequence[memoryview], index: int, column: Column) -> Float32:
         )
     codes = list(code_by_key(column).values())
     table = np.empty(column.codes, np.float32)
-    table[:] = _floats(attributes[0], "default_float", np.float32(0), 1)
-    table[codes] = _floats(
-        attributes[2], "values_floats", np.zeros(len(codes), np.float32), len(codes)
-    )
+    table[:] = _floats(attributes[0], "default_float", np.float32(0), column)
+    table[codes] = _floats(attributes[2], "values_floats", np.zeros(len(codes), np.float32), column)
     return table
 
 
-def _floats(found: memoryview, name: str, like: Float32 | np.float32, count: int) -> Float32:
-    """The values of an attribute, which must have the length of that of `like`."""
+def _floats(found: memoryview, name: str, like: np.float32 | Float32, column: Column) -> Float32:
+    """The values of an attribute, which must be as long as that of `like`."""
     expected = len(attribute(name, like))
     if len(found) != expected:
-        raise GraphError(f"the attribute {name} has {len(found)} bytes, not {expected}")
-    values = np.frombuffer(found, UNPACKED, count, len(field(1, name)))["value"]
+        raise GraphError(f"{name} of {quoted(column.name)} has {len(found)} bytes, not {expected}")
+    values = np.frombuffer(found, UNPACKED, like.size, len(field(1, name)))["value"]
     return values.astype(np.float32)
 
 

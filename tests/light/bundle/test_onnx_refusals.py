@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from light.bundle.edits import add, drop, edited, node, put, swap, tensor
 from light.bundle.random_models import MODELS, random_affine
 from serve_runtime import ArtifactError
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.onnx_graph import read_graph, write_model
-from serve_runtime.bundle.protobuf_wire import field, fields
+from serve_runtime.bundle.protobuf_wire import field
 
 MODEL = MODELS[ROWS, False]
 
@@ -22,61 +23,6 @@ GEMM, SUB, EXP, RESHAPE = ((1, i) for i in (0, 1, 3, 6))
 WEIGHT, BIAS, MINUS_TWO, ONE, ONE_COLUMN = ((5, i) for i in (0, 1, 2, 4, 5))
 TAKEN, LOGIT, PROBABILITY = (11, 0), (12, 0), (12, 1)
 SHAPE = ((2, 0), (1, 0), (2, 0))
-
-
-# Changes of a message: a list of (number, value).
-
-
-def put(number, value, index=0):
-    """Another value in the place of a field."""
-
-    def change(parts):
-        at = [i for i, (n, _) in enumerate(parts) if n == number][index]
-        parts[at] = number, value
-
-    return change
-
-
-def add(number, value, at=None):
-    """One more field: at the end, or before the field at position `at`."""
-    return lambda parts: parts.insert(len(parts) if at is None else at, (number, value))
-
-
-def drop(number, index=0):
-    def change(parts):
-        del parts[[i for i, (n, _) in enumerate(parts) if n == number][index]]
-
-    return change
-
-
-def swap(one, other):
-    def change(parts):
-        parts[one], parts[other] = parts[other], parts[one]
-
-    return change
-
-
-def edited(message, change, *path):
-    """`message` with the message at `path`, pairs of field number and index, changed."""
-    parts = [(number, value) for number, value, _ in fields(message)]
-    if path:
-        (number, index), *rest = path
-        at = [i for i, (n, _) in enumerate(parts) if n == number][index]
-        parts[at] = number, edited(parts[at][1], change, *rest)
-    else:
-        change(parts)
-    return b"".join(field(number, value) for number, value in parts)
-
-
-def node(operator, inputs=("z",), output="extra", domain=None):
-    texts = [field(1, name) for name in inputs] + [field(2, output), field(4, operator)]
-    return b"".join(texts + ([field(7, domain)] if domain else []))
-
-
-def tensor(name, values):
-    values = np.asarray(values, np.float32)
-    dims = b"".join(field(1, size) for size in values.shape)
-    return dims + field(2, 1) + field(8, name) + field(9, values.astype("<f4").tobytes())
 
 
 # What a model may not have, each by its message.

@@ -1,5 +1,7 @@
 """Random encoded models, rows of raw values for them, and their scores by numpy and by files."""
 
+import itertools
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -7,9 +9,13 @@ import onnxruntime as ort
 
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.model_file import card_field
 from serve_runtime.bundle.onnx_graph import write_graph, write_model
+from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, MISSING_TEXTS, NUMBER, PRECISE, Column
-from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.encoding import Encoding, sha256_of
+from serve_runtime.inference.inner_blocks import least_rows
 
 LOOK_ALIKES = (
     *("3", "3.0", " 3", "3 ", "03", "\u0663", "Zo\u00eb", "Zoe\u0308", "zo\u00eb", "\u00a0", " "),
@@ -29,6 +35,10 @@ NAMES = (
         "\u2003",
     ),
 )
+
+BATCHES = (1, 2, 5, 100, 1024)
+SETTINGS = tuple(itertools.product((1, 2), (True, False)))
+"""Threads, and whether onnxruntime optimises the graph."""
 
 
 class Model(NamedTuple):
@@ -96,6 +106,42 @@ def random_model(rng, columns, *, centered=None):
     return Model(
         affine, Encoding(tuple(columns), fill, gap, 1e9 * rng.normal(size=precise), tables)
     )
+
+
+def encoded_card(model, **changes):
+    """A card for the files of a model."""
+    affine, encoding = model
+    graphs = {layout: write_model(affine, layout, encoding) for layout in (ROWS, COLUMNS)}
+    known = {
+        "columns": encoding.columns,
+        "classes": (0, 1),
+        "weights_sha256": sha256_of(affine, encoding),
+        "graph_sha256": {layout: sha256(graph).hexdigest() for layout, graph in graphs.items()},
+    }
+    return ModelCard(**known | changes)
+
+
+def encoded_file(model, layout, **changes):
+    """A model file, whose card has some `changes`."""
+    text = encoded_card(model, **changes).to_json()
+    return write_model(model.affine, layout, model.encoding) + card_field(text)
+
+
+EVERY_KIND = (
+    category("colour", ("blue", "red"), missing="unknown", unknown="rare", rare=("beige",)),
+    number("age", missing="indicator"),
+    number("when", kind=PRECISE),
+    category("size", ("L", "M"), missing="level", missing_texts=("?",)),
+)
+"""Columns of a model of which each kind of constant is there."""
+
+
+def _model_of_every_kind():
+    affine, encoding = random_model(np.random.default_rng(0), EVERY_KIND, centered=True)
+    return Model(affine, replace(encoding, gap=np.array([0.5, 0], np.float32)))
+
+
+MODEL = _model_of_every_kind()
 
 
 class Raw(NamedTuple):
@@ -194,3 +240,21 @@ def expected_scores(model, raw):
         taken["columns"] = encoding.filled(raw.numbers)
     scores = session(write_graph(affine, COLUMNS, offset=True)).run(None, taken)
     return np.stack([each.reshape(-1) for each in scores])
+
+
+def assert_same_scores(found, expected):
+    """The same bits; of NaN, which is a refused row, any bits."""
+    same = found.view(np.uint32) == expected.view(np.uint32)
+    assert (same | (np.isnan(found) & np.isnan(expected))).all()
+
+
+def check_files(model, raw, batches=BATCHES):
+    """Both files give all rows the scores of numpy's encoding."""
+    expected, least = expected_scores(model, raw), least_rows(len(raw.numbers))
+    batches = [batch for batch in batches if batch >= least]
+    for layout, (threads, optimised) in itertools.product((ROWS, COLUMNS), SETTINGS):
+        opened = session(write_model(model.affine, layout, model.encoding), threads, optimised)
+        for batch in batches:
+            found = run(opened, model.encoding, raw, layout, batch)
+            assert_same_scores(found, expected[:, :batch])
+    return expected

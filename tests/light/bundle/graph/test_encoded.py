@@ -1,48 +1,25 @@
 """Model files of encoded models, given raw values in onnxruntime, against numpy's encoding."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from light.bundle.graph.random_encodings import (
+    BATCHES,
     NAMES,
     category,
-    expected_scores,
+    check_files,
     feed,
     number,
     random_column,
     random_model,
     random_rows,
-    run,
     session,
 )
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE
-
-BATCHES = (1, 2, 5, 100, 1024)
-SETTINGS = tuple(itertools.product((1, 2), (True, False)))
-"""Threads, and whether onnxruntime optimises the graph."""
-
-
-def assert_same_scores(found, expected):
-    """The same bits; of NaN, which is a refused row, any bits."""
-    same = found.view(np.uint32) == expected.view(np.uint32)
-    assert (same | (np.isnan(found) & np.isnan(expected))).all()
-
-
-def check_files(model, raw, batches=BATCHES):
-    """Both files give all rows the scores of numpy's encoding."""
-    expected = expected_scores(model, raw)
-    for layout, (threads, optimised) in itertools.product((ROWS, COLUMNS), SETTINGS):
-        opened = session(write_model(model.affine, layout, model.encoding), threads, optimised)
-        for batch in batches:
-            found = run(opened, model.encoding, raw, layout, batch)
-            assert_same_scores(found, expected[:, :batch])
-    return expected
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -1,6 +1,7 @@
 """A bundle proven by the runtime that serves it, without torch and onnx, and on many runtimes."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -154,3 +155,34 @@ def test_an_unsupported_release_is_a_wrong_command(pristine: Path) -> None:
     result = CliRunner().invoke(main, ["runtimes", str(pristine), "--only", "1.14"])
     assert result.exit_code == 2
     assert "supported are 1.15 to 1.32; got '1.14'" in result.output
+
+
+def test_encoded_files_have_their_bits_on_the_oldest_release() -> None:
+    """In the environment of make parity-matrix, made here where it is missing."""
+    oldest = matrix.MINORS[0]
+    try:
+        python = environments.environment(Path(f".matrix/onnxruntime-{oldest}"), oldest)
+    except ParityError as reason:
+        pytest.skip(f"onnxruntime {oldest} cannot be installed here: {reason!s:.300}")
+    code = """if True:
+        import numpy as np
+        from light.bundle.graph import random_encodings as encodings
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            names = rng.permutation(encodings.NAMES)[:9]
+            columns = [encodings.random_column(rng, str(name)) for name in names]
+            model = encodings.random_model(rng, columns)
+            encodings.check_files(model, encodings.random_rows(rng, model.encoding, 1024))
+        print(encodings.ort.__version__)
+    """
+    command = [str(python), "-c", code]
+    paths = os.pathsep.join((str(Path.cwd()), str(Path("tests").resolve())))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith(f"{oldest}.")
