@@ -5,7 +5,8 @@ the left operand, since onnxruntime's Gemm(features, Wᵀ) is slower. Columns: c
 [1, batch], as Gemm(W, columns), which reads Arrow columns as they lie. Opset 13 and IR 7, so that
 old runtimes load them.
 
-Where the weights have a centre, a Sub before the Gemm takes it off (see export.folding).
+Where the weights have a centre, a Sub before the Gemm takes it off (see export.folding). The graph
+in a file of a model that encodes raw columns is another: see serve_runtime/bundle/graph/encoded.py.
 
 The sigmoid is spelled out as 1 / (1 + exp(-logit)): onnxruntime's own Sigmoid returns exact zeros
 below a logit of about -18, is off by thousands of ULP before that, falls while the logit rises, and
@@ -18,7 +19,8 @@ Div: onnxruntime's Reciprocal is an estimate on ARM, and with it the probability
 while the logit rises.
 
 A file is accepted only if it is, byte for byte, the one that `write_model` writes for the constants
-in it. onnxruntime never sees the file: it gets what `write_graph` writes for these constants.
+in it (and the columns of its card, if they are encoded). onnxruntime never sees the file: it gets
+what `write_graph` writes for these constants.
 """
 
 from collections.abc import Iterator

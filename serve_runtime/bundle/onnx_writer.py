@@ -21,8 +21,8 @@ ML: Final = "ai.onnx.ml"
 """The domain of operators on texts."""
 ML_OPSET: Final = 2
 
-Attribute = int | np.float32 | tuple[int, ...] | tuple[str, ...] | Float32
-"""Of a node: a number, or several (m,)."""
+Attribute = int | list[int] | np.float32 | Float32 | tuple[str, ...]
+"""Of a node: a number, several of them, or texts."""
 
 
 UNPACKED: Final = np.dtype([("key", "u1"), ("value", "<f4")])
@@ -95,11 +95,24 @@ def attribute(name: str, value: Attribute) -> bytes:
         kind, content = 1, _fixed32(2, value.reshape(1))
     elif isinstance(value, np.ndarray):
         kind, content = 6, _fixed32(7, value)
-    elif value and isinstance(value[0], int):
+    elif isinstance(value, list):
         kind, content = 7, b"".join(field(8, number) for number in value)
     else:
-        kind, content = 8, b"".join(field(9, text) for text in value)
+        kind, content = 8, _texts(9, value)
     return field(1, name) + content + field(20, kind)
+
+
+def _texts(number: int, texts: Iterable[str]) -> bytes:
+    """`field` of each text, in a fourth of the time: there may be 100,000."""
+    heads = [bytes((number << 3 | 2, length)) for length in range(128)]
+    parts: list[bytes] = []
+    for text in texts:
+        payload = text.encode()
+        if len(payload) < 128:
+            parts += heads[len(payload)], payload
+        else:
+            parts.append(field(number, payload))
+    return b"".join(parts)
 
 
 def _fixed32(number: int, values: Float32) -> bytes:

@@ -169,7 +169,7 @@ def _add_numbers(builder: _Builder, encoding: Encoding) -> str:
     if len(parts) > 1:
         numbers = builder.add("numbers_all", "Concat", *parts, axis=axis)
     if builder.rows:
-        numbers = builder.add("columns", "Transpose", numbers, perm=(1, 0))
+        numbers = builder.add("columns", "Transpose", numbers, perm=[1, 0])
     return numbers
 
 
