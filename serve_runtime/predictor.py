@@ -124,13 +124,22 @@ class Predictor:
 
     @property
     def coef_(self) -> Float64:
-        """Weights of the raw features, (1, d) float64: the very float32 values that are served."""
-        return self._model.files[0].affine.weight.astype(np.float64)[None]
+        """Weights of the raw features, (1, d) float64: the very float32 values that are served.
+
+        A model with categories has none (AttributeError): its weights are those of levels.
+        """
+        affine, encoding = self._model.files[0].affine, self._model.files[0].encoding
+        weight = affine.weight if encoding is None else encoding.weights(affine)
+        return weight.astype(np.float64)[None]
 
     @property
     def intercept_(self) -> Float64:
-        """The logit where all features are 0, (1,) float64."""
-        return np.array([self._model.files[0].affine.intercept])
+        """The logit where all features are 0, (1,) float64. A model with categories has none
+        (AttributeError)."""
+        affine, encoding = self._model.files[0].affine, self._model.files[0].encoding
+        if encoding is None:
+            return np.array([affine.intercept])
+        return np.array([affine.intercept - encoding.moved(affine)])
 
     @property
     def model_id(self) -> str:
@@ -193,8 +202,7 @@ class Predictor:
         in batches, rows with NaN, infinities and overflow refused, in both layouts. Raises
         SelfTestError naming what is wrong, and what to do.
         """
-        model = self._model
-        return run_selftest(model.card, model.files[0].affine, model.engine, model.encoder)
+        return run_selftest(self._model)
 
     def reload(self, model: "ModelSource | None" = None) -> bool:
         """Serve what the bundle holds now, or another `model` of any kind that can be opened; True
@@ -225,7 +233,7 @@ class Predictor:
                 if self._model is old:  # no signal's handler reloaded or closed it meanwhile
                     self._name, self._path, self._file_state = where
                 return False
-            for what in ("feature_names", "classes"):
+            for what in ("feature_names", "categories", "classes"):
                 now, then = (getattr(card, what) for card in (files[0].card, old.card))
                 if repr(now) != repr(then):  # since 1, True and 1.0 are equal
                     raise ArtifactError(
@@ -233,7 +241,7 @@ class Predictor:
                         f"served ({listed(then, 5)}): open it with a Predictor of its own"
                     )
             new = self._open(files)
-            run_selftest(new.card, new.files[0].affine, new.engine, new.encoder)
+            run_selftest(new)
             if self._model is not old:  # a signal's handler closed or reloaded it
                 return False
             self._name, self._path, self._file_state = where

@@ -12,15 +12,14 @@ from typing import Final, NoReturn
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import PROBABILITY_ULP, flushes_to_zero, probability_error
 from serve_runtime.errors import RowError, SelfTestError
 from serve_runtime.inference.block_scorer import PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
-from serve_runtime.inference.trial_rows import NumberRows, RawRows, TrialRows
+from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.inputs.encoded import Encoder
+from serve_runtime.trial_rows import NumberRows, RawRows, TrialRows
 
 BATCHES: Final = (1, 2, 5, 17, 69, 300, 303)
 """Rows of the batches that are tried: one alone, one more than where kernels have changed their
@@ -64,19 +63,17 @@ class SelfTest:
     logit overflows."""
 
 
-def run_selftest(
-    card: ModelCard, affine: Affine, engine: Engine, encoder: Encoder | None = None
-) -> SelfTest:
-    """Check `engine`, which serves `affine` of what `encoder` gives, here; takes 3 to 20 ms, for up
-    to 1,000 features.
+def run_selftest(model: ServedModel) -> SelfTest:
+    """Check `model` here; takes 3 to 20 ms, for up to 1,000 features.
 
     Both machines are within the a-priori bound of a golden row's exact logit, so two bounds are
     allowed between them, and what is lost where this host flushes subnormals to zero. Raises
     SelfTestError naming what is wrong, and what to do.
     """
+    card, engine = model.card, model.engine
     if not card.golden:
         raise SelfTestError("the card has no golden rows: export the run again")
-    trials = _trials(card, affine, encoder)
+    trials = _trials(model)
     logit_share, golden_ulp, identical = _golden(card, trials, engine)
     logits, sigmoid_ulp = _consecutive_logits(engine)
     width = trials[0].width
@@ -86,10 +83,12 @@ def run_selftest(
     return SelfTest(len(card.golden), logit_share, ulp, identical, logits, sizes, refused)
 
 
-def _trials(card: ModelCard, affine: Affine, encoder: Encoder | None) -> list[TrialRows]:
+def _trials(model: ServedModel) -> list[TrialRows]:
     """The golden rows in each way in which the model takes rows."""
-    if encoder is not None:
-        return [RawRows([row.features for row in card.golden], affine, encoder)]
+    card, affine = model.card, model.files[0].affine
+    if model.encoder is not None and model.row_encoder is not None:
+        raw = [row.features for row in card.golden]
+        return [RawRows(raw, affine, model.encoder, model.row_encoder)]
     with np.errstate(over="ignore"):  # an infinite value is refused
         rows = np.array([row.features for row in card.golden], np.float32)
     return [NumberRows(rows, affine, card.feature_names, layout) for layout in (ROWS, COLUMNS)]

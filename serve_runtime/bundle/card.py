@@ -108,6 +108,11 @@ class ModelCard:
         return tuple(column.name for column in self.columns)
 
     @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the columns that are categories, in order."""
+        return tuple(column.name for column in self.columns if column.kind == CATEGORY)
+
+    @property
     def feature_min(self) -> tuple[Any, ...]:
         """Smallest value of each column in the training rows, None of a category."""
         return tuple(column.low for column in self.columns)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from serve_runtime.arrays import Array
-from serve_runtime.errors import InputError
+from serve_runtime.errors import RowError
 from serve_runtime.features.column import Column
 from serve_runtime.features.dictionaries import as_dictionaries, as_values
 from serve_runtime.features.level_text import level_text
@@ -65,16 +65,18 @@ class LevelCodes(dict[Any, int]):
     def of_column(self, column: Any) -> Coded:
         """The codes of a column of any kind: a list, an array of numpy, Arrow, pandas, polars.
 
-        Raises InputError, which names the column and the row, for a value that can be no level.
+        Raises RowError, which names the column, for a value that can be no level.
         """
         pieces = as_dictionaries(column)
         if pieces is None:
             return Coded(self._identity, self._of_values(as_values(column, self._called)))
-        coded = [self._of_dictionary(*piece) for piece in pieces]
-        if len(coded) == 1:
-            return coded[0]
-        none = np.empty(0, np.int32)
-        return Coded(self._identity, np.concatenate([none, *(piece.all() for piece in coded)]))
+        if len(pieces) == 1:
+            return self._of_dictionary(*pieces[0])
+        found, row = [np.empty(0, np.int32)], 0
+        for piece in pieces:
+            found.append(self._of_dictionary(*piece, row).all())
+            row += len(piece.positions)
+        return Coded(self._identity, np.concatenate(found))
 
     def _of_values(self, values: Sequence[Any]) -> Array:
         count = len(values)
@@ -87,15 +89,16 @@ class LevelCodes(dict[Any, int]):
             codes[row] = self._of_value(value, row)
         return codes
 
-    def _of_dictionary(self, values: Sequence[Any], positions: Array) -> Coded:
+    def _of_dictionary(self, values: Sequence[Any], positions: Array, first: int = 0) -> Coded:
+        """Of a piece of a column, which begins with the row `first`."""
         codes = np.empty(len(values) + 1, np.int32)
         codes[-1] = self.column.missing_code
         try:
             codes[:-1] = self._of_values(values)
-        except InputError:  # say in which row; a value that no row has is no matter
+        except RowError:  # say in which row; a value that no row has is no matter
             for position, value in enumerate(values):
                 rows = np.flatnonzero(positions == position)
-                codes[position] = self._of_value(value, int(rows[0])) if len(rows) else 0
+                codes[position] = self._of_value(value, first + int(rows[0])) if len(rows) else 0
         return Coded(codes, positions)
 
     def _of_value(self, value: Any, row: int) -> int:
@@ -107,9 +110,8 @@ class LevelCodes(dict[Any, int]):
             got = f"a {type(value).__name__}"
             if isinstance(value, bool | int | float | np.generic):
                 got = quoted(value)
-            raise InputError(
-                f"{self._called} is a category: {reason}; got {got} in row {row}"
-            ) from None
+            problem = f", {self._called} is a category: {reason}; got {got}"
+            raise RowError(row, problem) from None
 
 
 def _is_number_text(text: str) -> bool:

@@ -7,6 +7,7 @@ where tᵢ is the weight of the level that category i has in this row; then
 Each sum is rounded to float32, in this order, so that every runtime gives the same bits.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.shown import listed
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -53,6 +55,28 @@ class Encoding:
     def terms(self) -> int:
         """The most terms that are added to the bias in the offset of a row."""
         return len(self.tables) + int(np.count_nonzero(self.gap))
+
+    def weights(self, affine: Affine) -> Float32:
+        """The weights (d,) in the order of the columns.
+
+        Raises AttributeError, as of an attribute that is not there, where a column is a category.
+        """
+        self._require_numbers()
+        weight = dict(zip((column.name for column in self.numbers), affine.weight, strict=True))
+        return np.array([weight[column.name] for column in self.columns], np.float32)
+
+    def moved(self, affine: Affine) -> float:
+        """By how much the logit falls since `center` is subtracted. Raises as `weights` does."""
+        self._require_numbers()
+        precise = affine.weight[len(affine.weight) - len(self.center) :].astype(np.float64)
+        return math.fsum((precise * self.center).tolist())
+
+    def _require_numbers(self) -> None:
+        if names := [column.name for column in self.categories]:
+            raise AttributeError(
+                f"a model with categories ({listed(names, 3)}) has no coef_ and no intercept_: "
+                "each level has a weight of its own"
+            )
 
     def values(self) -> bytes:
         """All constants, little-endian, in one order: what `sha256_of` hashes."""

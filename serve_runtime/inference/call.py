@@ -1,7 +1,7 @@
 """One call of a Predictor that takes more than plain float32 rows."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from serve_runtime.errors import InputError, RowError
 from serve_runtime.inference.block_scorer import BOTH, PROBA, Outputs
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import Limits
-from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.inputs.refusals import type_name
+
+if TYPE_CHECKING:
+    from serve_runtime.inputs.encoded import Encoder
 
 _FLOAT32: Final = np.dtype(np.float32)
 
@@ -30,7 +32,7 @@ class Call:
         x: Any,
         names: Sequence[str],
         limits: Limits,
-        encoder: Encoder | None = None,
+        encoder: "Encoder | None" = None,
     ) -> None:
         self._engine = engine
         self._rows, self._batches = to_batches(x, names, limits, encoder)
@@ -66,13 +68,13 @@ class Call:
 
     def _score(self, outputs: Outputs) -> None:
         start = 0
-        for batch in self._batches:
-            stop = start + batch.rows
-            part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
-            try:
+        try:
+            for batch in self._batches:
+                stop = start + batch.rows
+                part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
                 self._engine.score(batch, part)
-            except RowError as reason:
-                if not start:
-                    raise
-                raise reason.at(start + reason.row, f"row {start + reason.row}") from None
-            start = stop
+                start = stop
+        except RowError as reason:
+            if not start:
+                raise
+            raise reason.at(start + reason.row, f"row {start + reason.row}") from None

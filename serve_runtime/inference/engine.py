@@ -16,19 +16,19 @@ import numpy as np
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.block_plan import plan_batch
 from serve_runtime.inference.block_scorer import PROBA, BlockScorer, Outputs
-from serve_runtime.inference.encoded_scorer import EncodedScorer
 from serve_runtime.inference.inner_blocks import least_rows
 from serve_runtime.inference.onnxruntime_library import Provider, check_providers
 from serve_runtime.inference.sessions import LOGITS_ONLY, SIGMOID, Sessions
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.inputs.encoded_row import RowEncoder
 
 if TYPE_CHECKING:
+    from serve_runtime.features.encoding import Encoding
+    from serve_runtime.inference.encoded_scorer import EncodedScorer
     from serve_runtime.inference.thread_team import ThreadTeam
+    from serve_runtime.inputs.encoded_row import RowEncoder
 
 _POOLED_SCORERS = 16
 """Block scorers kept for the next call. Where more threads than this call at once, the others
@@ -48,7 +48,7 @@ class Engine:
         threads: int,
         providers: Sequence[Provider],
         limits: Limits = LIMITS,
-        encoding: Encoding | None = None,
+        encoding: "Encoding | None" = None,
     ) -> None:
         self._affine, self._threads, self._encoding = affine, threads, encoding
         check_providers(providers)
@@ -85,13 +85,13 @@ class Engine:
         finally:
             pool.append(scorer)
 
-    def score_row(self, row: Mapping[str, Any], encoder: RowEncoder, kind: int) -> Float32 | None:
+    def score_row(self, row: Mapping[str, Any], encoder: "RowEncoder", kind: int) -> Float32 | None:
         """Scores of one raw row as a new array, with the least overhead. None where `score` has to
         do it: to say what is wrong, or since `encoder` leaves the row to others."""
         for encode in (encoder.encode, encoder.encode_filled):
             if (encoded := encode(row)) is None:
                 continue
-            scorer = cast(EncodedScorer, self._scorer())
+            scorer = cast("EncodedScorer", self._scorer())
             try:
                 found = scorer.score_one(*encoded, kind)
             finally:
@@ -167,6 +167,9 @@ class Engine:
         except IndexError:
             bias, encoding = self._affine.bias, self._encoding
             if encoding is not None:
+                # Not for models of plain numbers; loaded with the first scorer, that of __init__.
+                from serve_runtime.inference.encoded_scorer import EncodedScorer
+
                 return EncodedScorer(self._sessions, encoding, bias, self._limits)
             return BlockScorer(self._sessions, self._n_features, bias, self._limits)
 

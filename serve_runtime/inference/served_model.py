@@ -1,6 +1,6 @@
 """The model that a Predictor serves at a moment."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -9,8 +9,10 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import LIMITS
-from serve_runtime.inputs.encoded import Encoder
-from serve_runtime.inputs.encoded_row import RowEncoder
+
+if TYPE_CHECKING:
+    from serve_runtime.inputs.encoded import Encoder
+    from serve_runtime.inputs.encoded_row import RowEncoder
 
 
 class ServedModel(NamedTuple):
@@ -24,9 +26,9 @@ class ServedModel(NamedTuple):
     threshold: np.float32
     row: tuple[int]
     """The shape of a row: (d,); (-1,) where rows of numbers have to be encoded."""
-    encoder: Encoder | None
+    encoder: "Encoder | None"
     """What encodes rows, where they have to be."""
-    row_encoder: RowEncoder | None
+    row_encoder: "RowEncoder | None"
     """The same, for one row as a dict."""
 
     @classmethod
@@ -38,6 +40,10 @@ class ServedModel(NamedTuple):
         if encoding is None:
             row = (len(card.feature_names),)
             return cls(files, card, engine, labels, threshold, row, None, None)
+        # Not for models of plain numbers, since they take 2 ms to load.
+        from serve_runtime.inputs.encoded import Encoder
+        from serve_runtime.inputs.encoded_row import RowEncoder
+
         encoder = Encoder(encoding, files[0].affine.bias, LIMITS)
         rows = RowEncoder(encoder)
         return cls(files, card, engine, labels, threshold, (-1,), encoder, rows)

@@ -1,7 +1,7 @@
 """Batches whose columns have names: dicts, structured arrays, data frames, Arrow tables."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from serve_runtime.errors import InputError
 from serve_runtime.feature_names import check_names
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
-from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.named_rows import labels, names_in
 from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
 from serve_runtime.inputs.refusals import check_lengths
 from serve_runtime.shown import quoted
+
+if TYPE_CHECKING:
+    from serve_runtime.inputs.encoded import Encoder
 
 _REAL = {"float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
 """Names of real dtypes in pandas; polars writes them with a capital letter."""
@@ -61,7 +63,7 @@ def to_columns(
     found: Sequence[str],
     names: Sequence[str],
     limits: Limits,
-    encoder: Encoder | None = None,
+    encoder: "Encoder | None" = None,
 ) -> tuple[int, Iterable[BatchInput]]:
     """The number of rows of `x`, and its columns `names` as one batch, or one for each chunk of an
     Arrow table.
@@ -148,7 +150,7 @@ def _equal(index: Any, other: Any) -> bool:
     return bool(index.equals(other) if hasattr(index, "equals") else index == list(other))
 
 
-def _columns(x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None) -> BatchInput:
+def _columns(x: Any, names: Sequence[str], limits: Limits, encoder: "Encoder | None") -> BatchInput:
     columns = [x[name] for name in names]
     if encoder is not None:
         return encoder.encoded(columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from serve_runtime.arrays import Array
 from serve_runtime.errors import InputError, ServeError
 from serve_runtime.inputs.batch_limits import LIMITS, Limits
 from serve_runtime.inputs.blocks import BatchInput, by_memory
-from serve_runtime.inputs.encoded import Encoder
 from serve_runtime.inputs.named_columns import column_names, refuse_names_of_rows, to_columns
 from serve_runtime.inputs.named_rows import (
     from_named_rows,
@@ -22,11 +21,14 @@ from serve_runtime.inputs.numeric import to_array, to_numbers
 from serve_runtime.inputs.refusals import described, refuse_deferred, unreadable
 from serve_runtime.shown import listed
 
+if TYPE_CHECKING:
+    from serve_runtime.inputs.encoded import Encoder
+
 _WITHOUT_NAMES = {list, tuple, np.ndarray, memoryview}
 
 
 def to_batches(
-    x: Any, names: Sequence[str], limits: Limits = LIMITS, encoder: Encoder | None = None
+    x: Any, names: Sequence[str], limits: Limits = LIMITS, encoder: "Encoder | None" = None
 ) -> tuple[int, Iterable[BatchInput]]:
     """The number of rows of `x`, and `x` as one batch, or one for each chunk of an Arrow table.
 
@@ -71,7 +73,7 @@ def to_probabilities(x: Any) -> Array:
 
 
 def _recognised(
-    x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None
+    x: Any, names: Sequence[str], limits: Limits, encoder: "Encoder | None"
 ) -> tuple[int, Iterable[BatchInput]]:
     if type(x) not in _WITHOUT_NAMES:
         refuse_deferred(x)
@@ -93,7 +95,7 @@ def _recognised(
     return batch.rows, [batch]
 
 
-def _named_rows(x: Iterable[Any], names: Sequence[str], encoder: Encoder | None) -> BatchInput:
+def _named_rows(x: Iterable[Any], names: Sequence[str], encoder: "Encoder | None") -> BatchInput:
     if encoder is None:
         return from_named_rows(x, names)
     return encoder.encoded_rows(named_values(x, names))
@@ -116,7 +118,7 @@ def _is_single(value: Any) -> bool:
 
 
 def _without_names(
-    x: Any, names: Sequence[str], limits: Limits, encoder: Encoder | None
+    x: Any, names: Sequence[str], limits: Limits, encoder: "Encoder | None"
 ) -> BatchInput:
     if encoder is not None and _are_rows(x, len(names)):  # not by way of one type for all
         return encoder.encoded_rows(x)

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from serve_runtime import InputError
+from serve_runtime import RowError
 from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, Column
 
@@ -118,22 +118,22 @@ def test_an_unused_value_of_a_dictionary_is_no_matter():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (["l", b"m"], "'size' is a category: a bytes is no level; got a bytes in row 1"),
-        (np.array([b"l"]), "a bytes_ is no level; got .* in row 0"),
-        (["l", ["m"]], "a list is no level; got a list in row 1"),
-        (["l", datetime.date(2026, 1, 2)], "a date is no level; got a date in row 1"),
+        (["l", b"m"], "row 1, feature 'size' is a category: a bytes is no level; got a bytes"),
+        (np.array([b"l"]), "row 0, .* a bytes_ is no level; got .*"),
+        (["l", ["m"]], "row 1, .* a list is no level; got a list"),
+        (["l", datetime.date(2026, 1, 2)], "row 1, .* a date is no level; got a date"),
         (np.array(["2026-01-02"], "M8[D]"), "a datetime64 is no level"),
         (np.array(["2026-01-02"], "M8[ns]"), "a datetime64 is no level"),
         (pd.Series(pd.to_datetime(["2026-01-02"])), "a datetime64 is no level"),
-        (pl.Series([None, datetime.date(2026, 1, 2)]), "a date is no level; got a date in row 1"),
-        (pa.array([None, datetime.date(2026, 1, 2)]), "a datetime64 is no level.* in row 1"),
-        (pa.array([b"l"]), "a bytes is no level; got a bytes in row 0"),
+        (pl.Series([None, datetime.date(2026, 1, 2)]), "row 1, .* a date is no level; got a date"),
+        (pa.array([None, datetime.date(2026, 1, 2)]), "row 1, .* a datetime64 is no level"),
+        (pa.array([b"l"]), "row 0, .* a bytes is no level; got a bytes"),
         (pa.array([["l"]], pa.list_(pa.string())), "a list is no level"),
         ([1j], "a complex is no level"),
     ],
 )
 def test_what_is_no_level_is_named(column, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(RowError, match=message):
         codes_of(column)
 
 
@@ -145,9 +145,19 @@ def test_what_is_no_level_is_named(column, message):
     ],
 )  # fmt: skip
 def test_numbers_for_a_category_of_texts_are_refused(column):
-    message = "its levels are texts such as 'blue', not numbers; got .* in row"
-    with pytest.raises(InputError, match=message):
+    message = "row ., .*its levels are texts such as 'blue', not numbers; got "
+    with pytest.raises(RowError, match=message):
         codes_of(column, TEXTS)
+
+
+def test_the_row_of_a_later_piece_is_named():
+    column = pa.chunked_array([["l", "m"], ["l", "m"]]).cast(pa.binary())
+    column = pa.chunked_array([pa.array(["l", "m"]).cast(pa.binary()).slice(0, 0), *column.chunks])
+    with pytest.raises(RowError, match=r"^row 0, "):
+        codes_of(column)
+    numbers = pa.chunked_array([[None, None], [None, 7]], pa.int8())
+    with pytest.raises(RowError, match=r"^row 3, .* not numbers; got 7"):
+        codes_of(numbers, TEXTS)
 
 
 def test_missing_numbers_in_a_category_of_texts_are_missing():

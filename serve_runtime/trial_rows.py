@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import LARGEST, flushed
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput, RowInput
-from serve_runtime.inputs.encoded import EncodedInput, Encoder
-from serve_runtime.inputs.encoded_row import RowEncoder
+
+if TYPE_CHECKING:  # loaded for a model that encodes its rows
+    from serve_runtime.inputs.encoded import EncodedInput, Encoder
+    from serve_runtime.inputs.encoded_row import RowEncoder
 
 _OTHER: Final = "no level"
 
@@ -83,10 +85,16 @@ class RawRows(TrialRows):
 
     layout = COLUMNS
 
-    def __init__(self, rows: Sequence[Sequence[Any]], affine: Affine, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Sequence[Any]],
+        affine: Affine,
+        encoder: "Encoder",
+        row_encoder: "RowEncoder",
+    ) -> None:
         self.count, self.width = len(rows), len(rows[0])
-        self._rows, self._affine, self._encoder = rows, affine, encoder
-        self._row_encoder = RowEncoder(encoder)
+        self._rows, self._affine = rows, affine
+        self._encoder, self._row_encoder = encoder, row_encoder
 
     def batch(self, positions: Array, at: int = 0, bad: Any = None) -> BatchInput:
         """See TrialRows."""
@@ -130,10 +138,10 @@ class RawRows(TrialRows):
 
     def called(self, engine: Engine, batch: BatchInput, kind: int) -> Float32 | None:
         """See TrialRows."""
-        assert isinstance(batch, EncodedInput)
         if batch.rows != 1:
             return None
-        return engine.score_row(batch.raw_row(0), self._row_encoder, kind)
+        row = cast("EncodedInput", batch).raw_row(0)
+        return engine.score_row(row, self._row_encoder, kind)
 
     def lost(self) -> Float64:
         """See TrialRows."""
