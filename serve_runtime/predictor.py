@@ -76,7 +76,10 @@ class Predictor:
     table; part of `out` may be written by then.
 
     A row scores to the same bits alone and in any batch of the same layout (rows, or columns:
-    named ones and arrays in Fortran order); the layouts differ, each inside its error bound.
+    named ones and arrays in Fortran order); the layouts differ, each inside its error bound. Where
+    the model has categories, gaps that it fills or precise numbers, all rows are scored as columns,
+    and a row has the same bits in every kind of `x`; 2-D arrays of numbers have no place for
+    categories, lists of rows do.
     """
 
     def __init__(

@@ -127,13 +127,18 @@ def score(
 
 
 def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -> Iterator[str]:
-    """What was scored, in one or two lines; `positive` is the positive label."""
+    """What was scored, in one to three lines; `positive` is the positive label."""
     total = f"{_count_rows(rows)} scored into {output}"
     if not rows:
         yield total
         return
     share = summary.positives / rows
     yield f"{total}: {summary.positives:,} ({share:.1%}) labelled {quoted(positive)}"
+    if summary.gaps or summary.unknown_levels:
+        yield (
+            f"values that are missing: {summary.gaps:,}; levels that training did not see: "
+            f"{summary.unknown_levels:,}"
+        )
     first = summary.first_outside
     if first is None:
         yield "all rows lie within the training ranges"

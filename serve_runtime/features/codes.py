@@ -27,6 +27,10 @@ class Coded(NamedTuple):
         """The codes (n,) int32."""
         return self.codes.take(self.positions)
 
+    def count(self, code: int) -> int:
+        """The number of rows that have `code`."""
+        return int(np.count_nonzero((self.codes == code).take(self.positions)))
+
 
 class LevelCodes(dict[Any, int]):
     """The code of a value of a category: `found[value]`, for the values of its column.

@@ -11,6 +11,7 @@ import numpy as np
 
 from serve_runtime.arrays import Array, Float64
 from serve_runtime.errors import InputError
+from serve_runtime.features.times import DAY, UNITS, seconds
 from serve_runtime.inputs.decimals import arrow_decimals, nearest_floats
 from serve_runtime.inputs.numeric import to_array, to_numbers
 
@@ -19,8 +20,6 @@ _EXACT: Final = 2.0**24
 
 _SHORT: Final = {np.float32, np.float16}
 
-_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""How many of each unit are a second."""
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 
 
@@ -86,17 +85,14 @@ def _seconds_of(value: Any) -> float:
         value = datetime.datetime(value.year, value.month, value.day)
     zone = None if value.tzinfo is None else value.utcoffset()
     since = value.replace(tzinfo=None) - _EPOCH - (zone or datetime.timedelta())
-    seconds: int = since.days * 86_400 + since.seconds
-    return float(seconds) + int(since.microseconds) / 10**6
+    micros = (since.days * DAY + since.seconds) * UNITS["us"] + since.microseconds
+    return float(seconds(np.array(micros, np.int64), "us"))
 
 
 def _seconds(times: Array) -> Float64:
-    """Times of numpy as seconds. The whole ones are exact and the fraction is rounded before they
-    are added, so that a moment has the same bits in every unit."""
+    """Times of numpy as seconds, NaN where there is none."""
     unit, step = np.datetime_data(times.dtype)
-    if unit not in _UNITS or step != 1:  # days and longer, or finer than nanoseconds
+    if unit not in UNITS or step != 1:  # days and longer, or finer than nanoseconds
         unit = "s" if unit in "YMWDhm" else "ns"
         times = times.astype(f"M8[{unit}]")
-    whole, rest = np.divmod(times.astype(np.int64), _UNITS[unit])
-    found = whole.astype(np.float64) + rest / np.float64(_UNITS[unit])
-    return np.where(np.isnat(times), np.nan, found)
+    return np.where(np.isnat(times), np.nan, seconds(times.astype(np.int64), unit))

@@ -45,8 +45,8 @@ def score_batches(
     (float32) and `label` (in the type of the model's labels). `names` gives one of these two, or
     both, another name ({"label": "predicted"}), so that a column called like it can be kept.
     Features are matched by name and may have any numeric type, categories any type that a level may
-    have; other columns are ignored. The
-    model is the one that `predictor` holds at the time of this call, even if it is reloaded later.
+    have; other columns are ignored. The model is the one that `predictor` holds at the time of this
+    call, even if it is reloaded later.
 
     Raises InputError if a column is missing or not numeric, or a kept column changes its type
     between batches; the message has the number of the batch, from 0. Raises RowError if a row

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 
 
@@ -38,6 +39,11 @@ class ScoreSummary:
         """Rows with at least one value outside the training range of its feature."""
         self.first_outside: OutsideValue | None = None
         """The first such value: of the first such row, the first feature in the model's order."""
+        self.gaps = 0
+        """Values that were missing, where the model takes that."""
+        self.unknown_levels = 0
+        """Values of categories that training did not see."""
+        self._levels = [LevelCodes(c) for c in card.columns if c.kind == CATEGORY]
         with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
             self._ranges = {
                 column.name: _range(column) for column in card.columns if column.kind != CATEGORY
@@ -54,12 +60,13 @@ class ScoreSummary:
         """Count a batch of the table `source` that begins with the data row `first_row`, from 0.
 
         `features` are finite numbers by name, (n,) each, or NaN where a column may miss a value,
-        which lies nowhere; others are not looked at. `positive` is 1 for each row with the positive
-        label and 0 for the others, (n,).
+        which lies nowhere, and the categories as they are scored. `positive` is 1 for each row with
+        the positive label and 0 for the others, (n,).
         """
         self.positives += int(np.count_nonzero(positive))
         if not len(positive):
             return
+        self._count_levels(features)
         outside = np.zeros(len(positive), bool)
         for name, (low, high) in self._ranges.items():
             values = features[name]
@@ -80,6 +87,15 @@ class ScoreSummary:
                 if (value := type(low)(features[name][row])) < low or value > high
             )
         self.rows_outside += count
+
+    def _count_levels(self, features: Mapping[str, Any]) -> None:
+        """Count what is missing, and levels that training did not see."""
+        for name in self._may_miss & self._ranges.keys():
+            self.gaps += int(np.count_nonzero(np.isnan(features[name])))
+        for codes in self._levels:
+            coded = codes.of_column(features[codes.column.name])
+            self.gaps += coded.count(codes.column.missing_code)
+            self.unknown_levels += coded.count(0)
 
 
 def _range(column: Column) -> tuple[np.floating[Any], np.floating[Any]]:

@@ -124,3 +124,19 @@ def test_a_text_among_numbers_and_a_number_of_texts_are_told(predictor, tmp_path
             score_file(predictor, tmp_path / "t.parquet", tmp_path / "out.csv")
         with pytest.raises(InputError, match=message):
             list(score_batches(predictor, odd))
+
+
+@pytest.mark.parametrize("kind", ["string", "dictionary"])
+def test_gaps_and_unknown_levels_are_counted(predictor, tmp_path, kind):
+    kinds = {"dictionary": pa.dictionary(pa.int8(), pa.string())}
+    pq.write_table(table_of(kinds.get(kind, kind)), tmp_path / "t.parquet", row_group_size=700)
+    summary = ScoreSummary(predictor.card)
+    scorer = TableScorer(predictor, summary=summary)
+    score_with(scorer, tmp_path / "t.parquet", tmp_path / "out.csv")
+    categories = [column for column in predictor.card.columns if column.kind == "category"]
+    missing = sum(
+        int((codes == column.missing_code).sum())
+        for column, codes in zip(categories, ROWS.codes, strict=True)
+    )
+    assert summary.gaps == np.isnan(ROWS.numbers).sum() + missing > 0
+    assert summary.unknown_levels == sum(int((codes == 0).sum()) for codes in ROWS.codes) > 0
