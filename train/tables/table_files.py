@@ -34,8 +34,8 @@ from train.tables.labels import LabelColumn
 from train.tables.remedies import drop_remedy
 
 _TARGET_NAMES = ("target", "label", "y")
-NUMBERS, TEXTS, LEVELS, TIMES = "numbers", "texts", "levels", "times"
-"""What a type of Parquet holds: numbers; texts; a dictionary of others; dates or timestamps."""
+NUMBERS, TEXTS, TIMES = "numbers", "texts", "times"
+"""What a type of Parquet holds: numbers, true and false; texts; dates or timestamps."""
 
 _NARROW = {
     pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32()
@@ -251,22 +251,18 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
 
 def _kind(path: str, name: str, data_type: Any) -> str:
     """What a type of Parquet holds. Raises DataError where nothing can be learned from it."""
-    wrapped = pa.types.is_dictionary(data_type)
-    inner = data_type.value_type if wrapped else data_type
-    if pa.types.is_string(inner) or pa.types.is_large_string(inner) or _is_view(inner):
+    inner = data_type.value_type if pa.types.is_dictionary(data_type) else data_type
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if any(is_text(inner) for is_text in texts):
         return TEXTS
     if is_time(inner):
         return TIMES
-    if is_number(inner) and not pa.types.is_null(inner):
-        return LEVELS if wrapped else NUMBERS
+    if is_number(inner):
+        return NUMBERS
     raise DataError(
         f"{path}: column {quoted(name)} ({data_type!s:.60}) holds neither numbers nor texts. "
         f"{drop_remedy([name])}"
     )
-
-
-def _is_view(data_type: Any) -> bool:
-    return bool(pa.types.is_string_view(data_type))
 
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:

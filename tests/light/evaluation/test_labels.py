@@ -110,3 +110,16 @@ def test_beside_the_positive_label_there_is_one_other():
         InputError, match=r"data row 4 has the label 'C'; labels must be 'B' or 'M'$"
     ):
         reader.read(pa.array(["B", "C"]), "t", 2)
+
+
+def test_a_full_stop_behind_every_label_is_ignored():
+    labels = ["<=50K.", ">50K.", "<=50K."]
+    reader = ClassReader(["<=50K", ">50K"])
+    assert reader.read(pa.array(labels), "t", 0).tolist() == [0, 1, 0]
+    with pytest.raises(InputError, match="data row 4 has the label '>50K'; labels must be '<=50K'"):
+        reader.read(pa.array([">50K"]), "t", 3)
+    mixed = ClassReader(["<=50K", ">50K"])
+    with pytest.raises(InputError, match=r"data row 2 has the label '>50K\.'; labels must be"):
+        mixed.read(pa.array(["<=50K", ">50K."]), "t", 0)
+    own = ClassReader(["no.", "yes."])
+    assert own.read(pa.array(["no.", "yes."]), "t", 0).tolist() == [0, 1]

@@ -24,7 +24,7 @@ from train.tables.columns.reading import Reading
 from train.tables.columns.times import is_iso
 from train.tables.columns.vocabulary import Vocabulary
 from train.tables.remedies import drop_remedy
-from train.tables.table_files import LEVELS, TEXTS, TIMES, TableFiles
+from train.tables.table_files import TEXTS, TIMES, TableFiles
 
 T = TypeVar("T")
 
@@ -211,10 +211,10 @@ class _Plan:
                 self._notes[name] = "times, in seconds since 1970"
             elif TEXTS in kinds and told:
                 texts.append(name)
-            elif TEXTS in kinds or (LEVELS in kinds and not told):
+            elif TEXTS in kinds:
                 self._categories.add(name)
-                self._notes[name] = "texts" if TEXTS in kinds else "a dictionary"
-            if len(kinds - {LEVELS}) > 1 and kinds != {TEXTS, LEVELS}:
+                self._notes[name] = "texts"
+            if len(kinds) > 1:
                 mixed.append(name)
         if dates:
             raise DataError(self._dates(dates))

@@ -179,7 +179,7 @@ class _Number(_Gaps):
         """The most by which rounding moves a value, in standard deviations."""
         every = replace(self._training)
         every.add(self._held)
-        return every.rounding / every.deviation if every.squares else 0.0
+        return every.rounding / every.deviation if every.low < every.high else 0.0
 
     @property
     def may_lose(self) -> bool:

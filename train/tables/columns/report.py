@@ -63,7 +63,7 @@ def _range(column: Column) -> str:
 
 def _number(value: float, kind: str) -> str:
     if value.is_integer() and abs(value) < _MOST_DIGITS:
-        return f"{value:,.0f}"
+        return f"{value:.0f}"
     return f"{value:.{4 if kind == NUMBER else 12}g}"
 
 
