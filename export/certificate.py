@@ -11,19 +11,23 @@ import numpy.typing as npt
 
 from export.errors import BundleError
 from export.folding import FOLDED, SUBTRACT_FIRST, Folding, Form
+from export.parity.encoded_model import Rows
 from export.parity.figures import Figures, Measured, Parity
 from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
-from serve_runtime.arrays import Float32
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
+from serve_runtime.errors import CardError
+from serve_runtime.features.column import PRECISE, Column
+from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
+from train.design import Design
 from train.standardize import Scaling
 from train.trained import Trained
 
 CERTIFICATE: Final = "parity.json"
 """The file of a bundle that holds the certificate."""
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 _FIGURES: Final = (
     "rows",
     *(f"{score} {error}" for score in ("logit", "probability")
@@ -62,8 +66,8 @@ class Certificate:
     trained: Trained
     """The model before standardisation was folded into it."""
     proof_rows: ProofRowsDigest
-    sample: Float32
-    """Training and hold-out rows (k, d); k is 0 in a bundle that was exported without them."""
+    sample: Rows
+    """Training and hold-out rows, k of them; k is 0 in a bundle that was exported without them."""
     contracts: Mapping[str, int]
     """How many rows showed each contract, by the contract's name."""
 
@@ -93,8 +97,9 @@ def write(
             "bias": trained.bias,
             "mean": _encode(trained.scaling.mean, "<f8"),
             "scale": _encode(trained.scaling.scale, "<f8"),
+            **_design(trained),
         },
-        "sampled_rows": {"shape": list(sample.shape), "values": _encode(sample, "<f4")},
+        "sampled_rows": _rows(sample),
         "contracts": certificate.contracts,
         "figures": _FIGURES,
         "subjects": {name: _scorer_figures(found) for name, found in parity.scorers.items()},
@@ -116,7 +121,7 @@ def read(path: Path) -> Certificate:
         indent=1,
     )
     try:
-        trained, rows = document["trained"], document["sampled_rows"]
+        trained = document["trained"]
         form = document["form"]
         if form not in (FOLDED, SUBTRACT_FIRST):
             raise ValueError(f"form is {quoted(form)}")
@@ -133,9 +138,7 @@ def read(path: Path) -> Certificate:
         ):
             if type(value) is not kind:
                 raise ValueError(f"{quoted(value)} stands where {kind.__name__} is required")
-        sample = _decode(rows["values"], "<f4").reshape(rows["shape"]).astype(np.float32)
-        if sample.ndim != 2 or not np.isfinite(sample).all():
-            raise ValueError(f"the sampled rows, of shape {sample.shape}, are not finite rows")
+        sample = _sample(model, **document["sampled_rows"])
         if document["verdict"] != VERDICT:
             raise ValueError(f"verdict is {quoted(document['verdict'])}, not {VERDICT!r}")
         return Certificate(
@@ -146,18 +149,75 @@ def read(path: Path) -> Certificate:
             sample,
             contracts,
         )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
+    except (AttributeError, CardError, KeyError, OverflowError, TypeError, ValueError) as reason:
         raise BundleError(f"{path} is no certificate of this project: {reason}") from None
 
 
-def _trained(weight: str, bias: float, mean: str, scale: str) -> Trained:
+def _rows(sample: Rows) -> dict[str, Any]:
+    """What the certificate holds of the sampled rows."""
+    if isinstance(sample, RawRows):
+        numbers = {"shape": list(sample.numbers.shape), "values": _encode(sample.numbers, "<f8")}
+        return {**numbers, "texts": sample.texts}
+    return {"shape": list(sample.shape), "values": _encode(sample, "<f4")}
+
+
+def _sample(trained: Trained, shape: list[int], values: str, texts: Any = None) -> Rows:
+    """The sampled rows, which must fit the model."""
+    design = trained.design
+    if (texts is None) != (design is None):
+        raise ValueError("the sampled rows are of a model of another kind")
+    if design is None:
+        sample = _decode(values, "<f4").reshape(shape).astype(np.float32)
+        if sample.ndim != 2 or not np.isfinite(sample).all():
+            raise ValueError(f"the sampled rows, of shape {sample.shape}, are not finite rows")
+        return sample
+    numbers = _decode(values, "<f8").reshape(shape).astype(np.float64)
+    columns = tuple(map(tuple, texts))
+    fits = numbers.ndim == 2 and all(len(column) == numbers.shape[1] for column in columns)
+    is_text = all(isinstance(text, str | None) for column in columns for text in column)
+    if not fits or not is_text or np.isinf(numbers).any():
+        raise ValueError(f"the sampled rows, of shape {numbers.shape}, are no rows of this model")
+    if (len(numbers), len(columns)) != (len(design.numbers), len(design.categories)):
+        raise ValueError(
+            f"the sampled rows have {len(numbers)} numbers and {len(columns)} texts, the model "
+            f"takes {len(design.numbers)} and {len(design.categories)}"
+        )
+    return RawRows(numbers, columns)
+
+
+def _design(trained: Trained) -> dict[str, Any]:
+    """What the certificate holds of the columns of a model that encodes them."""
+    design = trained.design
+    if design is None or design.is_numeric:
+        return {}
+    return {
+        "columns": [column.to_document() for column in design.columns],
+        "imputed": _encode(design.imputed, "<f8"),
+        "center": _encode(design.center, "<f8"),
+    }
+
+
+def _trained(weight: str, bias: float, mean: str, scale: str, **encoded: Any) -> Trained:
     weights = _decode(weight, "<f4").astype(np.float32)
     means, scales = (_decode(text, "<f8").astype(np.float64) for text in (mean, scale))
-    if not len(weights) == len(means) == len(scales):
+    design = _decoded_design(**encoded) if encoded else None
+    dense, width = (len(weights),) * 2 if design is None else (design.dense, design.width)
+    if not (len(weights) == width and len(means) == len(scales) == dense):
         raise ValueError("the parts of the trained model differ in width")
     if not (np.isfinite([*weights, *means, float(bias)]).all() and (scales > 0).all()):
         raise ValueError("the trained model holds values that no training leaves")
-    return Trained(weights, float(bias), Scaling(means, scales))
+    return Trained(weights, float(bias), Scaling(means, scales), design)
+
+
+def _decoded_design(columns: list[Any], imputed: str, center: str) -> Design:
+    values = (_decode(text, "<f8").astype(np.float64) for text in (imputed, center))
+    design = Design(tuple(map(Column.from_document, columns)), *values)
+    precise = sum(column.kind == PRECISE for column in design.columns)
+    if (len(design.imputed), len(design.center)) != (len(design.numbers), precise):
+        raise ValueError("the parts of the trained model differ in width")
+    if design.is_numeric or np.isinf(design.imputed).any() or not np.isfinite(design.center).all():
+        raise ValueError("the trained model holds values that no training leaves")
+    return design
 
 
 def require_files(path: Path, certificate: Certificate, found: Mapping[str, str]) -> None:

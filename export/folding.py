@@ -5,19 +5,24 @@ rounded to float32, and where |m|/s is large, large terms now cancel, so that th
 γ(d + 2)·(Σ|wᵢxᵢ| + |b|) grows. Both are computed here over the recorded ranges of the features,
 beside the same figures of the graph that subtracts m first. What folding owes is the difference
 between the two totals. Rounding hardly counts: while the folded weights are normal numbers it is at
-most 1/(d + 2) of the bound, since both grow with the same Σ|wᵢxᵢ|.
+most 1/(d + 2) of the bound, since both grow with the same Σ|wᵢxᵢ|. Of a model that encodes its
+columns, the weights of levels and what stands for a missing number are rounded too; its precise
+numbers have a centre of their own, in float64, and no second one.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from serve_runtime.arrays import Float64
+from export.parity import encoded_model
+from export.parity.encoded_model import Model, served_ranges
+from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import logit_bound
+from serve_runtime.features.encoding import Encoding
 from train.trained import Trained
 
 Form = Literal["folded", "subtract-first"]
@@ -69,7 +74,10 @@ class Folding:
 
 
 def choose(trained: Trained, card: ModelCard) -> tuple[Affine, Folding]:
-    """The values to export: folded, unless the share that comes from folding exceeds LIMIT."""
+    """The values to export: folded, unless the share that comes from folding exceeds LIMIT.
+
+    How columns are encoded does not depend on it: see `Trained.encoding`.
+    """
     folded, centered = trained.affine(), trained.affine(_center(trained))
     totals = total(trained, folded, card), total(trained, centered, card)
     folding = Folding(FOLDED, *totals)
@@ -89,41 +97,103 @@ def affine_of(trained: Trained, form: Form) -> Affine:
     return trained.affine(_center(trained) if form == SUBTRACT_FIRST else None)
 
 
+def model_of(trained: Trained, form: Form) -> Model:
+    """The same, and how columns are encoded."""
+    return encoded_model.model_of(affine_of(trained, form), trained.encoding())
+
+
 def total(trained: Trained, affine: Affine, card: ModelCard) -> Total:
     """The error budget of `affine` against `trained` over the ranges that the card records."""
-    return Total(_rounding(trained, affine, card), arithmetic_bound(affine, card))
+    encoding = trained.encoding()
+    return Total(
+        _rounding(trained, affine, card, encoding), arithmetic_bound(affine, card, encoding)
+    )
 
 
-def arithmetic_bound(affine: Affine, card: ModelCard) -> float:
+def arithmetic_bound(affine: Affine, card: ModelCard, encoding: Encoding | None = None) -> float:
     """The largest a-priori bound that a row within the card's ranges has on its logit."""
-    low, high, center = _ranges(affine, card)
-    reach = np.maximum(np.abs(low - center), np.abs(high - center))
+    served = _served(affine, card, encoding)
+    reach = np.nanmax(np.abs(served.values - served.center), axis=0, initial=0)
     magnitude = np.abs(affine.weight.astype(np.float64)) @ reach + abs(affine.bias)
+    added = 0
+    if encoding is not None:
+        tables = [
+            np.nanmax(np.abs(table.astype(np.float64)), initial=0) for table in encoding.tables
+        ]
+        magnitude += math.fsum([*tables, *np.abs(encoding.gap.astype(np.float64))])
+        added = encoding.terms
     centered = affine.center is not None
-    return float(logit_bound(magnitude, reach.max(), len(affine.weight), centered))
+    farthest = reach.max(initial=0)
+    return float(logit_bound(magnitude, farthest, len(affine.weight), centered, added))
 
 
-def _ranges(affine: Affine, card: ModelCard) -> tuple[Float64, Float64, Float64]:
-    """The smallest and largest value of each feature, and what is subtracted from it: (d,) each."""
-    low, high = np.array(card.feature_min), np.array(card.feature_max)
-    center = np.zeros(len(low)) if affine.center is None else affine.center.astype(np.float64)
-    return low, high, center
+class _Served(NamedTuple):
+    """What the numbers of a row may be as they are served."""
+
+    values: Float64
+    """(2, k) the smallest and the largest, of precise numbers without their centre; (3, k) with
+    what stands for a missing one where columns are encoded, NaN where it is refused."""
+    center: Float64
+    """(k,) what the graph subtracts in float32."""
 
 
-def _rounding(trained: Trained, affine: Affine, card: ModelCard) -> float:
-    """Largest |exact logit of `affine` - logit of `trained`| of a row within the card's ranges.
+def _served(affine: Affine, card: ModelCard, encoding: Encoding | None) -> _Served:
+    center = np.zeros(len(affine.weight))
+    if affine.center is not None:
+        center = affine.center.astype(np.float64)
+    ends = np.stack(ranges(card, encoding))
+    if encoding is not None:
+        ends = np.vstack([ends, encoding.fill.astype(np.float64)])
+    return _Served(ends, center)
 
-    The difference is itself an affine function, so each feature contributes most at one end of its
-    range.
+
+def ranges(card: ModelCard, encoding: Encoding | None) -> tuple[Float64, Float64]:
+    """The smallest and the largest value of each number in the training rows, (k,) each; of precise
+    numbers without their centre."""
+    if encoding is None:
+        return np.array(card.feature_min), np.array(card.feature_max)
+    return served_ranges(encoding)
+
+
+def _rounding(
+    trained: Trained, affine: Affine, card: ModelCard, encoding: Encoding | None
+) -> float:
+    """Largest |exact logit of the files - logit of `trained`| of a row within the card's ranges.
+
+    The difference is itself a sum over the columns, and affine in each number: each column
+    contributes most at an end of its range, where it is missing, or at one of its levels.
     """
-    low, high, center = _ranges(affine, card)
+    served = _served(affine, card, encoding)
     weight = affine.weight.astype(np.float64) - trained.raw_weight
-    ends = np.sort(np.stack([weight * (low - center), weight * (high - center)]), axis=0)
-    offset = affine.bias - trained.bias_at(center)
+    low, high = served.values[:2] - served.center
+    differences = [*np.stack([weight * low, weight * high], axis=1)]
+    if encoding is not None:
+        missing = _of_missing(trained, affine, encoding, served)
+        differences = [np.append(d, m) for d, m in zip(differences, missing, strict=True)]
+        differences += [
+            table.astype(np.float64) - true
+            for table, true in zip(encoding.tables, trained.tables, strict=True)
+        ]
+    scored = [d[~np.isnan(d)] for d in differences]
+    ends = np.array([[d.min() for d in scored if len(d)], [d.max() for d in scored if len(d)]])
+    offset = affine.bias - trained.bias_at(trained.precise_center + served.center)
     return float(np.abs(ends.sum(1) + offset).max())
 
 
-def _center(trained: Trained) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The means as float32, and 0 for a feature of weight 0, whose mean may be anything."""
-    mean = np.where(trained.raw_weight == 0, 0, trained.scaling.mean)
+def _of_missing(trained: Trained, affine: Affine, encoding: Encoding, served: _Served) -> Float64:
+    """By how much a missing number's part of the logit differs, (k,); NaN where it is refused."""
+    assert trained.design is not None
+    imputed = trained.design.imputed - trained.precise_center - served.center
+    true = trained.raw_weight * imputed + trained.missing_weight
+    filled: Float64 = affine.weight.astype(np.float64) * (served.values[2] - served.center)
+    return filled + encoding.gap - true
+
+
+def _center(trained: Trained) -> Float32:
+    """The means (k,) as float32, and 0 for a feature of weight 0, whose mean may be anything, and
+    for a precise number."""
+    weight = trained.raw_weight
+    mean = np.where(weight == 0, 0, trained.scaling.mean[: len(weight)])
+    if trained.design is not None and len(trained.design.center):
+        mean[-len(trained.design.center) :] = 0
     return mean.astype(np.float32)

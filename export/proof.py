@@ -17,13 +17,14 @@ from export.folding import Folding
 from export.formats.artifact import Artifact, Scorer
 from export.formats.registry import FORMATS
 from export.parity.contracts.check import check_contracts
+from export.parity.corpus import golden_values, more_batches, proof_batches
+from export.parity.encoded_model import Model, Rows, affine_of, encoding_of, reference, taken
 from export.parity.figures import Parity
-from export.parity.file_agreement import agreed_affine, agreed_card
+from export.parity.file_agreement import agreed_card, agreed_model
 from export.parity.measure import measure
-from export.parity.proof_rows import ProofBatch, more_batches, proof_batches
+from export.parity.proof_rows import ProofBatch
 from export.parity.scorers import reference_scorers, serving_scorers
 from export.progress import Show, silent
-from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import MODEL_FILES
@@ -56,7 +57,7 @@ class BundleProof:
     """What was shown of a bundle."""
 
     card: ModelCard
-    affine: Affine
+    model: Model
     parity: Parity
     contracts: Mapping[str, int]
     """How many rows showed each contract, by the contract's name."""
@@ -65,14 +66,19 @@ class BundleProof:
     selftest: SelfTest
     folding: Folding
     bounds: DataBounds
-    sample: Float32
-    """The rows of the run's data among `batches` (k, d)."""
+    sample: Rows
+    """The rows of the run's data among `batches`."""
+
+    @property
+    def affine(self) -> Affine:
+        """The weights, the bias and the centre of the model."""
+        return affine_of(self.model)
 
 
 def prove_models(
     folder: Path,
     trained: Trained,
-    sample: Float32,
+    sample: Rows,
     chosen: Folding | None = None,
     *,
     keep_sample: bool = True,
@@ -81,7 +87,7 @@ def prove_models(
 ) -> BundleProof:
     """Make every check of the model files in `folder` that does not need parity.json.
 
-    `sample` (k, d) are rows of the run's data, proven besides the generated ones; `chosen` is what
+    `sample` are rows of the run's data, proven besides the generated ones; `chosen` is what
     folding.choose said of the model, where it was asked; `more` counts further generated rows.
     Without `keep_sample` the sampled rows are proven too, but the figures and the rows that are
     returned are of the generated ones, so that they can be found again where nobody has the sample.
@@ -90,59 +96,76 @@ def prove_models(
     show("opening the files")
     artifacts = [format_.load(folder) for format_ in FORMATS]
     card = agreed_card(folder, artifacts)
-    affine = agreed_affine(folder, artifacts, card)
-    for what, width in (("sampled rows", sample.shape[-1]), ("trained", len(trained.weight))):
-        if width != len(affine.weight):
-            raise BundleError(
-                f"{folder / CERTIFICATE}: {what} of {width} features, the models take "
-                f"{len(affine.weight)}"
-            )
+    model = agreed_model(folder, artifacts, card)
+    _require_widths(folder, card, model, trained, sample)
     selftest = _selftest(folder)
-    _require_golden_bounds(folder, card, affine)
+    _require_golden_bounds(folder, card, model)
     show("making the rows of the proof")
-    batches = proof_batches(card, affine, sample)
-    scorers = _scorers(folder, artifacts, affine)
+    batches = proof_batches(card, model, sample)
+    scorers = _scorers(folder, artifacts, model)
     if not keep_sample:
         show(f"scoring {len(sample):,} rows of the data with {len(scorers)} scorers")
-        measure(scorers, batches[:1], affine).require()
-        batches = [replace(batches[0], rows=sample[:0]), *batches[1:]]
+        measure(scorers, batches[:1], model).require()
+        batches = [replace(batches[0], rows=taken(sample, slice(0))), *batches[1:]]
     rows = sum(len(batch.rows) for batch in batches) + more
-    every = chain(batches, more_batches(card, affine, more))
-    parity = measure(scorers, _shown(every, rows, len(scorers), show), affine)
+    every = chain(batches, more_batches(card, model, more))
+    parity = measure(scorers, _shown(every, rows, len(scorers), show), model)
     parity.require()
     show("trying what holds between scores")
-    shown = check_contracts(folder, {batch.name: batch for batch in batches}, affine)
+    shown = check_contracts(folder, {batch.name: batch for batch in batches}, model)
     show("comparing the programs with those that export writes")
     for artifact in artifacts:
         artifact.require_own_program()
     return BundleProof(
         card,
-        affine,
+        model,
         parity,
         shown,
         batches,
         selftest,
-        chosen or folding.describe(trained, affine, card),
-        _data_bounds(card, affine, sample),
+        chosen or folding.describe(trained, affine_of(model), card),
+        _data_bounds(card, model, sample),
         batches[0].rows,
     )
 
 
-def scorers_of(folder: Path, affine: Affine) -> list[Scorer]:
-    """Everything that scores the model of the bundle `folder`, whose values are `affine`."""
-    return _scorers(folder, [format_.load(folder) for format_ in FORMATS], affine)
+def scorers_of(folder: Path, model: Model) -> list[Scorer]:
+    """Everything that scores the model of the bundle `folder`, whose values are `model`."""
+    return _scorers(folder, [format_.load(folder) for format_ in FORMATS], model)
 
 
-def _scorers(folder: Path, artifacts: Sequence[Artifact], affine: Affine) -> list[Scorer]:
+def model_in(folder: Path) -> Model:
+    """The values that all files of the bundle `folder` hold."""
+    artifacts = [format_.load(folder) for format_ in FORMATS]
+    return agreed_model(folder, artifacts, agreed_card(folder, artifacts))
+
+
+def _scorers(folder: Path, artifacts: Sequence[Artifact], model: Model) -> list[Scorer]:
     return [
-        *reference_scorers(folder, affine),
+        *reference_scorers(folder, model),
         *(
             Scorer(artifact.name, artifact.score)
             for format_, artifact in zip(FORMATS, artifacts, strict=True)
             if format_.onnx_layout is None  # serving_scorers has the ONNX files at many settings
         ),
-        *serving_scorers(folder),
+        *serving_scorers(folder, encoding_of(model)),
     ]
+
+
+def _require_widths(
+    folder: Path, card: ModelCard, model: Model, trained: Trained, sample: Rows
+) -> None:
+    """Raise BundleError unless the trained model and the sample have the columns of the files."""
+    path = folder / CERTIFICATE
+    if encoding_of(model) is not None:
+        if trained.design is None or trained.design.columns != card.columns:
+            raise BundleError(f"{path}: the trained model has other columns than the card")
+        return
+    width = len(affine_of(model).weight)
+    found = sample.shape[-1] if isinstance(sample, np.ndarray) else len(sample.numbers)
+    for what, other in (("sampled rows", found), ("trained", len(trained.weight))):
+        if other != width:
+            raise BundleError(f"{path}: {what} of {other} features, the models take {width}")
 
 
 def _shown(
@@ -166,13 +189,12 @@ def _selftest(folder: Path) -> SelfTest:
     )
 
 
-def _require_golden_bounds(folder: Path, card: ModelCard, affine: Affine) -> None:
+def _require_golden_bounds(folder: Path, card: ModelCard, model: Model) -> None:
     """Raise BundleError unless the card's golden rows have the bounds that are derived for them.
 
     A self-test allows each row the bound that the card states: a larger one would pass anything.
     """
-    rows = np.array([row.features for row in card.golden], np.float32)
-    bounds = affine.reference(rows.reshape(-1, len(affine.weight)))[1]
+    bounds = reference(model, golden_values(card))[1]
     for i, (row, bound) in enumerate(zip(card.golden, bounds, strict=True)):
         if not abs(row.logit_bound - bound) <= 1e-9 * bound:  # rounding of float64 sums
             raise BundleError(
@@ -181,21 +203,22 @@ def _require_golden_bounds(folder: Path, card: ModelCard, affine: Affine) -> Non
             )
 
 
-def _data_bounds(card: ModelCard, affine: Affine, sample: Float32) -> DataBounds:
+def _data_bounds(card: ModelCard, model: Model, sample: Rows) -> DataBounds:
+    affine, encoding = affine_of(model), encoding_of(model)
     if len(sample):
-        exact, bound = affine.reference(sample)
-        logit, probability = bound.max(), probability_budget(exact, bound).max()
+        exact, bound = reference(model, sample)
+        scored = ~np.isnan(exact)  # a row of the data may be one that is refused
+        logit = bound[scored].max(initial=0)
+        probability = probability_budget(exact[scored], bound[scored]).max(initial=0)
     else:
         # Any logit may occur. A probability moves by at most a quarter of what its logit moves,
         # and a unit in the last place of a probability is at most 2u.
-        logit = folding.arithmetic_bound(affine, card)
+        logit = folding.arithmetic_bound(affine, card, encoding)
         probability = min(1, logit / 4 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
-    largest = np.maximum(np.abs(card.feature_min), np.abs(card.feature_max))
-    moves = UNIT_ROUNDOFF * np.abs(affine.weight) * largest
-    return DataBounds(
-        len(sample),
-        float(logit),
-        float(probability),
-        float(moves.sum()),
-        (card.feature_names[int(moves.argmax())], float(moves.max())),
-    )
+    low, high = folding.ranges(card, encoding)
+    moves = UNIT_ROUNDOFF * np.abs(affine.weight) * np.maximum(np.abs(low), np.abs(high))
+    names = card.feature_names
+    if encoding is not None:
+        names = tuple(column.name for column in encoding.numbers)
+    coarsest = (names[int(moves.argmax())], float(moves.max())) if len(moves) else ("", 0.0)
+    return DataBounds(len(sample), float(logit), float(probability), float(moves.sum()), coarsest)

@@ -14,17 +14,25 @@ from export.certificate import CERTIFICATE, Certificate, ProofRowsDigest
 from export.errors import ParityError
 from export.formats.onnxruntime_scorer import onnx_score
 from export.formats.registry import FORMATS, ONNX_ROWS
-from export.parity.proof_rows import golden_rows
+from export.parity.corpus import golden_features, golden_rows
+from export.parity.encoded_model import (
+    Model,
+    affine_of,
+    encoding_of,
+    model_of,
+    reference,
+    taken,
+)
 from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
 from serve_runtime.arrays import ROWS
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import GoldenRow, ModelCard
 from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.commands.version import installed_version
 from serve_runtime.errors import LogitOverflowError
+from serve_runtime.features.encoding import sha256_of
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.outputs.new_folder import new_folder
 from train.run_folder import read as read_run
@@ -53,8 +61,9 @@ def export_bundle(
         run = replace(run, card=replace(run.card, threshold=threshold))
     with new_folder(bundle, marker=MANIFEST, force=force) as folder:
         affine, chosen = folding.choose(run.trained, run.card)
-        card = complete_card(run.card, affine)
-        files = _write_models(folder, card, affine, show)
+        model = model_of(affine, run.trained.encoding())
+        card = complete_card(run.card, model)
+        files = _write_models(folder, card, model, show)
         proof = prove_models(
             folder, run.trained, run.sample, chosen, keep_sample=keep_sample, show=show
         )
@@ -67,42 +76,45 @@ def export_bundle(
     return proof
 
 
-def complete_card(card: ModelCard, affine: Affine) -> ModelCard:
+def complete_card(card: ModelCard, model: Model) -> ModelCard:
     """The run's card, with what only export knows: digests of the graphs and golden rows."""
-    graphs = {layout: write_model(affine, layout) for layout in MODEL_FILES}
+    affine, encoding = affine_of(model), encoding_of(model)
+    graphs = {layout: write_model(affine, layout, encoding) for layout in MODEL_FILES}
     digests = {layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()}
-    golden = _measure_golden(card, affine, graphs[ROWS])
-    return replace(card, weights_sha256=affine.sha256(), graph_sha256=digests, golden=golden)
+    golden = _measure_golden(card, model, graphs[ROWS])
+    return replace(
+        card, weights_sha256=sha256_of(affine, encoding), graph_sha256=digests, golden=golden
+    )
 
 
-def _measure_golden(card: ModelCard, affine: Affine, graph: bytes) -> tuple[GoldenRow, ...]:
+def _measure_golden(card: ModelCard, model: Model, graph: bytes) -> tuple[GoldenRow, ...]:
     """Golden rows, with the scores that the rows graph gives them in onnxruntime.
 
     The batch is filled up as a Predictor fills it up, so these are the bits that one gives; export
     holds it to that, on these rows and on others (see parity.contracts).
     """
-    rows = golden_rows(card, affine)
-    filled = np.resize(rows, (LIMITS.padded(len(rows)), rows.shape[1]))
-    scores = onnx_score(graph, ROWS)(filled)
+    rows = golden_rows(card, model)
+    filled = taken(rows, np.arange(LIMITS.padded(len(rows))) % len(rows))
+    scores = onnx_score(graph, ROWS, encoding_of(model))(filled)
     logit, probability = (values[: len(rows)] for values in scores)
     if len(overflown := np.flatnonzero(~np.isfinite(logit))):
         reason = LogitOverflowError(int(overflown[0]))
         raise ParityError(f"golden rows drawn from the training ranges: {reason}")
-    _, bound = affine.reference(rows)
+    _, bound = reference(model, rows)
     return tuple(
-        GoldenRow(tuple(map(float, features)), float(z), float(p), float(limit))
-        for features, z, p, limit in zip(rows, logit, probability, bound, strict=True)
+        GoldenRow(features, float(z), float(p), float(limit))
+        for features, z, p, limit in zip(
+            golden_features(card, rows), logit, probability, bound, strict=True
+        )
     )
 
 
-def _write_models(
-    folder: Path, card: ModelCard, affine: Affine, show: Show
-) -> dict[str, FileEntry]:
+def _write_models(folder: Path, card: ModelCard, model: Model, show: Show) -> dict[str, FileEntry]:
     """Write every artifact into `folder`; returns the size and digest of each, by name."""
     files = {}
     for format_ in FORMATS:
         show(f"writing {format_.file_name}")
-        content = format_.build(affine, card)
+        content = format_.build(affine_of(model), card, encoding_of(model))
         (folder / format_.file_name).write_bytes(content)
         files[format_.file_name] = FileEntry.of(content)
     return files

@@ -27,8 +27,8 @@ def verify_bundle(bundle: Path, *, rows: int = 0, show: Show = silent) -> Bundle
     issued = certificate.read(path)
     proof = prove_models(bundle, issued.trained, issued.sample, more=rows, show=show)
     show("comparing with what the certificate says")
-    certified = folding.affine_of(issued.trained, issued.form)
-    require_same(bundle / ONNX_ROWS.file_name, proof.affine, path, certified, proof.card)
+    certified = folding.model_of(issued.trained, issued.form)
+    require_same(bundle / ONNX_ROWS.file_name, proof.model, path, certified, proof.card)
     found = {name: manifest.files[name].sha256 for name in ARTIFACT_NAMES}
     certificate.require_files(path, issued, found)
     certificate.require_proof_rows(path, issued, proof.batches)

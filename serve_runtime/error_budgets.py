@@ -4,7 +4,10 @@ Logit. A dot product of width d plus a bias, summed in float32 in any order, obe
 |computed - exact| <= γ(d + 2)·(Σ|wᵢxᵢ| + |b|) with γ(k) = k·u / (1 - k·u) and u = 2⁻²⁴
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). No tolerance is
 chosen: the bound follows from the number format. A product that underflows adds at most 2⁻¹⁴⁹.
-A graph that subtracts a centre first has one rounding more, and Σ|wᵢ(xᵢ - cᵢ)| in place of Σ|wᵢxᵢ|.
+A graph that subtracts a centre first has one rounding more, and Σ|wᵢ(xᵢ - cᵢ)| in place of
+Σ|wᵢxᵢ|. Where the weights tⱼ of c levels and gaps are added to the bias, one after the other,
+γ(d + c + 2)·(Σ|wᵢxᵢ| + Σ|tⱼ| + |b|) takes its place. How raw values become xᵢ and tⱼ has no budget:
+that is exact, or one stated rounding.
 
 Probability. It is a function of one float32, the logit, so it is held against the exact sigmoid
 of that very logit, in units in the last place (ULP).
@@ -52,11 +55,16 @@ def gamma(terms: int) -> float:
 
 
 def logit_reference(
-    rows: _Real, weight: Float32, bias: float, center: Float32 | None = None
+    rows: _Real,
+    weight: Float32,
+    bias: float,
+    center: Float32 | None = None,
+    terms: Float64 | None = None,
 ) -> tuple[Float64, Float64]:
     """Exact logits weight·(x - center) + bias of `rows` (n, d), and their a-priori bounds: (n,).
 
     `weight` and `center` (d,) and `bias` are the float32 values of the model; `center` None is 0.
+    `terms` (c, n), float32 values too, are what else is added to the bias of each row.
     The products of float32 values are exact in float64 and are summed with compensation, so the
     logit is off by little more than its own rounding to float64; a centre adds a rounding of each
     term. Both are less than 2⁻²⁶ of the bound. Non-finite rows give non-finite logits and bounds;
@@ -65,6 +73,7 @@ def logit_reference(
     step = max(1, _BLOCK // max(1, len(weight)))
     logit, bound = np.empty(len(rows)), np.empty(len(rows))
     weight64 = weight.astype(np.float64)[:, None]
+    added = 0 if terms is None else len(terms)
     with np.errstate(invalid="ignore", over="ignore"):
         for i in range(0, len(rows), step):
             part = slice(i, i + step)
@@ -74,21 +83,23 @@ def logit_reference(
                 wide -= center.astype(np.float64)[:, None]
                 farthest = np.abs(wide).max(0, initial=0)
             wide *= weight64
+            if terms is not None:
+                wide = np.concatenate((wide, terms[:, part]))
             magnitude = np.abs(wide).sum(0) + abs(bias)
-            bound[part] = logit_bound(magnitude, farthest, len(weight), center is not None)
+            bound[part] = logit_bound(magnitude, farthest, len(weight), center is not None, added)
             logit[part] = _compensated_sum(wide, bias)
     return logit, bound
 
 
 def logit_bound(
-    magnitude: Float64, farthest: Float64 | float, width: int, centered: bool
+    magnitude: Float64, farthest: Float64 | float, width: int, centered: bool, added: int = 0
 ) -> Float64:
     """The a-priori bound for rows (n,) of `width` features, as the module says.
 
-    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + |b|, `farthest` the largest |xᵢ - cᵢ|, 0 where no centre is
-    subtracted. Infinite where one of them may overflow float32.
+    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + Σ|tᵢ| + |b|, `farthest` the largest |xᵢ - cᵢ|, 0 where no
+    centre is subtracted, `added` the number of tᵢ. Infinite where one of them may overflow float32.
     """
-    terms = width + 2 + centered
+    terms = width + added + 2 + centered
     overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)

@@ -31,6 +31,22 @@ class Trained:
         return self._dense_weight[: self._numbers]
 
     @property
+    def missing_weight(self) -> Float64:
+        """The weights (k,) of what indicates that a number is missing, 0 where nothing does."""
+        weight = np.zeros(self._numbers)
+        if self.design is not None:
+            weight[list(self.design.indicators)] = self._dense_weight[self._numbers :]
+        return weight
+
+    @property
+    def precise_center(self) -> Float64:
+        """What is subtracted from the k numbers in float64: 0 but for the precise ones."""
+        center = np.zeros(self._numbers)
+        if self.design is not None:
+            center[len(center) - len(self.design.center) :] = self.design.center
+        return center
+
+    @property
     def _numbers(self) -> int:
         return len(self.weight) if self.design is None else len(self.design.numbers)
 
@@ -64,9 +80,7 @@ class Trained:
 
         Values that float32 does not hold become infinite.
         """
-        base = np.zeros(self._numbers)
-        if self.design is not None:
-            base[len(base) - len(self.design.center) :] = self.design.center  # of precise numbers
+        base = self.precise_center
         with np.errstate(over="ignore", under="ignore"):
             bias = np.float32(self.bias_at(base if center is None else base + center))
             return Affine(self.raw_weight.astype(np.float32), float(bias), center)
@@ -84,11 +98,8 @@ class Trained:
     def _fill_and_gap(self, design: Design) -> tuple[Float32, Float32]:
         """(k,) each. The indicator's weight m is in the fill, imputed + m/w, where float32 holds
         that, else it is a gap term."""
-        numbers = self._numbers
-        fill = design.imputed.copy()
-        fill[numbers - len(design.center) :] -= design.center
-        indicator = np.zeros(numbers)
-        indicator[list(design.indicators)] = self._dense_weight[numbers:]
+        fill = design.imputed - self.precise_center
+        indicator = self.missing_weight
         with np.errstate(all="ignore"):
             weight = self.raw_weight.astype(np.float32).astype(np.float64)
             both = (fill + indicator / weight).astype(np.float32)

@@ -1,12 +1,15 @@
-"""Run folders with random weights, of any width: models for tests and benchmarks, untrained."""
+"""Runs with random weights, of any columns: models for tests and benchmarks, untrained."""
 
 from pathlib import Path
 
 import numpy as np
 
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.features.column import number_columns
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, number_columns
+from serve_runtime.features.encoding import sha256_of
+from serve_runtime.features.raw_rows import RawRows
 from train import run_folder
+from train.design import Design
 from train.standardize import Moments, Scaling
 from train.trained import Trained
 
@@ -59,3 +62,96 @@ def random_run(
         training={},
     )
     return folder
+
+
+LOOK_ALIKES = (
+    *("3", "3.0", " 3", "03", "True", "true", "blue", "Blue", "blue ", "caf\u00e9", "cafe\u0301"),
+    *("\u00df", "ss", "\U0001f600", "a,b", '"', "-", "0", "x" * 40),
+)
+"""Levels that somebody may take for one another, or cannot write down."""
+
+
+def random_mixed(
+    numbers: int = 3,
+    precise: int = 2,
+    categories: int = 3,
+    *,
+    seed: int = 0,
+    offset: float = 0.0,
+    rows: int = 300,
+    plain: bool = False,
+) -> tuple[Trained, ModelCard, RawRows]:
+    """A model with random weights of `numbers` numbers, precise numbers and categories, the card
+    that a run would have, and rows as if it had been trained on them.
+
+    Columns take turns in what a missing value and an unknown level do; with `plain` a missing value
+    is refused, and an unknown level counts as the average. Numbers have `offset` for their mean.
+    """
+    rng = np.random.default_rng(seed)
+    k = numbers + precise
+    center = np.round(1.7e9 + 1e8 * rng.random(precise), 1)
+    middle = np.append(np.full(numbers, offset), center)
+    scale = np.append(np.exp(rng.normal(size=numbers)), 1e3 * np.exp(rng.normal(size=precise)))
+    values = middle[:, None] + scale[:, None] * rng.normal(size=(k, rows))
+    values[:numbers] = values[:numbers].astype(np.float32)
+    policies = [("error", "indicator", "median")[i % 3] if not plain else "error" for i in range(k)]
+    for row, policy in zip(values, policies, strict=True):
+        if policy != "error":
+            row[:: 7 + int(rng.integers(3))] = np.nan
+    columns = []
+    for i, (row, policy) in enumerate(zip(values, policies, strict=True)):
+        name, kind = (f"number {i}", NUMBER) if i < numbers else (f"precise {i}", PRECISE)
+        gaps = int(np.isnan(row).sum())
+        low, high = float(np.nanmin(row)), float(np.nanmax(row))
+        columns.append(Column(name, kind, low, high, policy, gaps))
+    texts = []
+    for i in range(categories):
+        column, drawn = _random_category(f"category {i}", i, rng, rows, plain)
+        # Categories stand between the numbers, so that no order is right by chance.
+        columns.insert((2 * i + 1) % (len(columns) + 1), column)
+        texts.append(drawn)
+    order = [c for c in columns if c.kind == CATEGORY]
+    texts = [texts[int(column.name.split()[1])] for column in order]
+    refused = np.array([policy == "error" for policy in policies], bool)
+    imputed = np.where(refused, np.nan, [np.nanmedian(row) for row in values])
+    design = Design(tuple(columns), imputed, center)
+    kept = [np.nanmean(row) for row in values]
+    indicators = len(design.indicators)
+    scaling = Scaling(
+        np.append(kept, np.full(indicators, 0.1)), np.append(scale, np.full(indicators, 0.3))
+    )
+    weight = rng.normal(size=design.width).astype(np.float32) / np.float32(np.sqrt(k + categories))
+    trained = Trained(weight, float(np.float32(rng.normal())), scaling, design)
+    card = ModelCard(
+        design.columns,
+        ("no", "yes"),
+        sha256_of(trained.affine(), trained.encoding()),
+        training={"versions": {}},
+    )
+    return trained, card, RawRows(values, tuple(map(tuple, texts)))
+
+
+def _random_category(
+    name: str, number: int, rng: np.random.Generator, rows: int, plain: bool
+) -> tuple[Column, list[str | None]]:
+    """A category of LOOK_ALIKES and its values in `rows` rows."""
+    levels = sorted(rng.choice(LOOK_ALIKES, size=3 + 2 * (number % 5), replace=False).tolist())
+    rest = sorted({*LOOK_ALIKES} - {*levels})
+    missing = "error" if plain else ("level", "error", "unknown")[number % 3]
+    unknown = "average" if plain else ("average", "error", "rare")[number % 3]
+    rare = tuple(rest[:2]) if unknown == "rare" else ()
+    choices: list[str | None] = [*levels, *rare, *([] if missing == "error" else [None])]
+    drawn = [*choices, *(choices[i] for i in rng.integers(len(choices), size=rows - len(choices)))]
+    column = Column(
+        name,
+        CATEGORY,
+        missing=missing,
+        gaps=drawn.count(None),
+        missing_texts=("", "?", "NA", "nan", "None") if missing != "error" else (),
+        levels=tuple(levels),
+        counts=tuple(map(drawn.count, levels)),
+        rare=rare,
+        rare_count=sum(map(drawn.count, rare)),
+        unknown=unknown,
+    )
+    return column, drawn

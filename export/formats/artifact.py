@@ -8,16 +8,16 @@ from typing import Any, Protocol, cast
 
 import numpy.typing as npt
 
-from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.encoding import Encoding
 
 Scores = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Logits and probabilities, each (n,): float32, or float64 from a reference that has more digits
 than anything exported."""
 
-Score = Callable[[Float32], Scores]
-"""Scores rows (n, d), which are C-contiguous float32."""
+Score = Callable[[Any], Scores]
+"""Scores rows: (n, d), which are C-contiguous float32, or RawRows of a model that encodes them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Artifact:
     """The weights, the bias and the centre that the file holds."""
     score: Score
     """Scores rows with the file."""
+    encoding: Encoding | None
+    """How the file encodes its columns; None where it takes plain numbers."""
     require_own_program: Callable[[], None]
     """Raises ArtifactError unless the file computes, operation by operation, what export writes
     for `affine`. Scores cannot show that: a program may go wrong on rows that nobody tried."""
@@ -52,7 +54,7 @@ class Artifact:
 class FormatCode(Protocol):
     """What the module of a format defines."""
 
-    def build(self, affine: Affine, card: ModelCard) -> bytes:
+    def build(self, affine: Affine, card: ModelCard, encoding: Encoding | None = None) -> bytes:
         """The whole content of the file, the card included."""
         ...
 
@@ -72,9 +74,9 @@ class ArtifactFormat:
     onnx_layout: str | None = None
     """ROWS or COLUMNS where it is an ONNX graph, which serve_runtime's Predictor reads."""
 
-    def build(self, affine: Affine, card: ModelCard) -> bytes:
+    def build(self, affine: Affine, card: ModelCard, encoding: Encoding | None = None) -> bytes:
         """The content of the file for a model with these values."""
-        return self._code().build(affine, card)
+        return self._code().build(affine, card, encoding)
 
     def load(self, folder: Path) -> Artifact:
         """Open this format's file in `folder`."""

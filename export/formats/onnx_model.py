@@ -14,6 +14,7 @@ from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.model_file import card_field, parse_model
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.errors import ArtifactError
+from serve_runtime.features.encoding import Encoding
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class OnnxFile:
     layout: str
     """ROWS or COLUMNS: how the graph takes its input."""
 
-    def build(self, affine: Affine, card: ModelCard) -> bytes:
+    def build(self, affine: Affine, card: ModelCard, encoding: Encoding | None = None) -> bytes:
         """The file: the graph, and after it the card."""
-        return add_card(checked_graph(affine, self.layout), card)
+        return add_card(checked_graph(affine, self.layout, encoding), card)
 
     def load(self, path: Path) -> Artifact:
         """Open an ONNX file of ours. Raises ArtifactError or CardError where it is not intact."""
@@ -38,7 +39,8 @@ class OnnxFile:
             path.name,
             file.card.to_json(),
             file.affine,
-            onnx_score(file.content, file.layout),
+            onnx_score(file.content, file.layout, file.encoding),
+            file.encoding,
             lambda: None,  # parse_model has compared the graph with the one that export writes
         )
 
@@ -47,9 +49,9 @@ rows_file = OnnxFile(ROWS)
 columns_file = OnnxFile(COLUMNS)
 
 
-def checked_graph(affine: Affine, layout: str) -> bytes:
+def checked_graph(affine: Affine, layout: str, encoding: Encoding | None = None) -> bytes:
     """The graph for `layout` as a serialized model without a card, valid by onnx's own checker."""
-    content = write_model(affine, layout)
+    content = write_model(affine, layout, encoding)
     onnx.checker.check_model(content, full_check=True)
     return content
 

@@ -1,17 +1,35 @@
-"""The torch.export artifact (.pt2): features (n, d) -> logit, probability, both (n, 1)."""
+"""The torch.export artifact (.pt2): features (n, d) -> logit, probability, both (n, 1).
+
+Of a model that encodes its columns, encoded_program says what it takes.
+"""
 
 import io
+from functools import partial
 from pathlib import Path
+from types import MethodType
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from export.formats.artifact import Artifact
-from export.formats.torch_values import affine_of, opening, tensors, torch_score
+from export.formats.encoded_program import forward, inputs
+from export.formats.torch_values import (
+    affine_of,
+    encoded_score,
+    encoding_of,
+    opening,
+    tensors,
+    torch_score,
+)
+from export.parity.encoded_model import encode
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.errors import ArtifactError
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
 
 _SUBTRACTION = ("aten.sub.Tensor(features, p_center)",)
 _CALLS = (
@@ -45,21 +63,47 @@ class ExportedModule(nn.Module):
         return logit, torch.sigmoid(logit)
 
 
-def build(affine: Affine, card: ModelCard) -> bytes:
-    """The archive for `affine`, with the card as an extra file."""
+class EncodedModule(nn.Module):
+    """The module that torch.export traces of a model that encodes its columns."""
+
+    def __init__(self, affine: Affine, encoding: Encoding) -> None:
+        super().__init__()
+        for name, value in tensors(affine, encoding).items():
+            setattr(self, name, nn.Parameter(value, requires_grad=False))
+        scope: dict[str, Any] = {"torch": torch, "Tensor": torch.Tensor, "Tuple": tuple}
+        exec(forward(affine, encoding), scope)
+        self.forward = MethodType(scope["forward"], self)
+
+
+def build(affine: Affine, card: ModelCard, encoding: Encoding | None = None) -> bytes:
+    """The archive for these values, with the card as an extra file."""
+    buffer = io.BytesIO()
+    program = _program(affine, encoding)
+    torch.export.save(program, buffer, extra_files={CARD_KEY: card.to_json()})
+    return buffer.getvalue()
+
+
+def _program(affine: Affine, encoding: Encoding | None) -> torch.export.ExportedProgram:
     # Two example rows: with one, torch.export takes the batch for a constant.
-    example = torch.zeros(2, len(affine.weight))
+    examples = {"features": torch.zeros(2, len(affine.weight))}
+    module: nn.Module = ExportedModule(tensors(affine))
+    if encoding is not None:
+        module = EncodedModule(affine, encoding)
+        every = {
+            "numbers": torch.zeros(2, len(affine.weight) - len(encoding.center)),
+            "precise": torch.zeros(2, len(encoding.center), dtype=torch.float64),
+            "codes": torch.zeros(2, len(encoding.tables), dtype=torch.int64),
+        }
+        examples = {name: every[name] for name in inputs(encoding)}
     program = torch.export.export(
-        ExportedModule(tensors(affine)).eval(),
-        (example,),
-        dynamic_shapes={"features": {0: torch.export.Dim.DYNAMIC}},
+        module.eval(),
+        tuple(examples.values()),
+        dynamic_shapes={name: {0: torch.export.Dim.DYNAMIC} for name in examples},
     )
     for node in program.graph.nodes:
         for key in _PROVENANCE:
             node.meta.pop(key, None)
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer, extra_files={CARD_KEY: card.to_json()})
-    return buffer.getvalue()
+    return program
 
 
 def load(path: Path) -> Artifact:
@@ -68,29 +112,51 @@ def load(path: Path) -> Artifact:
     with opening(path, content, ".pt2"):
         program = torch.export.load(io.BytesIO(content), extra_files=extra)
         affine = affine_of(program.state_dict)
+        encoding = encoding_of(program.state_dict, extra[CARD_KEY], str(path))
         module = program.module()
+    score = torch_score(module)
+    if encoding is not None:
+        score = encoded_score(module, encoding, partial(_codes, encoding))
     return Artifact(
         path.name,
         extra[CARD_KEY],
         affine,
-        torch_score(module),
-        lambda: _require_own_graph(path, program, affine),
+        score,
+        encoding,
+        lambda: _require_own_graph(path, program, affine, encoding),
     )
 
 
-def _require_own_graph(path: Path, program: torch.export.ExportedProgram, affine: Affine) -> None:
+def _codes(encoding: Encoding, rows: RawRows) -> torch.Tensor:
+    return torch.from_numpy(np.stack(encode(encoding, rows).codes, axis=1))
+
+
+def _require_own_graph(
+    path: Path, program: torch.export.ExportedProgram, affine: Affine, encoding: Encoding | None
+) -> None:
     """Raise ArtifactError unless the graph is, call by call, the one that `build` writes."""
     centered = affine.center is not None
     made = [*(_SUBTRACTION if centered else ()), *_CALLS]
     made = [call.format("sub" if centered else "features") for call in made]
-    found = [
+    taken = ["features"]
+    if encoding is not None:
+        made, taken = _calls(_program(affine, encoding)), inputs(encoding)
+    found, signature = _calls(program), program.graph_signature
+    parameters = signature.inputs_to_parameters
+    if (
+        found != made
+        or list(signature.user_inputs) != taken
+        or parameters != {f"p_{name}": name for name in tensors(affine, encoding)}
+    ):
+        raise ArtifactError(
+            f"{path} holds another graph than export writes: {'; '.join(found)} of "
+            f"{signature.user_inputs} with {parameters}, not {'; '.join(made)} of {taken}"
+        )
+
+
+def _calls(program: torch.export.ExportedProgram) -> list[str]:
+    return [
         f"{node.target}{node.args}{node.kwargs or ''}"
         for node in program.graph.nodes
         if node.op != "placeholder"
     ]
-    inputs = program.graph_signature.inputs_to_parameters
-    if found != made or inputs != {f"p_{name}": name for name in tensors(affine)}:
-        raise ArtifactError(
-            f"{path} holds another graph than export writes: {'; '.join(found)} with {inputs}, not "
-            f"{'; '.join(made)}"
-        )

@@ -11,16 +11,31 @@ import torch
 from export.formats.artifact import Score, Scores
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import MODEL_BYTES
 from serve_runtime.errors import ArtifactError, ServeError
+from serve_runtime.features.column import NUMBER
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
 from train.archive import require_size
 
 
-def tensors(affine: Affine) -> dict[str, torch.Tensor]:
-    """Copies of the values: weight (1, d), bias (1,) and, if there is one, center (d,); float32."""
+def tensors(affine: Affine, encoding: Encoding | None = None) -> dict[str, torch.Tensor]:
+    """Copies of the values: weight (1, d), bias (1,) and, if there is one, center (d,); float32.
+
+    Where columns are encoded, also fill (k,), gap (k,) if a gap adds to the offset, precise_center
+    (p,) float64 if there are precise numbers, and table_0, table_1, … of each category.
+    """
     values = {"weight": torch.tensor(affine.weight[None]), "bias": torch.tensor([affine.bias])}
     if affine.center is not None:
         values["center"] = torch.tensor(affine.center)
+    if encoding is not None:
+        values["fill"] = torch.tensor(encoding.fill)
+        if encoding.gap.any():
+            values["gap"] = torch.tensor(encoding.gap)
+        if len(encoding.center):
+            values["precise_center"] = torch.tensor(encoding.center)
+        values |= {f"table_{i}": torch.tensor(table) for i, table in enumerate(encoding.tables)}
     return values
 
 
@@ -48,6 +63,25 @@ def affine_of(values: Mapping[str, torch.Tensor]) -> Affine:
     return Affine(values["weight"].detach().numpy()[0], float(values["bias"][0]), center)
 
 
+def encoding_of(values: Mapping[str, torch.Tensor], card: str, where: str) -> Encoding | None:
+    """How the model whose `tensors` these are encodes the columns of its card; None where it does
+    not. `where` names the file. Raises CardError for a card of no use, KeyError for other tensors.
+    """
+    if "fill" not in values:
+        return None
+    columns = ModelCard.from_json(card, where=f"the card in {where}").columns
+    arrays = {name: tensor.detach().numpy() for name, tensor in values.items()}
+    fill = arrays["fill"]
+    tables = sum(name.startswith("table_") for name in arrays)
+    return Encoding(
+        columns,
+        fill,
+        arrays.get("gap", np.zeros_like(fill)),
+        arrays.get("precise_center", np.zeros(0)),
+        tuple(arrays[f"table_{i}"] for i in range(tables)),
+    )
+
+
 def torch_score(
     module: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     dtype: torch.dtype = torch.float32,
@@ -61,6 +95,33 @@ def torch_score(
     def score(rows: Float32) -> Scores:
         writable = np.require(rows, requirements="W")  # torch warns about read-only arrays
         logit, probability = module(torch.from_numpy(writable).to(dtype))
+        return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
+
+    return score
+
+
+def encoded_score(
+    module: Callable[..., tuple[torch.Tensor, torch.Tensor]],
+    encoding: Encoding,
+    codes: Callable[[RawRows], torch.Tensor],
+) -> Score:
+    """Score raw rows with a torch module that takes the inputs of `encoded_program`.
+
+    `codes` gives the codes (n, c) int64 of rows.
+    """
+    plain = sum(column.kind == NUMBER for column in encoding.columns)
+
+    @torch.no_grad()
+    def score(rows: RawRows) -> Scores:
+        inputs = []
+        if plain:
+            with np.errstate(over="ignore"):
+                inputs.append(torch.from_numpy(rows.numbers[:plain].T.astype(np.float32)))
+        if len(encoding.center):
+            inputs.append(torch.from_numpy(rows.numbers[plain:].T.copy()))
+        if encoding.tables:
+            inputs.append(codes(rows))
+        logit, probability = module(*inputs)
         return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
 
     return score

@@ -6,10 +6,11 @@ them lie far outside the training data on purpose: errors are largest there.
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import LARGEST, SMALLEST
+from serve_runtime.features.raw_rows import RawRows
 
 PROOF_ROWS_VERSION: Final = 3
 """Raise it with every change of the rows below, or of how many rows show a contract. Certificates
@@ -40,7 +42,8 @@ _NON_FINITE_FEATURES = 16
 _NEIGHBOURS = np.arange(-8, 9)
 _FAR = 21
 """Rows are up to 2**(_FAR - 1) times as far out as the training ranges reach."""
-_GOLDEN_LOGITS = (-20.0, 0.5, -85.0, 8.0, -50.0, -2.0, 2.0, 20.0)
+GOLDEN_LOGITS: Final = (-20.0, 0.5, -85.0, 8.0, -50.0, -2.0, 2.0, 20.0)
+"""Logits of golden rows, about."""
 _GOLDEN_VALUES = 1 << 13
 
 
@@ -49,10 +52,11 @@ class ProofBatch:
     """Rows that are scored in one call, under the name that a failure gives them."""
 
     name: str
-    rows: Float32
-    """(n, d)"""
+    rows: Any
+    """(n, d) float32, or n RawRows of a model that encodes its columns."""
     exact: Float32 | None = None
-    """Logits (n,) that any order of summation gives exactly, with no error allowed; mostly None."""
+    """Logits (n,) that must be given exactly, with no error allowed: any order of summation gives
+    them, or the one in which an offset is defined. Mostly None."""
 
 
 def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[ProofBatch]:
@@ -60,7 +64,7 @@ def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[Proo
     rng = np.random.default_rng(0)
     count = max(len(_NEIGHBOURS), min(_ROWS, _VALUES // len(affine.weight)))
     inside = random_rows(card, max(count, 33), rng)
-    threshold = _logit_of(card.threshold)
+    threshold = logit_of(card.threshold)
     return [
         ProofBatch("sampled rows", sample),
         ProofBatch("random rows", inside),
@@ -69,25 +73,31 @@ def proof_batches(card: ModelCard, affine: Affine, sample: Float32) -> list[Proo
         ProofBatch("logit sweep", along(affine, np.linspace(*SWEEP, count), inside[:1])),
         ProofBatch("named logits", _near(affine, [s * z for z in LOGITS for s in (-1, 1)], inside)),
         ProofBatch("threshold", _near(affine, [] if threshold is None else [threshold], inside)),
-        ProofBatch("zeros and subnormals", _tiny(len(affine.weight))),
-        ProofBatch("largest values", _largest(affine)),
-        ProofBatch("cancellation", _cancelling(affine, inside, rng)),
-        _probes(affine),
+        *of_numbers(affine, inside, rng),
         ProofBatch("NaN and inf", _non_finite(inside[: 2 * _NON_FINITE_FEATURES])),
     ]
 
 
-def without_overflow(rows: Float32, affine: Affine) -> Float32:
-    """The rows whose terms cannot overflow float32; a Predictor may refuse the others."""
-    return rows[np.isfinite(affine.reference(rows)[1])]
+def of_numbers(affine: Affine, inside: Float32, rng: np.random.Generator) -> Iterator[ProofBatch]:
+    """Rows of numbers that float32 finds difficult; `inside` (n, d) are others."""
+    yield ProofBatch("zeros and subnormals", _tiny(len(affine.weight)))
+    yield ProofBatch("largest values", _largest(affine))
+    yield ProofBatch("cancellation", _cancelling(affine, inside, rng))
+    yield _probes(affine)
 
 
 def digest(batches: Sequence[ProofBatch]) -> str:
-    """SHA-256 over the names, shapes and float32 values of `batches`."""
+    """SHA-256 over the names, shapes and values of `batches`."""
     total = hashlib.sha256()
     for batch in batches:
-        total.update(f"{batch.name}\0{batch.rows.shape}\0".encode())
-        total.update(batch.rows.astype("<f4").tobytes())
+        rows = batch.rows
+        if isinstance(rows, RawRows):
+            total.update(f"{batch.name}\0{rows.numbers.shape}\0".encode())
+            total.update(rows.numbers.astype("<f8").tobytes())
+            total.update(json.dumps(rows.texts).encode())
+            continue
+        total.update(f"{batch.name}\0{rows.shape}\0".encode())
+        total.update(rows.astype("<f4").tobytes())
     return total.hexdigest()
 
 
@@ -116,7 +126,11 @@ def random_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float3
 
 def far_rows(card: ModelCard, count: int, rng: np.random.Generator) -> Float32:
     """Rows (count, d) up to a million times as far out as the training ranges, all finite."""
-    low, high = np.array(card.feature_min), np.array(card.feature_max)
+    return far(np.array(card.feature_min), np.array(card.feature_max), count, rng)
+
+
+def far(low: Float64, high: Float64, count: int, rng: np.random.Generator) -> Float32:
+    """As `far_rows`, for ranges from `low` (d,) to `high`."""
     middle, spread = low / 2 + high / 2, np.maximum(high - low, np.abs(high) * 2.0**-20)
     times = np.ldexp(1.0, (_FAR * rng.random((count, 1))).astype(np.intc))
     rows = middle + spread * (rng.random((count, len(low))) - 0.5) * times
@@ -129,37 +143,50 @@ def along(affine: Affine, logits: Float64, base: Float32) -> Float32:
 
     Where the weights are so small that no float32 row has a logit, its row is left out.
     """
-    direction = affine.weight.astype(np.float64)
-    length = math.fsum((direction * direction).tolist())
-    with np.errstate(all="ignore"):
-        steps = (logits - affine.reference(base)[0]) / length
-        rows = (base + steps[:, None] * direction).astype(np.float32)
+    rows = moved(affine, logits - affine.reference(base)[0], base)
     return rows[np.isfinite(rows).all(1)]
 
 
+def moved(affine: Affine, by: Float64, base: Float32) -> Float32:
+    """Rows whose logits are farther `by` (n,) than those of `base`, (n, d) or (1, d); not finite
+    where no float32 row is."""
+    direction = affine.weight.astype(np.float64)
+    length = math.fsum((direction * direction).tolist())
+    with np.errstate(all="ignore"):
+        steps = by / length
+        rows: Float32 = (base + steps[:, None] * direction).astype(np.float32)
+    return rows
+
+
 def golden_rows(card: ModelCard, affine: Affine) -> Float32:
-    """The rows that the card will carry for self-tests, with logits near _GOLDEN_LOGITS.
+    """The rows that the card will carry for self-tests, with logits near GOLDEN_LOGITS.
 
     They are drawn from the ranges of the features and moved in the direction of the weights, so
     they are nobody's data.
     """
-    count = max(2, min(len(_GOLDEN_LOGITS), _GOLDEN_VALUES // len(affine.weight)))
+    count = max(2, min(len(GOLDEN_LOGITS), _GOLDEN_VALUES // len(affine.weight)))
     rows = random_rows(card, count, np.random.default_rng(1))
-    shifted = along(affine, np.array(_GOLDEN_LOGITS[:count]), rows)
+    shifted = along(affine, np.array(GOLDEN_LOGITS[:count]), rows)
     return shifted if len(shifted) == count else rows
 
 
-def _logit_of(threshold: float) -> float | None:
+def logit_of(threshold: float) -> float | None:
+    """The logit of a probability; None of 0 and 1, which have none."""
     return math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else None
 
 
 def _near(affine: Affine, logits: Sequence[float], base: Float32) -> Float32:
     """Rows at each logit and at the float32 values next to it, as nearly as a row can have them."""
-    centres = np.array(logits, np.float32)
-    steps = np.spacing(np.abs(centres)).astype(np.float64)
-    wanted = (centres.astype(np.float64)[:, None] + steps[:, None] * _NEIGHBOURS).ravel()
+    wanted = neighbours_of(logits)
     start = np.resize(np.arange(len(base)), len(wanted))
     return along(affine, wanted, base[start])
+
+
+def neighbours_of(logits: Sequence[float]) -> Float64:
+    """Each logit and the float32 values next to it."""
+    centres = np.array(logits, np.float32)
+    steps = np.spacing(np.abs(centres)).astype(np.float64)
+    return (centres.astype(np.float64)[:, None] + steps[:, None] * _NEIGHBOURS).ravel()
 
 
 def _tiny(width: int) -> Float32:

@@ -4,7 +4,6 @@ A reference computes the same function without any of the exported files that it
 or, like onnx's own evaluator, in another way.
 """
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,23 @@ import numpy as np
 
 from export.formats.artifact import Score, Scorer, Scores
 from export.formats.onnxruntime_scorer import onnx_score
+from export.parity.encoded_model import EncodedModel, Model
+from export.parity.mixed.scorers import exact_sums, predictor_scores, raw_reference_scorers
 from serve_runtime.arrays import ROWS, Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.error_budgets import sigmoid
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.predictor import Predictor
 
 THREADS = 3
 """Of the scorers with several threads; fixed, so that every machine runs the same proof."""
 
 
-def serving_scorers(folder: Path) -> Iterable[Scorer]:
-    """Both ONNX files in onnxruntime, optimised or not, at 1 and several threads; and Predictors.
+def serving_scorers(folder: Path, encoding: Encoding | None = None) -> Iterable[Scorer]:
+    """Both ONNX files in onnxruntime, optimised or not, at 1 and several threads; and Predictors,
+    which are given raw rows of several kinds where the model has an `encoding`.
 
     This needs neither torch nor onnx, so that a runtime can be proven on the machine that serves.
     """
@@ -35,24 +38,33 @@ def serving_scorers(folder: Path) -> Iterable[Scorer]:
             for optimize in (True, False):
                 how = f"{threads} thread{'s' if threads > 1 else ''}"
                 how += "" if optimize else ", not optimised"
-                score = onnx_score(content, layout, threads=threads, optimize=optimize)
+                score = onnx_score(content, layout, encoding, threads=threads, optimize=optimize)
                 yield Scorer(f"onnxruntime, {layout}, {how}", score)
     for layout, name in MODEL_FILES.items():
-        yield Scorer(f"Predictor, {layout}", _predictor(folder / name, layout), finite_only=True)
+        predictor = Predictor(folder / name)
+        scores = {"": _predictor(predictor, layout)}
+        if encoding is not None:
+            scores = {f", {kind}": score for kind, score in predictor_scores(predictor).items()}
+        for kind, score in scores.items():
+            yield Scorer(f"Predictor, {layout}{kind}", score, finite_only=True)
 
 
-def _predictor(path: Path, layout: str) -> Score:
-    predictor = Predictor(path)
+def _predictor(predictor: Predictor, layout: str) -> Score:
     if layout == ROWS:
         return predictor.scores
     names = predictor.card.feature_names
     return lambda rows: predictor.scores(dict(zip(names, rows.T, strict=True)))
 
 
-def reference_scorers(folder: Path, affine: Affine) -> Iterable[Scorer]:
-    """math.fsum, torch in float32 and float64, and onnx's own evaluator of both ONNX files."""
+def reference_scorers(folder: Path, model: Model) -> Iterable[Scorer]:
+    """math.fsum, torch in float32 and float64, and onnx's own evaluator of both ONNX files; of a
+    model that encodes its columns, a Predictor that is given Arrow too."""
     import torch
 
+    if isinstance(model, EncodedModel):
+        yield from raw_reference_scorers(folder, model)
+        return
+    affine = model
     yield Scorer("float64, math.fsum", exact_sum_score(affine), wide=True)
     yield Scorer("torch float32", torch_eager_score(affine, torch.float32))
     yield Scorer("torch float64", torch_eager_score(affine, torch.float64), wide=True)
@@ -71,16 +83,9 @@ def exact_sum_score(affine: Affine) -> Score:
     weight = affine.weight.astype(np.float64)
     center = 0.0 if affine.center is None else affine.center.astype(np.float64)
 
-    def logit(terms: list[float]) -> float:
-        try:
-            return math.fsum([*terms, affine.bias])
-        except (OverflowError, ValueError):  # infinities of both signs have no sum
-            return math.nan
-
     def score(rows: Float32) -> Scores:
         with np.errstate(invalid="ignore"):
-            terms = ((rows - center) * weight).tolist()
-        logits = np.array([logit(row) for row in terms], np.float64).reshape(-1)
+            logits = exact_sums((rows - center) * weight, affine.bias)
         return logits, sigmoid(logits)
 
     return score

@@ -18,12 +18,13 @@ import numpy as np
 
 from export import certificate
 from export.certificate import CERTIFICATE
-from export.folding import affine_of
+from export.folding import model_of
 from export.formats.artifact import Scorer
 from export.formats.registry import TORCHSCRIPT
+from export.parity.corpus import proof_batches
+from export.parity.encoded_model import Model, encoding_of, without_overflow
 from export.parity.measure import measure
-from export.parity.proof_rows import ProofBatch, proof_batches
-from serve_runtime.bundle.affine import Affine
+from export.parity.proof_rows import ProofBatch
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
 from serve_runtime.errors import RuntimeVersionError, SelfTestError, ServeError
@@ -64,16 +65,16 @@ def prove(
         manifest.read_file(bundle, name)
     card = read_models(bundle)[0].card
     issued = certificate.read(bundle / CERTIFICATE)
-    affine = affine_of(issued.trained, issued.form)
-    batches = proof_batches(card, affine, issued.sample)
+    model = model_of(issued.trained, issued.form)
+    batches = proof_batches(card, model, issued.sample)
     certificate.require_proof_rows(bundle / CERTIFICATE, issued, batches)
     found = {name: manifest.files[name].sha256 for name in issued.files}
     certificate.require_files(bundle / CERTIFICATE, issued, found)
     if torchscript:
         runtime, scorers = _torch(bundle)
     else:
-        runtime, scorers = _onnxruntime(bundle, batches, affine, further_windows)
-    parity = measure(scorers, batches, affine)
+        runtime, scorers = _onnxruntime(bundle, batches, model, further_windows)
+    parity = measure(scorers, batches, model)
     parity.require()
     worst = [measured.overall for measured in parity.scorers.values()]
     return RuntimeFigures(
@@ -84,12 +85,12 @@ def prove(
         max(figures.logit.share for figures in worst),
         max(figures.probability.share for figures in worst),
         max(figures.kernel_ulp for figures in worst),
-        _bits(scorers, batches, affine),
+        _bits(scorers, batches, model),
     )
 
 
 def _onnxruntime(
-    bundle: Path, batches: Sequence[ProofBatch], affine: Affine, further_windows: bool
+    bundle: Path, batches: Sequence[ProofBatch], model: Model, further_windows: bool
 ) -> tuple[str, Sequence[Scorer]]:
     import onnxruntime
 
@@ -99,10 +100,12 @@ def _onnxruntime(
     from serve_runtime.predictor import Predictor
 
     Predictor(bundle, selftest=True)
-    check_contracts(bundle, {batch.name: batch for batch in batches}, affine)
+    check_contracts(bundle, {batch.name: batch for batch in batches}, model)
     if further_windows:
         rising_from_logit_to_logit(FURTHER_WINDOWS)
-    return f"onnxruntime {onnxruntime.__version__}", list(serving_scorers(bundle))
+    return f"onnxruntime {onnxruntime.__version__}", list(
+        serving_scorers(bundle, encoding_of(model))
+    )
 
 
 def _torch(bundle: Path) -> tuple[str, Sequence[Scorer]]:
@@ -112,10 +115,10 @@ def _torch(bundle: Path) -> tuple[str, Sequence[Scorer]]:
     return f"torch {torch.__version__}", [Scorer(script.name, script.score)]
 
 
-def _bits(scorers: Sequence[Scorer], batches: Sequence[ProofBatch], affine: Affine) -> str:
+def _bits(scorers: Sequence[Scorer], batches: Sequence[ProofBatch], model: Model) -> str:
     total = hashlib.sha256()
     for batch in batches:
-        rows = batch.rows[np.isfinite(affine.reference(batch.rows)[1])]
+        rows = without_overflow(batch.rows, model)
         for scorer in scorers:
             total.update(np.stack(scorer.score(rows)).astype("<f4").tobytes())
     return total.hexdigest()

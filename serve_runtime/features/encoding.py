@@ -52,6 +52,11 @@ class Encoding:
         return tuple(column for column in self.columns if column.kind == CATEGORY)
 
     @property
+    def number_centers(self) -> Float64:
+        """(k,) what is subtracted from each number: 0 but for the PRECISE ones."""
+        return np.append(np.zeros(len(self.fill) - len(self.center)), self.center)
+
+    @property
     def terms(self) -> int:
         """The most terms that are added to the bias in the offset of a row."""
         return len(self.tables) + int(np.count_nonzero(self.gap))

@@ -7,8 +7,11 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from export.errors import ParityError
+from export.parity.encoded_model import Rows
+from export.parity.mixed.kinds import as_columns, as_lists
 from serve_runtime.arrays import COLUMNS, ROWS, Float32
 from serve_runtime.error_budgets import PROBABILITY_ULP, probability_error
+from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.predictor import Predictor
 
 _BLOCK = 1 << 15
@@ -28,16 +31,19 @@ class LayoutPredictor:
         """The layout and the number of threads, for messages."""
         return f"in {self.layout} at {self.threads} thread{'s' if self.threads > 1 else ''}"
 
-    def in_layout(self, rows: Float32) -> Any:
-        """The rows (n, d) as named columns, or as they are."""
+    def in_layout(self, rows: Rows) -> Any:
+        """The rows (n, d) as named columns, or as they are; raw rows as columns or as lists."""
+        if isinstance(rows, RawRows):
+            given = as_lists if self.layout == ROWS else as_columns
+            return given(self.predictor.card.columns, rows)
         return rows if self.layout == ROWS else self.named(rows)
 
     def named(self, rows: Float32) -> dict[str, Float32]:
         """The columns of the rows (n, d) by name: views, not copies."""
         return dict(zip(self.predictor.card.feature_names, rows.T, strict=True))
 
-    def scores(self, rows: Float32) -> tuple[Float32, Float32]:
-        """Logit and probability of the rows (n, d), which are passed in the layout."""
+    def scores(self, rows: Rows) -> tuple[Float32, Float32]:
+        """Logit and probability of the rows, which are passed in the layout."""
         return self.predictor.scores(self.in_layout(rows))
 
     def arrays(self, rows: Float32) -> Mapping[str, Any]:

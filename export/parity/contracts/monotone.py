@@ -4,7 +4,7 @@ import numpy as np
 
 from export.errors import ParityError
 from export.parity.contracts.in_layout import LayoutPredictor, require_sigmoid
-from export.parity.proof_rows import without_overflow
+from export.parity.encoded_model import Rows, without_overflow
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 
@@ -13,7 +13,7 @@ _FEATURES = 64
 _STEPS = 33
 
 
-def monotone_in_logit(name: str, predictor: LayoutPredictor, rows: Float32) -> int:
+def monotone_in_logit(name: str, predictor: LayoutPredictor, rows: Rows) -> int:
     """P(positive) rises and P(negative) falls with the logit, each the sigmoid of its own logit.
 
     Returns the number of rows. Raises ParityError naming the file and the logit.

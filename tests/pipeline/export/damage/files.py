@@ -151,9 +151,9 @@ def _(bundle: Path) -> Sequence[Text]:
     return ("parity.json was altered since it was written",)
 
 
-for _version in (1, 3):
+for _version in (2, 4):
 
     @damage(f"a certificate of format version {_version}")
     def _(bundle: Path, version: int = _version) -> Sequence[Text]:
         edit_certificate(bundle, lambda document: document.update(format_version=version))
-        return f"parity.json has format version {version}, ", "reads version 2"
+        return f"parity.json has format version {version}, ", "reads version 3"

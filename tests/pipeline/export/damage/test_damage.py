@@ -63,7 +63,9 @@ def test_a_model_of_another_bundle_is_told_by_its_card(
     shutil.copy(other / name, bundle)
     reseal(bundle)
     named = "model.columnar.onnx" if name == "model.onnx" else name
-    with pytest.raises(BundleError, match=rf"{named} carries .*model\.onnx: its columns is"):
+    with pytest.raises(
+        BundleError, match=rf"{named} carries .*model\.onnx: its column 'c0': its low is"
+    ):
         verify_bundle(bundle)
 
 

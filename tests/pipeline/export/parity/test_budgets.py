@@ -26,8 +26,9 @@ from serve_runtime.error_budgets import (
     probability_error,
     sigmoid,
 )
+from serve_runtime.features.column import number_columns
 
-CARD = ModelCard(("a",), (0, 1), (0.0,), (1.0,), "")
+CARD = ModelCard(number_columns(("a",), (0.0,), (1.0,)), (0, 1), "")
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 wild = st.builds(

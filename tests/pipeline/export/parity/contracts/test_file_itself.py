@@ -5,7 +5,7 @@ import pytest
 
 from export.errors import ParityError
 from export.formats.artifact import Score, Scores
-from export.parity.contracts import file_itself
+from export.parity.contracts import check as check_module
 from pipeline.export.bundle_files import Model
 from pipeline.export.parity.contracts.all_contracts import check
 from pipeline.export.parity.contracts.broken import alike, broken
@@ -24,7 +24,7 @@ def test_bits_that_are_always_others_than_the_files_are_caught(
 def test_a_neighbour_that_changes_a_score_is_caught(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = file_itself.onnx_score
+    true = check_module.onnx_score
 
     def onnx_score(content: bytes, layout: str) -> Score:
         score = true(content, layout)
@@ -37,7 +37,7 @@ def test_a_neighbour_that_changes_a_score_is_caught(
         return leaking
 
     check(model)
-    monkeypatch.setattr(file_itself, "onnx_score", onnx_score)
+    monkeypatch.setattr(check_module, "onnx_score", onnx_score)
     with pytest.raises(
         ParityError,
         match=r"^model\.onnx: NaN or infinity in a row changes the scores of its neighbours",

@@ -1,0 +1,138 @@
+"""A model that encodes its columns: the exact logits of raw rows, and what encoding makes of them.
+
+Encoding is written out here once more, value by value, so that what serves is held to the
+definition in serve_runtime.features and not to itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_runtime.arrays import Array, Float32, Float64
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.error_budgets import logit_reference
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
+
+Rows = Float32 | RawRows
+"""Rows (n, d) of plain numbers, or raw rows of a model that encodes them."""
+
+
+class Encoded(NamedTuple):
+    """What n raw rows become."""
+
+    numbers: Float32
+    """(k, n), not filled: NaN where missing."""
+    codes: tuple[npt.NDArray[np.int64], ...]
+    """Of each category (n,)."""
+
+    @property
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """(k, n) where numbers are missing."""
+        return np.isnan(self.numbers)
+
+
+def encode(encoding: Encoding, rows: RawRows) -> Encoded:
+    """Numbers rounded to float32 once, behind the float64 centre where there is one; codes."""
+    with np.errstate(over="ignore"):
+        served = (rows.numbers - encoding.number_centers[:, None]).astype(np.float32)
+    codes = []
+    for column, texts in zip(encoding.categories, rows.texts, strict=True):
+        known = {"": column.missing_code, **column.code_by_text()}
+        missing = column.missing_code
+        found = (missing if text is None else known.get(text, 0) for text in texts)
+        codes.append(np.fromiter(found, np.int64, len(texts)))
+    return Encoded(served, tuple(codes))
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single ==
+class EncodedModel:
+    """The float32 values of a model that encodes its columns."""
+
+    affine: Affine
+    encoding: Encoding
+
+    def reference(self, rows: RawRows) -> tuple[Float64, Float64]:
+        """Exact logits of raw rows and their float32 error bounds, both (n,) float64; NaN for a
+        row that is refused."""
+        numbers, terms = self.filled_and_terms(rows)
+        affine = self.affine
+        return logit_reference(numbers.T, affine.weight, affine.bias, affine.center, terms)
+
+    def filled_and_terms(self, rows: RawRows) -> tuple[Float32, Float64]:
+        """The numbers (k, n) that are multiplied with the weights, and the terms (c, n) that are
+        added to the bias."""
+        encoding, found = self.encoding, encode(self.encoding, rows)
+        terms: list[Array] = [
+            table.take(code) for table, code in zip(encoding.tables, found.codes, strict=True)
+        ]
+        terms += [
+            np.where(found.missing[number], encoding.gap[number], 0)
+            for number in np.flatnonzero(encoding.gap)
+        ]
+        added = np.array(terms, np.float64).reshape(encoding.terms, len(rows))
+        return encoding.filled(found.numbers), added
+
+    def offsets(self, rows: RawRows) -> Float32:
+        """The offsets (n,) of raw rows: float32 sums in the stated order."""
+        total = np.full(len(rows), self.affine.bias, np.float32)
+        for term in self.filled_and_terms(rows)[1].astype(np.float32):
+            total += term
+        return total
+
+
+Model = Affine | EncodedModel
+"""The values of a model, as its files hold them."""
+
+
+def model_of(affine: Affine, encoding: Encoding | None) -> Model:
+    """The model of what a file holds."""
+    return affine if encoding is None else EncodedModel(affine, encoding)
+
+
+def affine_of(model: Model) -> Affine:
+    """The weights, the bias and the centre of a model."""
+    return model.affine if isinstance(model, EncodedModel) else model
+
+
+def encoding_of(model: Model) -> Encoding | None:
+    """How the model encodes its columns; None where it takes plain numbers."""
+    return model.encoding if isinstance(model, EncodedModel) else None
+
+
+def served_ranges(encoding: Encoding) -> tuple[Float64, Float64]:
+    """The smallest and the largest value of each number in training, as it is served: (k,) each."""
+    ends = np.array([[c.low, c.high] for c in encoding.numbers], np.float64).reshape(-1, 2).T
+    return ends[0] - encoding.number_centers, ends[1] - encoding.number_centers
+
+
+def reference(model: Model, rows: Rows) -> tuple[Float64, Float64]:
+    """Exact logits of rows and their float32 error bounds, both (n,) float64."""
+    if isinstance(model, EncodedModel):
+        return model.reference(cast("RawRows", rows))
+    return model.reference(cast("Float32", rows))
+
+
+def taken(rows: Rows, which: Array | slice | Sequence[int]) -> Rows:
+    """Some of the rows: those at the positions, or where a mask is True."""
+    if isinstance(rows, RawRows):
+        return rows.take(np.arange(len(rows))[which])
+    return rows[which]
+
+
+def without_overflow(rows: Rows, model: Model) -> Any:
+    """The rows that have a logit and whose terms cannot overflow float32; a Predictor may refuse
+    the others."""
+    return taken(rows, np.isfinite(reference(model, rows)[1]))
+
+
+def joined(parts: Sequence[RawRows]) -> RawRows:
+    """Rows one after the other."""
+    texts = zip(*(part.texts for part in parts), strict=True)
+    return RawRows(
+        np.concatenate([part.numbers for part in parts], axis=1),
+        tuple(tuple(text for part in column for text in part) for column in texts),
+    )

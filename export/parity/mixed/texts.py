@@ -1,0 +1,44 @@
+"""Texts of a category that are no level of it, or that are not usual."""
+
+import unicodedata
+from typing import Final
+
+import numpy as np
+
+from serve_runtime.arrays import Float32
+from serve_runtime.features.column import Column
+
+UNSEEN: Final = "never seen in training"
+"""A text that is no level, unless a level is called so."""
+
+
+def unseen(column: Column) -> str:
+    """A text that is no level of the column, and does not stand for a missing value."""
+    text, known = UNSEEN, column.code_by_text()
+    while text in known:
+        text += "?"
+    return text
+
+
+def is_scored(column: Column, table: Float32, text: str | None) -> bool:
+    """Whether a row with this text is scored; `table` (column.codes,) holds NaN where not."""
+    known = column.code_by_text()
+    code = column.missing_code if text is None or text == "" else known.get(text, 0)
+    return not np.isnan(table[code])
+
+
+def unusual_texts(column: Column) -> list[str | None]:
+    """What is missing, merged, unknown, and what looks like a level and is another text."""
+    found: dict[str | None, None] = dict.fromkeys([None, "", *column.missing_texts, unseen(column)])
+    found |= dict.fromkeys(column.rare)
+    for level in column.levels:
+        found |= dict.fromkeys(look_alikes(level))
+    return [text for text in found if text not in column.levels]
+
+
+def look_alikes(text: str) -> list[str]:
+    """Texts that somebody may take for this one, and that are others."""
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC")]
+    changed = [f" {text}", f"{text} ", f"\ufeff{text}", text.upper(), text.lower(), f"0{text}"]
+    changed += [f"{text}.0", text.removesuffix(".0"), f"+{text}", text.strip(), f"{text}\t"]
+    return [other for other in dict.fromkeys([*forms, *changed]) if other != text]
