@@ -42,7 +42,7 @@ def evaluate(
     table: str,
     target: str,
     positive: str | None,
-    header: bool,
+    header: bool | None,
     dialect: dict[str, Any],
     threads: "int | Literal['auto']",
     as_json: bool,

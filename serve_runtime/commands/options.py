@@ -32,8 +32,9 @@ threads_option = click.option(
 
 header_option = click.option(
     "--header/--no-header",
-    default=True,
-    help="Whether CSV begins with column names; without, they are f0, f1, ….",
+    default=None,
+    help="Whether CSV begins with column names; without, they are f0, f1, …. As in training, if "
+    "not said.",
 )
 
 

@@ -76,7 +76,7 @@ def score(
     output: str,
     keep: Sequence[str],
     names: dict[str, str],
-    header: bool,
+    header: bool | None,
     dialect: dict[str, Any],
     threads: "int | Literal['auto']",
     parts: str | None,

@@ -16,7 +16,7 @@ from serve_runtime.scoring.batches import model_columns, names_of_kind
 from serve_runtime.scoring.table_scorer import Progress
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.dialect import Told, told_before_card
+from serve_runtime.tables.dialect import Told, told_before_card, told_fields
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.read import dialect_of_first, open_table
 
@@ -27,7 +27,7 @@ def evaluate_tables(
     target: str,
     *,
     positive: str | None = None,
-    header: bool = True,
+    header: bool | None = None,
     dialect: Told = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> Evaluation:
@@ -43,13 +43,13 @@ def evaluate_tables(
     """
     tables, predictor = find_tables(os.fspath(source)), predictor.snapshot()
     paths = [tables.path(name) for name in tables.names]
-    dialect = told_before_card(dialect, predictor.card.dialect)
-    dialect = dialect_of_first(paths, header, dialect)
+    told = told_before_card(told_fields(dialect, header), predictor.card.dialect)
+    dialect = dialect_of_first(paths, told)
     labels, tally, done = ClassReader(predictor.card.classes, positive), Tally(), 0
     for number, name in enumerate(tables.names):
         further = tables.folder_columns(name)
         for rows in _add_table(
-            predictor, tables.path(name), target, header, dialect, further, labels, tally
+            predictor, tables.path(name), target, dialect, further, labels, tally
         ):
             done += rows
             if progress:
@@ -65,7 +65,6 @@ def _add_table(
     predictor: Predictor,
     path: str,
     target: str,
-    header: bool,
     dialect: Told,
     folder_columns: Mapping[str, Any],
     labels: ClassReader,
@@ -76,7 +75,7 @@ def _add_table(
     features, threshold = card.feature_names, np.float32(card.threshold)
     texts, precise = names_of_kind(card, CATEGORY), names_of_kind(card, PRECISE)
     first = 0
-    with open_table(path, header=header, folder_columns=folder_columns, dialect=dialect) as table:
+    with open_table(path, folder_columns=folder_columns, dialect=dialect) as table:
         column = column_at(target, table.names)
         if column is None or column in features:
             problem = "is one of the model's features" if column else "is not there"

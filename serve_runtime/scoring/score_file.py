@@ -23,7 +23,7 @@ def score_file(
     destination: str | os.PathLike[str],
     *,
     keep: Sequence[str] = (),
-    header: bool = True,
+    header: bool | None = None,
     dialect: Told = None,
     names: Mapping[str, str] | None = None,
     parts: str | None = None,
@@ -34,9 +34,9 @@ def score_file(
 
     `source` is a table, a folder (all tables below it; one named key=value holds a column) or a
     glob. A table is Parquet, by its name (.parquet, .pq) or its first bytes, or else CSV, perhaps
-    packed by gzip; '-' is CSV on standard input. Without a `header` the columns of a CSV are named
-    f0, f1, …. `dialect` tells how a CSV is written, or parts of it: {"separator": ";"}; see
-    `serve_runtime.tables.dialect.Dialect`. What is not told is as the model's card says, and else
+    packed by gzip; '-' is CSV on standard input. `header` tells whether a CSV begins with names;
+    without, its columns are f0, f1, …. `dialect` tells how a CSV is written, or parts of it:
+    {"separator": ";"}; see `serve_runtime.tables.dialect.Dialect`. What is not told is as the model's card says, and else
     recognised from the first lines, for a folder from its first CSV.
 
     `destination` is one of two things. A file ending in .csv, .csv.gz, .parquet or .pq, or '-' for

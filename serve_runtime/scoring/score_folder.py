@@ -79,7 +79,6 @@ def score_into_folder(
         "model": scorer.predictor.card.sha256(),
         "kept columns": list(scorer.keep),
         "score columns": list(scorer.score_columns),
-        "header": scorer.header,
         "dialect": scorer.told or None,
         "format": output_ending,
     }

@@ -20,7 +20,7 @@ from serve_runtime.scoring.batches import (
 )
 from serve_runtime.scoring.score_summary import ScoreSummary
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.dialect import Told, told_before_card
+from serve_runtime.tables.dialect import Told, told_before_card, told_fields
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import dialect_of_first, open_table
@@ -55,7 +55,7 @@ class TableScorer:
         predictor: Predictor,
         *,
         keep: Sequence[str] = (),
-        header: bool = True,
+        header: bool | None = None,
         dialect: Told = None,
         names: Mapping[str, str] | None = None,
         progress: Callable[[Progress], object] | None = None,
@@ -63,8 +63,9 @@ class TableScorer:
     ) -> None:
         self.score_columns = check_arguments(predictor, keep, names)
         """What the columns of the probability and of the label are called."""
-        self.predictor, self.keep, self.header = predictor.snapshot(), tuple(keep), header
-        self.told: Told = told_before_card(dialect, self.predictor.card.dialect)
+        self.predictor, self.keep = predictor.snapshot(), tuple(keep)
+        told = told_fields(dialect, header)
+        self.told: Told = told_before_card(told, self.predictor.card.dialect)
         """What is known of the dialect of the tables before any is read: told, or the card's."""
         self._dialect: Told = self.told
         self.kept_types: Mapping[str, str] = {}
@@ -76,7 +77,7 @@ class TableScorer:
 
     def read_alike(self, sources: Sequence[str]) -> None:
         """Read all CSV tables in the dialect of the first one of `sources`. Raises InputError."""
-        self._dialect = dialect_of_first(sources, self.header, self.told)
+        self._dialect = dialect_of_first(sources, self.told)
 
     def expect(self, sources: Sequence[str]) -> None:
         """Say which tables will be scored, so that `progress` can tell how many rows there are.
@@ -112,7 +113,6 @@ class TableScorer:
         with (
             open_table(
                 source,
-                header=self.header,
                 folder_columns=folder_columns or {},
                 dialect=self._dialect,
             ) as table,

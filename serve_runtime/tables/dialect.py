@@ -27,13 +27,13 @@ _SHORT = 32
 """Most characters of an encoding's name."""
 
 
-def _texts(missing: Any) -> tuple[str, ...]:
-    """The texts for missing values. Raises InputError."""
-    if isinstance(missing, str) or not isinstance(missing, list | tuple):
-        raise InputError(f'missing must be a list of texts, such as ["?"]; got {quoted(missing)}')
-    if odd := [text for text in missing if not isinstance(text, str) or not text.isprintable()]:
-        raise InputError(f"missing must be a list of printable texts; got {listed(odd)}")
-    return tuple(missing)
+def _texts(field: str, texts: Any) -> tuple[str, ...]:
+    """The texts that a field of a dialect lists. Raises InputError."""
+    if isinstance(texts, str) or not isinstance(texts, list | tuple):
+        raise InputError(f'{field} must be a list of texts, such as ["?"]; got {quoted(texts)}')
+    if odd := [text for text in texts if not isinstance(text, str) or not text.isprintable()]:
+        raise InputError(f"{field} must be a list of printable texts; got {listed(odd)}")
+    return tuple(texts)
 
 
 def _encoding(name: str) -> str:
@@ -76,14 +76,22 @@ class Dialect:
     """The encoding of the text, as Python names it. A byte order mark in the file counts more."""
     missing: tuple[str, ...] = ()
     """Texts that stand for a missing value, beside those that do in any CSV of numbers."""
+    header: bool = True
+    """Whether the first line holds the names of the columns; else they are f0, f1, …."""
+    names: tuple[str, ...] = ()
+    """Names of all columns, in their order, of tables without a header."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "missing", _texts(self.missing))
+        for name in ("missing", "names"):
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
         for name in ("separator", "decimal", "thousands", "quote", "encoding"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} must be a text; got {quoted(getattr(self, name))}")
-        if not isinstance(self.trim, bool):
-            raise InputError(f"trim must be true or false; got {quoted(self.trim)}")
+        for name in ("trim", "header"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be true or false; got {quoted(getattr(self, name))}")
+        if self.names and self.header:
+            raise InputError("names are for tables without a header: say header = false too")
         if not _may_separate(self.separator):
             raise InputError(
                 "separator must be one character, such as , ; | or a tab, or a blank for runs of "
@@ -102,7 +110,7 @@ class Dialect:
 
     def to_mapping(self) -> dict[str, Any]:
         """The dialect as a card or a recipe holds it; `Dialect(**mapping)` is the same again."""
-        return {**asdict(self), "missing": list(self.missing)}
+        return {**asdict(self), "missing": list(self.missing), "names": list(self.names)}
 
 
 PLAIN = Dialect()
@@ -114,18 +122,22 @@ Told: TypeAlias = Dialect | Mapping[str, Any] | None
 """What somebody tells of a dialect: all of it, some fields by name, or nothing."""
 
 
-def told_fields(told: Told) -> dict[str, Any]:
-    """The fields of a dialect that are told, by name. Raises InputError for what is none."""
-    if told is None:
-        return {}
+def told_fields(told: Told, header: bool | None = None) -> dict[str, Any]:
+    """The fields of a dialect that are told, by name; a `header` counts more than that in `told`.
+    Raises InputError for what is none."""
     if isinstance(told, Dialect):
-        return told.to_mapping()
+        told = told.to_mapping()
     known = [field.name for field in fields(Dialect)]
-    if not isinstance(told, Mapping) or (odd := [name for name in told if name not in known]):
-        what = listed(odd) if isinstance(told, Mapping) else quoted(told)
+    found = {} if told is None else told
+    if not isinstance(found, Mapping) or (odd := [name for name in found if name not in known]):
+        what = listed(odd) if isinstance(found, Mapping) else quoted(found)
         raise InputError(f"a dialect has the fields {listed(known)}; got {what}")
-    checked = Dialect(**told).to_mapping()
-    return {name: checked[name] for name in told}
+    if header is not None:
+        found = {**found, "header": header}
+        if header:
+            found.pop("names", None)
+    checked = Dialect(**found).to_mapping()
+    return {name: checked[name] for name in found}
 
 
 def told_before_card(told: Told, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +148,8 @@ def told_before_card(told: Told, card: Mapping[str, Any]) -> dict[str, Any]:
     the card only the encoding and the texts for missing values are taken.
     """
     fields_told, own = told_fields(told), told_fields(card)
+    if fields_told.get("header"):
+        own.pop("names", None)
     if fields_told.get("separator", own.get("separator")) != own.get("separator"):
         own = {name: value for name, value in own.items() if name not in LAYOUT}
     return {**own, **fields_told}

@@ -77,7 +77,7 @@ class TableReader(Protocol):
 def open_table(
     source: str,
     *,
-    header: bool = True,
+    header: bool | None = None,
     groups: Sequence[int] | None = None,
     folder_columns: Mapping[str, Any] = _NONE,
     dialect: Told = None,
@@ -85,8 +85,8 @@ def open_table(
     """Open the table `source` and close it on leaving the block.
 
     It is Parquet by its name or its first bytes (`holds_parquet`), or else CSV, perhaps packed by
-    gzip (`open_bytes`); '-' is CSV on standard input. Without a `header` the columns of a CSV are
-    named f0, f1, ….
+    gzip (`open_bytes`); '-' is CSV on standard input. `header` tells whether a CSV begins with
+    names, as `dialect` may too; without, its columns are named f0, f1, ….
     `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
     further columns of one value, those of `TablePaths.folder_columns`. `dialect` tells how the
     values of a CSV are written, or some of that ({"separator": ";"}); the rest is recognised from
@@ -120,7 +120,7 @@ def read_batches(
     features: Sequence[str],
     others: Sequence[str] = (),
     *,
-    header: bool = True,
+    header: bool | None = None,
     groups: Sequence[int] | None = None,
     number_type: Any = None,
     folder_columns: Mapping[str, Any] = _NONE,
@@ -147,12 +147,12 @@ def read_batches(
             )
 
 
-def dialect_of_first(sources: Sequence[str], header: bool, told: Told) -> Told:
+def dialect_of_first(sources: Sequence[str], told: Told) -> Told:
     """What is told of the dialect of several tables, completed from the first one that is a CSV:
     all are read alike. Raises InputError, as `open_table` does."""
     for source in sources if len(sources) > 1 else ():
         if not holds_parquet(source):
-            with open_table(source, header=header, dialect=told) as table:
+            with open_table(source, dialect=told) as table:
                 return table.dialect
     return told
 

@@ -68,6 +68,10 @@ class Data:
         True, bool, "true or false", "Whether a CSV begins with column names.",
         flag="--header/--no-header",
     )  # fmt: skip
+    names: list[str] | None = key(
+        None, list, "column names", "Names of all columns, where a CSV has no header.",
+        fits=lambda v: bool(v) and are_names(v), shown="f0, f1, …",
+    )  # fmt: skip
     features: list[str] | None = key(
         None, list, "column names", "Columns to learn from.",
         fits=lambda v: bool(v) and are_names(v), flag="--features", metavar="COL[,COL…]",
@@ -129,7 +133,9 @@ class Data:
 
     def dialect(self) -> dict[str, Any]:
         """The fields of a `Dialect` that are told, by name."""
-        told = {name: getattr(self, name) for name in (*LAYOUT, "encoding", "missing")}
+        told = {name: getattr(self, name) for name in (*LAYOUT, "encoding", "missing", "names")}
+        if not self.header:
+            told["header"] = False
         return {name: value for name, value in told.items() if value is not None}
 
 

@@ -23,7 +23,7 @@ class FirstRows:
     """What the first rows of a CSV tell."""
 
     names: list[str]
-    """Names of its columns; without a header f0, f1, …."""
+    """Names of its columns: those of the header or of the dialect, else f0, f1, …."""
     rows: list[Row]
     """The first rows of data."""
     more: bool
@@ -32,14 +32,12 @@ class FirstRows:
     """How many separators end each line, after which nothing stands."""
 
 
-def read_first_rows(
-    stream: PeekableStream, header: bool, source: str, dialect: Dialect
-) -> FirstRows:
+def read_first_rows(stream: PeekableStream, source: str, dialect: Dialect) -> FirstRows:
     """Inspect the first rows of `stream`, which then continues at the first row of data."""
     # Arrow skips blank lines too.
     rows = (found for found in stream.rows(peek=True) if found[0])
     first = next(rows, ([], 0))
-    found, more = [], False
+    header, found, more = dialect.header, [], False
     if header:
         _require_closed(stream.peeked(), first[0], source, dialect)
         _require_text(first[0], source)
@@ -54,6 +52,13 @@ def read_first_rows(
                 more = True
                 break
     names, trailing = _without_trailing(names, found, header)
+    if dialect.names and names:
+        if len(names) != len(dialect.names):
+            raise InputError(
+                f"{source} has {len(names)} columns, and {len(dialect.names)} names are told for "
+                f"them: {listed(dialect.names)}"
+            )
+        names = list(dialect.names)
     return FirstRows(names, found, more, trailing)
 
 

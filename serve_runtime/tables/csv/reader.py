@@ -38,30 +38,28 @@ _LEVELS = pa.dictionary(pa.int32(), _TEXT)
 class CsvReader:
     """An open CSV that can be read once; '-' is standard input. A `TableReader`.
 
-    Without a `header` the columns are named f0, f1, …. What is not `told` of the dialect is
-    recognised from the first lines. Raises InputError if the file is empty, OSError, csv.Error or
-    UnicodeDecodeError if its first lines cannot be read.
+    `header` and `told` are those of `tables.read.open_table`. Raises InputError if the file is
+    empty, OSError, csv.Error or UnicodeDecodeError if its first lines cannot be read.
     """
 
     rows = None  # unknown until the file was read
     types: Mapping[str, Any] = MappingProxyType({})  # text has none
     index_names: tuple[str, ...] = ()
 
-    def __init__(self, source: str, header: bool, told: Told = None) -> None:
-        self._source, self._header = source, header
-        fields = told_fields(told)
+    def __init__(self, source: str, header: bool | None = None, told: Told = None) -> None:
+        self._source, fields = source, told_fields(told, header)
         self._stream = PeekableStream(open_bytes(source, fields.get("encoding", "utf-8")))
         try:
             start, whole = self._stream.first_lines()
-            self.dialect = recognise(start, whole, header, fields)
+            self.dialect = recognise(start, whole, fields)
             """How the values are written."""
             self._untrimmed = (
                 fields.keys() >= set(LAYOUT)
                 and not self.dialect.trim
-                and has_blanks_around(start, self.dialect, header)
+                and has_blanks_around(start, self.dialect)
             )
             self._stream.use(self.dialect)
-            self._first = read_first_rows(self._stream, header, source, self.dialect)
+            self._first = read_first_rows(self._stream, source, self.dialect)
             self.names = self._first.names
             if not self.names:
                 raise InputError(f"{source} is empty")
@@ -84,7 +82,7 @@ class CsvReader:
         stands there. Raises InputError, as `tables.read.open_table` says.
         """
         if {*features, *others} - set(self.names):
-            if self._header:
+            if self.dialect.header:
                 check_header(self._source, self.names, self.dialect)
             else:
                 check_separator(self._source, self._first.rows[0][0], self.dialect)

@@ -52,11 +52,11 @@ _WITH_FRACTION = {
 """Numbers by their decimal mark; digits before it may be grouped by any of THOUSANDS."""
 
 
-def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) -> Dialect:
+def recognise(start: bytes, whole: bool, told: Mapping[str, Any]) -> Dialect:
     """The dialect of a CSV that begins with `start`, some lines; `whole`: that is all of it.
 
-    `header` tells whether its first line holds names. Fields of the dialect that are `told` are
-    taken as they are. Raises InputError for what no dialect has.
+    Fields of the dialect that are `told` are taken as they are. Raises InputError for what no
+    dialect has.
     """
     if line := SEPARATOR_LINE.match(start):
         start, told = start[line.end() :], {"separator": line[1].decode("latin-1"), **told}
@@ -74,7 +74,7 @@ def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) 
         return dialect
     quotes = [told["quote"]] if "quote" in told else ['"', "'"] if "'" in text else ['"']
     found = [
-        _Layout.of(text, replace(dialect, separator=separator, quote=quote), header)
+        _Layout.of(text, replace(dialect, separator=separator, quote=quote))
         for separator in candidates
         for quote in quotes
     ]
@@ -84,13 +84,13 @@ def recognise(start: bytes, whole: bool, header: bool, told: Mapping[str, Any]) 
     dialect = layout.dialect
     if "trim" not in told:
         dialect = replace(dialect, trim=layout.has_blanks())
-    return _with_numbers(dialect, text, header, told)
+    return _with_numbers(dialect, text, told)
 
 
-def has_blanks_around(start: bytes, dialect: Dialect, header: bool) -> bool:
+def has_blanks_around(start: bytes, dialect: Dialect) -> bool:
     """Whether blanks follow, or precede, each separator in these first lines of a CSV."""
     text = start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-    return _Layout.of(text, dialect, header).has_blanks()
+    return _Layout.of(text, dialect).has_blanks()
 
 
 def _candidates(text: str, told: Mapping[str, Any]) -> list[str]:
@@ -113,10 +113,9 @@ class _Layout:
     dialect: Dialect
     rows: list[list[str]]
     """The values as they stand there, blanks included; a quoted one is two marks."""
-    header: bool
 
     @classmethod
-    def of(cls, text: str, dialect: Dialect, header: bool) -> "_Layout":
+    def of(cls, text: str, dialect: Dialect) -> "_Layout":
         separator, mark = dialect.separator, dialect.quote
         if separator == BLANKS:
             plain = text.encode("utf-8", "surrogateescape")
@@ -126,12 +125,12 @@ class _Layout:
             inside = rf"{mark}[^{mark}]*+(?:{mark}{mark}[^{mark}]*+)*+{mark}"
             text = re.sub(begin + inside, rf"\1{mark}{mark}", text)
         rows = [line.split(separator) for line in _LINE_END.split(text) if line.strip()]
-        return cls(dialect, rows, header)
+        return cls(dialect, rows)
 
     @property
     def data(self) -> list[list[str]]:
         """The rows below the header."""
-        return self.rows[1:] if self.header else self.rows
+        return self.rows[self.dialect.header :]
 
     def fits(self, told: Mapping[str, Any]) -> bool:
         """Whether the rows may be meant so."""
@@ -170,7 +169,7 @@ class _Layout:
         data or in the header. An empty value needs none."""
         if self.dialect.separator == BLANKS:
             return False
-        header = self.rows[:1] if self.header else []
+        header = self.rows[: self.dialect.header]
         return any(
             _all_blank(rows, values, side)
             for rows in (self.data, header)
@@ -218,12 +217,12 @@ def _is_number(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text.strip())) or text.strip() in MISSING
 
 
-def _with_numbers(dialect: Dialect, text: str, header: bool, told: Mapping[str, Any]) -> Dialect:
+def _with_numbers(dialect: Dialect, text: str, told: Mapping[str, Any]) -> Dialect:
     """The dialect with the decimal mark and the separator of thousands that its columns have."""
     plain_commas = dialect.separator == "," and dialect.quote not in text
     if plain_commas or ("decimal" in told and "thousands" in told):
         return dialect
-    columns = list(_columns(dialect, text, header))
+    columns = list(_columns(dialect, text))
     open_mark = "decimal" not in told and "," not in (dialect.separator, dialect.thousands)
     if open_mark and _has_fractions(columns, ",") and not _has_fractions(columns, "."):
         dialect = replace(dialect, decimal=",")
@@ -236,7 +235,7 @@ def _with_numbers(dialect: Dialect, text: str, header: bool, told: Mapping[str, 
     return dialect
 
 
-def _columns(dialect: Dialect, text: str, header: bool) -> Iterator[list[str]]:
+def _columns(dialect: Dialect, text: str) -> Iterator[list[str]]:
     """The values of each column that are there, without blanks around; none where a row is odd."""
     if dialect.separator == BLANKS or dialect.trim:
         plain = text.encode("utf-8", "surrogateescape")
@@ -252,7 +251,7 @@ def _columns(dialect: Dialect, text: str, header: bool) -> Iterator[list[str]]:
     except csv.Error:  # a value of more than 131,072 characters
         return
     width = len(rows[0]) if rows else 0
-    rows = [row for row in rows[header:] if _has_width(row, width)]
+    rows = [row for row in rows[dialect.header :] if _has_width(row, width)]
     for place in range(width):
         values = [row[place].strip() for row in rows]
         yield [v for v in values if v[:1].isdigit() or not (v in MISSING or is_missing_mark(v))]

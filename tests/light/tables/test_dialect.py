@@ -57,8 +57,11 @@ def test_what_is_told_counts_more_than_the_card():
     assert told_before_card(None, card) == card
     assert told_before_card({"decimal": ","}, {}) == {"decimal": ","}
     assert told_before_card({"encoding": "utf-8"}, card) == {**card, "encoding": "utf-8"}
-    other = {"encoding": "iso8859-1", "missing": ["?"], "separator": ","}
-    assert told_before_card({"separator": ","}, card) == other
+    other = {"encoding": "iso8859-1", "missing": ["?"], "header": True, "names": []}
+    assert told_before_card({"separator": ","}, card) == {**other, "separator": ","}
+    without = Dialect(header=False, names=("x1", "x2")).to_mapping()
+    assert told_before_card({}, without) == without
+    assert "names" not in told_before_card({"header": True}, without)
     assert told_before_card({"separator": ";"}, card) == card
     assert told_before_card(Dialect(), card) == Dialect().to_mapping()
 

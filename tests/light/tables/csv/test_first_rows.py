@@ -6,6 +6,7 @@ from serve_runtime import InputError
 
 pa = pytest.importorskip("pyarrow")
 
+from serve_runtime.tables.dialect import Dialect  # noqa: E402
 from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
 
 
@@ -86,3 +87,22 @@ def test_a_first_line_may_tell_the_separator(tmp_path, separator, mark):
 def test_names_of_rows_are_an_error(tmp_path):
     with pytest.raises(InputError, match="line 2: expected 2 values, got 3"):
         table(tmp_path, '"x" "y"\n"1" 5 6\n"2" 7 8\n')
+
+
+def test_a_dialect_names_the_columns_of_a_table_without_a_header(tmp_path):
+    (tmp_path / "a.csv").write_text("1;2\n3;4\n")
+    told = {"header": False, "names": ["x1", "x2"]}
+    with open_table(str(tmp_path / "a.csv"), dialect=told) as table:
+        assert table.names == ["x1", "x2"]
+        assert table.dialect == Dialect(";", header=False, names=("x1", "x2"))
+        (pair,) = table.batches(["x2"], [])
+        assert pair[0].to_pydict() == {"x2": [2, 4]}
+    with open_table(str(tmp_path / "a.csv"), header=True, dialect=told) as table:
+        assert table.names == ["1", "2"]
+    with (
+        pytest.raises(InputError, match="a.csv has 2 columns, and 1 names are told for them: 'x'"),
+        open_table(str(tmp_path / "a.csv"), dialect={**told, "names": ["x"]}),
+    ):
+        pass
+    with pytest.raises(InputError, match="names are for tables without a header"):
+        Dialect(names=("x1",))

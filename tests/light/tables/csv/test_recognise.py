@@ -13,8 +13,8 @@ from serve_runtime.tables.dialect import BLANKS, Dialect  # noqa: E402
 from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
 
 
-def told_by(text, header=True, **told):
-    return recognise(text.encode("utf-8", "surrogateescape"), True, header, told)
+def told_by(text, **told):
+    return recognise(text.encode("utf-8", "surrogateescape"), True, told)
 
 
 SEMICOLON = {"separator": ";"}
@@ -57,7 +57,8 @@ CLEAR = [
 
 @pytest.mark.parametrize(("text", "fields"), CLEAR)
 def test_a_clear_dialect_is_recognised(text, fields):
-    assert told_by(text, header=not text[0].isdigit()) == Dialect(**fields)
+    header = not text[0].isdigit()
+    assert told_by(text, header=header) == Dialect(header=header, **fields)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +90,11 @@ def test_a_decimal_comma_has_to_be_unmistakable(text):
 
 
 def test_without_a_header_numbers_tell_the_separator():
-    assert told_by("1,5;2,5\n3,1;4,2\n", header=False) == Dialect(**EUROPEAN)
-    assert told_by("Doe, J\t3\t1\nRoe, K\t4\t2\n", header=False) == Dialect(separator="\t")
-    assert told_by("A11 6 x\nA12 48 y\n", header=False) == Dialect(separator=BLANKS)
+    assert told_by("1,5;2,5\n3,1;4,2\n", header=False) == Dialect(header=False, **EUROPEAN)
+    assert told_by("Doe, J\t3\t1\nRoe, K\t4\t2\n", header=False) == Dialect(
+        separator="\t", header=False
+    )
+    assert told_by("A11 6 x\nA12 48 y\n", header=False) == Dialect(separator=BLANKS, header=False)
 
 
 def test_what_is_told_is_taken_and_the_rest_recognised():
@@ -107,8 +110,8 @@ def test_what_is_told_is_taken_and_the_rest_recognised():
 
 def test_a_line_that_is_cut_off_is_left_out():
     start = b"a;b\n1,5;2\n2,5;3;4;"
-    assert recognise(start, False, True, {}) == Dialect(**EUROPEAN)
-    assert recognise(b"a;b;c", False, True, {}) == Dialect(**SEMICOLON)
+    assert recognise(start, False, {}) == Dialect(**EUROPEAN)
+    assert recognise(b"a;b;c", False, {}) == Dialect(**SEMICOLON)
 
 
 TEXTS = st.text(
