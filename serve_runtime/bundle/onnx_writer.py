@@ -103,7 +103,7 @@ def attribute(name: str, value: Attribute) -> bytes:
 
 
 def _texts(number: int, texts: Iterable[str]) -> bytes:
-    """`field` of each text, in a fourth of the time: there may be 100,000."""
+    """`field` of each text, in a sixth of the time: there may be 100,000."""
     heads = [bytes((number << 3 | 2, length)) for length in range(128)]
     parts: list[bytes] = []
     for text in texts:

@@ -12,8 +12,8 @@ adding that changes no value, and no sign of a zero.
 
 Rows: numbers [batch, n], each column [batch, 1] -> [batch, 1]. They become columns by a Transpose,
 and then all is as above, so that one row has one score, whatever its layout. The Where for missing
-numbers stands between the Transpose and the Gemm: onnxruntime would otherwise make one node of the
-two, which sums in another order.
+numbers stands between the Transpose and the Gemm: an optimiser may make one node of these two, a
+Gemm of rows, which sums in another order.
 """
 
 from collections.abc import Callable, Sequence
