@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serve_runtime import ModelCard, Predictor
-from serve_runtime.arrays import COLUMNS
+from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.bundle.model_file import ModelFile
-from serve_runtime.bundle.onnx_graph import write_graph
+from serve_runtime.bundle.model_file import ModelFile, card_field
+from serve_runtime.bundle.onnx_graph import write_graph, write_model
+from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 from serve_runtime.features.encoding import Encoding, sha256_of
 from serve_runtime.inference.sessions import Session
@@ -41,8 +42,8 @@ ENCODING = Encoding(
     center=np.array([BORN + 4e4]),
     tables=(
         np.array([0, -0.4, 0.3, 1.7, -0.1, 0.9, -2.2, 0.45, 0.15], np.float32),
-        np.array([0.05, 0.3, -0.6, 0.123, 1.3, NAN, 0], np.float32),
-        np.array([-0.01, 0.2, -0.3, -0.01, 0], np.float32),
+        np.array([0, 0.3, -0.6, 0.123, 1.3, NAN, 0], np.float32),
+        np.array([0, 0.2, -0.3, 0, 0], np.float32),
     ),
 )
 """Its `age` has no weight of its own, only one where it is missing."""
@@ -52,6 +53,14 @@ def model_of(columns=COLUMNS_OF_MODEL, affine=AFFINE, encoding=ENCODING, **card)
     """A model in memory, as it is read from a file."""
     made = ModelCard(tuple(columns), ("no", "yes"), sha256_of(affine, encoding), **card)
     return ModelFile("mixed", b"", made, "rows", affine, encoding)
+
+
+def file_of(columns=COLUMNS_OF_MODEL, affine=AFFINE, encoding=ENCODING, **card):
+    """The bytes of a model.onnx."""
+    graph = write_model(affine, ROWS, encoding)
+    digests = {ROWS: sha256(graph).hexdigest()}
+    model = model_of(columns, affine, encoding, graph_sha256=digests, **card)
+    return graph + card_field(model.card.to_json())
 
 
 def predictor_of(model, threads=1):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from light.helpers import TINY
+from light.helpers import TINY, assert_same_bits
+from light.mixed import mixed_predictor, mixed_rows
 
 from serve_runtime import InputError, Predictor
 
@@ -58,3 +59,30 @@ def test_a_sparse_matrix_names_toarray(kind: type) -> None:
         with pytest.raises(InputError, match=r"it is sparse: pass x\.toarray\(\)$"):
             Predictor(TINY).probability(given)
     assert len(Predictor(TINY).probability(x.toarray())) == 2
+
+
+def test_tensors_stand_beside_texts() -> None:
+    rows = mixed_rows(50, gaps=False)
+    predictor = mixed_predictor()
+    expected = predictor.decision_function(rows.columns)
+    columns = {
+        **rows.columns,
+        "age": torch.tensor(rows.columns["age"]),
+        "visits": torch.tensor(rows.columns["visits"]),
+        "born": torch.tensor(rows.columns["born"], dtype=torch.float64),
+    }
+    assert_same_bits(predictor.decision_function(columns), expected)
+    single = {**columns, "born": columns["born"].float()}
+    with pytest.raises(InputError, match="feature 'born' needs float64"):
+        predictor.decision_function(single)
+    row = {name: values[3] for name, values in columns.items()}
+    assert predictor.decision_function(row)[0] == expected[3]
+
+
+def test_a_tensor_may_hold_levels_that_are_numbers() -> None:
+    rows = mixed_rows(9, gaps=False)
+    codes = [3, -1, 4] * 3
+    expected = mixed_predictor().decision_function({**rows.columns, "code": codes})
+    for column in (torch.tensor(codes), torch.tensor(codes, dtype=torch.float32)):
+        found = mixed_predictor().decision_function({**rows.columns, "code": column})
+        assert_same_bits(found, expected)
