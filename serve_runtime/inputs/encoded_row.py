@@ -26,6 +26,10 @@ class _Weights(dict[Any, np.float32]):
     def __missing__(self, value: object) -> np.float32:
         if type(value) is str:
             return self.unknown
+        # Whole numbers and truths are the texts that they print; others are looked at elsewhere,
+        # and so are those that are no known level.
+        if type(value) in (int, bool) and (found := self.get(str(value))) is not None:
+            return found
         raise KeyError(value)
 
 
@@ -66,7 +70,7 @@ class RowEncoder:
             offset = self._bias
             for weights, value in zip(self._weights, values[self._k :], strict=True):
                 offset = offset + weights[value]
-        except (LookupError, TypeError, OverflowError, struct.error):
+        except (LookupError, TypeError, ValueError, OverflowError, struct.error):
             return None
         return np.frombuffer(packed, np.float32), offset
 

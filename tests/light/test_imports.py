@@ -5,6 +5,8 @@ import sys
 import pytest
 
 from light.helpers import TINY, run_python
+from light.mixed import file_of
+from light.predictor.test_selftest_encoded import golden_of
 from serve_runtime import __all__ as public
 
 PREDICT = """
@@ -38,7 +40,29 @@ NOT_NEEDED = {
 }
 
 
-def loaded(code, cwd):
+PREDICT_RAW = """
+from serve_runtime import Predictor
+predictor = Predictor(sys.argv[1])
+row = {"age": 1.5, "colour": "rot", "visits": 3, "born": 1.7e9, "code": 3, "room": None}
+predictor.probability([row])
+"""
+EVERY_RAW_CALL = """
+predictor.selftest()
+values = list(row.values())
+for x in (
+    row, [row] * 9, [{**row, "age": None, "code": 2.5}], [values], {n: [v] for n, v in row.items()},
+    numpy.array([values], object), {n: numpy.array([v] * 300) for n, v in row.items()},
+):
+    for call in ("probability", "decision_function", "predict_proba", "predict", "scores"):
+        getattr(predictor, call)(x)
+for bad in ({"code": None}, {"room": 7}, {"age": "x"}, {"visits": None}):
+    try: predictor.predict([{**row, **bad}])
+    except ValueError: pass
+    else: sys.exit(f"{bad} was scored")
+"""
+
+
+def loaded(code, cwd, model=TINY):
     """Modules that `code` adds to those of an interpreter with numpy and onnxruntime."""
     lines = (
         "import os, sys; os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')",
@@ -46,7 +70,7 @@ def loaded(code, cwd):
         code,
         "print(*sorted(set(sys.modules) - before))",
     )
-    result = run_python("-c", "\n".join(lines), TINY, cwd=cwd)
+    result = run_python("-c", "\n".join(lines), model, cwd=cwd)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.split()
 
@@ -78,6 +102,14 @@ def test_no_call_loads_what_the_first_did_not(tmp_path):
     """A module that is loaded late makes some call the one that takes milliseconds."""
     first = loaded(PREDICT, tmp_path)
     assert loaded(PREDICT + EVERY_CALL, tmp_path) == first
+
+
+def test_raw_rows_load_nothing_late_either(tmp_path):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(file_of(golden=golden_of()))
+    first = loaded(PREDICT_RAW, tmp_path, model)
+    assert NOT_NEEDED & set(first) == set()
+    assert loaded(PREDICT_RAW + EVERY_RAW_CALL, tmp_path, model) == first
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error"), ("-X", "dev", "-W", "error"), ("-OO",)])
