@@ -69,11 +69,15 @@ class LevelCodes(dict[Any, int]):
     def of_column(self, column: Any) -> Coded:
         """The codes of a column of any kind: a list, an array of numpy, Arrow, pandas, polars.
 
-        Raises RowError, which names the column, for a value that can be no level.
+        A column of another number of dimensions than one gives `positions` of that shape. Raises
+        RowError, which names the column, for a value that can be no level.
         """
         pieces = as_dictionaries(column)
         if pieces is None:
-            return Coded(self._identity, self._of_values(as_values(column, self._called)))
+            values = as_values(column, self._called)
+            # Of a wrong shape, it is for the caller to refuse.
+            codes = values if isinstance(values, np.ndarray) else self._of_values(values)
+            return Coded(self._identity, codes)
         if len(pieces) == 1:
             return self._of_dictionary(*pieces[0])
         found, row = [np.empty(0, np.int32)], 0

@@ -40,14 +40,17 @@ def as_dictionaries(column: Any) -> list[Dictionary] | None:
     return None
 
 
-def as_values(column: Any, what: str) -> Sequence[Any]:
-    """The values of a column that is no dictionary, called `what` in messages."""
+def as_values(column: Any, what: str) -> Sequence[Any] | Array:
+    """The values of a column that is no dictionary, called `what` in messages; as an array where it
+    has another number of dimensions than one."""
     if type(column) in (list, tuple):
         return column  # type: ignore[no-any-return]
     if hasattr(type(column), "to_physical"):  # polars: texts without a copy in numpy
         values: list[Any] = column.to_list()
         return values
     array = to_array(column, what)
+    if array.ndim != 1:
+        return array
     # Only of these, the objects are the values: times would become whole numbers.
     return array.tolist() if array.dtype.kind in "UOT" else list(array)
 

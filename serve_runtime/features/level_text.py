@@ -24,6 +24,8 @@ def level_text(value: Any) -> str | None:
         return None
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
+    if type(value) is np.timedelta64:  # to numpy, a kind of integer
+        raise TypeError("a timedelta64 is no level")
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):

@@ -130,6 +130,7 @@ def test_an_unused_value_of_a_dictionary_is_no_matter():
         (pa.array([b"l"]), "row 0, .* a bytes is no level; got a bytes"),
         (pa.array([["l"]], pa.list_(pa.string())), "a list is no level"),
         ([1j], "a complex is no level"),
+        (np.array([1], "m8[s]"), "a timedelta64 is no level"),
     ],
 )
 def test_what_is_no_level_is_named(column, message):

@@ -182,6 +182,11 @@ def test_a_row_too_large_is_named_before_a_later_refusal():
         ({**GOOD, "age": [1, 2], "room": ["hall"]}, "one-dimensional and of equal length|column"),
         ({name: [GOOD[name]] for name in NAMES if name != "room"}, "missing: 'room'"),
         ([{name: GOOD[name] for name in NAMES if name != "room"}], "row 0: .* missing: 'room'"),
+        ({**mixed_rows(3).columns, "room": "bat"}, "'room' must be a column of values; got a str"),
+        (
+            {**mixed_rows(3).columns, "room": np.array([["bath"]] * 3)},
+            r"one-dimensional and of equal length; got .* 'room': \(3, 1\)",
+        ),
         ("file.csv", "to score a file use score_file"),
         (None, "got a NoneType"),
     ],
