@@ -106,7 +106,7 @@ def test_a_model_with_categories_has_no_coefficients(predictor):
             getattr(predictor, name)
 
 
-def test_coefficients_of_numbers_are_in_the_order_of_the_columns():
+def test_coefficients_are_in_the_order_of_the_columns():
     columns = (
         Column("when", PRECISE, 1e9, 1e9 + 9),
         Column("age", low=0.0, high=9.0, missing="median"),
