@@ -91,11 +91,11 @@ class LevelError(RowError):
     def __init__(self, row: int, feature: str, value: str | None, where: str | None = None) -> None:
         problem = (
             f", feature {quoted(feature)} is missing; the model was trained to refuse that: fill "
-            "the value before scoring, or train on rows in which it is missing too"
+            'the value before scoring, or train with columns.missing = "unknown"'
             if value is None
             else f", feature {quoted(feature)} has the level {quoted(value)}, which training did "
             "not see; the model was trained to refuse that: map it to a known level, or train with "
-            'unknown = "average"'
+            'columns.unknown = "average"'
         )
         super().__init__(row, problem, where)
         self.args = (row, feature, value, where)
