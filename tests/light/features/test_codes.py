@@ -151,6 +151,23 @@ def test_numbers_for_a_category_of_texts_are_refused(column):
         codes_of(column, TEXTS)
 
 
+def test_few_rows_with_a_dictionary_of_many_values():
+    levels = [f"{number}" for number in range(5000)]
+    values = ["m", None, "3", "4999", "m"]
+    codes = [M, MISSING, THREE, UNKNOWN, M]
+    every = [*levels, "m"]
+    place = [None if value is None else every.index(value) for value in values]
+    arrow = pa.DictionaryArray.from_arrays(pa.array(place), pa.array(every))
+    category = pd.Series(values, dtype=pd.CategoricalDtype(every))
+    numbers = pd.Series([3.0, None, 4], dtype=pd.CategoricalDtype(list(map(float, range(5000)))))
+    assert codes_of(arrow) == codes_of(category) == codes
+    assert codes_of(arrow.slice(1, 1)) == codes_of(category[1:2]) == [MISSING]
+    assert codes_of(arrow.slice(2)) == codes_of(category[2:]) == codes[2:]
+    assert codes_of(arrow.slice(0, 0)) == codes_of(category[:0]) == []
+    assert codes_of(numbers) == [THREE, MISSING, UNKNOWN]
+    assert codes_of(pa.array(numbers.astype(float)).dictionary_encode())[0] == THREE
+
+
 def test_the_row_of_a_later_piece_is_named():
     column = pa.chunked_array([["l", "m"], ["l", "m"]]).cast(pa.binary())
     column = pa.chunked_array([pa.array(["l", "m"]).cast(pa.binary()).slice(0, 0), *column.chunks])
