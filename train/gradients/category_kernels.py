@@ -134,7 +134,7 @@ def codes_by_row(codes: Iterable[Tensor]) -> npt.NDArray[np.integer]:
 
 
 @compiled
-def _read(address: int, size: int, start: int, count: int, codes: Any) -> None:
+def read_codes(address: int, size: int, start: int, count: int, codes: Any) -> None:
     """Put `count` codes of `size` bytes, from the one at `start` on, into `codes`, int32."""
     if size == 1:
         for i in range(count):
@@ -211,14 +211,14 @@ def _sums(
             count = min(step, rows - start)
             block_logits(x, start, count, weights, z)
             for j in range(len(addresses)):
-                _read(addresses[j], sizes[j], start, count, codes)
+                read_codes(addresses[j], sizes[j], start, count, codes)
                 weight = theta[starts[j] :]
                 for i in range(count):
                     z[i] += weight[codes[i]]
             numbers[block, width] = block_residuals(loss, z, y[start : start + count])
             block_products(x, start, count, z, numbers[block])
             for j in range(len(addresses)):
-                _read(addresses[j], sizes[j], start, count, codes)
+                read_codes(addresses[j], sizes[j], start, count, codes)
                 place = sums[starts[j] - width : starts[j + 1] - width]
                 scatter_add(codes[:count], z, place, lanes)
 

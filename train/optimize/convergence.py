@@ -12,7 +12,13 @@ from serve_runtime.shown import MOST_CHARACTERS, listed, printable, quoted
 from train.gradients.source import GradientSource
 from train.optimize.curvature import MOST_FEATURES
 from train.optimize.newton import CONVERGED, Search, find_minimum, newton_step, relative_change
-from train.optimize.separation import Alone, each_alone, separates, taking_part
+from train.optimize.separation import (
+    Alone,
+    each_alone,
+    one_class_levels,
+    separates,
+    taking_part,
+)
 
 _MOST_STEPS = 30
 """Newton steps that are tried to find out how far a training has stayed from its minimum."""
@@ -45,11 +51,11 @@ class Columns:
     """What a person calls the features and the classes."""
 
     names: Sequence[str]
-    """Of the features."""
+    """Of the features: the numbers, then the levels of categories, such as "city = Rome"."""
     classes: Sequence[object]
     """The negative label, then the positive one."""
     raw: Callable[[int, float], float]
-    """A value in the unit of the table, of the position of a feature and a value of the rows."""
+    """A value in the unit of the table, of the position of a number and a value of the rows."""
 
 
 def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance:
@@ -82,7 +88,7 @@ def verdict(
         steps = 1 if len(theta) > MOST_FEATURES + 1 else _MOST_STEPS
         search = find_minimum(data, theta, weight_decay, steps)
     if search.direction is not None:
-        return _no_minimum(each_alone(data), taking_part(data, search.direction), columns)
+        return _no_minimum(data, taking_part(data, search.direction), columns)
     off = relative_change(theta.double() - search.theta, theta.double())
     if search.converged and off < CONVERGED:
         return f"converged: each weight is right to four digits, after {updates:,} updates"
@@ -101,31 +107,76 @@ def separation(data: GradientSource, theta: Tensor, columns: Columns) -> str:
     """The warning that the classes are separable, as far as two passes over the rows can tell: by
     the weights `theta` (d + 1,), or by single features; else empty."""
     if separates(data, theta.double()):
-        return _no_minimum(each_alone(data), taking_part(data, theta), columns)
+        return _no_minimum(data, taking_part(data, theta), columns)
+    return _no_minimum(data, [], columns)
+
+
+def penalised_levels(
+    data: GradientSource, theta: Tensor, weight_decay: float, columns: Columns
+) -> str:
+    """What the penalty does to levels that occur in rows of one class only, by a pass over the
+    rows; empty where there are none, or no penalty. `theta` (d + 1,) are the trained weights."""
+    if not weight_decay or not data.categories.shares:
+        return ""
+    toward = one_class_levels(data).cpu()
+    found = toward.nonzero()[:, 0].tolist()
+    if not found:
+        return ""
+    names = [columns.names[feature] for feature in found]
+    others = f" (likewise {listed(names[1:], _MOST_NAMES)})" if len(names) > 1 else ""
+    weights = _centred(data, theta)[found].tolist()
+    return (
+        f"note: all rows with {quoted(names[0])} are "
+        f"{quoted(columns.classes[bool(toward[found[0]] > 0)])}{others}: without a penalty there would "
+        f"be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, beside "
+        "an average of 0 in the column"
+    )
+
+
+def _centred(data: GradientSource, theta: Tensor) -> Tensor:
+    """The weights (d,) with those of each category around their mean over the rows, on the CPU."""
+    weights = theta[:-1].double().cpu().clone()
+    numbers = len(weights) - data.categories.levels
+    for share, place in zip(data.categories.shares, data.categories.places(numbers), strict=True):
+        weights[place] -= torch.dot(share, weights[place])
+    return weights
+
+
+def _no_minimum(data: GradientSource, together: Sequence[int], columns: Columns) -> str:
+    """Says by which features the classes are separable: by any that are so alone, else by those
+    that are so `together`; nothing where there are neither."""
     alone = each_alone(data)
-    return _no_minimum(alone, [], columns) if alone else ""
-
-
-def _no_minimum(alone: Sequence[Alone], together: Sequence[int], columns: Columns) -> str:
-    """Says by which features the classes are separable: by any that is `alone`, else by those that
-    are so `together`."""
     if alone:
-        whole = [each for each in alone if each.whole]
-        named = [columns.names[each.feature] for each in whole or alone]
-        any_of = listed(named, _MOST_NAMES, joint=" or by ")
-        said = f"by {any_of} alone" if whole else _where(alone[0], columns)
-        others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
-        remedy, drop = "use --weight-decay", ",".join(named)
-        if len(named) <= _MOST_NAMES and drop.count(",") < len(named) and drop == printable(drop):
-            remedy += f", or --drop {shlex.quote(drop)}" if len(drop) <= MOST_CHARACTERS else ""
-        return (
-            f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
-        )
+        return _alone(alone, len(columns.names) - data.categories.levels, columns)
+    if not together:
+        return ""
     named = [columns.names[i] for i in together]
     return (
         f"warning: the classes are separable, by {listed(named, _MOST_NAMES)} together, so no "
         "weights are best: use --weight-decay"
     )
+
+
+def _alone(alone: Sequence[Alone], numbers: int, columns: Columns) -> str:
+    """Says that the classes are separable by any feature that is `alone`; the first `numbers`
+    features are no levels."""
+    whole = [each for each in alone if each.whole]
+    named = [columns.names[each.feature] for each in whole or alone]
+    any_of = listed(named, _MOST_NAMES, joint=" or by ")
+    if whole:
+        said = f"by {any_of} alone"
+    elif alone[0].feature < numbers:
+        said = _where(alone[0], columns)
+    else:
+        label = columns.classes[alone[0].positive_above]
+        said = f"as all rows with {quoted(named[0])} are {quoted(label)}"
+    others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
+    remedy, drop = "use --weight-decay", ",".join(named)
+    columns_only = all(each.feature < numbers for each in whole or alone)
+    short = len(named) <= _MOST_NAMES and len(drop) <= MOST_CHARACTERS
+    if columns_only and short and drop.count(",") < len(named) and drop == printable(drop):
+        remedy += f", or --drop {shlex.quote(drop)}"
+    return f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
 
 
 def _where(alone: Alone, columns: Columns) -> str:

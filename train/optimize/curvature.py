@@ -4,32 +4,38 @@ The Hessian of a mean cost is XᵀDX/n, X with a column of ones, D the second de
 cost in its logit; so it is at most c·XᵀX/n, c the loss's own `curvature`.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from train.gradients.design import squared_norms
 from train.gradients.losses import LOSSES
-from train.gradients.source import GradientSource, Rows
-from train.optimize.level_moments import LevelMoments
+from train.gradients.source import GradientSource
+from train.optimize.block_inverse import BlockInverse
+from train.optimize.second_moments import second_moments
 from train.recipe.keys import Optimizer
 
 MOST_FEATURES = 512
 """With more features, to compute a matrix of second moments takes longer than it saves."""
 _MOST_PASSES, _CLOSE = 100, 1e-3
+_LANCZOS_PASSES, _LANCZOS_CLOSE = 15, 0.02
 _NOISE = 1e-6
 """Curvature below this share of the largest one is rounding noise of float32 moments."""
 
 
 @torch.no_grad()
-def resolve_learning_rate(data: GradientSource, spec: Optimizer) -> tuple[Optimizer, Tensor | None]:
+def resolve_learning_rate(
+    data: GradientSource, spec: Optimizer
+) -> tuple[Optimizer, Tensor | BlockInverse | None]:
     """`spec` with a learning rate in numbers, and a preconditioner for gradients, or None.
 
     With full batches and up to 512 features the preconditioner (d + 1, d + 1) is the inverse of the
     bound on the Hessian (Böhning and Lindsay 1988, Monotonicity of quadratic-approximation
     algorithms), and the learning rate is 1: correlated features do not slow training down then.
+    With more features, some of them levels of categories, it is a BlockInverse of that bound, and
+    the learning rate is the inverse of the largest curvature that it leaves.
     Otherwise the learning rate is `step_length`. So it is where `spec.patience` may end training
     early: plain steps first follow what most rows agree on, and reach lower hold-out costs.
     """
@@ -37,9 +43,12 @@ def resolve_learning_rate(data: GradientSource, spec: Optimizer) -> tuple[Optimi
         return spec.resolved(spec.lr), None
     width = len(data.largest)
     plain = spec.patience or not spec.accelerated or spec.in_batches(data.count)
-    if plain or width > MOST_FEATURES + 1:
+    if plain or (width > MOST_FEATURES + 1 and not data.categories.shares):
         lr = step_length(data, spec.loss, spec.weight_decay, spec.batch_size)
         return spec.resolved(lr), None
+    if width > MOST_FEATURES + 1:
+        inverse = _block_inverse(data, spec)
+        return spec.resolved(1 / _curvature_left(data, spec, inverse)), inverse
     bound = LOSSES[spec.loss].curvature * second_moments(data)
     bound += torch.diag(penalty_curvature(data.largest, spec.weight_decay).double())
     curvature, directions = torch.linalg.eigh(bound)
@@ -49,39 +58,52 @@ def resolve_learning_rate(data: GradientSource, spec: Optimizer) -> tuple[Optimi
     return spec.resolved(1.0), inverse.to(data.largest.device)
 
 
+def _block_inverse(data: GradientSource, spec: Optimizer) -> BlockInverse:
+    curvature = LOSSES[spec.loss].curvature
+    return BlockInverse(
+        data,
+        lambda rows: torch.full_like(rows.labels, curvature),
+        penalty_curvature(data.largest.double(), spec.weight_decay),
+    )
+
+
+def _curvature_left(data: GradientSource, spec: Optimizer, inverse: BlockInverse) -> float:
+    """The largest eigenvalue of `inverse` times the bound on the Hessian, to some percent.
+
+    By Lanczos' method, as the conjugate gradients of a random vector compute it (Golub and
+    Van Loan, Matrix Computations, section 11.3.1 of the fourth edition).
+    """
+    penalties = penalty_curvature(data.largest, spec.weight_decay)
+    drawn = torch.randn(len(penalties), generator=torch.Generator().manual_seed(0))
+    residual = drawn.to(penalties)
+    direction = inverse @ residual
+    slope, image = float(torch.dot(residual, direction)), torch.empty_like(residual)
+    diagonal, beside = list[float](), list[float]()
+    carried = found = 0.0
+    for _ in range(_LANCZOS_PASSES):
+        data.gradient("linear", direction, None, image)
+        image.mul_(LOSSES[spec.loss].curvature).add_(penalties * direction)
+        length = slope / float(torch.dot(direction, image))
+        residual -= length * image
+        preconditioned = inverse @ residual
+        before, slope = slope, float(torch.dot(residual, preconditioned))
+        diagonal.append(1 / length + carried)
+        tridiagonal = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+        last, found = found, float(np.linalg.eigvalsh(tridiagonal)[-1])
+        if found - last <= _LANCZOS_CLOSE * found or not slope > 0:
+            break
+        share = slope / before
+        carried = share / length
+        beside.append(math.sqrt(share) / length)
+        direction = preconditioned + share * direction
+    return data.group.gather((1 + _LANCZOS_CLOSE) * found)[0]
+
+
 def penalty_curvature(like: Tensor, weight_decay: float) -> Tensor:
     """The second derivatives (d + 1,) of the L2 penalty, shaped as `like`: 0 for the bias."""
     result = torch.full_like(like, weight_decay)
     result[-1] = 0
     return result
-
-
-def second_moments(
-    data: GradientSource,
-    weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels),
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """XᵀDX/n (d + 1, d + 1) in float64, X with a column of ones, D the weights of rows.
-
-    `weigh` maps rows, in `dtype`, to their weights (m,). Products are computed in `dtype`, and
-    chunks of rows added in float64.
-    """
-    size, numbers = len(data.largest), len(data.largest) - 1 - data.categories.levels
-    sums = data.largest.new_zeros(size, size, dtype=torch.float64)
-    moments = LevelMoments(numbers, data.categories)
-    for some in data.blocks():
-        rows = replace(some, features=some.features.to(dtype), labels=some.labels.to(dtype))
-        weight = weigh(rows)
-        weighted = rows.features * weight
-        sums[:numbers, :numbers] += weighted @ rows.features.t()
-        sums[:numbers, -1] += weighted.sum(1)
-        sums[-1, -1] += weight.sum()
-        if rows.codes:
-            moments.add(rows, weighted.double(), weight.double(), sums)
-    sums[-1, :numbers] = sums[:numbers, -1]
-    if data.categories.shares:
-        sums = torch.triu(sums) + torch.triu(sums, 1).T
-    return data.group.sum(sums) / data.count
 
 
 def step_length(data: GradientSource, loss: str, weight_decay: float, batch_size: int) -> float:

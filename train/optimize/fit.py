@@ -14,6 +14,7 @@ from train.gradients.design import measure, reach, squared_norms
 from train.gradients.losses import LOSSES
 from train.gradients.source import GradientSource
 from train.model import joined
+from train.optimize.block_inverse import BlockInverse
 from train.optimize.convergence import distance
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
 from train.optimize.newton import Search, find_minimum
@@ -26,6 +27,9 @@ more than 512 features its steps take longer, and one is to be enough."""
 _FEW_UPDATES, _FEW_WIDE = 100, 300
 """It does so after as many updates at the latest. Few trainings take more; with more than 512
 features gradient descent takes more, and Newton's method longer."""
+_FLAT_LEVELS, _FEW_LEVELS = 1e-7, 30
+"""The same where more than 512 features are numbers and levels of categories: the gradient of a
+rare level is small from the beginning, and steps of Newton's method cost less."""
 _MOST_STEPS, _MOST_STEPS_WIDE = 60, 10
 _UNCHECKED_ON_GPU = 64
 """Updates on a GPU between two checks that the weights are finite: a check waits for the GPU."""
@@ -94,7 +98,7 @@ class Fit:
         every: int,
         shuffle: torch.Generator,
         validation: GradientSource | None = None,
-        preconditioner: Tensor | None = None,
+        preconditioner: Tensor | BlockInverse | None = None,
     ) -> None:
         self.spec, self.state = spec, FitState()
         self._rows, self._every, self._shuffle = rows, every, shuffle
@@ -233,6 +237,8 @@ class Fit:
             return self._is_converged(gradient)
         wide = len(self.theta) > MOST_FEATURES + 1
         flat, few = (_FLAT_WIDE, _FEW_WIDE) if wide else (_FLAT, _FEW_UPDATES)
+        if wide and self._rows.categories.shares:
+            flat, few = _FLAT_LEVELS, _FEW_LEVELS
         if gradient <= flat or (now.updates >= few and math.isfinite(gradient)):
             self._find_minimum()
             return True

@@ -17,9 +17,12 @@ from torch.nn import functional
 
 from train.gradients.design import add_products, in_float64, logits, reach, several_logits, squared
 from train.gradients.source import GradientSource, Rows
-from train.optimize.conjugate_gradient import hessian_product, solve
-from train.optimize.curvature import MOST_FEATURES, penalty_curvature, second_moments
-from train.optimize.separation import separating
+from train.optimize.block_inverse import BlockInverse
+from train.optimize.conjugate_gradient import inverse_of, solve
+from train.optimize.curvature import MOST_FEATURES, penalty_curvature
+from train.optimize.hessian_product import hessian_product
+from train.optimize.second_moments import second_moments
+from train.optimize.separation import one_class_levels, separating
 
 CONVERGED = 5e-5
 """The largest relative change of a weight that leaves four significant digits."""
@@ -113,15 +116,18 @@ def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Ste
         return p * (1 - p)
 
     if len(theta) > _MOST_DENSE:
-        diagonal = _diagonal(data, weigh) + penalties
         product = partial(hessian_product, data, theta, penalties)
+        if data.categories.shares:
+            precondition = BlockInverse(data, weigh, penalties).__matmul__
+        else:
+            precondition = inverse_of(_diagonal(data, weigh) + penalties)
     else:
         hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
-        diagonal, product = hessian.diagonal(), partial(torch.mv, hessian)
+        product, precondition = partial(torch.mv, hessian), inverse_of(hessian.diagonal())
     gradient = data.group.sum(sums) / data.count + penalties * theta
     right = not int(data.group.sum(wrong))
     if len(theta) > MOST_FEATURES + 1:
-        step, exact = solve(product, diagonal, gradient)
+        step, exact = solve(product, precondition, gradient)
         step, exact = data.group.gather((step.cpu(), exact))[0]
         return Step(gradient, step.to(theta.device), right, exact)
     curvature, directions = torch.linalg.eigh(hessian)
@@ -147,6 +153,8 @@ def find_minimum(
     minimum is reached, where there is none, and where float64 leads no nearer.
     """
     start = theta = theta.double()
+    if not weight_decay and (parting := one_class_levels(data)).any():
+        return Search(theta, 0, math.inf, False, parting)
     before, length = math.inf, 1.0
     left, exact = math.inf, True
     for steps in range(most_steps):

@@ -6,14 +6,15 @@ regression models). Everything here is found by passes over the rows, however ma
 whichever processes share them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from train.gradients.design import absolute, in_float64, logits
+from train.gradients.design import absolute, add_products, in_float64, logits
 from train.gradients.source import GradientSource, Rows
-from train.optimize.curvature import MOST_FEATURES, second_moments
+from train.optimize.curvature import MOST_FEATURES
+from train.optimize.second_moments import second_moments
 
 _TOLERANCE = 1e-6
 """A logit that falls by no more than this share, while those of other rows rise by 1, stays."""
@@ -93,7 +94,8 @@ def _gains(data: GradientSource, direction: Tensor) -> tuple[float, float]:
 @torch.no_grad()
 def each_alone(data: GradientSource) -> list[Alone]:
     """The features that separate the classes by themselves, in whole or in part."""
-    ends = torch.full((4, len(data.largest) - 1), -torch.inf, device=data.largest.device)
+    numbers = len(data.largest) - 1 - data.categories.levels
+    ends = torch.full((4, numbers), -torch.inf, device=data.largest.device)
     for rows in data.blocks():
         positive = rows.labels == 1
         for k, (sign, mask) in enumerate(
@@ -102,13 +104,51 @@ def each_alone(data: GradientSource) -> list[Alone]:
             masked = torch.where(mask, sign * rows.features, -torch.inf)
             ends[k] = torch.maximum(ends[k], masked.amax(1))
     ends = data.group.maximum(ends).cpu() * torch.tensor([[-1.0], [1.0], [-1.0], [1.0]])
+    if data.categories.shares:
+        ends = torch.cat([ends, _ranges_of_levels(data)], 1)
     found = []
     for feature, (low0, high0, low1, high1) in enumerate(ends.T.tolist()):
         zeros, ones = (low0, high0), (low1, high1)
         for below, above in ((zeros, ones), (ones, zeros)):
-            if below[1] <= above[0] and below[0] < above[1]:
+            # Where all rows of a class have a level, the other levels tell the same.
+            implied = feature >= numbers and below[1] > 0
+            if below[1] <= above[0] and below[0] < above[1] and not implied:
                 found.append(Alone(feature, below, above, above is ones))
     return found
+
+
+@torch.no_grad()
+def one_class_levels(data: GradientSource) -> Tensor:
+    """Weights (d + 1,), float64, along which the classes part where a level occurs in rows of one
+    class only: 1 for a level of positive rows, -1 for one of negative rows, else 0."""
+    numbers = len(data.largest) - 1 - data.categories.levels
+    result = torch.zeros_like(data.largest, dtype=torch.float64)
+    if data.categories.shares:
+        negative, positive = _level_counts(data)[:, numbers:-1] > 0
+        result[numbers:-1] = positive.double() - negative.double()
+    return result
+
+
+def _level_counts(data: GradientSource) -> Tensor:
+    """How many rows (2, d + 1) have each level, negative and positive ones, and at the end how many
+    there are; nothing for the numbers before them."""
+    counts = data.largest.new_zeros(2, len(data.largest), dtype=torch.float64)
+    for rows in map(in_float64, data.blocks()):
+        only = replace(rows, features=torch.zeros_like(rows.features))
+        for count, weight in zip(counts, (1 - rows.labels, rows.labels), strict=True):
+            add_products(only, weight, count)
+    return data.group.sum(counts)
+
+
+def _ranges_of_levels(data: GradientSource) -> Tensor:
+    """The least and the largest value of each level's feature, of the negative and then of the
+    positive rows: (4, levels), float32."""
+    counts = _level_counts(data).cpu()
+    of_levels, of_all = (
+        counts[:, len(data.largest) - 1 - data.categories.levels : -1],
+        counts[:, -1:],
+    )
+    return torch.stack([of_levels == of_all, of_levels > 0], 1).flatten(0, 1).float()
 
 
 def taking_part(data: GradientSource, direction: Tensor) -> list[int]:

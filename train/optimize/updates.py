@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from train.errors import RecipeError
+from train.optimize.block_inverse import BlockInverse
 from train.recipe.keys import Optimizer
 
 
@@ -22,7 +23,11 @@ class Updates:
     """
 
     def __init__(
-        self, theta: Tensor, gradient: Tensor, spec: Optimizer, preconditioner: Tensor | None = None
+        self,
+        theta: Tensor,
+        gradient: Tensor,
+        spec: Optimizer,
+        preconditioner: Tensor | BlockInverse | None = None,
     ) -> None:
         self._theta, self._gradient, self._accelerated = theta, gradient, spec.accelerated
         self._preconditioner = preconditioner

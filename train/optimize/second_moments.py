@@ -1,4 +1,10 @@
-"""Second moments of the levels of categories: sums of weights by code and by pairs of codes."""
+"""The second moments of a design: XᵀDX/n.
+
+Those of the levels of categories are sums of weights by code and by pairs of codes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +15,82 @@ from serve_runtime.arrays import Float64
 from train.gradients.category_kernels import FEW_LEVELS, scatter_add
 from train.gradients.design import add_by_code
 from train.gradients.numba_kernels import compiled
-from train.gradients.source import Categories, Rows
+from train.gradients.source import Categories, GradientSource, Rows
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "06a351ca6aaaa234720d3f89e49f2de8706d69cbe0951bfbb26161e69868dee5"
+CATEGORY_KERNELS_SHA256 = "0cb5433bea5393b85c65acda970b1258f604d16e87184c87be1865284139ea4b"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 
-class LevelMoments:
+class Merged:
+    """A design of fewer columns, made of that of rows: the first `numbers` numbers (all, or
+    0 for none), the `most` most frequent levels, and one level for the others of each category."""
+
+    def __init__(self, categories: Categories, most: int, numbers: int) -> None:
+        shares = torch.cat(categories.shares)
+        order = shares.argsort(descending=True, stable=True)
+        self.is_merged = torch.ones(len(shares), dtype=torch.bool)
+        """(levels,) whether a level is merged with others."""
+        self.is_merged[order[:most]] = False
+        self.numbers, self._codes, places = numbers, list[Tensor](), list[Tensor]()
+        merged_shares, start = [], numbers
+        for share, is_merged in zip(
+            categories.shares, torch.split(self.is_merged, categories.sizes), strict=True
+        ):
+            kept = share[~is_merged]
+            codes = torch.where(is_merged, len(kept), torch.cumsum(~is_merged, 0) - 1)
+            self._codes.append(codes)
+            places.append(codes + start)
+            merged_shares.append(torch.cat([kept, share[is_merged].sum()[None]]))
+            start += len(kept) + 1
+        self.places = torch.cat(places)
+        """(levels,) the position of each level in the merged design."""
+        self.categories = Categories(tuple(merged_shares))
+
+    def of(self, rows: Rows) -> Rows:
+        """`rows` in the merged design."""
+        pairs = zip(self._codes, rows.codes, strict=True)
+        codes = tuple(new.to(old.device).index_select(0, old.int()) for new, old in pairs)
+        return replace(
+            rows, features=rows.features[: self.numbers], codes=codes, categories=self.categories
+        )
+
+
+def second_moments(
+    data: GradientSource,
+    weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels),
+    dtype: torch.dtype = torch.float32,
+    merged: Merged | None = None,
+) -> Tensor:
+    """XᵀDX/n (d + 1, d + 1) in float64, X with a column of ones, D the weights of rows.
+
+    `weigh` maps rows, in `dtype`, to their weights (m,). Products are computed in `dtype`, and
+    chunks of rows added in float64. With `merged` X is the merged design.
+    """
+    categories, numbers = data.categories, len(data.largest) - 1 - data.categories.levels
+    if merged:
+        categories, numbers = merged.categories, merged.numbers
+    size = numbers + categories.levels + 1
+    sums = data.largest.new_zeros(size, size, dtype=torch.float64)
+    levels = _LevelMoments(numbers, categories) if categories.shares else None
+    for some in data.blocks():
+        rows = replace(some, features=some.features.to(dtype), labels=some.labels.to(dtype))
+        weight = weigh(rows)
+        rows = merged.of(rows) if merged else rows
+        weighted = rows.features * weight
+        sums[:numbers, :numbers] += weighted @ rows.features.t()
+        sums[:numbers, -1] += weighted.sum(1)
+        sums[-1, -1] += weight.sum()
+        if levels:
+            levels.add(rows, weighted.double(), weight.double(), sums)
+    sums[-1, :-1] = sums[:-1, -1]
+    if levels:
+        below = torch.ones_like(sums, dtype=torch.bool).tril(-1)
+        sums = torch.where(below, sums.T, sums)
+    return data.group.sum(sums) / data.count
+
+
+class _LevelMoments:
     """Adds the moments of levels of rows with `numbers` numbers to a matrix.
 
     A part of the work is a category with a number, with another category, or with itself and the
