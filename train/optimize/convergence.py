@@ -125,10 +125,10 @@ def penalised_levels(
     names = [columns.names[feature] for feature in found]
     others = f" (likewise {listed(names[1:], _MOST_NAMES)})" if len(names) > 1 else ""
     weights = _centred(data, theta)[found].tolist()
+    label = quoted(columns.classes[bool(toward[found[0]] > 0)])
     return (
-        f"note: all rows with {quoted(names[0])} are "
-        f"{quoted(columns.classes[bool(toward[found[0]] > 0)])}{others}: without a penalty there would "
-        f"be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, beside "
+        f"note: all rows with {quoted(names[0])} are {label}{others}: without a penalty there "
+        f"would be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, beside "
         "an average of 0 in the column"
     )
 

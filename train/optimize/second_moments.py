@@ -35,7 +35,7 @@ class Merged:
         self.numbers, self._codes, places = numbers, list[Tensor](), list[Tensor]()
         merged_shares, start = [], numbers
         for share, is_merged in zip(
-            categories.shares, torch.split(self.is_merged, categories.sizes), strict=True
+            categories.shares, torch.split(self.is_merged, list(categories.sizes)), strict=True
         ):
             kept = share[~is_merged]
             codes = torch.where(is_merged, len(kept), torch.cumsum(~is_merged, 0) - 1)

@@ -13,7 +13,7 @@ def coded(count: int, numbers: int, sizes: Sequence[int], seed: int, *, steep: f
     labels drawn from a logistic model whose weights have a deviation of `steep`."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(numbers, count))
-    codes = [np.minimum(rng.geometric(min(1, 3 / size), count) - 1, size - 1) for size in sizes]
+    codes = [np.minimum(rng.geometric(min(0.5, 3 / size), count) - 1, size - 1) for size in sizes]
     for column, size in zip(codes, sizes, strict=True):
         column[:size] = np.arange(size)[:count]  # every level occurs
     logit = steep * rng.normal(size=numbers) @ x

@@ -25,7 +25,7 @@ def trained(rows: Rows, **settings) -> Fit:
     data = gradient_source(rows, batches=spec.in_batches(len(rows.labels)))
     spec, preconditioner = resolve_learning_rate(data, spec)
     fit = Fit(
-        new_model(len(rows.features), "zeros", 0),
+        new_model(len(rows.features) + rows.categories.levels, "zeros", 0),
         spec,
         data,
         every=10**9,

@@ -1,4 +1,4 @@
-"""Training on codes ends where training on the one-hot matrix does, however many levels there are."""
+"""Training on codes ends where training on the one-hot matrix does."""
 
 import numpy as np
 import pytest
