@@ -128,8 +128,8 @@ def penalised_levels(
     label = quoted(columns.classes[bool(toward[found[0]] > 0)])
     return (
         f"note: all rows with {quoted(names[0])} are {label}{others}: without a penalty there "
-        f"would be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, beside "
-        "an average of 0 in the column"
+        f"would be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, "
+        "beside an average of 0 in the column"
     )
 
 
