@@ -1,19 +1,16 @@
 """A look at the first rows of a table, for columns that may be an id."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.shown import listed
-from serve_runtime.tables.read import read_batches
 from train.tables.remedies import drop_remedy
 from train.tables.table_files import TableFiles
 
-_MOST_ROWS, _MOST_VALUES = 2_000, 1 << 18
-"""At most so many rows are looked at, and fewer of a wide table: some 0.1 s."""
 _LEAST_ROWS = 20
 """In fewer rows, whole numbers often differ by chance."""
 
@@ -26,7 +23,7 @@ def look_at_first_rows(
     if chosen:
         return
     try:
-        columns = _first_rows(files)
+        columns = files.first_rows.to_pydict()
     except InputError:  # training will raise it again, in its own words
         return
     rising, different = _likely_ids(columns)
@@ -50,25 +47,6 @@ def _likely_ids(columns: Mapping[str, Sequence[Any]]) -> tuple[list[str], list[s
         elif numbers and len(set(numbers)) == len(numbers):
             different.append(name)
     return rising, different
-
-
-def _first_rows(files: TableFiles) -> dict[str, list[Any]]:
-    """The first values of each feature, as they stand in the file."""
-    batches = read_batches(
-        files.paths[0],
-        (),
-        files.names,
-        header=files.header,
-        folder_columns=files.folder_columns[0],
-        dialect=files.dialect,
-    )
-    with closing(batches):
-        batch = next(batches)
-    rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_VALUES // len(files.names)))
-    return {
-        name: column.slice(0, rows).to_pylist()
-        for name, column in zip(files.names, batch.columns, strict=True)
-    }
 
 
 def _whole_numbers(values: Sequence[Any]) -> list[int] | None:

@@ -3,8 +3,9 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ from train.tables.columns.vocabulary import Int32
 from train.tables.finite import check_finite
 from train.tables.labels import LabelColumn
 from train.tables.remedies import drop_remedy
+
+_LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 20, 2_000, 1 << 18
+"""So many first rows are looked at, and of a wide table so many values: some 0.1 s."""
 
 _TARGET_NAMES = ("target", "label", "y")
 NUMBERS, TEXTS, TIMES = "numbers", "texts", "times"
@@ -83,6 +87,22 @@ class TableFiles:
     def from_folders(self) -> frozenset[str]:
         """The columns that names of folders hold."""
         return frozenset(name for columns in self.folder_columns for name in columns)
+
+    @cached_property
+    def first_rows(self) -> Any:
+        """The features of the first rows of the first file, a record batch: texts of a CSV, else in
+        the types of the file. A wide table gives fewer. Raises InputError."""
+        batches = read_batches(
+            self.paths[0],
+            (),
+            self.names,
+            header=self.header,
+            folder_columns=self.folder_columns[0],
+            dialect=self.dialect,
+        )
+        with closing(batches):
+            rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_VALUES // len(self.names)))
+            return next(batches).slice(0, rows)
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

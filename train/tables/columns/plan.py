@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -28,8 +27,6 @@ from train.tables.table_files import TEXTS, TIMES, TableFiles
 
 T = TypeVar("T")
 
-_LOOKED_AT = 2_000
-"""First rows of a CSV by which its columns are read as numbers or as texts, at first."""
 _MOST_ODD = 8
 """Different texts that are no numbers which are kept of a column."""
 _FEW_VALUES = 50
@@ -79,8 +76,7 @@ def plan_reading(
     plan = _Plan(files, data, asked)
     unknown = [name for name in files.names if plan.is_open(name)]
     if not every_row:
-        odd = plan.survey(unknown, first=_LOOKED_AT)
-        unknown = [name for name, found in odd.items() if not found.plain]
+        unknown = plan.not_plain(unknown)
     for name, found in plan.survey(unknown).items():
         plan.settle(name, found)
     return plan.reading()
@@ -243,27 +239,30 @@ class _Plan:
         settled = name in self._categories or name in self._times
         return not settled and (self._dialect is not None or name in self._files.from_folders)
 
-    def survey(self, names: Sequence[str], first: int | None = None) -> dict[str, _Found]:
-        """What the texts of the columns are, in all rows or in the `first` of each file."""
+    def not_plain(self, names: Sequence[str]) -> list[str]:
+        """The columns of which texts in the first rows are no numbers."""
+        found = []
+        for name in names:
+            column = self._files.first_rows.column(name)
+            if pa.types.is_string(column.type):
+                look = _Found()
+                look.add(column.dictionary_encode(), self._dialect or PLAIN)
+                found += [] if look.plain else [name]
+        return found
+
+    def survey(self, names: Sequence[str]) -> dict[str, _Found]:
+        """What the texts of the columns are, in all rows."""
         found = {name: _Found() for name in names}
         files = self._files
         for path, folders in zip(files.paths, files.folder_columns, strict=True):
             here = [name for name in names if not holds_parquet(path) or name in folders]
-            if not here:
-                continue
-            rows = 0
-            batches = read_batches(
-                path, here, header=files.header, folder_columns=folders,
-                dialect=self._dialect, texts=here,
-            )  # fmt: skip
-            with closing(batches):
-                for batch in batches:
-                    some = batch if first is None else batch.slice(0, first - rows)
-                    for name, column in zip(here, some.columns, strict=True):
+            if here:
+                for batch in read_batches(
+                    path, here, header=files.header, folder_columns=folders,
+                    dialect=self._dialect, texts=here,
+                ):  # fmt: skip
+                    for name, column in zip(here, batch.columns, strict=True):
                         found[name].add(column, self._dialect or PLAIN)
-                    rows += some.num_rows
-                    if first is not None and rows >= first:
-                        break
         return found
 
     def settle(self, name: str, found: _Found) -> None:

@@ -12,6 +12,7 @@ from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.numbers import is_number, plain_numbers
 from train.errors import DataError
+from train.tables.remedies import drop_remedy
 
 Int32 = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -53,7 +54,7 @@ class Vocabulary:
         for place, value in enumerate(distinct):
             try:
                 codes[place] = self._code(level_text(value))
-            except (TypeError, ValueError) as reason:
+            except TypeError as reason:
                 row = first + int((np.asarray(rows) == place).argmax())
                 raise DataError(
                     f"{source}: data row {row + 1}, column {quoted(self.name)} holds "
@@ -68,12 +69,12 @@ class Vocabulary:
         if (code := self._codes.get(text)) is not None:
             return code
         if odd := [c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"]:
-            raise ValueError(f"some runtimes cannot take {listed(odd)}")
+            raise TypeError(f"some runtimes cannot take {listed(odd)}")
         self._characters += len(text)
         if len(self._codes) >= MOST_TEXTS or self._characters > _MOST_CHARACTERS:
             raise DataError(
                 f"column {quoted(self.name)} holds more than {len(self._codes):,} different texts: "
-                "they name rows rather than kinds of rows. Leave it out: --drop"
+                f"they name rows rather than kinds of rows. {drop_remedy([self.name])}"
             )
         self._codes[text] = len(self._codes)
         return len(self._codes) - 1

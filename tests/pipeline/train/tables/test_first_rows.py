@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from train.recipe.keys import Data
-from train.tables import first_rows
+from train.tables import first_rows, table_files
 from train.tables.table_files import find_table_files
 
 OPTIONS = ("--target", "y", "--holdout", "0", "--epochs", "2", "--out", "run")
@@ -128,7 +128,7 @@ def test_a_wide_table_is_looked_at_in_few_rows(workplace, monkeypatch):
     frame = pd.DataFrame(np.arange(8_000).reshape(80, 100), columns=[f"c{i}" for i in range(100)])
     frame["y"] = [0, 1] * 40
     frame.to_csv("wide.csv", index=False)
-    monkeypatch.setattr(first_rows, "_MOST_VALUES", 3_000)
+    monkeypatch.setattr(table_files, "_MOST_VALUES", 3_000)
     said = []
     files = find_table_files(Data(file="wide.csv"), "wide.csv")
     first_rows.look_at_first_rows(files, (), chosen=False, say=said.append)

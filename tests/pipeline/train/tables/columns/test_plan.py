@@ -10,7 +10,7 @@ import pytest
 
 from serve_runtime.errors import InputError
 from train.errors import DataError
-from train.tables.columns import plan
+from train.tables import table_files
 
 ROWS = 60
 
@@ -44,7 +44,8 @@ def test_one_obvious_marker_among_numbers(decide, csv, marker, row):
 
 
 def test_a_marker_beyond_the_first_rows(decide, csv, monkeypatch):
-    monkeypatch.setattr(plan, "_LOOKED_AT", 10)
+    monkeypatch.setattr(table_files, "_LEAST_ROWS", 10)
+    monkeypatch.setattr(table_files, "_MOST_ROWS", 10)
     assert decide(csv([*NUMBERS[1:], "?"]))["c"].gaps == 1
     assert decide(csv(["?", *NUMBERS[1:]]))["c"].gaps == 1
     late = decide(csv([*("1", "2") * 10, *("b", "a") * 20]))["c"]
