@@ -51,7 +51,10 @@ class ColumnKeys:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns are, where it is not left to what they hold."""
+    """What columns are, where it is not left to what they hold.
+
+    A table [columns.NAME] sets missing, unknown, max_levels and min_rows of one column.
+    """
 
     category: list[str] = key(
         types=list, wanted="column names", help="Columns whose values are levels, not amounts.",

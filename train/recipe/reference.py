@@ -1,5 +1,7 @@
 """`python -m train.recipe.reference`: every key of a recipe, as Markdown for docs/recipe.md."""
 
+from inspect import cleandoc
+
 from train.recipe.key_declaration import Key, keys_of
 from train.recipe.recipe import SECTIONS
 
@@ -14,7 +16,7 @@ def reference() -> str:
 
 
 def _section(name: str, kind: type) -> list[str]:
-    about = (kind.__doc__ or "").strip()
+    about = cleandoc(kind.__doc__ or "")
     head = ["| key | what it is | must be | default | option |", "|---|---|---|---|---|"]
     rows = [_row(key, declared) for key, declared in keys_of(kind).items()]
     return [f"## [{name}]", "", about, "", *head, *rows, ""]
