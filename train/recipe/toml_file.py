@@ -37,7 +37,8 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def override(document: dict[str, Any], assignment: str) -> None:
-    """Apply `section.key=value` to a recipe's tables; the value is TOML, or else plain text."""
+    """Apply `section.key=value`, or `columns.NAME.key=value`, to a recipe's tables; the value is
+    TOML, or else plain text."""
     target, separator, text = assignment.partition("=")
     section, dot, key = target.strip().partition(".")
     if not (separator and dot and key):
@@ -46,6 +47,12 @@ def override(document: dict[str, Any], assignment: str) -> None:
         value = _parsed(f"value = {text}")["value"]
     except ValueError:
         value = text
+    column, dot, last = key.rpartition(".")
+    if section == "columns" and dot:  # of one column, whose name may have dots too
+        table = document.setdefault(section, {})
+        if isinstance(table, dict):
+            put(table, column, last, value)
+            return
     put(document, section, key, value)
 
 

@@ -16,13 +16,14 @@ from train.errors import DataError
 from train.gradients.numba_kernels import chunk_slices
 from train.recipe.column_keys import Columns
 from train.recipe.keys import Data
-from train.tables.columns.plan import check_asked, read_as_found
+from train.tables.choose_columns import check_asked, chosen_features
+from train.tables.columns.plan import read_as_found
 from train.tables.columns.reading import Reading
 from train.tables.columns.vocabulary import Int32, Vocabulary
 from train.tables.finite import check_finite
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import RowDigest
-from train.tables.table_files import TableFiles, chosen_features, find_table_files
+from train.tables.table_files import TableFiles, find_table_files
 
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 

@@ -1,7 +1,6 @@
 """The CSV and Parquet files that a recipe names, read some rows at a time."""
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -14,37 +13,28 @@ import numpy as np
 
 from serve_runtime.arrays import Floats
 from serve_runtime.errors import InputError, ServeError
-from serve_runtime.feature_names import check_names, column_at, did_you_mean
+from serve_runtime.feature_names import check_names
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.background import read_ahead
-from serve_runtime.tables.csv.first_rows import check_header, may_be_data
+from serve_runtime.tables.csv.first_rows import check_header
 from serve_runtime.tables.dialect import PLAIN
 from serve_runtime.tables.find import find_tables
 from serve_runtime.tables.formats import holds_parquet
-from serve_runtime.tables.numbers import is_number
 from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
 from train.recipe.keys import Data
+from train.tables.choose_columns import chosen_features, chosen_target, header_hint
 from train.tables.columns.reading import Reading
-from train.tables.columns.times import is_time, time_seconds
+from train.tables.columns.times import time_seconds
+from train.tables.columns.types import NARROW, kind_of
 from train.tables.columns.vocabulary import Int32
 from train.tables.finite import check_finite
 from train.tables.labels import LabelColumn
-from train.tables.remedies import drop_remedy
 
 _LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 20, 2_000, 1 << 18
 """So many first rows are looked at, and of a wide table so many values: some 0.1 s."""
-
-_TARGET_NAMES = ("target", "label", "y")
-NUMBERS, TEXTS, TIMES = "numbers", "texts", "times"
-"""What a type of Parquet holds: numbers, true and false; texts; dates or timestamps."""
-
-_NARROW = {
-    pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32()
-}  # fmt: skip
-"""Types of which float32 holds all values."""
 
 _Stamp = tuple[int, int]
 
@@ -239,7 +229,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     path, asked = paths[0], {data.target, *(data.features or ()), *(like or ())}
     left_out = [name for name in index if name not in asked]
     columns = [name for name in columns if name not in left_out]
-    target = _target(data, path, columns)
+    target = chosen_target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {quoted(target)} cannot be one of the features")
     chosen = replace(data, drop=[name for name in data.drop if name not in left_out])
@@ -251,11 +241,11 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
             "--features, or write the file without it (pandas: index=False)"
         )
     kinds = {
-        name: frozenset(_kind(path, name, found[name]) for found in types if name in found)
+        name: frozenset(kind_of(path, name, found[name]) for found in types if name in found)
         for name in names
     }
-    narrow = frozenset(name for name in names if all(found.get(name) in _NARROW for found in types))
-    notes = [hint] if (hint := _header_hint(data, path, columns)) else []
+    narrow = frozenset(name for name in names if all(found.get(name) in NARROW for found in types))
+    notes = [hint] if (hint := header_hint(data, path, columns)) else []
     if left_out:
         notes.append(
             f"left out the index of a pandas frame: {listed(left_out, _SHOWN)} (name it with "
@@ -267,39 +257,6 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
         paths, names, target, data.header, rows, narrow, kinds, data.dialect(), stamps, folders,
         tuple(notes),
     )  # fmt: skip
-
-
-def _kind(path: str, name: str, data_type: Any) -> str:
-    """What a type of Parquet holds. Raises DataError where nothing can be learned from it."""
-    inner = data_type.value_type if pa.types.is_dictionary(data_type) else data_type
-    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    if any(is_text(inner) for is_text in texts):
-        return TEXTS
-    if is_time(inner):
-        return TIMES
-    if is_number(inner):
-        return NUMBERS
-    raise DataError(
-        f"{path}: column {quoted(name)} ({data_type!s:.60}) holds neither numbers nor texts. "
-        f"{drop_remedy([name])}"
-    )
-
-
-def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
-    """The features that `data` chooses out of the columns `there`, which are without the target."""
-    for option, columns in (("features", data.features or []), ("drop", data.drop)):
-        unknown = [name for name in columns if name not in there]
-        if unknown:
-            raise DataError(
-                f"{source}: data.{option} names {listed(unknown)}, which is not among the "
-                f"features {listed(there)}{did_you_mean(unknown, there)}"
-            )
-        if twice := [name for name, count in Counter(columns).items() if count > 1]:
-            raise DataError(f"{source}: data.{option} names a column twice: {listed(twice)}")
-    names = tuple(name for name in data.features or there if name not in data.drop)
-    if not names:
-        raise DataError(f"{source}: no feature is left beside the target")
-    return names
 
 
 def _columns(
@@ -333,31 +290,3 @@ def _columns(
                 "all tables must have the same"
             )
     return first, index, rows, types
-
-
-def _target(data: Data, path: str, columns: Sequence[str]) -> str:
-    target, hint = data.target, _header_hint(data, path, columns)
-    if target is None:
-        if not data.header and not holds_parquet(path):
-            return columns[-1]
-        usual = [name for name in columns if name.lower() in _TARGET_NAMES]
-        if len(usual) == 1:
-            return usual[0]
-        raise DataError(
-            f"{path}: say which column to predict with --target (or data.target); "
-            f"there are {listed(columns, _SHOWN)}{'. ' * bool(hint)}{hint}"
-        )
-    if (found := column_at(target, columns)) is None:
-        raise DataError(
-            f"{path}: no target column {quoted(target)}; there are {listed(columns, _SHOWN)}"
-            f"{did_you_mean([target], columns)}{'. ' * bool(hint)}{hint}"
-        )
-    return found
-
-
-def _header_hint(data: Data, path: str, columns: Sequence[str]) -> str:
-    """What to say where the first line of a CSV may be a row of data, else an empty text."""
-    if not data.header or holds_parquet(path) or not may_be_data(columns, 0.5):
-        return ""
-    numbers = listed([name for name in columns if may_be_data([name], 1)], 3)
-    return f"Names of columns are numbers ({numbers}): if the first line is data, say --no-header"

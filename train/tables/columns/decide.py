@@ -7,11 +7,18 @@ from unicodedata import normalize
 import numpy as np
 
 from serve_runtime.arrays import Float64
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
-from serve_runtime.shown import listed, quoted
+from serve_runtime.features.column import (
+    CATEGORY,
+    MISSING_LEVELS,
+    MISSING_NUMBERS,
+    NUMBER,
+    PRECISE,
+    Column,
+)
+from serve_runtime.shown import listed, printable, quoted
 from train.design import Design
 from train.errors import DataError
-from train.recipe.column_keys import Columns
+from train.recipe.column_keys import ColumnKeys, Columns
 from train.tables.columns.profile import CategoryProfile, NumberProfile, Profile
 from train.tables.remedies import drop_remedy
 
@@ -44,6 +51,9 @@ def decide_columns(
     one of texts of which nearly every row has its own.
     """
     _refuse(profiles, asked, dropped)
+    for profile in profiles:
+        if profile.name in asked.own:
+            _check_own(profile, asked.own[profile.name])
     columns, reasons = [], []
     for profile in profiles:
         if isinstance(profile, NumberProfile):
@@ -100,10 +110,29 @@ def _refuse(profiles: Sequence[Profile], asked: Columns, dropped: Sequence[str])
         )
 
 
+def _check_own(profile: Profile, own: ColumnKeys) -> None:
+    """Raise DataError where a column's own table says what its kind cannot do."""
+    known: tuple[str, ...]
+    if isinstance(profile, NumberProfile):
+        kind, known = "number", MISSING_NUMBERS
+        odd = [key for key in ("unknown", "max_levels", "min_rows") if getattr(own, key)]
+    else:
+        kind, known, odd = "category", MISSING_LEVELS, []
+    problem = f"it is a {kind}, and {listed(odd)} is of categories: say --category for it"
+    if own.missing and own.missing not in known:
+        odd = ["missing"]
+        problem = (
+            f"it is a {kind}, and missing must be one of {', '.join(known)}; got "
+            f"{quoted(own.missing)}"
+        )
+    if odd:
+        raise DataError(f"[columns.{printable(profile.name)}]: {problem}")
+
+
 def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
     keys, why = asked.of(profile.name), []
     usual = "indicator" if profile.gaps else "median" if profile.gaps_anywhere else "error"
-    told = keys.missing if keys.missing in ("error", "mean", "median", "indicator") else None
+    told = keys.missing if keys.missing in MISSING_NUMBERS else None
     missing = told or usual
     if missing == "indicator" and not profile.gaps:
         missing = "median"
@@ -140,7 +169,7 @@ def _end(value: float, precise: bool) -> float:
 def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[str]]:
     keys, why = asked.of(profile.name), []
     usual = "level" if profile.gaps else "unknown" if profile.gaps_anywhere else "error"
-    told = keys.missing if keys.missing in ("error", "level", "unknown") else None
+    told = keys.missing if keys.missing in MISSING_LEVELS else None
     missing = told or usual
     if missing == "level" and not profile.gaps:
         missing = "unknown"

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from serve_runtime.errors import InputError
-from serve_runtime.feature_names import did_you_mean
 from serve_runtime.features.column import MISSING_TEXTS
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
@@ -19,11 +18,13 @@ from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
 from train.recipe.column_keys import Columns
 from train.recipe.keys import Data
+from train.tables.choose_columns import check_asked
 from train.tables.columns.reading import Reading
 from train.tables.columns.times import is_iso
+from train.tables.columns.types import TEXTS, TIMES
 from train.tables.columns.vocabulary import Vocabulary
 from train.tables.remedies import drop_remedy
-from train.tables.table_files import TEXTS, TIMES, TableFiles
+from train.tables.table_files import TableFiles
 
 T = TypeVar("T")
 
@@ -80,28 +81,6 @@ def plan_reading(
     for name, found in plan.survey(unknown).items():
         plan.settle(name, found)
     return plan.reading()
-
-
-def check_asked(names: Sequence[str], target: str | None, source: str, asked: Columns) -> None:
-    """Raise DataError unless all columns that a recipe says something of are among the features
-    `names` of `source`, and none is two kinds."""
-    for option, said in (
-        ("columns.category", asked.category),
-        ("columns.number", asked.number),
-        ("[columns]", list(asked.own)),
-    ):
-        if target is not None and target in said:
-            raise DataError(
-                f"{option} names the target {quoted(target)}: only features have a kind, labels "
-                "stay as they are"
-            )
-        if unknown := [name for name in said if name not in names]:
-            raise DataError(
-                f"{source}: {option} names {listed(unknown)}, which is not among the features "
-                f"{listed(names)}{did_you_mean(unknown, names)}"
-            )
-    if both := sorted({*asked.category} & {*asked.number}):
-        raise DataError(f"a column is a category or a number, not both: {listed(both)}")
 
 
 @dataclass

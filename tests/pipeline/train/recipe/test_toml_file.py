@@ -3,6 +3,7 @@
 import pytest
 
 from train.errors import RecipeError
+from train.recipe.recipe import Recipe
 from train.recipe.toml_file import override, read_toml
 
 
@@ -64,3 +65,18 @@ def test_recipe_files_that_cannot_be_read(content, message, workplace):
         path.write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         read_toml(path.relative_to(workplace))
+
+
+def test_a_key_of_one_column_is_overridden():
+    document = {}
+    for assignment in (
+        "columns.town.missing=level",
+        "columns.a.b.min_rows=3",
+        "columns.min_rows=2",
+    ):
+        override(document, assignment)
+    assert document == {
+        "columns": {"town": {"missing": "level"}, "a.b": {"min_rows": 3}, "min_rows": 2}
+    }
+    found = Recipe.from_dict(document)
+    assert (found.columns.of("a.b").min_rows, found.columns.of("town").min_rows) == (3, 2)

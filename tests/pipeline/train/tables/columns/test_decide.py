@@ -196,3 +196,20 @@ def test_many_levels_pass(decide, write):
     found = decide(write(frame, "parquet"))["c"]
     assert len(found.levels) == 10_000
     assert set(found.counts) == {4}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"x": {"missing": "level"}},
+            r"\[columns\.x\]: it is a number, and missing must be one of ",
+        ),
+        ({"x": {"max_levels": 3}}, r"\[columns\.x\]: .*'max_levels' is of categories: say --categ"),
+        ({"town": {"missing": "mean"}}, r"\[columns\.town\]: it is a category, and missing must"),
+    ],
+)
+def test_what_a_column_of_this_kind_cannot_do(decide, write, ending, frame, asked, message):
+    frame["town"] = TOWNS
+    with pytest.raises(DataError, match=message):
+        decide(write(frame, ending), asked)
