@@ -50,21 +50,34 @@ class Design:
     @cached_property
     def trained_codes(self) -> tuple[npt.NDArray[np.intp], ...]:
         """Of each category the codes that have a weight in the layer, in order: of its levels, of
-        missing ones where they are a level, of rare ones where there are any."""
+        missing ones where they are a level or training rows have them, of rare ones where there are
+        any."""
         found = []
         for column in self.categories:
-            further = [column.missing_code] * (column.missing == "level")
+            further = [column.missing_code] * (column.missing == "level" or column.gaps > 0)
             further += [column.rare_code] * bool(column.rare)
             found.append(np.array([*range(1, len(column.levels) + 1), *further], np.intp))
         return tuple(found)
 
     @cached_property
-    def code_counts(self) -> tuple[npt.NDArray[np.int64], ...]:
+    def trained_counts(self) -> tuple[npt.NDArray[np.int64], ...]:
         """Of each category the training rows of each of its `trained_codes`."""
         found = []
         for column, codes in zip(self.categories, self.trained_codes, strict=True):
             every = np.array([0, *column.counts, column.gaps, column.rare_count], np.int64)
             found.append(every[codes])
+        return tuple(found)
+
+    @cached_property
+    def code_counts(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Of each category the training rows over which its `trained_codes` are averaged: all, but
+        for missing ones that count as unknown, whose weight in training is not served."""
+        found = []
+        for column, codes, counts in zip(
+            self.categories, self.trained_codes, self.trained_counts, strict=True
+        ):
+            unserved = (codes == column.missing_code) & (column.missing == "unknown")
+            found.append(np.where(unserved, 0, counts))
         return tuple(found)
 
     @property

@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
-from serve_runtime.features.column import number_columns
+from serve_runtime.features.encoding import sha256_of
 from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import listed, quoted
@@ -78,13 +78,16 @@ def train(
     device = pick_device(recipe.optimizer.device)
     with _folder(out, force, resume, group) as folder:
         data = choose_dataset(recipe, device, folder, say, group)
-        say(f"{data.rows:,} rows, {len(data.names):,} features, positive class "
+        design = data.layer.design
+        names = [column.name for column in design.columns]
+        say(f"{data.rows:,} rows, {len(names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
-        say(f"features: {listed(data.names, _SHOWN)}")
+        say(f"features: {listed(names, _SHOWN)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 
-        model = new_model(len(data.names), recipe.model.init, recipe.model.seed).to(device)
+        recipe = _with_penalty(recipe, data, say)
+        model = new_model(design.width, recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
         spec, preconditioner = resolve_learning_rate(rows, recipe.optimizer)
         if recipe.optimizer.lr == "auto" and preconditioner is None:
@@ -116,16 +119,16 @@ def train(
 
         _judge(fit, rows, data, recipe.optimizer, say)
         theta = fit.theta.cpu().numpy()
-        trained = Trained(theta[:-1].copy(), float(theta[-1]), data.scaling)
-        served = _served(trained)
-        metrics = data.evaluate(served)
+        trained = Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, design)
+        served, encoding = _served(trained), trained.encoding()
+        metrics = data.evaluate(served, encoding)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
         if not lost:  # they tell why it may be worse
             _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
-        per_deviation = (trained.raw_weight * data.moments.deviation).tolist()
-        card = _card(recipe, data, served, metrics, per_deviation)
-        weights = dict(zip(data.names, per_deviation, strict=True))
+        per_deviation = trained.per_deviation(data.moments.deviation)
+        card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
+        weights = dict(zip(names, per_deviation, strict=True))
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
@@ -143,6 +146,21 @@ def train(
     checkpoints.remove()
     summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss)
     return Result(metrics, card, summary)
+
+
+def _with_penalty(recipe: Recipe, data: Dataset, say: Callable[[str], None]) -> Recipe:
+    """The recipe with the penalty written out. Where there are categories and none is said it is
+    1/n: without one, a level that has rows of one class only has no best weight."""
+    said: float | None = recipe.optimizer.weight_decay  # None where it is not in the recipe
+    if said is not None:
+        return recipe
+    decay = 1 / data.rows if data.layer.design.categories else 0.0
+    if decay:
+        say(
+            f"L2 penalty: weight_decay {decay:.3g}, which is 1 / rows (C = 1 in scikit-learn), "
+            "since there are categories; say --weight-decay 0 for none"
+        )
+    return replace(recipe, optimizer=replace(recipe.optimizer, weight_decay=decay))
 
 
 @contextmanager
@@ -173,7 +191,7 @@ def _judge(
 ) -> None:
     """Say whether training has come to the minimum, or, with patience, which weights are kept."""
     spec = fit.spec
-    columns = Columns(data.names, data.classes.labels, partial(_raw, data))
+    columns = Columns(data.layer.design.names, data.classes.labels, partial(_raw, data))
     if spec.patience:
         say(
             f"kept the weights of epoch {fit.state.best_epoch:,}: their hold-out cost is the "
@@ -193,7 +211,8 @@ def _judge(
 def _raw(data: Dataset, feature: int, value: float) -> float:
     """A standardised `value` of the feature at the position `feature`, in the unit of the table."""
     ends = data.moments.low[feature], data.moments.high[feature]
-    raw = value * data.scaling.scale[feature] + data.scaling.mean[feature]
+    scaling = data.layer.scaling
+    raw = value * scaling.scale[feature] + scaling.mean[feature]
     nearest = min(ends, key=lambda end: abs(raw - end))
     # The end of a range, such as 0 of a flag, is not changed by standardising it and back.
     return float(nearest if abs(raw - nearest) <= 1e-6 * (ends[1] - ends[0]) else raw)
@@ -211,7 +230,7 @@ def _write_history(path: Path, records: Iterable[Record], validation: bool) -> N
 def _served(trained: Trained) -> Affine:
     """The model on raw features, folded. Raises TrainError where float32 does not hold it."""
     served = trained.affine()
-    if not np.isfinite(served.values).all():
+    if not np.isfinite(trained.layer().values).all():
         raise TrainError(
             "the weights for raw features leave float32: rescale the features so that their "
             "standard deviations are neither tiny nor huge"
@@ -235,7 +254,7 @@ def _warn_if_worse_than_guessing(
 def _card(
     recipe: Recipe,
     data: Dataset,
-    served: Affine,
+    weights_sha256: str,
     metrics: dict[str, Metrics],
     per_deviation: list[float],
 ) -> ModelCard:
@@ -249,12 +268,9 @@ def _card(
         "versions": run_folder.versions(),
     }
     return ModelCard(
-        columns=number_columns(
-            data.names,
-            map(float, data.moments.low.astype(np.float32)),
-            map(float, data.moments.high.astype(np.float32)),
-        ),
+        columns=data.layer.design.columns,
         classes=data.classes.labels,
-        weights_sha256=served.sha256(),
+        weights_sha256=weights_sha256,
+        dialect=data.dialect,
         training=training,
     )

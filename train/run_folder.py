@@ -3,10 +3,11 @@
 import io
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,12 @@ from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, is_numeric
+from serve_runtime.features.encoding import sha256_of
+from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
 from train.archive import load_archive, require_plain
+from train.design import Design
 from train.errors import RunError
 from train.evaluate.metrics import Metrics
 from train.model import plain_model
@@ -30,7 +35,7 @@ CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.json"
 HISTORY: Final = "history.csv"
 RECIPE: Final = "recipe.toml"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 NOT_OURS = (
     *(RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError),
@@ -41,14 +46,19 @@ _SAMPLE_ROWS = 256
 _SAMPLE_VALUES = 1 << 16
 
 
+Sample: TypeAlias = npt.NDArray[np.float32] | RawRows
+"""Raw rows: (n, d) where all columns are plain numbers."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run folder holds that export needs."""
 
     state_dict: Mapping[str, torch.Tensor]
-    """That of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()) on raw features."""
-    sample: npt.NDArray[np.float32]
-    """Some raw training rows and hold-out rows (k, d), on which export compares its artifacts."""
+    """That of nn.Sequential(nn.Linear(d, 1), nn.Sigmoid()) on the columns of `Trained.layer`: raw
+    features, where all are plain numbers."""
+    sample: Sample
+    """Some raw training rows and hold-out rows, on which export compares its artifacts."""
     card: ModelCard
     """The model card; export adds the digests of its graphs and the golden rows."""
     trained: Trained
@@ -76,11 +86,25 @@ def sample_rows(*parts: Floats) -> npt.NDArray[np.float32]:
     return np.concatenate(picked).astype(np.float32)
 
 
+def raw_rows(design: Design, numbers: Floats, texts: tuple[tuple[str | None, ...], ...]) -> RawRows:
+    """Rows of raw `numbers` (k, n), of which those that are served in float32 have its values."""
+    wide, plain = numbers.astype(np.float64), len(design.numbers) - len(design.center)
+    wide[:plain] = wide[:plain].astype(np.float32)
+    return RawRows(wide, texts)
+
+
+def joined(parts: Sequence[RawRows]) -> RawRows:
+    """The rows of all `parts`."""
+    numbers = np.concatenate([part.numbers for part in parts], axis=1)
+    columns = zip(*(part.texts for part in parts), strict=True)
+    return RawRows(numbers, tuple(tuple(chain(*column)) for column in columns))
+
+
 def write(
     folder: Path,
     *,
     trained: Trained,
-    sample: npt.NDArray[np.float32],
+    sample: Sample,
     card: ModelCard,
     metrics: Mapping[str, Metrics],
     weights: Mapping[str, float],
@@ -92,14 +116,15 @@ def write(
     torch.save(
         {
             "format_version": FORMAT_VERSION,
-            "state_dict": plain_model(trained.affine()).state_dict(),
-            "sample": torch.from_numpy(sample),
+            "state_dict": plain_model(trained.layer()).state_dict(),
+            "sample": _saved(sample),
             "card": card.to_json(),
             "standardized": {
                 "0.weight": torch.from_numpy(trained.weight[None]),
                 "0.bias": torch.tensor([trained.bias]),
                 "mean": torch.from_numpy(trained.scaling.mean),
                 "scale": torch.from_numpy(trained.scaling.scale),
+                **_constants(trained.design),
             },
             "training": training,
         },
@@ -155,31 +180,14 @@ def _read(folder: Path) -> Run:
         for part in ("state_dict", "standardized"):
             for tensor in saved[part].values():
                 require_plain(tensor)
-        require_plain(saved["sample"])
         card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
         run = Run(
             {name: t.detach() for name, t in saved["state_dict"].items()},
-            saved["sample"].detach().numpy(),
+            _sample(saved["sample"], card.columns),
             card,
-            _trained(**saved["standardized"]),
+            _trained(card.columns, **saved["standardized"]),
         )
-        width = len(card.feature_names)
-        shapes = {str(name): tuple(tensor.shape) for name, tensor in run.state_dict.items()}
-        tensors = [*run.state_dict.values(), saved["sample"]]
-        if shapes != {"0.weight": (1, width), "0.bias": (1,)} or run.sample.shape[1:] != (width,):
-            raise RunError(
-                f"{path}: the card names {width} features, the weights are {shapes} and the "
-                f"sample of rows has shape {run.sample.shape}"
-            )
-        if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors):
-            raise RunError(f"{path}: weights and sample must be finite float32: train again")
-        folded = torch.cat([t.flatten() for t in run.state_dict.values()]).numpy()
-        if not np.array_equal(folded, run.trained.affine().values):
-            raise RunError(f"{path}: its weights are not those of its standardised model, folded")
-        if card.weights_sha256 != run.trained.affine().sha256():
-            raise RunError(f"{path}: its card was made for other weights")
-        if not len(run.sample):
-            raise RunError(f"{path} holds no sample of rows: train again")
+        _check(run, path)
     except RunError:
         raise
     except NOT_OURS as reason:
@@ -187,14 +195,104 @@ def _read(folder: Path) -> Run:
     return run
 
 
-def _trained(mean: torch.Tensor, scale: torch.Tensor, **parameters: torch.Tensor) -> Trained:
+def _check(run: Run, path: Path) -> None:
+    """Raise RunError unless the parts of a run belong together."""
+    layer, encoding = run.trained.layer(), run.trained.encoding()
+    shapes = {str(name): tuple(tensor.shape) for name, tensor in run.state_dict.items()}
+    if shapes != {"0.weight": (1, len(layer.weight)), "0.bias": (1,)}:
+        raise RunError(
+            f"{path}: the columns of its card make a layer of {len(layer.weight)} features, the "
+            f"weights are {shapes}"
+        )
+    tensors = run.state_dict.values()
+    if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors):
+        raise RunError(f"{path}: weights must be finite float32: train again")
+    folded = torch.cat([t.flatten() for t in tensors]).numpy()
+    if not np.array_equal(folded, layer.values):
+        raise RunError(f"{path}: its weights are not those of its standardised model, folded")
+    if run.card.weights_sha256 != sha256_of(run.trained.affine(), encoding):
+        raise RunError(f"{path}: its card was made for other weights")
+    if not len(run.sample):
+        raise RunError(f"{path} holds no sample of rows: train again")
+
+
+def _saved(sample: Sample) -> Any:
+    """A sample as torch.save takes it."""
+    if isinstance(sample, RawRows):
+        return {"numbers": torch.from_numpy(sample.numbers), "texts": list(map(list, sample.texts))}
+    return torch.from_numpy(sample)
+
+
+def _sample(saved: Any, columns: Sequence[Column]) -> Sample:
+    """The sample that `_saved` made `saved` of. Raises ValueError unless it fits `columns`."""
+    numbers = saved if is_numeric(columns) else saved["numbers"]
+    require_plain(numbers)
+    values: npt.NDArray[Any] = numbers.detach().numpy()
+    if is_numeric(columns):
+        if values.ndim != 2 or values.shape[1] != len(columns) or values.dtype != np.float32:
+            raise ValueError(
+                f"the card names {len(columns)} features, and the sample of rows has shape "
+                f"{values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("the sample of rows is not finite")
+        return values
+    texts = tuple(map(tuple, saved["texts"]))
+    categories = [column for column in columns if column.kind == CATEGORY]
+    shape = (len(columns) - len(categories), values.shape[1])
+    if values.shape != shape or values.dtype != np.float64 or np.isinf(values).any():
+        raise ValueError("the sample's numbers are not those of the card's columns")
+    if [len(column) for column in texts] != [shape[1]] * len(categories) or not all(
+        text is None or isinstance(text, str) for column in texts for text in column
+    ):
+        raise ValueError("the sample's texts are not those of the card's columns")
+    return RawRows(values, texts)
+
+
+def _constants(design: Design | None) -> dict[str, torch.Tensor]:
+    """What a design holds besides the card's columns; nothing where all are plain numbers."""
+    if design is None or design.is_numeric:
+        return {}
+    return {"imputed": torch.from_numpy(design.imputed), "center": torch.from_numpy(design.center)}
+
+
+def _trained(
+    columns: tuple[Column, ...],
+    mean: torch.Tensor,
+    scale: torch.Tensor,
+    imputed: torch.Tensor | None = None,
+    center: torch.Tensor | None = None,
+    **parameters: torch.Tensor,
+) -> Trained:
+    """The standardised model. Raises ValueError unless its parts are ones that training leaves for
+    `columns`."""
     weight, bias = parameters["0.weight"], parameters["0.bias"]
-    width = mean.numel()
+    design = _design(columns, imputed, center)
     shapes = [tuple(tensor.shape) for tensor in (weight, bias, mean, scale)]
-    if shapes != [(1, width), (1,), (width,), (width,)]:
+    if shapes != [(1, design.width), (1,), (design.dense,), (design.dense,)]:
         raise ValueError(f"the parts of the standardised model have the shapes {shapes}")
     finite = all(tensor.isfinite().all() for tensor in (weight, bias, mean))
     if not (finite and (scale > 0).all()):  # the scale of a constant feature is infinite
         raise ValueError("the standardised model holds values that no training leaves")
     scaling = Scaling(mean.numpy(), scale.numpy())
-    return Trained(weight.detach().numpy()[0], float(bias.detach()[0]), scaling)
+    return Trained(weight.detach().numpy()[0], float(bias.detach()[0]), scaling, design)
+
+
+def _design(
+    columns: tuple[Column, ...], imputed: torch.Tensor | None, center: torch.Tensor | None
+) -> Design:
+    numbers = [column for kind in (NUMBER, PRECISE) for column in columns if column.kind == kind]
+    if imputed is None or center is None:
+        if not is_numeric(columns):
+            raise ValueError("it lacks what stands for missing numbers, or centres")
+        return Design(columns, np.full(len(numbers), np.nan), np.empty(0))
+    found = Design(columns, imputed.numpy(), center.numpy())
+    precise = sum(column.kind == PRECISE for column in numbers)
+    if [a.dtype for a in (found.imputed, found.center)] != [np.float64] * 2 or (
+        found.imputed.shape != (len(numbers),) or found.center.shape != (precise,)
+    ):
+        raise ValueError("what stands for missing numbers, or centres, are not those of its card")
+    refused = np.array([column.missing == "error" for column in numbers], bool)
+    if not (np.isfinite(found.imputed) != refused).all() or not np.isfinite(found.center).all():
+        raise ValueError("what stands for missing numbers, or a centre, is not finite")
+    return found

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from serve_runtime.arrays import Float32, Float64, Floats
 
@@ -25,7 +26,7 @@ class Scaling:
     @classmethod
     def of(cls, moments: "Moments") -> "Scaling":
         """The scaling that gives each feature mean 0 and deviation 1."""
-        constant = moments.low == moments.high
+        constant = moments.constant
         return cls(
             np.where(constant, moments.low, moments.mean),
             np.where(constant, np.inf, moments.deviation),
@@ -43,15 +44,17 @@ class Scaling:
                 row[:] = (values.astype(np.float64, copy=False) - mean) / scale
         return result
 
-    def undo(self, features: Float32) -> Float32:
-        """The raw features (d, n) that standardised `features` were made of, to rounding.
+    def undo(self, features: Float32, center: Float64 | None = None) -> Float32:
+        """The raw features (d, n) that standardised `features` were made of, to rounding, around
+        `center` (d,) if it is given.
 
         Computed in float64 and rounded once; where `apply` has rounded, up to 2⁻²⁴ of the distance
         from the mean is lost.
         """
         scale = np.where(np.isinf(self.scale), 0, self.scale)  # constant: all at the mean
+        base = self.mean if center is None else self.mean - center
         result = np.empty_like(features)
-        for row, values, mean, deviation in zip(result, features, self.mean, scale, strict=True):
+        for row, values, mean, deviation in zip(result, features, base, scale, strict=True):
             row[:] = values.astype(np.float64) * deviation + mean
         return result
 
@@ -60,7 +63,8 @@ class Scaling:
 class Moments:
     """Count, mean, sum of squared deviations, range and rounding of each feature of some rows."""
 
-    count: int
+    count: npt.NDArray[np.int64]
+    """(d,) the rows in which the value is not missing."""
     mean: Float64
     squares: Float64
     low: Float64
@@ -71,20 +75,33 @@ class Moments:
     @property
     def deviation(self) -> Float64:
         """(d,) standard deviations: the square roots of the mean squared deviations."""
-        return np.sqrt(self.squares / max(1, self.count))
+        return np.sqrt(self.squares / np.maximum(1, self.count))
+
+    @property
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """(d,) whether a feature has one value only."""
+        return np.equal(self.low, self.high)
 
     @classmethod
     def of(cls, features: Floats) -> "Moments":
-        """The moments of the rows of `features` (d, m), m >= 1, by two passes in float64."""
+        """The moments of the rows of `features` (d, m), m >= 1, NaN where missing, by two passes in
+        float64."""
         mean, squares, rounding = np.zeros((3, len(features)))
+        count = np.full(len(features), features.shape[1], np.int64)
+        low, high = (found.astype(np.float64) for found in (features.min(1), features.max(1)))
         for i, values in enumerate(features):
+            if np.isnan(low[i]):
+                values = values[~np.isnan(values)]
+                count[i] = len(values)
+                low[i], high[i] = values.min(initial=np.inf), values.max(initial=-np.inf)
+                if not len(values):
+                    continue
             wide = values.astype(np.float64, copy=False)
             mean[i] = wide.mean()
             squares[i] = np.square(wide - mean[i]).sum()
             if wide is values:
                 rounding[i] = np.abs(wide - wide.astype(np.float32)).max()
-        low, high = (found.astype(np.float64) for found in (features.min(1), features.max(1)))
-        return cls(features.shape[1], mean, squares, low, high, rounding)
+        return cls(count, mean, squares, low, high, rounding)
 
     def __add__(self, other: "Moments") -> "Moments":
         """The moments of the rows of both, as stable as two passes over all of them.
@@ -92,12 +109,34 @@ class Moments:
         Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance.
         """
         count = self.count + other.count
-        apart = other.mean - self.mean
+        rows = np.maximum(1, count)
+        apart = np.where(self.count * other.count, other.mean - self.mean, 0)
         return Moments(
             count,
-            self.mean + apart * (other.count / count),
-            self.squares + other.squares + apart**2 * (self.count * other.count / count),
+            np.where(self.count, self.mean, other.mean) + apart * (other.count / rows),
+            self.squares + other.squares + apart**2 * (self.count * other.count / rows),
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             np.maximum(self.rounding, other.rounding),
         )
+
+    def repeated(self, value: Float64, times: npt.NDArray[np.int64]) -> "Moments":
+        """The moments of these rows and of `times` (d,) more rows in which each feature is `value`
+        (d,), which may be NaN where there are none."""
+        there = np.where(times > 0, value, 0)
+        inside = np.where(times > 0, value, self.low)
+        more = Moments(times, there, np.zeros(len(times)), inside, inside, np.zeros(len(times)))
+        return self + more
+
+    def beside(self, others: "Moments") -> "Moments":
+        """The moments of these features, and then those of `others`."""
+        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Moments(*(np.concatenate(pair) for pair in pairs))
+
+    @classmethod
+    def of_flags(cls, ones: npt.NDArray[np.int64], rows: int) -> "Moments":
+        """The moments of features that are 1 in `ones` (d,) of `rows` rows, else 0."""
+        share = ones / rows
+        low, high = (ones == rows).astype(np.float64), (ones > 0).astype(np.float64)
+        count = np.full(len(ones), rows, np.int64)
+        return cls(count, share, ones * (1 - share), low, high, np.zeros(len(ones)))

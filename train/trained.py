@@ -26,6 +26,11 @@ class Trained:
     """None where the layer's columns are those of the table: plain numbers without gaps."""
 
     @property
+    def theta(self) -> Float32:
+        """The weights and then the bias, as gradients take them."""
+        return np.append(self.weight, np.float32(self.bias))
+
+    @property
     def raw_weight(self) -> Float64:
         """The weights (k,) of the numbers on the scale of the table, in float64."""
         return self._dense_weight[: self._numbers]
@@ -94,6 +99,38 @@ class Trained:
         with np.errstate(over="ignore", under="ignore"):
             tables = tuple(table.astype(np.float32) for table in self.tables)
         return Encoding(self.design.columns, fill, gap, self.design.center, tables)
+
+    def layer(self) -> Affine:
+        """The trained layer over its columns as they are before they are standardised: numbers as
+        they are served, filled where they were missing; 1 where an indicator says so; 1 at the
+        trained code of each category. Rounded to float32 once; a level has the weight of its
+        table, so that an unknown one is a row of zeros."""
+        affine = self.affine()
+        if self.design is None:
+            return affine
+        tables = zip(self.tables, self.design.trained_codes, strict=True)
+        with np.errstate(over="ignore", under="ignore"):
+            weight = np.concatenate([self._dense_weight, *(t[codes] for t, codes in tables)])
+            return Affine(weight.astype(np.float32), affine.bias)
+
+    def per_deviation(self, deviation: Float64) -> list[float]:
+        """Of each column by how much the logit rises with it: of a number its weight times its
+        `deviation` in the training rows (the first of (dense,)), of a category the standard
+        deviation of its weights over the training rows, which has no sign."""
+        numbers = iter((self.raw_weight * deviation[: self._numbers]).tolist())
+        if self.design is None:
+            return list(numbers)
+        by_name = dict(zip([c.name for c in self.design.numbers], numbers, strict=True))
+        for column, table, codes, counts in zip(
+            self.design.categories,
+            self.tables,
+            self.design.trained_codes,
+            self.design.code_counts,
+            strict=True,
+        ):
+            squares = np.where(counts > 0, np.square(table[codes]) * counts, 0)
+            by_name[column.name] = math.sqrt(math.fsum(squares.tolist()) / max(1, counts.sum()))
+        return [by_name[column.name] for column in self.design.columns]
 
     def _fill_and_gap(self, design: Design) -> tuple[Float32, Float32]:
         """(k,) each. The indicator's weight m is in the fill, imputed + m/w, where float32 holds

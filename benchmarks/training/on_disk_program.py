@@ -27,7 +27,7 @@ def main(source: str, allowed: str) -> dict[str, float]:
         start = time.perf_counter()
         rows = choose.choose_dataset(recipe, torch.device("cpu"), Path(folder), lambda text: None)
         ready = time.perf_counter()
-        data, theta = rows.gradient_source(batches=False), torch.zeros(len(rows.names) + 1)
+        data, theta = rows.gradient_source(batches=False), torch.zeros(rows.layer.design.width + 1)
         gradient = torch.empty_like(theta)
         data.gradient("bce", theta, None, gradient)
         epochs, first = 0, time.perf_counter()

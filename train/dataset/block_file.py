@@ -5,87 +5,122 @@ a block costs no copy of what the system still has in its page cache; the next b
 while one is worked on.
 """
 
+import math
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from serve_runtime.arrays import Float32, Floats
+from serve_runtime.arrays import Array, Float32, Floats
+from train.dataset.layer import Layer
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_rows
 from train.gradients.source import Rows
+from train.tables.columns.vocabulary import Int32
 
 _BLOCK_VALUES = 1 << 22
 """Of float32: 16 MiB are a millisecond or more of work, and little beside any memory limit."""
 
 
-def rows_in_block(width: int) -> int:
-    """Rows of `width` features in a block on disk.
+def rows_in_chunk(width: int, columns: int) -> int:
+    """Rows in a chunk of rows of `width` features that a table of `columns` columns has given.
 
-    A block is made of whole chunks, so that sums over rows on disk have the bits of sums over the
+    They are whole chunks of both, so that sums over rows on disk have the bits of sums over the
     same rows in memory.
     """
-    chunk = chunk_rows(width)
+    return math.lcm(chunk_rows(width), chunk_rows(columns))
+
+
+def rows_in_block(width: int, columns: int) -> int:
+    """Rows in a block on disk, whole chunks."""
+    chunk = rows_in_chunk(width, columns)
     return chunk * max(1, _BLOCK_VALUES // (chunk * (width + 1)))
 
 
-class BlockFile:
-    """Features and labels (0 or 1) of rows, in a file in the folder `where`.
+class Raw(NamedTuple):
+    """Some rows as they are read."""
 
-    First rows are appended, in `number_type`, then `finish` is called, then the features are
-    standardised by `change`, then blocks are read.
+    numbers: Floats
+    """(k, m), NaN where missing."""
+    labels: Floats
+    """(m,)"""
+    places: Sequence[Int32] = ()
+    """(m,) of each category: the places of its texts in the vocabulary, -1 where missing."""
+
+
+Seen = Callable[[Raw], object]
+
+
+class BlockFile:
+    """Features, codes and labels (0 or 1) of rows, in a file in the folder `where`.
+
+    First raw rows of `numbers` numbers, in `number_type`, are appended, then `finish` is called,
+    then the numbers become the features of `layer` by `change`, then blocks are read.
     """
 
     def __init__(
-        self, where: Path, width: int, number_type: type[np.floating] = np.float32
+        self, where: Path, layer: Layer, number_type: type[np.floating] = np.float32
     ) -> None:
-        self.width, self.count, self.step = width, 0, rows_in_block(width)
+        design = layer.design
+        self.width, self.count = design.dense, 0
+        self.step = rows_in_block(self.width, len(design.columns))
+        self._numbers, self._layer, self.categories = len(design.numbers), layer, layer.categories
         self._where = where
         self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - open as long as this
         weakref.finalize(self, self._file.close)
-        self._filling = np.empty((width + 1, self.step), number_type)
         self._type = np.dtype(number_type)
+        self._filling = np.empty((self._numbers + 1, self.step), number_type)
+        self._places = np.empty((len(design.categories), self.step), np.int32)
+        self._rows_of_type = max(self._numbers + 1, -(-4 * (self.width + 1) // self._type.itemsize))
+        self._dense_bytes = self._rows_of_type * self._type.itemsize
+        self._code_bytes = sum(kind.itemsize for kind in layer.code_types)
+        self._raw = True
         self._filled = 0
         self._map: mmap.mmap | None = None
 
-    def append(
-        self, features: Floats, labels: Float32, seen: Callable[[Floats, Floats], object]
-    ) -> None:
-        """Append rows, features (d, m) and labels (m,); each block that is full is given to `seen`
-        and written."""
-        start = 0
-        while start < len(labels):
-            count = min(len(labels) - start, self.step - self._filled)
+    def append(self, rows: Raw, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
+        """Append rows, whose places are those of `vocabularies`; each block that is full is given
+        to `seen` and written."""
+        start, total = 0, len(rows.labels)
+        while start < total:
+            count = min(total - start, self.step - self._filled)
             place = slice(self._filled, self._filled + count)
-            self._filling[:-1, place] = features[:, start : start + count]
-            self._filling[-1, place] = labels[start : start + count]
+            some = slice(start, start + count)
+            self._filling[:-1, place] = rows.numbers[:, some]
+            self._filling[-1, place] = rows.labels[some]
+            for kept, places in zip(self._places, rows.places, strict=True):
+                kept[place] = places[some]
             self._filled, start = self._filled + count, start + count
             if self._filled == self.step:
-                self._write(seen)
+                self._write(vocabularies, seen)
 
-    def finish(self, seen: Callable[[Floats, Floats], object]) -> None:
+    def finish(self, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
         """Write the last block, and make the file ready to be read."""
         if self._filled:
-            self._write(seen)
+            self._write(vocabularies, seen)
         self._file.flush()
         if self.count:
             self._map = mmap.mmap(self._file.fileno(), 0)
 
     def change(self, apply: Callable[[Floats], Float32]) -> None:
-        """Replace the features (d, m) of each block, in order, by what `apply` makes of them.
+        """Replace the numbers (k, m) of each block, in order, by what `apply` makes of them: the
+        features (k + g, m).
 
         They are float32 from then on, at the beginning of the block's place in the file.
         """
-        for number, block in enumerate(self._arrays(range(len(self)))):
+        for number in range(len(self)):
+            self._advise(number + 1, "MADV_WILLNEED")
+            block = self._array(number, self._type, self._numbers + 1)
             features, labels = apply(block[:-1]), block[-1].astype(np.float32)
-            changed = self._array(number, np.dtype(np.float32))
+            changed = self._array(number, np.dtype(np.float32), self.width + 1)
             changed[:-1], changed[-1] = features, labels
-        self._type = np.dtype(np.float32)
+            self._advise(number, "MADV_DONTNEED")
+        self._raw = False
 
     def rows_of(self, number: int) -> int:
         """The number of rows in the block `number`, from 0."""
@@ -97,34 +132,53 @@ class BlockFile:
     def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Rows]:
         """Read all blocks in order, or the blocks `numbers`; a block may leave memory when the next
         one is asked for."""
-        return map(_rows, self._arrays(range(len(self)) if numbers is None else numbers))
-
-    def _arrays(self, numbers: Iterable[int]) -> Iterator[Floats]:
-        for number in numbers:
+        assert not self._raw
+        for number in range(len(self)) if numbers is None else numbers:
             self._advise(number + 1, "MADV_WILLNEED")
-            yield self._array(number, self._type)
+            values = torch.from_numpy(self._array(number, np.dtype(np.float32), self.width + 1))
+            yield Rows(values[:-1], values[-1], self._codes(number), self.categories)
             self._advise(number, "MADV_DONTNEED")
 
-    def _array(self, number: int, number_type: np.dtype[Any]) -> Floats:
+    @property
+    def _block_bytes(self) -> int:
+        return self.step * (self._dense_bytes + self._code_bytes)
+
+    def _array(self, number: int, number_type: np.dtype[Any], rows: int) -> Floats:
         assert self._map is not None
         count = self.rows_of(number)
-        start = number * self._filling.nbytes
-        found = np.frombuffer(self._map, number_type, (self.width + 1) * count, start)
-        return found.reshape(self.width + 1, count)
+        found = np.frombuffer(self._map, number_type, rows * count, number * self._block_bytes)
+        return found.reshape(rows, count)
+
+    def _codes(self, number: int) -> tuple[torch.Tensor, ...]:
+        assert self._map is not None
+        count, found = self.rows_of(number), []
+        start = number * self._block_bytes + self.step * self._dense_bytes
+        for kind in self._layer.code_types:
+            codes = np.frombuffer(self._map, kind, count, start)
+            found.append(torch.from_numpy(codes))
+            start += self.step * kind.itemsize
+        return tuple(found)
 
     def _advise(self, number: int, advice: str) -> None:
         # The size of a full block is a multiple of 4096 bytes, as most systems' pages are.
-        start = number * self._filling.nbytes
+        start = number * self._block_bytes
         whole = start % mmap.PAGESIZE == 0  # pages may be larger than 4096 bytes
         if whole and hasattr(mmap, advice) and self._map is not None and start < len(self._map):
-            size = min(self._filling.size * self._type.itemsize, len(self._map) - start)
+            size = min(self._block_bytes, len(self._map) - start)
             self._map.madvise(getattr(mmap, advice), start, size)
 
-    def _write(self, seen: Callable[[Floats, Floats], object]) -> None:
-        block = self._filling[:, : self._filled]
-        seen(block[:-1], block[-1])
+    def _write(self, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
+        block, places = self._filling[:, : self._filled], self._places[:, : self._filled]
+        seen(Raw(block[:-1], block[-1], tuple(places)))
+        start = self.count // self.step * self._block_bytes
+        codes = self._layer.codes(tuple(places), vocabularies)
         try:
-            self._file.write(np.ascontiguousarray(block).data)
+            self._write_at(start, block)
+            start += self.step * self._dense_bytes
+            for column in codes:
+                self._write_at(start, column)
+                start += self.step * column.itemsize
+            self._file.truncate(start)
         except OSError as reason:
             raise DataError(
                 f"cannot keep the rows in {self._where}: {reason.strerror}; rows that do not fit "
@@ -133,7 +187,6 @@ class BlockFile:
         self.count += self._filled
         self._filled = 0
 
-
-def _rows(block: Floats) -> Rows:
-    values = torch.from_numpy(block)
-    return Rows(values[:-1], values[-1])
+    def _write_at(self, start: int, values: Array) -> None:
+        self._file.seek(start)
+        self._file.write(np.ascontiguousarray(values).data)

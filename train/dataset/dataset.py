@@ -1,21 +1,24 @@
 """What training asks of its rows, whether they are in memory or on disk."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.features.column import CATEGORY
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import listed, quoted
+from train.dataset.layer import Layer
+from train.design import Design
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
+from train.run_folder import Sample
 from train.standardize import Moments, Scaling
-from train.tables.columns.decide import Decided
 from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
+from train.trained import Trained
 
 Say = Callable[[str], None]
 """Takes a line that a person should read."""
@@ -27,8 +30,10 @@ WORDS = {"training": "training", "holdout": "hold-out"}
 class Dataset(Protocol):
     """The rows to train on and the rows held out, read, split and standardised."""
 
-    names: tuple[str, ...]
-    """Of the features, in order."""
+    layer: Layer
+    """What the columns are, and how they become those of the layer."""
+    dialect: dict[str, Any]
+    """How the CSV files are written, as the card holds it."""
     classes: Classes
     rows: int
     """The number of rows to train on."""
@@ -37,8 +42,7 @@ class Dataset(Protocol):
     positives: dict[str, float]
     """The share of rows of the positive class, of each part: "training" and "holdout"."""
     moments: Moments
-    """Moments of the raw features of the rows to train on."""
-    scaling: Scaling
+    """Moments of the raw numbers and indicators of the rows to train on, (design.dense,)."""
     on_disk: bool
     """Whether the rows did not fit into memory."""
     picking: str
@@ -53,27 +57,34 @@ class Dataset(Protocol):
     def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""
 
-    def sample(self) -> npt.NDArray[np.float32]:
-        """Some raw rows (k, d), on which export compares its artifacts with the model."""
+    def sample(self) -> Sample:
+        """Some raw rows, on which export compares its artifacts with the model."""
 
-    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
-        """What the model is worth on each part, "training" and "holdout".
+    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+        """What the model that is served is worth on the raw rows of each part, "training" and
+        "holdout"."""
 
-        `model` is the one that is served, of raw features, or with `standardised` the one that was
-        trained, of standardised features.
-        """
+    def evaluate_trained(self, trained: Trained) -> Metrics:
+        """What the model that was trained is worth on the standardised training rows."""
 
 
-def scaling(moments: Moments, names: tuple[str, ...], *, standardize: bool, say: Say) -> Scaling:
-    """The scaling by `moments`, or none; warns by `say` of features that are constant."""
-    constant = [name for name, c in zip(names, moments.low == moments.high, strict=True) if c]
+def layer_of(design: Design, moments: Moments, *, standardize: bool, say: Say) -> Layer:
+    """The layer over standardised numbers, or over numbers as they are served; `moments` are those
+    of its numbers and indicators. Warns by `say` of features that are constant."""
+    names = design.names[: design.dense]
+    constant = [name for name, c in zip(names, moments.constant, strict=True) if c]
     if constant:
         effect = "its weight becomes 0" if standardize else "it acts as a second bias"
         say(f"warning: constant in the training rows: {listed(constant)}; {effect}")
-    return Scaling.of(moments) if standardize else Scaling.none(len(names))
+    if standardize:
+        return Layer(design, Scaling.of(moments))
+    scaling = Scaling.none(len(names))
+    k, p = len(design.numbers), len(design.center)
+    scaling.mean[k - p : k] = design.center  # float32 does not hold them otherwise
+    return Layer(design, scaling)
 
 
-def check_standardised(features: npt.NDArray[np.float32], names: tuple[str, ...], part: str,
+def check_standardised(features: npt.NDArray[np.float32], names: Sequence[str], part: str,
                        first: int = 0) -> None:  # fmt: skip
     """Raise DataError unless all `features` (d, m) are finite; `first` is their first row."""
     if odd := first_not_finite(features):
@@ -81,13 +92,4 @@ def check_standardised(features: npt.NDArray[np.float32], names: tuple[str, ...]
         raise DataError(
             f"{part} row {first + row + 1}, feature {quoted(names[column])} is too far from the "
             "training rows to be standardised in float32: check its unit"
-        )
-
-
-def require_numbers(decided: Decided) -> None:
-    """Raise DataError where there are columns that cannot be trained on: categories and gaps."""
-    odd = [c.name for c in decided.design.columns if c.kind == CATEGORY or c.missing != "error"]
-    if odd:
-        raise DataError(
-            f"features must be numbers without gaps; these columns are not: {listed(odd)}"
         )

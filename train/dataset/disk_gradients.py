@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Array, Float32
 from train.dataset.block_file import BlockFile
 from train.gradients import numba_kernels
+from train.gradients.category_kernels import CategorySums, codes_by_row
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import NO_CATEGORIES, Rows, chunks
+from train.gradients.source import Rows, chunks
 from train.gradients.threads import BlockThreads
 
 
@@ -32,7 +33,7 @@ class DiskGradients:
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.count, self.largest, self.group = count, largest, group
-        self.categories = NO_CATEGORIES
+        self.categories = file.categories
         self._file, self._width = file, file.width
         step = numba_kernels.block_rows(file.width)
         self._threads = BlockThreads(step)
@@ -41,7 +42,13 @@ class DiskGradients:
         self._picked_sums = np.empty((0, file.width + 1), np.float32)
         self._blocks_in_pool = pool
         self._pool = np.empty((0, file.width), np.float32), np.empty(0, np.float32)
-        self._total = np.empty(file.width + 2)
+        self._levels: CategorySums | None = None
+        self._picked_levels: CategorySums | None = None
+        self._most_picked = 0
+        self._pool_codes: Array = np.empty((0, 0), np.uint8)
+        if self.categories.shares:
+            self._levels = CategorySums(file.count, file.width, self.categories, picked=False)
+        self._total = np.empty(len(largest) + 1)
 
     def blocks(self) -> Iterator[Rows]:
         """The rows of this process in their order, a chunk at a time."""
@@ -55,7 +62,10 @@ class DiskGradients:
             sums, count = self._all_sums(kind, theta.numpy()), self._file.count
         else:
             sums, count = self._some_sums(kind, theta.numpy(), index), len(index)
-        numba_kernels.mean(sums, 1, self._total[:-1])
+        if sums.ndim == 1:
+            self._total[:-1] = sums
+        else:
+            numba_kernels.mean(sums, 1, self._total[:-1])
         self._total[-1] = count
         total = self.group.sum(torch.from_numpy(self._total)).numpy()
         out.numpy()[:] = total[:-1] / total[-1]
@@ -83,14 +93,21 @@ class DiskGradients:
         self._pool = np.empty((0, self._width), np.float32), np.empty(0, np.float32)
         count = sum(map(self._file.rows_of, numbers))
         by_rows, labels = np.empty((count, self._width), np.float32), np.empty(count, np.float32)
-        start = 0
+        start, codes = 0, list[Array]()
         for rows in self._file.blocks(numbers):
             place = slice(start, start + len(rows.labels))
             by_rows[place], labels[place] = rows.features.numpy().T, rows.labels.numpy()
+            if rows.codes:
+                codes.append(codes_by_row(rows.codes))
             start = place.stop
         self._pool = by_rows, labels
+        if codes:
+            self._pool_codes = np.concatenate(codes)
 
-    def _all_sums(self, kind: int, theta: Float32) -> Float32:
+    def _all_sums(self, kind: int, theta: Float32) -> Array:
+        """The sums of each block of rows, or with categories those of all rows."""
+        if self._levels is not None:
+            return self._levels.over(kind, self._file.blocks(), theta)
         done = 0
         for rows in self._file.blocks():
             given = (kind, rows.features.numpy(), rows.labels.numpy(), theta)
@@ -98,7 +115,15 @@ class DiskGradients:
             done += len(self._threads.sum(numba_kernels.gradient_sums, given, count, free))
         return self._sums[:done]
 
-    def _some_sums(self, kind: int, theta: Float32, index: Tensor) -> Float32:
+    def _some_sums(self, kind: int, theta: Float32, index: Tensor) -> Array:
+        if self._levels is not None:
+            if self._picked_levels is None or len(index) > self._most_picked:
+                self._most_picked = len(index)
+                self._picked_levels = CategorySums(
+                    self._most_picked, self._width, self.categories, picked=True
+                )
+            data = (*self._pool, self._pool_codes)
+            return self._picked_levels.over_picked(kind, data, index.numpy(), theta)
         blocks = -(-len(index) // numba_kernels.PICKED_ROWS)
         if blocks > len(self._picked_sums):
             self._picked_sums = np.empty((blocks, self._width + 1), np.float32)

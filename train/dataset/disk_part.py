@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from serve_runtime.arrays import Float32, Floats
-from train.dataset.block_file import BlockFile
-from train.gradients.numba_kernels import chunk_rows, chunk_slices
+from serve_runtime.features.raw_rows import RawRows
+from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
+from train.dataset.layer import Layer
+from train.gradients.numba_kernels import chunk_slices
 from train.gradients.processes import ProcessGroup
-from train.run_folder import sample_positions
+from train.run_folder import joined, raw_rows, sample_positions
 from train.standardize import Moments
+from train.tables.columns.reading import Reading
+from train.tables.columns.vocabulary import texts_at
 from train.tables.row_digest import RowDigest
 
 
@@ -26,26 +29,34 @@ class DiskPart:
     def __init__(
         self,
         where: Path,
-        width: int,
-        number_type: type[np.floating],
+        layer: Layer,
+        reading: Reading,
         group: ProcessGroup,
         count: int,
     ) -> None:
-        step = chunk_rows(width)
+        self._design, self._reading = layer.design, reading
+        columns = len(self._design.columns)
+        step = rows_in_chunk(self._design.dense, columns)
         mine = group.share(-(-count // step))
         self.count, self.mine = count, range(mine.start * step, min(count, mine.stop * step))
-        self.file = BlockFile(where, width, number_type)
-        self._positions = sample_positions(count, width)
-        self._sample: list[Float32] = []
+        self.file = BlockFile(where, layer, reading.number_type)
+        self._positions = sample_positions(count, columns)
+        self._sample: list[RawRows] = []
         self._digest, self._moments = RowDigest(), list[Moments]()
         self._positives, self._seen = 0.0, 0
 
-    def add(self, features: Floats, labels: Float32) -> None:
-        """Add the next of all rows: features (d, m), labels (m,). This process keeps its share."""
-        first, self._seen = self._seen, self._seen + len(labels)
+    @property
+    def _vocabularies(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(vocabulary.texts for vocabulary in self._reading.vocabularies)
+
+    def add(self, rows: Raw) -> None:
+        """Add the next of all rows. This process keeps its share."""
+        first, self._seen = self._seen, self._seen + len(rows.labels)
         here = slice(max(0, self.mine.start - first), max(0, self.mine.stop - first))
-        if len(labels[here]):
-            self.file.append(features[:, here], labels[here], self._see)
+        if len(rows.labels[here]):
+            places = tuple(found[here] for found in rows.places)
+            mine = Raw(rows.numbers[:, here], rows.labels[here], places)
+            self.file.append(mine, self._vocabularies, self._see)
 
     def skip(self, rows: int) -> None:
         """Pass over the next `rows` rows, of which this process keeps none."""
@@ -53,20 +64,26 @@ class DiskPart:
 
     def finish(self, group: ProcessGroup) -> None:
         """Write what is left, and exchange what the processes have found in their rows."""
-        self.file.finish(self._see)
+        self.file.finish(self._vocabularies, self._see)
         found = group.gather((self._sample, self._digest.chunks, self._moments, self._positives))
         samples, digests, moments, positives = zip(*found, strict=True)
-        self.sample = np.concatenate([rows for each in samples for rows in each])
+        self.sample = joined([rows for each in samples for rows in each])
         self.digest = RowDigest()
         self.digest.chunks = [chunk for each in digests for chunk in each]
         self.moments = reduce(operator.add, (chunk for each in moments for chunk in each))
         self.positives = sum(positives)
 
-    def _see(self, features: Floats, labels: Floats) -> None:
+    def _see(self, rows: Raw) -> None:
+        vocabularies, count = self._vocabularies, len(rows.labels)
         first = self.mine.start + self.file.count
-        here = self._positions[(first <= self._positions) & (self._positions < first + len(labels))]
-        self._sample.append(features[:, here - first].T.astype(np.float32))
-        self._positives += float(labels.sum(dtype=np.float64))
-        for chunk in chunk_slices(*features.shape):
-            self._digest.add(features[:, chunk], labels[chunk])
-            self._moments.append(Moments.of(features[:, chunk]))
+        here = self._positions[(first <= self._positions) & (self._positions < first + count)]
+        texts = tuple(
+            texts_at(words, places[here - first])
+            for words, places in zip(vocabularies, rows.places, strict=True)
+        )
+        self._sample.append(raw_rows(self._design, rows.numbers[:, here - first], texts))
+        self._positives += float(rows.labels.sum(dtype=np.float64))
+        for chunk in chunk_slices(len(self._design.columns), count):
+            places = [found[chunk] for found in rows.places]
+            self._digest.add(rows.numbers[:, chunk], rows.labels[chunk], places, vocabularies)
+            self._moments.append(Moments.of(rows.numbers[:, chunk]))

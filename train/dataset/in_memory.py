@@ -4,23 +4,29 @@ import operator
 from collections.abc import Iterator
 from functools import partial, reduce
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
-from train.dataset.dataset import WORDS, Say, check_standardised, require_numbers, scaling
-from train.evaluate.metrics import Metrics, evaluate
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
+from train.dataset.dataset import WORDS, Say, check_standardised, layer_of
+from train.dataset.layer import layer_moments
+from train.design import Design
+from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
 from train.gradients.cpu import gradient_source
+from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.source import GradientSource, Rows, chunks, largest
 from train.recipe.recipe import Recipe
-from train.run_folder import sample_rows
-from train.standardize import Moments, Scaling
+from train.run_folder import Sample, joined, raw_rows, sample_positions, sample_rows
+from train.standardize import Moments
+from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables
 from train.tables.table import Table
 from train.tables.table_files import TableFiles
+from train.trained import Trained
 
 _CHUNKS_TO_COPY = 64
 """Chunks that are copied to a GPU at once, where not all rows fit into its memory."""
@@ -37,19 +43,15 @@ class InMemoryDataset:
     ) -> None:
         self._device, self._loss = device, recipe.optimizer.loss
         tables = load_tables(recipe, files, say)
-        require_numbers(tables.decided)
-        names = tables.training.feature_names
-        table = tables.training.ordered(names)
-        holdout = tables.holdout.ordered(names) if tables.holdout else None
+        table, holdout, design = tables.training, tables.holdout, tables.decided.design
         self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
-        self.names, self.classes = table.feature_names, table.classes
+        self.classes, self.dialect = table.classes, table.reading.dialect_to_tell()
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
-        self.moments = reduce(operator.add, (Moments.of(x) for x, *_ in table.chunks()))
-        self.scaling = scaling(
-            self.moments, self.names, standardize=recipe.model.standardize, say=say
-        )
+        raw = reduce(operator.add, (Moments.of(x) for x, *_ in table.chunks()))
+        self.moments = layer_moments(raw, design, self.rows)
+        self.layer = layer_of(design, self.moments, standardize=recipe.model.standardize, say=say)
         self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 
     def gradient_source(self, *, batches: bool) -> GradientSource:
@@ -62,25 +64,60 @@ class InMemoryDataset:
             return None
         return self._gradient_source(self._rows("holdout"), batches=False)
 
-    def sample(self) -> npt.NDArray[np.float32]:
-        """Some raw rows (k, d), on which export compares its artifacts with the model."""
-        return sample_rows(*(table.features for table in self._parts.values()))
+    def sample(self) -> Sample:
+        """Some raw rows, on which export compares its artifacts with the model."""
+        design = self.layer.design
+        if design.is_numeric:
+            return sample_rows(*(table.features for table in self._parts.values()))
+        parts = self._parts.values()
+        return joined([_raw_rows(table, design) for table in parts])
 
-    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
-        """What the model is worth on each part, as `Dataset` says."""
-        scaling = self.scaling if standardised else None
+    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+        """What the served model is worth on each part, as `Dataset` says."""
         return {
-            name: evaluate(
-                partial(_whole, table, scaling), table.rows, model, self._loss, part=WORDS[name]
-            )
+            name: self._metrics(name, partial(self._served, table, served, encoding))
             for name, table in self._parts.items()
         }
 
+    def evaluate_trained(self, trained: Trained) -> Metrics:
+        """What the trained model is worth on the training rows."""
+
+        def blocks() -> Iterator[tuple[Tensor, Float32]]:
+            yield logits(rows, torch.from_numpy(trained.theta)), rows.labels.numpy()
+
+        rows = self._rows("training")
+        return self._metrics("training", blocks)
+
+    def _metrics(self, part: str, blocks: Blocks) -> Metrics:
+        columns = len(self.layer.design.columns)
+        return evaluate(blocks, self._parts[part].rows, columns, self._loss, part=WORDS[part])
+
+    def _served(
+        self, table: Table, served: Affine, encoding: Encoding | None
+    ) -> Iterator[tuple[Tensor, Float32]]:
+        design, numbers = self.layer.design, table.served()
+        if encoding is None:
+            yield served_logits(served, None, numbers), table.labels
+            return
+        first = len(design.numbers) - len(design.center)
+        if len(design.center):
+            numbers = numbers.copy()
+            numbers[first:] = table.features[first:] - design.center[:, None]
+        texts = zip(design.categories, table.vocabularies, table.codes, strict=True)
+        codes = [code_table(column, words).take(found) for column, words, found in texts]
+        yield served_logits(served, encoding, numbers, codes), table.labels
+
     def _rows(self, part: str) -> Rows:
-        table = self._parts[part]
-        features = self.scaling.apply(table.features)
-        check_standardised(features, self.names, WORDS[part])
-        return Rows(torch.from_numpy(features), torch.from_numpy(table.labels))
+        table, layer = self._parts[part], self.layer
+        features = layer.features(table.features)
+        check_standardised(features, layer.design.names, WORDS[part])
+        codes = layer.codes(table.codes, table.vocabularies)
+        return Rows(
+            torch.from_numpy(features),
+            torch.from_numpy(table.labels),
+            tuple(map(torch.from_numpy, codes)),
+            layer.categories,
+        )
 
     def _gradient_source(self, rows: Rows, *, batches: bool) -> GradientSource:
         if self._device.type == "cpu":
@@ -92,8 +129,15 @@ class InMemoryDataset:
             largest(rows),
             self._device,
             resident=resident,
+            categories=rows.categories,
         )
 
 
-def _whole(table: Table, scaling: Scaling | None) -> Iterator[tuple[Float32, Float32]]:
-    yield scaling.apply(table.features) if scaling else table.served(), table.labels
+def _raw_rows(table: Table, design: Design) -> RawRows:
+    """A sample of the rows of a table, as they are in it."""
+    positions = sample_positions(table.rows, len(design.columns))
+    texts = tuple(
+        texts_at(words, codes[positions])
+        for words, codes in zip(table.vocabularies, table.codes, strict=True)
+    )
+    return raw_rows(design, table.features[:, positions], texts)

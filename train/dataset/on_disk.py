@@ -2,33 +2,41 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
-from train.dataset.block_file import rows_in_block
-from train.dataset.dataset import WORDS, check_standardised, require_numbers, scaling
+from serve_runtime.features.encoding import Encoding
+from train.dataset.block_file import Raw, rows_in_block
+from train.dataset.dataset import WORDS, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
+from train.dataset.layer import Layer, layer_moments
 from train.errors import DataError, TrainError
-from train.evaluate.metrics import Metrics, evaluate
+from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
+from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.recipe.recipe import Recipe
+from train.run_folder import Sample, joined
+from train.standardize import Scaling
 from train.tables.columns.plan import read_as_found
+from train.tables.columns.reading import Reading
+from train.tables.columns.refused import check_rows
 from train.tables.columns.report import tell
 from train.tables.holdout import held_out
 from train.tables.load import decide_from_files
 from train.tables.table_files import TableFiles, find_table_files
+from train.trained import Trained
 
 _READING = 1 << 28
 """Bytes of memory that Arrow's reader and what it reads ahead may take."""
@@ -56,10 +64,10 @@ class OnDiskDataset:
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self._device = device
-        self.names, self._loss, self._group = files.names, recipe.optimizer.loss, group
+        self._device, self._allowed = device, allowed
+        self._loss, self._group = recipe.optimizer.loss, group
         width = len(files.names)
-        block = 4 * (width + 1) * rows_in_block(width)
+        block = 4 * (width + 1) * rows_in_block(width, width)
         raw = 2 * np.dtype(files.number_type).itemsize // 4  # blocks' memory while rows are read
         # It depends on `allowed` alone, so that a resumed training draws the same batches.
         self._pool = max(1, allowed // 8 // block)
@@ -70,7 +78,7 @@ class OnDiskDataset:
                 f"little: this process, Arrow's reader and blocks of {format_size(block)} need "
                 f"{format_size(least)}"
             )
-        self.picking = f"from {self._pool} blocks of {rows_in_block(width)} rows at a time"
+        self.picking = f"from {self._pool} blocks of {rows_in_block(width, width)} rows at a time"
         self._where = where
         with files.unchanged():
             training, holdout = self._read(recipe, files, say)
@@ -78,18 +86,18 @@ class OnDiskDataset:
         for part in self._parts.values():
             part.finish(group)
         self.digests = {
-            f"{WORDS[name]} rows": part.digest.hexdigest(self.names, self.classes.labels)
+            f"{WORDS[name]} rows": part.digest.hexdigest(files.names, self.classes.labels)
             for name, part in self._parts.items()
         }
-        self.moments = training.moments
         self.rows = training.count
         self.holdout_rows = holdout.count if holdout else 0
         self.positives = {name: part.positives / part.count for name, part in self._parts.items()}
-        self.scaling = scaling(
-            self.moments, self.names, standardize=recipe.model.standardize, say=say
+        self.moments = layer_moments(training.moments, self._design, self.rows)
+        self.layer = layer_of(
+            self._design, self.moments, standardize=recipe.model.standardize, say=say
         )
-        self._largest = torch.zeros(width + 1)
-        self._largest[-1] = 1
+        self._largest = torch.ones(self._design.width + 1)
+        self._largest[: self._design.dense] = 0
         for name in self._parts:
             self._standardise(name)
         group.maximum(self._largest)
@@ -113,34 +121,54 @@ class OnDiskDataset:
             self._device,
             resident=resident,
             group=self._group,
+            categories=self.layer.categories,
         )
 
-    def sample(self) -> Float32:
-        """Some raw rows (k, d), on which export compares its artifacts with the model."""
-        return np.concatenate([part.sample for part in self._parts.values()])
+    def sample(self) -> Sample:
+        """Some raw rows, on which export compares its artifacts with the model."""
+        rows = joined([part.sample for part in self._parts.values()])
+        if self._design.is_numeric:
+            return np.ascontiguousarray(rows.numbers.T, np.float32)
+        return rows
 
-    def evaluate(self, model: Affine, *, standardised: bool = False) -> dict[str, Metrics]:
-        """What the model is worth on each part, as `Dataset` says.
+    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+        """What the served model is worth on each part, as `Dataset` says.
 
         The rows on disk are standardised; raw ones are computed from them, to float32 rounding.
         """
         return {
-            name: evaluate(
-                partial(self._blocks, part, standardised),
-                part.count,
-                model,
-                self._loss,
-                part=WORDS[name],
-                most_logits=_MOST_LOGITS,
-                group=self._group,
-            )
+            name: self._metrics(name, partial(self._served, part, served, encoding))
             for name, part in self._parts.items()
         }
 
-    def _blocks(self, part: DiskPart, standardised: bool) -> Iterator[tuple[Float32, Float32]]:
+    def evaluate_trained(self, trained: Trained) -> Metrics:
+        """What the trained model is worth on the training rows."""
+        theta = torch.from_numpy(trained.theta)
+
+        def blocks() -> Iterator[tuple[Tensor, Float32]]:
+            for rows in self._parts["training"].file.blocks():
+                yield logits(rows, theta), rows.labels.numpy()
+
+        return self._metrics("training", blocks)
+
+    def _metrics(self, part: str, blocks: Blocks) -> Metrics:
+        return evaluate(
+            blocks,
+            self._parts[part].count,
+            len(self._design.columns),
+            self._loss,
+            part=WORDS[part],
+            most_logits=_MOST_LOGITS,
+            group=self._group,
+        )
+
+    def _served(
+        self, part: DiskPart, served: Affine, encoding: Encoding | None
+    ) -> Iterator[tuple[Tensor, Float32]]:
         for rows in part.file.blocks():
-            features = rows.features.numpy()
-            yield features if standardised else self.scaling.undo(features), rows.labels.numpy()
+            codes = [found.numpy() for found in rows.codes]
+            numbers, codes = self.layer.served(rows.features.numpy(), codes)
+            yield served_logits(served, encoding, numbers, codes), rows.labels.numpy()
 
     def _read(
         self, recipe: Recipe, files: TableFiles, say: Callable[[str], None]
@@ -159,7 +187,7 @@ class OnDiskDataset:
         labels = column.encode(self.classes, source)
         del column
         size = np.dtype(files.number_type).itemsize
-        _check_room(self._where, size * (len(self.names) + 1) * len(labels))
+        _check_room(self._where, size * (len(files.names) + 1) * len(labels))
         out = np.zeros(len(labels), bool)
         if part and not isinstance(part, str):
             out = held_out(labels, part, recipe.model.seed)
@@ -170,44 +198,54 @@ class OnDiskDataset:
             lambda reading: decide_from_files(recipe, files, reading, ~out),
         )
         tell(decided, say)
-        require_numbers(decided)
-        self._reading = replace(reading, numbers=self.names)
+        self._design, self.dialect = decided.design, reading.dialect_to_tell()
         holdout = None
         if isinstance(part, str):
-            others = find_table_files(recipe.data, part, self.names)
+            others = find_table_files(recipe.data, part, files.names)
             with others.unchanged():
                 if not len(held := others.labels()):
                     raise DataError(f"{part} has no rows below its header")
                 theirs = held.encode(self.classes, part)
-                holdout, _ = self._split(others, theirs, np.zeros(len(theirs), bool))
-        training, split = self._split(files, labels, out)
+                holdout, _ = self._split(others, reading, theirs, np.zeros(len(theirs), bool), part)
+        training, split = self._split(files, reading, labels, out)
         return training, holdout or split
 
     def _split(
-        self, files: TableFiles, labels: Float32, out: npt.NDArray[np.bool_]
+        self,
+        files: TableFiles,
+        reading: Reading,
+        labels: Float32,
+        out: npt.NDArray[np.bool_],
+        checked: str = "",
     ) -> tuple[DiskPart, DiskPart | None]:
-        """Read the rows of `files` into two parts: to train on, and those in the mask `out`."""
-        width, held = len(self.names), int(out.sum())
-        new = partial(DiskPart, self._where, width, files.number_type, self._group)
+        """Read the rows of `files` into two parts: to train on, and those in the mask `out`.
+
+        Those of the file `checked` must be ones that the model takes."""
+        held, raw = int(out.sum()), Layer(self._design, Scaling.none(self._design.dense))
+        new = partial(DiskPart, self._where, raw, reading, self._group)
         kept, apart = new(len(labels) - held), new(held) if held else None
         parts = [(kept, ~out), *([(apart, out)] if apart else [])]
         wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
         for part, mask in parts:
             part.skip(int(mask[: wanted.start].sum()))
         start = wanted.start
-        reading = tqdm(total=len(wanted), unit=" rows", desc="reading", disable=None, leave=False)
-        for features, _ in files.batches(self._reading, rows=wanted):
-            reading.update(features.shape[1])
+        progress = tqdm(total=len(wanted), unit=" rows", desc="reading", disable=None, leave=False)
+        for features, places in files.batches(reading, rows=wanted):
+            progress.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop
             if start > len(labels):
                 break
+            if checked:
+                texts = [vocabulary.texts for vocabulary in reading.vocabularies]
+                check_rows(features, places, texts, self._design, checked, here.start)
             for part, mask in parts:
-                if mask[here].all():
-                    part.add(features, labels[here])
-                else:
-                    part.add(features[:, mask[here]], labels[here][mask[here]])
-        reading.close()
+                rows = Raw(features, labels[here], places)
+                if not mask[here].all():
+                    of = mask[here]
+                    rows = Raw(features[:, of], rows.labels[of], [found[of] for found in places])
+                part.add(rows)
+        progress.close()
         if start != wanted.stop:
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
         return kept, apart
@@ -218,12 +256,13 @@ class OnDiskDataset:
 
         def apply(features: Floats) -> Float32:
             nonlocal first
-            result = self.scaling.apply(features)
-            check_standardised(result, self.names, WORDS[name], first)
+            result = self.layer.features(features)
+            check_standardised(result, self._design.names, WORDS[name], first)
             first += result.shape[1]
             if name == "training":
                 reach = torch.from_numpy(np.maximum(result.max(1), -result.min(1)))
-                self._largest[:-1] = torch.maximum(self._largest[:-1], reach)
+                dense = self._largest[: len(reach)]
+                torch.maximum(dense, reach, out=dense)
             return result
 
         rows.file.change(apply)

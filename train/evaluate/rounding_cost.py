@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serve_runtime.bundle.affine import Affine
 from serve_runtime.shown import listed, quoted
 from train.dataset.dataset import Dataset
 from train.evaluate.metrics import Metrics
@@ -25,19 +24,20 @@ def rounding_cost(data: Dataset, trained: Trained, served: Metrics) -> Iterator[
     `served` are the metrics of the training rows as they are served; they are set beside those of
     the same rows with all digits of their source. No line where no logit moves by 0.001.
     """
-    rounding = data.moments.rounding
+    rounding = data.moments.rounding[: len(trained.raw_weight)]
+    names = [column.name for column in data.layer.design.numbers]
     cost = np.abs(trained.raw_weight) * rounding
     named = [int(i) for i in np.argsort(-cost, kind="stable") if cost[i] >= _WORTH_SAYING]
     if not named:
         return
     for i in named[:_MOST_FEATURES]:
         yield (
-            f"warning: float32, in which rows are served, rounds {quoted(data.names[i])} by up to "
+            f"warning: float32, in which rows are served, rounds {quoted(names[i])} by up to "
             f"{rounding[i]:.3g}, which moves a logit by up to {cost[i]:.2g}"
         )
-    if more := [data.names[i] for i in named[_MOST_FEATURES:]]:
+    if more := [names[i] for i in named[_MOST_FEATURES:]]:
         yield f"warning: so it does, at less cost, with {listed(more)}"
-    whole = data.evaluate(Affine(trained.weight, trained.bias), standardised=True)["training"]
+    whole = data.evaluate_trained(trained)
     remedy = "give the difference to a reference as the feature, such as days since a date"
     before, after = f"{whole['auc']:.4f}", f"{served['auc']:.4f}"
     yield (

@@ -39,6 +39,7 @@ def resolve_learning_rate(
     Otherwise the learning rate is `step_length`. So it is where `spec.patience` may end training
     early: plain steps first follow what most rows agree on, and reach lower hold-out costs.
     """
+    spec = replace(spec, weight_decay=spec.weight_decay or 0.0)
     if not isinstance(spec.lr, str):
         return spec.resolved(spec.lr), None
     width = len(data.largest)

@@ -229,9 +229,11 @@ class Optimizer:
         "hold-out cost are kept.",
     )  # fmt: skip
     weight_decay: float = key(
-        0.0, NUMBER, "a number, 0 or more, in float32", "L2 penalty, never on the bias.",
+        None, NUMBER, "a number, 0 or more, in float32", "L2 penalty, never on the bias.",
         fits=lambda v: 0 <= v <= FLOAT32_MAX, flag="--weight-decay", metavar="NUMBER", parse=float,
-        more="weight_decay / 2 times the sum of the squared weights is added to the cost.",
+        shown="1 / rows where there are categories, else 0",
+        more="weight_decay / 2 times the sum of the squared weights is added to the cost: those of "
+        "standardised numbers, and of levels. 1 / rows is scikit-learn's C = 1.",
     )  # fmt: skip
     device: str = key(
         "auto", str, "auto, cpu or cuda", "Where to train.",

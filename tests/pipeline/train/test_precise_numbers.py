@@ -85,28 +85,21 @@ def test_rows_on_disk_train_to_the_bits_of_memory(name, tmp_path, monkeypatch):
     assert disk.card.training["data_sha256"] == memory.card.training["data_sha256"]
 
 
-def test_the_cost_of_float32_at_serving_is_told(tmp_path):
+@pytest.mark.parametrize("name", PRECISE)
+def test_precise_columns_lose_nothing_at_serving(name, tmp_path):
     said: list[str] = []
-    found = trained(PRECISE["seconds of 90 s"], tmp_path / "rows.csv", said.append)
-    (rounds,) = [line for line in said if "rounds" in line]
-    assert rounds.startswith("warning: float32, in which rows are served, rounds 'when' by up to 6")
-    moved = float(rounds.rpartition(" ")[2])
-    weight = found.summary.weights["when"] / PRECISE["seconds of 90 s"]["when"].to_numpy().std()
-    assert moved == pytest.approx(weight * 64, rel=0.1)
-    (cost,) = [line for line in said if "AUC" in line]
-    assert f"AUC is {found.metrics['training']['auc']:.4f} as served" in cost
-    whole = float(cost.split(" with")[0].rpartition(" ")[2])
-    assert whole > found.metrics["training"]["auc"] + 0.02
+    found = trained(PRECISE[name], tmp_path / "rows.csv", said.append)
+    assert not [line for line in said if "rounds" in line or "AUC" in line]
+    assert found.metrics["training"]["auc"] > 0.55
 
 
 def test_values_that_are_one_in_float32_are_not_constant(tmp_path):
     said: list[str] = []
     found = trained(PRECISE["two days"], tmp_path / "rows.csv", said.append)
     assert not [line for line in said if "constant" in line]
-    assert any("rounds 'day' by up to 1, " in line for line in said)
+    assert not [line for line in said if "rounds" in line]
     assert abs(found.summary.weights["day"]) > 1
-    # What is compared with rows that are served is float32, as they are.
-    assert found.card.feature_min[0] == found.card.feature_max[0] == np.float32(20240128)
+    assert found.card.feature_max[0] - found.card.feature_min[0] == 1
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

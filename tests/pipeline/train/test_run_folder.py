@@ -128,17 +128,17 @@ def test_truncated_metrics_are_refused_with_advice_that_helps(keep, folder):
         run_folder.read(folder)
 
 
-@pytest.mark.parametrize("version", [2, "1", None, True])
+@pytest.mark.parametrize("version", [1, "1", None, True])
 def test_metrics_of_an_unknown_version_are_refused(version, folder):
     reseal(folder, format_version=version)
-    with pytest.raises(RunError, match=rf"metrics\.json has format version {version!r}, this .* 1"):
+    with pytest.raises(RunError, match=rf"metrics\.json has format version {version!r}, this .* 2"):
         run_folder.read(folder)
 
 
 def test_a_checkpoint_of_an_unknown_version_is_refused(folder):
-    forge(folder, lambda saved: saved.update(format_version=2))
+    forge(folder, lambda saved: saved.update(format_version=1))
     with pytest.raises(
-        RunError, match=r"checkpoint\.pt has format version 2, this one reads 1: train again$"
+        RunError, match=r"checkpoint\.pt has format version 1, this one reads 2: train again$"
     ):
         run_folder.read(folder)
 
@@ -155,7 +155,7 @@ def test_a_card_of_other_features_is_refused(folder):
         saved["card"] = replace(card, columns=card.columns[1:]).to_json()
 
     forge(folder, narrow)
-    with pytest.raises(RunError, match=r"the card names 29 features, the weights are .*\(1, 30\)"):
+    with pytest.raises(RunError, match=r"the card names 29 features, and the sample .*\(370, 30\)"):
         run_folder.read(folder)
 
 

@@ -117,3 +117,8 @@ def code_table(column: Column, texts: Sequence[str]) -> Int32:
     codes = column.code_by_text()
     found = [*(codes.get(text, 0) for text in texts), column.missing_code]
     return np.array(found, np.int32)
+
+
+def texts_at(texts: Sequence[str], codes: Int32) -> tuple[str | None, ...]:
+    """The texts that `codes` (n,), places in `texts`, stand for, None where missing."""
+    return tuple(texts[code] if code >= 0 else None for code in codes.tolist())

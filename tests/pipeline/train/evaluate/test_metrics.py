@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
-from train.evaluate.metrics import evaluate
+from train.evaluate.metrics import evaluate, served_logits
 from train.model import plain_model
 
 
@@ -18,10 +18,11 @@ def metrics(features, labels, weight, bias, loss="bce", size=None, **settings):
 
     def blocks():
         for start in range(0, len(y), step):
-            yield x[:, start : start + step], y[start : start + step]
+            numbers = np.ascontiguousarray(x[:, start : start + step])
+            yield served_logits(served, None, numbers), y[start : start + step]
 
     served = Affine(np.array(weight, np.float32), bias)
-    return evaluate(blocks, len(y), served, loss, **settings)
+    return evaluate(blocks, len(y), len(weight), loss, **settings)
 
 
 @pytest.fixture
