@@ -88,7 +88,7 @@ def sample_rows(*parts: Floats) -> npt.NDArray[np.float32]:
 
 def raw_rows(design: Design, numbers: Floats, texts: tuple[tuple[str | None, ...], ...]) -> RawRows:
     """Rows of raw `numbers` (k, n), of which those that are served in float32 have its values."""
-    wide, plain = numbers.astype(np.float64), len(design.numbers) - len(design.center)
+    wide, plain = np.array(numbers, np.float64, order="C"), len(design.numbers) - len(design.center)
     wide[:plain] = wide[:plain].astype(np.float32)
     return RawRows(wide, texts)
 

@@ -127,7 +127,7 @@ def test_trained_model_takes_raw_features(train_recipe, run_fit):
 def test_constant_feature_is_warned_of_and_gets_weight_0(train_recipe):
     x = [[7.25, 1.0], [7.25, 2.0], [7.25, 3.0], [7.25, 4.0]]
     trained = train_recipe(points(x, [0, 0, 1, 1]))
-    assert trained.said[0] == "warning: constant in the training rows: 'x1'; its weight becomes 0"
+    assert "warning: constant in the training rows: 'x1'; its weight becomes 0" in trained.said
     weight = trained.model[0].weight[0]
     assert weight[0] == 0
     assert weight[1] > 0
