@@ -195,3 +195,29 @@ def test_undoing_gives_the_raw_features_to_rounding():
 def test_a_deviation_too_small_for_float64_is_no_numpy_warning():
     features = np.array([[1e-300, 2e-300, 4e-300]])
     assert not np.isfinite(fitted(features).apply(features)).any()
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 50])
+def test_moments_are_of_the_values_that_are_there(blocks):
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(3, 200)) + 5
+    features[1, :60] = np.nan  # a whole block of the smaller ones, too
+    parts = [Moments.of(block) for block in np.array_split(features, blocks, axis=1)]
+    found = reduce(operator.add, parts)
+    assert found.count.tolist() == [200, 140, 200]
+    np.testing.assert_allclose(found.mean, np.nanmean(features, axis=1), rtol=1e-14)
+    np.testing.assert_allclose(found.deviation, np.nanstd(features, axis=1), rtol=1e-13)
+    np.testing.assert_array_equal(found.low, np.nanmin(features, axis=1))
+
+
+def test_moments_of_filled_values_need_no_second_pass():
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(2, 100))
+    features[0, ::3] = np.nan
+    value = np.array([7.0, np.nan])
+    filled = np.where(np.isnan(features), value[:, None], features)
+    raw = Moments.of(features)
+    found, expected = raw.repeated(value, 100 - raw.count), Moments.of(filled)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-14)
+    np.testing.assert_allclose(found.deviation, expected.deviation, rtol=1e-14)
+    np.testing.assert_array_equal([found.low, found.high], [expected.low, expected.high])
