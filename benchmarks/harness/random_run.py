@@ -85,7 +85,8 @@ def random_mixed(
     that a run would have, and rows as if it had been trained on them.
 
     Columns take turns in what a missing value and an unknown level do; with `plain` a missing value
-    is refused, and an unknown level counts as the average. Numbers have `offset` for their mean.
+    is refused, and an unknown level counts as the average. Numbers have `offset` for their mean;
+    the first that has an indicator has no other weight.
     """
     rng = np.random.default_rng(seed)
     k = numbers + precise
@@ -121,6 +122,8 @@ def random_mixed(
         np.append(kept, np.full(indicators, 0.1)), np.append(scale, np.full(indicators, 0.3))
     )
     weight = rng.normal(size=design.width).astype(np.float32) / np.float32(np.sqrt(k + categories))
+    for number in design.indicators[:1]:
+        weight[number] = 0  # no fill value stands for this gap: it is a term of the offset
     trained = Trained(weight, float(np.float32(rng.normal())), scaling, design)
     card = ModelCard(
         design.columns,

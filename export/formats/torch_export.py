@@ -116,7 +116,7 @@ def load(path: Path) -> Artifact:
         module = program.module()
     score = torch_score(module)
     if encoding is not None:
-        score = encoded_score(module, encoding, partial(_codes, encoding))
+        score = encoded_score(module, encoding, partial(_codes, encoding), str(path))
     return Artifact(
         path.name,
         extra[CARD_KEY],

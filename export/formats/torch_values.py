@@ -104,10 +104,12 @@ def encoded_score(
     module: Callable[..., tuple[torch.Tensor, torch.Tensor]],
     encoding: Encoding,
     codes: Callable[[RawRows], torch.Tensor],
+    where: str,
 ) -> Score:
     """Score raw rows with a torch module that takes the inputs of `encoded_program`.
 
-    `codes` gives the codes (n, c) int64 of rows.
+    `codes` gives the codes (n, c) int64 of rows; `where` names the file. The score raises
+    ArtifactError where the module fails.
     """
     plain = sum(column.kind == NUMBER for column in encoding.columns)
 
@@ -119,9 +121,13 @@ def encoded_score(
                 inputs.append(torch.from_numpy(rows.numbers[:plain].T.astype(np.float32)))
         if len(encoding.center):
             inputs.append(torch.from_numpy(rows.numbers[plain:].T.copy()))
-        if encoding.tables:
-            inputs.append(codes(rows))
-        logit, probability = module(*inputs)
+        try:
+            if encoding.tables:
+                inputs.append(codes(rows))
+            logit, probability = module(*inputs)
+        except (ValueError, IndexError, RuntimeError) as reason:
+            last = str(reason).strip().splitlines()[-1]
+            raise ArtifactError(f"{where} cannot score {len(rows)} rows: {last}") from None
         return logit.numpy().reshape(-1), probability.numpy().reshape(-1)
 
     return score

@@ -139,7 +139,7 @@ def load(path: Path) -> Artifact:
         card = card.decode() if isinstance(card, bytes) else card
         encoding = encoding_of(values, card, str(path))
         if encoding is not None:
-            score = encoded_score(module, encoding, _own_codes(module))
+            score = encoded_score(module, encoding, _own_codes(module), str(path))
     return Artifact(
         path.name,
         card,

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.harness.random_run import random_run
 from export.publish import export_bundle
 from pipeline.export.bundle_files import Model, make_model
+from pipeline.export.mixed_bundles import export_mixed
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,14 @@ def pristine_centered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def centered(pristine_centered: Path, tmp_path: Path) -> Path:
     """A copy of a bundle whose graphs subtract a centre; a test may damage it."""
     return Path(shutil.copytree(pristine_centered, tmp_path / "centered"))
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of numbers with gaps, precise numbers and categories."""
+    bundle = tmp_path_factory.mktemp("mixed") / "bundle"
+    export_mixed(bundle)
+    return bundle
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,113 @@
+"""Bundles of models that encode their columns, taken apart and put together again."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from benchmarks.harness.random_run import random_mixed
+from export import certificate, folding, publish
+from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.formats import onnx_model
+from export.formats.registry import ARTIFACT_NAMES as MODELS
+from export.formats.registry import ONNX_ROWS
+from export.parity.corpus import proof_batches
+from export.parity.encoded_model import EncodedModel
+from export.parity.figures import Parity
+from export.proof import BundleProof
+from pipeline.export.bundle_files import TORCH_FILES, card_of, reseal
+from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import FileEntry, read_bytes
+from serve_runtime.bundle.model_file import MODEL_FILES
+from train.run_folder import Run
+from train.trained import Trained
+
+
+def export_mixed(bundle: Path, **kind: int | float | bool) -> BundleProof:
+    """Export a random model of these columns (see random_mixed)."""
+    trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        run = Run({}, rows.take(range(0, len(rows), 7)), card, trained)  # type: ignore[arg-type]
+        patch.setattr(publish, "read_run", lambda folder: run)
+        return publish.export_bundle(bundle / "no run", bundle)
+
+
+def model_of(bundle: Path) -> EncodedModel:
+    artifact = ONNX_ROWS.load(bundle)
+    assert artifact.encoding is not None
+    return EncodedModel(artifact.affine, artifact.encoding)
+
+
+def changed(model: EncodedModel, **values: object) -> EncodedModel:
+    """The model with other constants of its encoding."""
+    return dataclasses.replace(
+        model,
+        encoding=dataclasses.replace(model.encoding, **values),  # type: ignore[arg-type]
+    )
+
+
+def with_table(model: EncodedModel, i: int, change: Callable[[np.ndarray], object]) -> EncodedModel:
+    """The model with its table `i` changed in place."""
+    tables = [table.copy() for table in model.encoding.tables]
+    change(tables[i])
+    return changed(model, tables=tuple(tables))
+
+
+def write_torch(
+    bundle: Path, name: str, model: EncodedModel, card: ModelCard | None = None
+) -> None:
+    """Write one torch artifact with these values and this card, or with the bundle's own."""
+    card = card or card_of(bundle)
+    content = TORCH_FILES[name].build(model.affine, card, model.encoding)
+    (bundle / name).write_bytes(content)
+    reseal(bundle)
+
+
+def write_models(
+    bundle: Path,
+    model: EncodedModel,
+    card: ModelCard | None = None,
+    *,
+    measure: bool = False,
+    edit: Callable[[onnx.ModelProto, str], object] | None = None,
+) -> None:
+    """Write all four models with these values and this card, or with the bundle's own.
+
+    `edit` changes the ONNX graphs. The card gets the digests of the graphs; with `measure` also
+    that of the values, and the scores of its golden rows.
+    """
+    card = card or card_of(bundle)
+    affine, encoding = model.affine, model.encoding
+    if measure:
+        card = publish.complete_card(card, model)
+    graphs = {}
+    for layout in MODEL_FILES:
+        graph = onnx.load_from_string(onnx_model.checked_graph(affine, layout, encoding))
+        if edit:
+            edit(graph, layout)
+        graphs[layout] = graph.SerializeToString(deterministic=True)
+    digests = {layout: FileEntry.of(graph).sha256 for layout, graph in graphs.items()}
+    card = dataclasses.replace(card, graph_sha256=digests)
+    for layout, name in MODEL_FILES.items():
+        (bundle / name).write_bytes(onnx_model.add_card(graphs[layout], card))
+    for name in TORCH_FILES:
+        write_torch(bundle, name, model, card)
+
+
+def recertify(bundle: Path, trained: Trained | None = None) -> None:
+    """Issue the certificate anew, for the models that are there now and for `trained`."""
+    path = bundle / CERTIFICATE
+    issued = certificate.read(path)
+    card, model, trained = card_of(bundle), model_of(bundle), trained or issued.trained
+    issued = dataclasses.replace(
+        issued,
+        files={n: FileEntry.of(read_bytes(bundle / n)).sha256 for n in MODELS},
+        trained=trained,
+        proof_rows=ProofRowsDigest.of(proof_batches(card, model, issued.sample)),
+    )
+    _, figures = folding.choose(trained, card)
+    path.write_text(certificate.write(issued, Parity({}, {}), figures, {}), encoding="utf-8")
+    reseal(bundle)
