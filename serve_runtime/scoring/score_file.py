@@ -36,8 +36,8 @@ def score_file(
     glob. A table is Parquet, by its name (.parquet, .pq) or its first bytes, or else CSV, perhaps
     packed by gzip; '-' is CSV on standard input. `header` tells whether a CSV begins with names;
     without, its columns are f0, f1, …. `dialect` tells how a CSV is written, or parts of it:
-    {"separator": ";"}; see `serve_runtime.tables.dialect.Dialect`. What is not told is as the model's card says, and else
-    recognised from the first lines, for a folder from its first CSV.
+    {"separator": ";"}; see `serve_runtime.tables.dialect.Dialect`. What is not told is as the
+    model's card says, and else recognised from the first lines, for a folder from its first CSV.
 
     `destination` is one of two things. A file ending in .csv, .csv.gz, .parquet or .pq, or '-' for
     CSV on standard output, takes the rows of all tables in the order of their names. A folder

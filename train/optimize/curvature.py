@@ -5,6 +5,7 @@ cost in its logit; so it is at most c·XᵀX/n, c the loss's own `curvature`.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch

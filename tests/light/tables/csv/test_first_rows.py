@@ -100,7 +100,9 @@ def test_a_dialect_names_the_columns_of_a_table_without_a_header(tmp_path):
     with open_table(str(tmp_path / "a.csv"), header=True, dialect=told) as table:
         assert table.names == ["1", "2"]
     with (
-        pytest.raises(InputError, match="a.csv has 2 columns, and 1 names are told for them: 'x'"),
+        pytest.raises(
+            InputError, match=r"a\.csv has 2 columns, and 1 names are told for them: 'x'"
+        ),
         open_table(str(tmp_path / "a.csv"), dialect={**told, "names": ["x"]}),
     ):
         pass
