@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -100,6 +100,7 @@ class Fit:
         validation: GradientSource | None = None,
         preconditioner: Tensor | BlockInverse | None = None,
     ) -> None:
+        spec = replace(spec, weight_decay=spec.weight_decay or 0.0)  # None where it is not said
         self.spec, self.state = spec, FitState()
         self._rows, self._every, self._shuffle = rows, every, shuffle
         self._validation = validation
