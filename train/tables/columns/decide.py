@@ -1,5 +1,6 @@
 """What the columns of a table are, decided from all of its rows: kind, levels, gaps, and why."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
@@ -226,9 +227,15 @@ def _constants(columns: Sequence[Column], profiles: Sequence[Profile]) -> tuple[
                     np.nan if column.missing == "error"
                     else profile.mean if column.missing == "mean" else profile.median
                 )  # fmt: skip
-                # With the digits of a float32, so that the difference to it is exact near it.
-                center += [float(np.float32(profile.mean))] if kind == PRECISE else []
+                center += [_center(profile)] if kind == PRECISE else []
     return np.array(imputed, np.float64), np.array(center, np.float64)
+
+
+def _center(profile: NumberProfile) -> float:
+    """The mean, to a sixteenth of the standard deviation or better: of its further digits the last
+    ones depend on the order in which rows are added."""
+    exponent = max(math.frexp(profile.deviation)[1], math.frexp(profile.mean)[1] - 52)
+    return math.ldexp(round(math.ldexp(profile.mean, 4 - exponent)), exponent - 4)
 
 
 def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:

@@ -45,9 +45,10 @@ class NumberProfile(ColumnProfile):
     """A column of numbers."""
 
     low: float = np.nan
-    """Of the training rows, as the next three."""
+    """Of the training rows, as the next four."""
     high: float = np.nan
     mean: float = np.nan
+    deviation: float = np.nan
     median: float = np.nan
     """NaN where no row misses a value: nobody needs it then."""
     precise: bool = False
@@ -191,7 +192,8 @@ class _Number(_Gaps):
         return NumberProfile(
             self.name, self.present, self.gaps, self.present_anywhere, self.gaps_anywhere,
             self.first_gap,
-            low=found.low, high=found.high, mean=found.mean, median=median,
+            low=found.low, high=found.high, mean=found.mean, deviation=found.deviation,
+            median=median,
             precise=self._lost >= _LOSES or (self.may_lose and loses),
             whole_values=len(self._whole or ()),
         )  # fmt: skip
