@@ -17,6 +17,7 @@ file = "rows/table.csv"
 target = -1
 positive = "yes"
 header = false
+names = ["f0", "f1", "f2"]
 features = ["f0", "f2"]
 drop = ["f2"]
 memory = "1.5GiB"
@@ -81,7 +82,7 @@ def test_an_empty_recipe_has_the_documented_defaults():
             nesterov=False,
             tolerance=None,
             patience=0,
-            weight_decay=0.0,
+            weight_decay=None,
             device="auto",
         ),
         Log(every=100),
