@@ -10,10 +10,11 @@ from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
 from serve_runtime.errors import MissingDependencyError
-from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, quoted
+from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, listed, quoted
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
+    from serve_runtime.features.column import Column
 
 _METRICS = ("cost", "accuracy", "auc", "log_loss")
 _LARGEST = 10**18
@@ -76,7 +77,10 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     negative, positive = card.classes
     yield f"labels       {quoted(negative)} (negative), {quoted(positive)} (positive)"
     yield f"threshold    positive where probability >= {card.threshold:g}"
-    yield "missing      error: a row with a missing or infinite value is refused"
+    if all(column.missing == "error" for column in card.columns):
+        yield "missing      error: a row with a missing or infinite value is refused"
+    else:
+        yield "missing      as each feature says; a row with an infinite value is refused"
     training = card.training
     for key in ("rows", "holdout_rows"):
         if key in training:
@@ -98,13 +102,25 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     yield f"versions     {', '.join(shown)}"
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
     weights = _weights(card)
-    told = "its range in the training rows"
+    told = "its range" if not card.categories else "its range or levels"
+    told += " in the training rows"
     if weights:
         told += ", and by how much the logit rises with one standard deviation"
     yield f"features     {len(card.feature_names):,}, each with {told}"
     for i, column in enumerate(card.columns):
         weight = f"  {weights[i]:+.4g}" if weights else ""
-        yield f"  {quoted(column.name)}  [{column.low:g}, {column.high:g}]{weight}"
+        yield f"  {quoted(column.name)}  {_values(column)}{weight}"
+
+
+def _values(column: "Column") -> str:
+    """The values of a column in the training rows, and what is done with others."""
+    missing = "" if column.missing == "error" else f"  missing: {column.missing}"
+    if column.low is not None:
+        precise = "" if column.kind == "number" else f" {column.kind}"
+        return f"[{column.low:g}, {column.high:g}]{precise}{missing}"
+    levels = f"{len(column.levels):,}: {listed(column.levels, 3)}"
+    rare = f" and {len(column.rare):,} rare ones as one" if column.rare else ""
+    return f"{levels}{rare}{missing}  unknown: {column.unknown}"
 
 
 def _weights(card: "ModelCard") -> list[float] | None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import onnxruntime as ort
 import pytest
 
+from light import mixed
 from light.commands.running import invoke
 from light.helpers import TINY, write_model
 
@@ -107,3 +108,20 @@ def test_inspect_warns_once_of_what_was_not_tried(monkeypatch, version, machine,
     (line,) = (line for line in output.splitlines() if line.startswith("this machine"))
     assert found in line
     assert line.endswith(": it serves where `serve-runtime selftest` passes")
+
+
+def test_inspect_shows_levels_and_what_gaps_do(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(mixed.file_of())
+    result = invoke("inspect", tmp_path / "model.onnx")
+    assert result.exit_code == 0, result.output
+    assert "missing      as each feature says; a row with an infinite" in result.output
+    assert result.output.splitlines()[-7:] == [
+        "features     6, each with its range or levels in the training rows",
+        "  'age'  [0, 99]  missing: indicator",
+        "  'colour'  6: ' rot', 'blau', 'gru\u0308n' and 3 more and 2 rare ones as one"
+        "  missing: level  unknown: average",
+        "  'visits'  [0, 9]",
+        "  'born'  [1.7e+09, 1.70009e+09] precise  missing: median",
+        "  'code'  4: '-1', '2.5', '3' and 1 more  unknown: average",
+        "  'room'  2: 'bath', 'hall'  missing: unknown  unknown: average",
+    ]
