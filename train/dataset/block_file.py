@@ -140,6 +140,11 @@ class BlockFile:
             self._advise(number, "MADV_DONTNEED")
 
     @property
+    def row_bytes(self) -> int:
+        """The bytes of a row's features, label and codes."""
+        return 4 * (self.width + 1) + self._code_bytes
+
+    @property
     def _block_bytes(self) -> int:
         return self.step * (self._dense_bytes + self._code_bytes)
 

@@ -122,7 +122,8 @@ class InMemoryDataset:
     def _gradient_source(self, rows: Rows, *, batches: bool) -> GradientSource:
         if self._device.type == "cpu":
             return gradient_source(rows, batches=batches)
-        resident = fits(rows.features.numel() + rows.labels.numel(), self._device)
+        tensors = (rows.features, rows.labels, *rows.codes)
+        resident = fits(sum(tensor.nbytes for tensor in tensors), self._device)
         return GpuGradients(
             lambda: iter([rows]) if resident else chunks(rows, _CHUNKS_TO_COPY),
             len(rows.labels),

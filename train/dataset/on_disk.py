@@ -113,7 +113,7 @@ class OnDiskDataset:
     def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
             return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
-        resident = fits(part.file.count * (part.file.width + 1), self._device)
+        resident = fits(part.file.count * part.file.row_bytes, self._device)
         return GpuGradients(
             part.file.blocks,
             part.count,

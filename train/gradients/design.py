@@ -14,6 +14,9 @@ from torch import Tensor
 from train.gradients.losses import LOSSES
 from train.gradients.source import Categories, GradientSource, Rows
 
+_MOST_SEGMENTS, _WORTH = 4096, 8
+"""Segments of rows on a GPU, each of which has at least so many codes for each of its sums."""
+
 
 def logits(rows: Rows, theta: Tensor, out: Tensor | None = None) -> Tensor:
     """Xθ (n,), for `theta` (d + 1,): the weights and then the bias."""
@@ -45,10 +48,25 @@ def add_products(rows: Rows, values: Tensor, out: Tensor) -> None:
 
 def add_by_code(codes: Tensor, values: Tensor, out: Tensor) -> None:
     """Add each of `values` (n,) to the number of `out` (size,) at its code (n,)."""
-    if out.is_cuda:  # index_add_ would add in another order each time; this sorts first
-        out.index_put_((codes.long(),), values, accumulate=True)
+    if out.is_cuda:
+        add_sorted(codes, values, out)
     else:
         out.index_add_(0, codes if codes.dtype == torch.int64 else codes.int(), values)
+
+
+def add_sorted(codes: Tensor, values: Tensor, out: Tensor) -> None:
+    """Do what `add_by_code` does so that a GPU gives the same bits each time: index_add_ would add
+    in another order, this sorts by code first.
+
+    What has the same code is added one after the other. So rows are cut into segments, as many as
+    their sums are worth, and those are added in float64.
+    """
+    size, count = len(out), len(codes)
+    segments = max(1, min(_MOST_SEGMENTS, count // (_WORTH * max(1, size))))
+    segment = torch.arange(count, device=out.device) * segments // max(1, count)
+    sums = values.new_zeros(segments * size)
+    sums.index_put_((segment * size + codes,), values, accumulate=True)
+    out += sums.view(segments, size).sum(0, dtype=torch.float64)
 
 
 def in_float64(rows: Rows) -> Rows:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.errors import TrainError
 from train.gradients.cpu import torch_gradient
-from train.gradients.design import add_products, logits
+from train.gradients.design import add_by_code, logits
 from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import NO_CATEGORIES, Categories, Rows, chunks
@@ -22,10 +22,10 @@ _SPARE = 0.8
 Sums = Callable[[str, Rows, Tensor], Tensor]
 
 
-def fits(values: int, device: torch.device) -> bool:
-    """Whether `values` float32 values fit into the GPU's free memory."""
+def fits(size: int, device: torch.device) -> bool:
+    """Whether rows of `size` bytes fit into the GPU's free memory."""
     free, _ = torch.cuda.mem_get_info(device)
-    return values * 4 <= _SPARE * free
+    return size <= _SPARE * free
 
 
 class GpuGradients:
@@ -49,8 +49,14 @@ class GpuGradients:
         self.count, self.group, self._device = count, group, device
         self.largest, self.categories = largest.to(device), categories
         self._from = blocks
-        self._sums = _torch_sums if categories.shares else _sums_of(len(largest) - 1, device)
         self._resident = [_copied(rows, device) for rows in blocks()] if resident else None
+        self._summed = self._resident
+        """Resident rows as gradients over all of them are computed."""
+        if self._resident is not None and categories.shares and self._is_small():
+            # So few zeros are multiplied sooner than codes are sorted.
+            self._summed = [_one_hot(rows) for rows in self._resident]
+        by_code = categories.shares and not self._is_small()
+        self._sums = _torch_sums if by_code else _sums_of(len(largest) - 1, device)
         self._recorded: dict[tuple[str, int, int], torch.cuda.CUDAGraph] = {}
 
     def blocks(self) -> Iterator[Rows]:
@@ -82,7 +88,7 @@ class GpuGradients:
 
     def _of_all(self, loss: str, theta: Tensor, out: Tensor) -> None:
         total = theta.new_zeros(len(theta), dtype=torch.float64)
-        for rows in self._passing():
+        for rows in self._passing() if self._summed is None else self._summed:
             total += self._sums(loss, rows, theta)
         out.copy_(self.group.sum(total) / self.count)
 
@@ -143,6 +149,15 @@ def _copied(rows: Rows, device: torch.device) -> Rows:
     return _each(rows, lambda values: values.to(device, non_blocking=True))
 
 
+def _one_hot(rows: Rows) -> Rows:
+    """`rows`, all of known levels, with a feature of 0 and 1 for each level."""
+    flags = [
+        (codes == torch.arange(size, device=codes.device)[:, None]).to(rows.features.dtype)
+        for codes, size in zip(rows.codes, rows.categories.sizes, strict=True)
+    ]
+    return Rows(torch.cat([rows.features, *flags]), rows.labels)
+
+
 def _each(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
     return replace(
         rows,
@@ -175,6 +190,9 @@ def _sums_of(width: int, device: torch.device) -> Sums:
 
 def _torch_sums(loss: str, rows: Rows, theta: Tensor) -> Tensor:
     residual = LOSSES[loss].residual_(logits(rows, theta), rows.labels)
-    sums = torch.zeros_like(theta)
-    add_products(rows, residual, sums)
-    return sums.double()
+    numbers, wide = rows.features @ residual, residual.double()
+    sums = torch.zeros_like(theta, dtype=torch.float64)
+    sums[: len(numbers)], sums[-1] = numbers, residual.sum()
+    for codes, place in zip(rows.codes, rows.categories.places(len(numbers)), strict=True):
+        add_by_code(codes, wide, sums[place])  # a frequent level has more rows than float32 counts
+    return sums

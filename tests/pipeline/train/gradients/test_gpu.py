@@ -5,16 +5,22 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from pipeline.train.encoded import coded
+from train import run_folder
+from train.dataset import in_memory
 from train.errors import TrainError
 from train.gradients.cpu import TorchGradients
-from train.gradients.design import measure
+from train.gradients.design import add_sorted, in_float64, measure
 from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, chunks, largest
 from train.optimize.newton import find_minimum
 from train.optimize.separation import each_alone
+from train.recipe.recipe import Recipe
 
 KERNEL = """
 import torch
@@ -53,39 +59,104 @@ def on(device: str, rows: Rows, *, resident: bool, blocks: int = 1) -> GpuGradie
 
     def pieces():
         for start in range(0, len(rows.labels), step):
-            here = slice(start, start + step)
-            yield Rows(rows.features[:, here], rows.labels[here])
+            yield rows.at(slice(start, start + step))
 
     return GpuGradients(
-        pieces, len(rows.labels), largest(rows), torch.device(device), resident=resident
+        pieces,
+        len(rows.labels),
+        largest(rows),
+        torch.device(device),
+        resident=resident,
+        categories=rows.categories,
     )
 
 
-def check_against_the_reference(device: str, resident: bool, count: int) -> None:
-    rows = some(count)
-    ours, theirs = on(device, rows, resident=resident, blocks=3), TorchGradients(rows)
-    theta = torch.linspace(-1, 1, 5)
+def check_against_the_reference(device: str, resident: bool, rows: Rows) -> None:
+    ours, theirs = on(device, rows, resident=resident, blocks=3), TorchGradients(in_float64(rows))
+    theta = torch.linspace(-1, 1, len(largest(rows)))
+    used = torch.empty_like(theta, device=device)
+    found, expected = torch.empty_like(used), torch.empty_like(theta).double()
     for loss in ("bce", "mse", "linear"):
         for scale in (1.0, 0.5):  # twice, so that what is recorded is replayed with other weights
-            found, expected = torch.empty(5, device=device), torch.empty(5)
-            ours.gradient(loss, (theta * scale).to(device), None, found)
-            theirs.gradient(loss, theta * scale, None, expected)
-            torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-6)
+            used.copy_(theta * scale)
+            ours.gradient(loss, used, None, found)
+            theirs.gradient(loss, (theta * scale).double(), None, expected)
+            torch.testing.assert_close(found.cpu().double(), expected, rtol=1e-5, atol=1e-6)
+            first = found.clone()
+            ours.gradient(loss, used, None, found)
+            assert torch.equal(found, first), "the same bits each time"
     assert measure(ours, "bce", theta.to(device)) == pytest.approx(
-        measure(theirs, "bce", theta), rel=1e-5
+        measure(theirs, "bce", theta.double()), rel=1e-5
     )
+
+
+SHAPES = {
+    "few rows": (60, 2, (3, 2)),
+    "a recorded gradient": (10_000, 3, (9, 2)),
+    "many levels": (20_000, 2, (9, 300)),
+    "no numbers": (300_000, 0, (2, 3)),
+    "all types of codes": (80_000, 1, (255, 300, 40_000)),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+residence = pytest.mark.parametrize("resident", [True, False], ids=["resident", "passing"])
+
+
+@residence
+@shapes
+def test_codes_are_right_on_a_cpu(resident, shape):
+    check_against_the_reference("cpu", resident, coded(*shape, seed=1))
+
+
+@pytest.mark.gpu
+@residence
+@pytest.mark.parametrize("shape", [*SHAPES.values(), (3_000_000, 4, (2, 7, 1000))],
+                         ids=[*SHAPES, "many rows"])  # fmt: skip
+def test_codes_are_right_on_a_gpu(cuda, resident, shape):
+    check_against_the_reference(cuda.type, resident, coded(*shape, seed=1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 1), (5, 9), (100_000, 2), (100_000, 700)])
+def test_sums_of_sorted_codes_are_those_by_code(dtype, count, size):
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(size, (count,), generator=generator).to(torch.int16)
+    values, out = torch.rand(count, generator=generator).to(dtype), torch.ones(2, size).to(dtype)
+    add_sorted(codes, values, out[1])
+    expected = 1 + np.bincount(codes.numpy(), values.numpy(), size)
+    np.testing.assert_allclose(out[1].numpy(), expected, rtol=torch.finfo(dtype).eps * 8)
+    assert out[0].eq(1).all()
+
+
+def check_unknown_levels(device: str, resident: bool) -> None:
+    rows = coded(5000, 2, (3, 300), seed=2)
+    for codes, size in zip(rows.codes, rows.categories.sizes, strict=True):
+        codes[::7] = size
+    theta = torch.linspace(-1, 1, len(largest(rows)))
+    found = measure(on(device, rows, resident=resident, blocks=3), "bce", theta.to(device))
+    assert found == pytest.approx(measure(TorchGradients(rows), "bce", theta), rel=1e-5)
+
+
+@residence
+def test_unknown_levels_are_measured_on_a_cpu(resident):
+    check_unknown_levels("cpu", resident)
+
+
+@pytest.mark.gpu
+@residence
+def test_unknown_levels_are_measured_on_a_gpu(cuda, resident):
+    check_unknown_levels(cuda.type, resident)
 
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_the_data_path_is_right_on_a_cpu(resident):
-    check_against_the_reference("cpu", resident, 10_000)
+    check_against_the_reference("cpu", resident, some(10_000))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize("count", [6, 10_000, 3_000_000])
 def test_the_data_path_is_right_on_a_gpu(cuda, resident, count):
-    check_against_the_reference(cuda.type, resident, count)
+    check_against_the_reference(cuda.type, resident, some(count))
 
 
 def check_the_minimum(device: str, resident: bool) -> None:
@@ -114,6 +185,64 @@ def test_the_minimum_is_found_on_a_gpu(cuda, resident):
     check_the_minimum(cuda.type, resident)
 
 
+WIDE = pytest.mark.parametrize("sizes", [(9, 5), (9, 600), (2500,)], ids=str)
+
+
+def check_the_minimum_of_codes(device: str, resident: bool, sizes: tuple[int, ...]) -> None:
+    rows = coded(6000, 3, sizes, seed=3)
+    zeros, decay = torch.zeros(len(largest(rows))), 1e-3
+    expected = find_minimum(TorchGradients(rows), zeros, decay, 60)
+    found = find_minimum(on(device, rows, resident=resident, blocks=3), zeros.to(device), decay, 60)
+    assert found.converged
+    torch.testing.assert_close(found.theta.cpu(), expected.theta, rtol=1e-4, atol=1e-5)
+
+
+@WIDE
+@residence
+def test_the_minimum_of_codes_is_found_on_a_cpu(resident, sizes):
+    check_the_minimum_of_codes("cpu", resident, sizes)
+
+
+@pytest.mark.gpu
+@WIDE
+@residence
+def test_the_minimum_of_codes_is_found_on_a_gpu(cuda, resident, sizes):
+    check_the_minimum_of_codes(cuda.type, resident, sizes)
+
+
+@pytest.mark.gpu
+@residence
+@pytest.mark.parametrize("levels", [4, 700])
+@pytest.mark.parametrize("optimizer", [{}, {"weight_decay": 0.0}, {"batch_size": 100}], ids=str)
+def test_a_mixed_table_trains_on_a_gpu_as_on_a_cpu(
+    cuda, resident, levels, optimizer, train_recipe, tmp_path, monkeypatch
+):
+    if not resident:
+        if optimizer.get("batch_size"):
+            pytest.skip("mini-batches on a GPU need all rows in its memory")
+        monkeypatch.setattr(in_memory, "fits", lambda size, device: False)
+    rng = np.random.default_rng(4)
+    age, city = rng.normal(40, 10, 9000), rng.integers(levels, size=9000)
+    yes = rng.random(9000) < 1 / (1 + np.exp(-(age - 40) / 10 - rng.normal(size=levels)[city]))
+    age[::9] = np.nan
+    table = pd.DataFrame({"age": age, "city": [f"c{i}" for i in city], "y": yes.astype(int)})
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    runs = {}
+    for device in ("cpu", cuda.type):
+        settings = {"device": device, "epochs": 20, **optimizer}
+        if not optimizer.get("batch_size"):
+            settings["epochs"] = 1001
+        data = {"file": str(tmp_path / "rows.csv"), "holdout": 0.2}
+        runs[device] = train_recipe(Recipe.from_dict({"data": data, "optimizer": settings}))
+    ours, theirs = (run_folder.read(runs[device].folder) for device in (cuda.type, "cpu"))
+    assert ours.card.columns == theirs.card.columns
+    assert runs[cuda.type].metrics["holdout"] == pytest.approx(
+        runs["cpu"].metrics["holdout"], rel=1e-3
+    )
+    if optimizer.get("weight_decay") != 0:  # else there may be no minimum, and no end of the way
+        np.testing.assert_allclose(ours.trained.theta, theirs.trained.theta, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.gpu
 def test_a_recorded_gradient_follows_the_weights(cuda):
     rows = some(6, 2)
@@ -131,13 +260,14 @@ def test_mini_batches_need_all_rows_on_the_gpu():
         on("cpu", some(100), resident=False).batches(10, torch.Generator())
 
 
-def test_mini_batches_take_every_row_once():
-    rows = some(100)
-    data, theta = on("cpu", rows, resident=True), torch.ones(5)
+@pytest.mark.parametrize("sizes", [(), (3, 300)])
+def test_mini_batches_take_every_row_once(sizes):
+    rows = coded(100, 4, sizes, seed=1) if sizes else some(100)
+    data, theta = on("cpu", rows, resident=True), torch.ones(len(largest(rows)))
     seen = []
     for index in data.batches(30, torch.Generator().manual_seed(0)):
         seen += index.tolist()
-        found, expected = torch.empty(5), torch.empty(5)
+        found, expected = torch.empty_like(theta), torch.empty_like(theta)
         data.gradient("bce", theta, index, found)
         TorchGradients(rows).gradient("bce", theta, index, expected)
         assert torch.equal(found, expected)
