@@ -31,7 +31,7 @@ from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.model import new_model
-from train.optimize.convergence import Columns, separation, verdict
+from train.optimize.convergence import Columns, penalised_levels, separation, verdict
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.keys import Optimizer
@@ -206,6 +206,10 @@ def _judge(
         and not spec.weight_decay and (said := separation(rows, fit.theta, columns))
     ):  # fmt: skip
         say(said)  # mini-batches end near the minimum, not at it, but there may be none
+    if spec.loss == "bce" and (
+        note := penalised_levels(rows, fit.theta, spec.weight_decay, columns)
+    ):
+        say(note)
 
 
 def _raw(data: Dataset, feature: int, value: float) -> float:

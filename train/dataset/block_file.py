@@ -81,6 +81,8 @@ class BlockFile:
         self._code_bytes = sum(kind.itemsize for kind in layer.code_types)
         self._raw = True
         self._filled = 0
+        self.known = True
+        """Whether all codes so far are those of levels."""
         self._map: mmap.mmap | None = None
 
     def append(self, rows: Raw, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
@@ -177,6 +179,8 @@ class BlockFile:
         seen(Raw(block[:-1], block[-1], tuple(places)))
         start = self.count // self.step * self._block_bytes
         codes = self._layer.codes(tuple(places), vocabularies)
+        for column, size in zip(codes, self.categories.sizes, strict=True):
+            self.known &= bool(column.max() < size)
         try:
             self._write_at(start, block)
             start += self.step * self._dense_bytes

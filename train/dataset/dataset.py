@@ -93,3 +93,13 @@ def check_standardised(features: npt.NDArray[np.float32], names: Sequence[str], 
             f"{part} row {first + row + 1}, feature {quoted(names[column])} is too far from the "
             "training rows to be standardised in float32: check its unit"
         )
+
+
+def check_known(known: bool) -> None:
+    """Raise DataError unless all levels of the training rows are `known`: the compiled code that
+    trains on their codes checks none."""
+    if not known:
+        raise DataError(
+            "the training rows have levels that were not there when the columns were decided: "
+            "the rows changed while they were read; train again"
+        )

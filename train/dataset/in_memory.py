@@ -11,14 +11,14 @@ from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-from train.dataset.dataset import WORDS, Say, check_standardised, layer_of
+from train.dataset.dataset import WORDS, Say, check_known, check_standardised, layer_of
 from train.dataset.layer import layer_moments
 from train.design import Design
 from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
 from train.gradients.cpu import gradient_source
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
-from train.gradients.source import GradientSource, Rows, chunks, largest
+from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample, joined, raw_rows, sample_positions, sample_rows
 from train.standardize import Moments
@@ -56,7 +56,9 @@ class InMemoryDataset:
 
     def gradient_source(self, *, batches: bool) -> GradientSource:
         """The standardised rows to train on; with `batches`, laid out for mini-batches."""
-        return self._gradient_source(self._rows("training"), batches=batches)
+        rows = self._rows("training")
+        check_known(are_known(rows))
+        return self._gradient_source(rows, batches=batches)
 
     def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""

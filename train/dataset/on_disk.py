@@ -15,7 +15,7 @@ from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from train.dataset.block_file import Raw, rows_in_block
-from train.dataset.dataset import WORDS, check_standardised, layer_of
+from train.dataset.dataset import WORDS, check_known, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
 from train.dataset.layer import Layer, layer_moments
@@ -104,7 +104,9 @@ class OnDiskDataset:
 
     def gradient_source(self, *, batches: bool) -> GradientSource:
         """The standardised rows to train on."""
-        return self._streamed(self._parts["training"])
+        part = self._parts["training"]
+        check_known(part.file.known)
+        return self._streamed(part)
 
     def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""

@@ -12,7 +12,7 @@ from train.gradients.category_kernels import CategorySums, codes_by_row
 from train.gradients.design import add_products, logits
 from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS
-from train.gradients.source import GradientSource, Rows, chunks, largest
+from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.gradients.threads import BlockThreads
 
 
@@ -105,8 +105,7 @@ class CategoryGradients(_InMemoryRows):
             features = rows.features.t().contiguous().numpy()
             self._by_row = features, rows.labels.numpy(), codes_by_row(rows.codes)
             self._all = np.arange(self.count)
-        pairs = zip(rows.codes, rows.categories.sizes, strict=True)
-        self._known = all(codes.amin() >= 0 and codes.amax() < size for codes, size in pairs)
+        self._known = are_known(rows)
 
     def gradient(self, loss: str, theta: Tensor, index: Tensor | None, out: Tensor) -> None:
         """Put the gradient of the mean cost over all rows, or the rows `index`, into `out`.

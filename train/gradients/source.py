@@ -96,6 +96,12 @@ class GradientSource(Protocol):
         """
 
 
+def are_known(rows: Rows) -> bool:
+    """Whether all codes are those of levels: compiled code, which checks none, takes no others."""
+    pairs = zip(rows.codes, rows.categories.sizes, strict=True)
+    return all(codes.amin() >= 0 and codes.amax() < size for codes, size in pairs if len(codes))
+
+
 def largest(rows: Rows) -> Tensor:
     """`GradientSource.largest` of rows in memory."""
     ranges = [torch.stack(torch.aminmax(feature)) for feature in rows.features]

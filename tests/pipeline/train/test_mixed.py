@@ -17,8 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from serve_runtime.features.raw_rows import RawRows
-from train import run_folder
+from train import checkpoints, run_folder
 from train.dataset import choose, on_disk
+from train.dataset.layer import Layer
+from train.errors import DataError
 from train.recipe.recipe import Recipe
 from train.run import train
 
@@ -131,6 +133,69 @@ def test_levels_are_agreed_between_processes(tmp_path):
     one, two = (run_folder.read(tmp_path / name) for name in ("one", "two"))
     assert one.card.columns == two.card.columns
     np.testing.assert_allclose(one.trained.theta, two.trained.theta, rtol=1e-4, atol=1e-5)
+
+
+class Killed(BaseException):
+    """Ends a training where it stands, as a power cut would."""
+
+
+@pytest.mark.parametrize("optimizer", [{}, {"batch_size": 64, "epochs": 3}])
+def test_a_resumed_training_on_disk_leaves_the_same_bytes(optimizer, tmp_path, monkeypatch):
+    mixed("digits").to_csv(tmp_path / "rows.csv", index=False)
+    monkeypatch.setattr(choose, "_needed", lambda files: 1 << 60)
+    monkeypatch.setattr(on_disk, "_READING", 0)
+    train(recipe(tmp_path / "rows.csv", 0.2, optimizer=optimizer), tmp_path / "whole")
+    write = checkpoints.Checkpoints._write
+
+    def die(self, fit) -> None:
+        write(self, fit)
+        raise Killed
+
+    every = recipe(tmp_path / "rows.csv", 0.2, optimizer=optimizer, log={"checkpoint_every": 5})
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "_write", die)
+        with pytest.raises(Killed):
+            train(every, tmp_path / "run")
+    said: list[str] = []
+    asked = recipe(tmp_path / "rows.csv", 0.2, optimizer=optimizer)
+    train(asked, tmp_path / "run", resume=True, say=said.append)
+    assert "going on after update 5" in said
+    files = [{p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("whole", "run")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_codes_out_of_range_are_refused_before_training(disk, tmp_path, monkeypatch):
+    mixed("wine").to_csv(tmp_path / "rows.csv", index=False)
+    if disk:
+        monkeypatch.setattr(choose, "_needed", lambda files: 1 << 60)
+        monkeypatch.setattr(on_disk, "_READING", 0)
+    codes_of = Layer.codes
+
+    def unknown(self, places, vocabularies):
+        found = codes_of(self, places, vocabularies)
+        found[-1][-1] = self.categories.sizes[-1]
+        return found
+
+    monkeypatch.setattr(Layer, "codes", unknown)
+    with pytest.raises(DataError, match="levels that were not there when the columns were decided"):
+        train(recipe(tmp_path / "rows.csv"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--batch-size", "50"), ("--memory", "64GB")])
+def test_a_level_of_one_class_is_told_by_the_command(options, command, table):
+    lines = [f"{i % 7},{'abc'[i % 3]},{int(i % 3 == 2 or i * i % 5 > 1)}" for i in range(300)]
+    file = table("\n".join(["size,town,y", *lines]) + "\n")
+    result = command(file, "--holdout", "0", "--out", "run", *options)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "note: all rows with 'town = c' are 1: without a penalty there would be no best" in said
+    assert "with --weight-decay 0.00333 it is" in said
+    result = command(file, "--holdout", "0", "--out", "none", "--weight-decay", "0", *options)
+    said = " ".join(result.output.split())
+    assert "the classes are separable, as all rows with 'town = c' are 1" in said
+    assert "without a penalty" not in said
 
 
 def test_no_penalty_is_one_that_is_said(tmp_path):
