@@ -7,6 +7,7 @@ import onnxruntime as ort
 
 from export.formats.artifact import Score, Scores
 from serve_runtime.arrays import COLUMNS, ROWS
+from serve_runtime.bundle.graph.encoded import tensor_names
 from serve_runtime.features.column import NUMBER
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
@@ -65,7 +66,8 @@ def raw_feed(
     if plain:
         with np.errstate(over="ignore"):
             numbers = rows.numbers[:plain].astype(np.float32)
-        feed["numbers"] = np.ascontiguousarray(numbers.T) if layout == ROWS else numbers
+        name = tensor_names(encoding.columns)("numbers")  # another where a column is called so
+        feed[name] = np.ascontiguousarray(numbers.T) if layout == ROWS else numbers
     shape = (-1, 1) if layout == ROWS else (1, -1)
     for column, values in zip(encoding.numbers[plain:], rows.numbers[plain:], strict=True):
         feed[column.name] = values.reshape(shape)
