@@ -37,7 +37,7 @@ def encode(self, texts: List[List[str]]) -> Tensor:
 
 def levels(encoding: Encoding) -> list[dict[str, int]]:
     """Of each category the code of each text that is no unknown level."""
-    return [{"": column.missing_code, **column.code_by_text()} for column in encoding.categories]
+    return [column.code_by_text() for column in encoding.categories]
 
 
 def inputs(encoding: Encoding) -> list[str]:

@@ -12,7 +12,7 @@ from serve_runtime.evaluation.metrics import Evaluation, Tally
 from serve_runtime.feature_names import column_at, did_you_mean
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.predictor import Predictor
-from serve_runtime.scoring.batches import model_columns, names_of_kind
+from serve_runtime.scoring.batches import model_columns, names_of_kind, times_of
 from serve_runtime.scoring.table_scorer import Progress
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
@@ -84,7 +84,9 @@ def _add_table(
                 f"the table has {listed(table.names, 20)}"
                 f"{'' if column else did_you_mean([target], table.names)}"
             )
-        batches = table.batches(features, [column], texts=texts, precise=precise)
+        batches = table.batches(
+            features, [column], texts=texts, precise=precise, times=times_of(card)
+        )
         with read_ahead(batches, table.cancel) as pairs:
             for batch, others in pairs:
                 label = labels.read(others.column(0), path, first)

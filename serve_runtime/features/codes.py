@@ -41,9 +41,7 @@ class LevelCodes(dict[Any, int]):
     """
 
     def __init__(self, column: Column) -> None:
-        texts = column.code_by_text()
-        texts.setdefault("", column.missing_code)
-        super().__init__(texts)
+        super().__init__(column.code_by_text())
         self[None] = column.missing_code
         self.column, self._called = column, f"feature {quoted(column.name)}"
         levels = (*column.levels, *column.rare)

@@ -36,6 +36,11 @@ MISSING_TEXTS: Final = (
 """Texts that stand for a missing value, where nothing else is said."""
 
 
+MADE_OF_MISSING: Final = ("", "None", "nan", "<NA>", "NaT")
+"""What a missing value becomes where texts are asked for: an empty text, or what Python prints of
+None, NaN, pandas.NA and NaT. onnxruntime takes that for the text, so these are always missing."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column that a model takes."""
@@ -52,7 +57,7 @@ class Column:
     gaps: int = 0
     """Training rows in which the value was missing."""
     missing_texts: tuple[str, ...] = ()
-    """Texts that count as missing, of a category."""
+    """Texts that count as missing, of a category, besides MADE_OF_MISSING."""
     levels: tuple[str, ...] = ()
     """Of a category, sorted by code point."""
     counts: tuple[int, ...] = ()
@@ -63,6 +68,9 @@ class Column:
     """Training rows of the rare level."""
     unknown: str = "average"
     """One of UNKNOWN_LEVELS, of a category."""
+    time: bool = False
+    """Whether values are dates or times, which count as the seconds since 1970 began in UTC; only
+    of PRECISE columns."""
 
     def __post_init__(self) -> None:
         def require(condition: bool, problem: str) -> None:
@@ -71,6 +79,8 @@ class Column:
 
         require(isinstance(self.name, str) and bool(self.name), "the name is not a text")
         require(self.kind in (NUMBER, PRECISE, CATEGORY), f"kind is {quoted(self.kind)}")
+        require(type(self.time) is bool, f"time is {quoted(self.time)}, not true or false")
+        require(not self.time or self.kind == PRECISE, "a time is a precise number")
         for count in (self.gaps, self.rare_count, *self.counts):
             if type(count) is not int or count < 0:  # there may be 100,000
                 require(False, f"{quoted(count)} is no count of rows")
@@ -131,10 +141,12 @@ class Column:
         return len(self.levels) + 3
 
     def code_by_text(self) -> dict[str, int]:
-        """The code of every text that is no unknown level."""
+        """The code of every text that is no unknown level. What a missing value becomes as a text
+        is missing, unless it is a level."""
         texts = dict.fromkeys(self.missing_texts, self.missing_code)
         texts |= {level: code for code, level in enumerate(self.levels, 1)}
-        return texts | dict.fromkeys(self.rare, self.rare_code)
+        texts |= dict.fromkeys(self.rare, self.rare_code)
+        return texts | {t: self.missing_code for t in MADE_OF_MISSING if t not in texts}
 
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")

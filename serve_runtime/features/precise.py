@@ -23,11 +23,12 @@ _SHORT: Final = {np.float32, np.float16}
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 
 
-def precise_numbers(column: Any, what: str) -> Float64:
+def precise_numbers(column: Any, what: str, *, time: bool = False) -> Float64:
     """A column of any kind as float64 (n,), or of any shape where it is no column; NaN is missing.
 
-    Raises InputError, which calls the column `what`, for texts, and for float32, which has lost
-    what makes these values differ: it is taken only where it holds whole numbers up to 2²⁴.
+    Raises InputError, which calls the column `what`, for texts, for dates and times unless it is a
+    column of `time`, and for float32, which has lost what makes these values differ: it is taken
+    only where it holds whole numbers up to 2²⁴.
     """
     if type(column) not in (list, tuple) and (found := arrow_decimals(column)) is not None:
         pieces = found.chunks if hasattr(found, "chunks") else [found]
@@ -37,9 +38,11 @@ def precise_numbers(column: Any, what: str) -> Float64:
         _refuse_short([value for value in column if type(value) in _SHORT], what)
     array = to_array(column, what)
     if array.dtype.kind == "M":
+        if not time:
+            raise _no_time(what)
         return _seconds(array)
     if array.dtype.kind == "O":
-        array = _without_times(array)
+        array = _without_times(array, what, time)
         _refuse_short([value for value in array.ravel().tolist() if type(value) in _SHORT], what)
         return to_numbers(array, what, nearest=np.float64)
     numbers = to_numbers(array, what)
@@ -60,10 +63,21 @@ def _refuse_short(values: Array | Sequence[Any], what: str) -> None:
         )
 
 
-def _without_times(array: Array) -> Array:
-    """An array of objects in which every time is a number of seconds."""
-    if not any(issubclass(kind, _TIMES) for kind in set(map(type, array.ravel().tolist()))):
+def _no_time(what: str) -> InputError:
+    return InputError(
+        f"{what} must be numeric; got dates or times: training saw plain numbers there (it takes "
+        "dates and times where its table holds them, and --number names the column)"
+    )
+
+
+def _without_times(array: Array, what: str, time: bool) -> Array:
+    """An array of objects in which every time is a number of seconds. Raises InputError for times
+    in a column that is none of `time`."""
+    kinds = {kind for kind in set(map(type, array.ravel().tolist())) if issubclass(kind, _TIMES)}
+    if not kinds:
         return array
+    if not time and any(kind.__name__ != "NaTType" for kind in kinds):
+        raise _no_time(what)
     found = array.copy()
     for position, value in enumerate(array.flat):
         if isinstance(value, _TIMES):
@@ -93,6 +107,6 @@ def _seconds(times: Array) -> Float64:
     """Times of numpy as seconds, NaN where there is none."""
     unit, step = np.datetime_data(times.dtype)
     if unit not in UNITS or step != 1:  # days and longer, or finer than nanoseconds
-        unit = "s" if unit in "YMWDhm" else "ns"
+        unit = unit if unit in UNITS else "s" if unit in "YMWDhm" else "ns"
         times = times.astype(f"M8[{unit}]")
     return np.where(np.isnat(times), np.nan, seconds(times.astype(np.int64), unit))

@@ -48,7 +48,7 @@ class Encoder:
         for place, column in zip(self.number_places, self.encoding.numbers, strict=True):
             what = self._called[place]
             if column.kind == PRECISE:
-                arrays.append(precise_numbers(columns[place], what))
+                arrays.append(precise_numbers(columns[place], what, time=column.time))
             else:
                 array = to_array(columns[place], what)
                 # Of a wrong shape, it is refused below.
@@ -153,7 +153,8 @@ class EncodedInput:
                 table, positions = weights[number]
                 if np.isnan(table[positions[row]]):
                     text = level_text(value_at(self._raw[number], row))
-                    is_missing = text is None or text in ("", *column.missing_texts)
+                    code = column.missing_code
+                    is_missing = text is None or column.code_by_text().get(text) == code
                     return LevelError(row, column.name, None if is_missing else text)
         raise AssertionError("a row was refused whose values can be scored")
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from serve_runtime.arrays import label_array
 from serve_runtime.bundle.card import Label, ModelCard
 from serve_runtime.errors import InputError, RowError
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE
+from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
 from serve_runtime.features.precise import precise_numbers
 from serve_runtime.predictor import Predictor
 from serve_runtime.shown import listed, quoted
@@ -181,6 +181,11 @@ def names_of_kind(card: ModelCard, kind: str) -> list[str]:
     return [column.name for column in card.columns if column.kind == kind]
 
 
+def times_of(card: ModelCard) -> list[str]:
+    """Names of the columns of dates and times."""
+    return [column.name for column in card.columns if column.time]
+
+
 def _split_columns(
     card: ModelCard, batches: Iterable[Any], keep: Sequence[str]
 ) -> Iterator[tuple[Any, Any]]:
@@ -209,18 +214,15 @@ def _split_columns(
 def model_columns(card: ModelCard, batch: Any) -> dict[str, Any]:
     """The features of a batch by name, (n,) each: numbers in numpy with NaN where one is missing,
     not copied if there are no nulls; categories as they are in Arrow."""
-    return {
-        column.name: _for_model(column.name, column.kind, batch.column(column.name))
-        for column in card.columns
-    }
+    return {column.name: _for_model(column, batch.column(column.name)) for column in card.columns}
 
 
-def _for_model(name: str, kind: str, column: Any) -> Any:
-    if kind == CATEGORY:
-        return column
-    if kind == PRECISE:
-        return precise_numbers(column, f"feature {quoted(name)}")
-    return np.from_dlpack(_without_nulls(column))
+def _for_model(column: Column, values: Any) -> Any:
+    if column.kind == CATEGORY:
+        return values
+    if column.kind == PRECISE:
+        return precise_numbers(values, f"feature {quoted(column.name)}", time=column.time)
+    return np.from_dlpack(_without_nulls(values))
 
 
 def _without_nulls(column: Any) -> Any:

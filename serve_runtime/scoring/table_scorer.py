@@ -17,6 +17,7 @@ from serve_runtime.scoring.batches import (
     column_types,
     names_of_kind,
     score_pairs,
+    times_of,
 )
 from serve_runtime.scoring.score_summary import ScoreSummary
 from serve_runtime.tables.background import read_ahead
@@ -122,6 +123,7 @@ class TableScorer:
                     self.keep,
                     texts=names_of_kind(card, CATEGORY),
                     precise=names_of_kind(card, PRECISE),
+                    times=times_of(card),
                 ),
                 table.cancel,
             ) as pairs,

@@ -30,6 +30,7 @@ def is_number(data_type: Any) -> bool:
 
 def is_moment(data_type: Any) -> bool:
     """Whether a column of this Arrow type holds dates or timestamps."""
+    data_type = _stored(data_type)
     return bool(pa.types.is_timestamp(data_type) or pa.types.is_date(data_type))
 
 
@@ -38,8 +39,12 @@ def is_level(data_type: Any) -> bool:
     nothing but missing values; dictionaries of them too."""
     if pa.types.is_dictionary(data_type) or pa.types.is_run_end_encoded(data_type):
         data_type = data_type.value_type
-    is_text = is_text_type(data_type)
-    return is_text or pa.types.is_null(data_type) or is_number(data_type)
+    return is_text_type(data_type) or pa.types.is_null(data_type) or is_number(data_type)
+
+
+def holds_texts(data_type: Any) -> bool:
+    """Whether a column of this Arrow type holds texts, perhaps in a dictionary."""
+    return is_text_type(_stored(data_type))
 
 
 def is_text_type(data_type: Any) -> bool:
@@ -51,11 +56,13 @@ def is_text_type(data_type: Any) -> bool:
     )
 
 
-def to_precise(column: Any, name: str) -> Any:
-    """An Arrow array of numbers, dates or timestamps as float64, these as seconds since 1970: each
-    value the nearest, null where it is missing. Raises InputError for float32 with fractions."""
+def to_precise(column: Any, name: str, *, time: bool = False) -> Any:
+    """An Arrow array of numbers as float64, each value the nearest, null where it is missing; of a
+    column of `time` also dates and timestamps, as seconds since 1970.
+
+    Raises InputError for float32 with fractions."""
     column = plain_numbers(column)
-    found = from_numpy(precise_numbers(column, f"feature {quoted(name)}"))
+    found = from_numpy(precise_numbers(column, f"feature {quoted(name)}", time=time))
     return pc.if_else(column.is_valid(), found, pa.scalar(None, pa.float64()))
 
 

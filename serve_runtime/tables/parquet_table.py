@@ -7,7 +7,8 @@ from typing import Any
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_levels, check_numbers, reading
-from serve_runtime.tables.numbers import is_moment, is_text_type, to_floats, to_precise
+from serve_runtime.tables.numbers import holds_texts, is_moment, is_text_type, to_floats, to_precise
+from serve_runtime.tables.times import text_seconds
 
 _BUFFER_BYTES = 1 << 18
 """Bytes read from the file at once, for each column."""
@@ -52,19 +53,22 @@ class ParquetReader:
         number_type: Any = None,
         texts: Collection[str] = (),
         precise: Collection[str] = (),
+        times: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, or, where it is None, have the types that they have in the
-        file, as others do; `precise` ones are float64, of dates the seconds since 1970. Those of
-        `texts` have the file's type, and texts come as dictionaries. Raises InputError, as
-        `tables.read.open_table` says.
+        file, as others do; `precise` ones are float64, and so are `times`, of dates, timestamps and
+        texts of them the seconds since 1970. Those of `texts` have the file's type, and texts come
+        as dictionaries. Raises InputError, as `tables.read.open_table` says.
         """
 
         def number(name: str, column: Any) -> Any:
-            if name in precise:
+            if name in times and holds_texts(column.type):
+                return text_seconds(column, self._source, name)
+            if name in precise or name in times:
                 try:
-                    return to_precise(column, name)
+                    return to_precise(column, name, time=name in times)
                 except InputError as reason:
                     raise InputError(f"{self._source}: {reason}") from None
             as_it_is = name in texts or number_type is None
@@ -79,7 +83,8 @@ class ParquetReader:
             return found, pa.RecordBatch.from_arrays(kept, list(others))
 
         check_columns(self._source, self.names, features, others)
-        moments = [name for name in precise if is_moment(self.types[name])]
+        moments = [name for name in times if is_moment(self.types[name])]
+        moments += [name for name in times if holds_texts(self.types[name])]
         numbers = [name for name in features if name not in texts and name not in moments]
         check_numbers(self._source, self._file.schema_arrow, numbers)
         check_levels(self._source, self._file.schema_arrow, texts)

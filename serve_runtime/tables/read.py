@@ -20,6 +20,7 @@ from serve_runtime.tables.dialect import Dialect, Told
 from serve_runtime.tables.explain_errors import check_columns, not_numbers, reading
 from serve_runtime.tables.formats import STDIO, holds_parquet
 from serve_runtime.tables.parquet_table import ParquetReader
+from serve_runtime.tables.times import text_seconds
 
 _NONE: Mapping[str, Any] = {}
 
@@ -55,13 +56,15 @@ class TableReader(Protocol):
         number_type: Any = None,
         texts: Collection[str] = (),
         precise: Collection[str] = (),
+        times: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, pa.float32() or pa.float64(), each the number nearest to the
         value in the file. Where it is None they are float32 from CSV, and have the file's own types
-        of numbers from Parquet; those that are `precise` are float64. They are null where a value
-        is missing.
+        of numbers from Parquet; those that are `precise` are float64, and so are `times`, which
+        may hold dates and times (in CSV texts of ISO 8601), as seconds since 1970. They are null
+        where a value is missing.
         Features that are among `texts` are categories: from CSV dictionaries of the texts that
         stand there (the empty one too), from Parquet the file's own type, where text comes as a
         dictionary.
@@ -127,6 +130,7 @@ def read_batches(
     dialect: Told = None,
     texts: Collection[str] = (),
     precise: Collection[str] = (),
+    times: Collection[str] = (),
 ) -> Generator[Any, None, None]:
     """Read a table from its first row to its last in Arrow record batches.
 
@@ -134,14 +138,14 @@ def read_batches(
     number nearest to the value in the file (true and false are 1 and 0) and null where a value is
     missing, followed by the columns `others`: text from CSV, the file's own types from Parquet. A
     name may be in both lists. A table without rows gives one empty batch. `source`, `header`,
-    `groups`, `folder_columns`, `dialect` and errors are those of `open_table`, `texts` and
-    `precise` those of `TableReader.batches`.
+    `groups`, `folder_columns`, `dialect` and errors are those of `open_table`, `texts`,
+    `precise` and `times` those of `TableReader.batches`.
     """
     with open_table(
         source, header=header, groups=groups, folder_columns=folder_columns, dialect=dialect
     ) as table:
         number_type = number_type or pa.float32()
-        for numbers, rest in table.batches(features, others, number_type, texts, precise):
+        for numbers, rest in table.batches(features, others, number_type, texts, precise, times):
             yield pa.RecordBatch.from_arrays(
                 [*numbers.columns, *rest.columns], [*features, *others]
             )
@@ -174,12 +178,15 @@ class _WithFolders:
         number_type: Any = None,
         texts: Collection[str] = (),
         precise: Collection[str] = (),
+        times: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches, as those of the table. Raises InputError."""
         check_columns(self._source, self.names, features, others)
         constants = {
             name: _level(self._columns[name])
             if name in texts
+            else text_seconds(pa.repeat(self._columns[name], 1), self._source, name)[0]
+            if name in times
             else self._number(
                 name, pa.float64() if name in precise else number_type or pa.float32()
             )
@@ -192,11 +199,11 @@ class _WithFolders:
         both = [name for name in dict.fromkeys((*constants, *kept)) if name in self._there]
         # Without any column a batch would not tell how many rows there are.
         counted = both or ([] if from_file or further else self._table.names[:1])
-        texts, precise = (
-            [name for name in found if name in from_file] for found in (texts, precise)
+        texts, precise, times = (
+            [name for name in found if name in from_file] for found in (texts, precise, times)
         )
         for found, rest in self._table.batches(
-            from_file, [*further, *counted], number_type, texts, precise
+            from_file, [*further, *counted], number_type, texts, precise, times
         ):
             rows = max(found.num_rows, rest.num_rows)
             for name in both:

@@ -29,7 +29,7 @@ COLUMNS_OF_MODEL = (
     Column("age", low=0.0, high=99.0, missing="indicator", gaps=3),
     COLOUR,
     Column("visits", low=0.0, high=9.0),
-    Column("born", PRECISE, BORN, BORN + 9e4, missing="median", gaps=1),
+    Column("born", PRECISE, BORN, BORN + 9e4, missing="median", gaps=1, time=True),
     CODE,
     ROOM,
 )

@@ -27,7 +27,6 @@ from train.errors import DataError
 from train.recipe.keys import Data
 from train.tables.choose_columns import chosen_features, chosen_target, header_hint
 from train.tables.columns.reading import Reading
-from train.tables.columns.times import time_seconds
 from train.tables.columns.types import NARROW, kind_of
 from train.tables.columns.vocabulary import Int32
 from train.tables.finite import check_finite
@@ -136,8 +135,7 @@ class TableFiles:
         Raises InputError for what cannot be read, and DataError for a number that is infinite and
         for what no level can be, with file, row and column.
         """
-        others = [*sorted(reading.times), *([] if labels is None else [self.target])]
-        numbers = [name for name in reading.numbers if name not in reading.times]
+        others = [] if labels is None else [self.target]
         wanted = range(sys.maxsize) if rows is None else rows
         before = 0  # rows of the tables before this one
         for path, folders in zip(self.paths, self.folder_columns, strict=True):
@@ -148,7 +146,7 @@ class TableFiles:
             with read_ahead(
                 read_batches(
                     path,
-                    [*numbers, *reading.categories],
+                    [*reading.numbers, *reading.categories],
                     others,
                     header=self.header,
                     groups=groups,
@@ -156,6 +154,7 @@ class TableFiles:
                     number_type=pa.from_numpy_dtype(reading.number_type),
                     dialect=reading.dialect,
                     texts=reading.categories,
+                    times=reading.times,
                 )
             ) as batches:
                 for batch in batches:
@@ -175,11 +174,7 @@ class TableFiles:
     ) -> tuple[Floats, tuple[Int32, ...]]:
         features = np.empty((len(reading.numbers), batch.num_rows), reading.number_type)
         for values, name in zip(features, reading.numbers, strict=True):
-            column = batch.column(name)
-            if name in reading.times:
-                values[:] = time_seconds(column, path, name)
-            else:
-                values[:] = column.to_numpy(zero_copy_only=False)
+            values[:] = batch.column(name).to_numpy(zero_copy_only=False)
         check_finite(features, reading.numbers, path, first)
         codes = tuple(
             vocabulary.encode(batch.column(vocabulary.name), path, first)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from serve_runtime.arrays import Float32
-from serve_runtime.features.column import Column
+from serve_runtime.features.column import MADE_OF_MISSING, Column
 
 UNSEEN: Final = "never seen in training"
 """A text that is no level, unless a level is called so."""
@@ -23,13 +23,15 @@ def unseen(column: Column) -> str:
 def is_scored(column: Column, table: Float32, text: str | None) -> bool:
     """Whether a row with this text is scored; `table` (column.codes,) holds NaN where not."""
     known = column.code_by_text()
-    code = column.missing_code if text is None or text == "" else known.get(text, 0)
+    code = column.missing_code if text is None else known.get(text, 0)
     return not np.isnan(table[code])
 
 
 def unusual_texts(column: Column) -> list[str | None]:
     """What is missing, merged, unknown, and what looks like a level and is another text."""
-    found: dict[str | None, None] = dict.fromkeys([None, "", *column.missing_texts, unseen(column)])
+    found: dict[str | None, None] = dict.fromkeys(
+        [None, *MADE_OF_MISSING, *column.missing_texts, unseen(column)]
+    )
     found |= dict.fromkeys(column.rare)
     for level in column.levels:
         found |= dict.fromkeys(look_alikes(level))

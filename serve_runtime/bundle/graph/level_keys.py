@@ -4,10 +4,6 @@ from typing import Final
 
 from serve_runtime.features.column import Column
 
-_MADE_OF_MISSING: Final = ("", "None", "nan", "<NA>", "NaT")
-"""What reaches a string input where a value is missing: an empty text, or what Python prints of
-None, NaN, pandas.NA and NaT, since onnxruntime takes that for the text."""
-
 _NO_TEXT: Final = "\0"
 """A text that is never a level, since a card refuses it, and that numpy and JavaScript cut."""
 
@@ -15,14 +11,12 @@ _NO_TEXT: Final = "\0"
 def code_by_key(column: Column) -> dict[str, int]:
     """The code of every text that a category knows, in the order of the file's keys.
 
-    All texts of the card, then what else a missing value becomes on its way to onnxruntime. There
-    a level wins: if "None" is one, None counts as that level, since nothing can tell it from the
-    text. (The Predictor can.) If every such text is a level, the weight of missing values still
-    has a key, which no text is.
+    What a missing value becomes on its way to onnxruntime is among them. There a level wins: if
+    "None" is one, None counts as that level, since nothing can tell it from the text. (The
+    Predictor can.) If every such text is a level, the weight of missing values still has a key,
+    which no text is.
     """
     codes, missing = column.code_by_text(), column.missing_code
-    for text in _MADE_OF_MISSING:
-        codes.setdefault(text, missing)
     if missing not in codes.values():
         codes[_NO_TEXT] = missing
     return codes

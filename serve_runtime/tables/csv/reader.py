@@ -23,6 +23,7 @@ from serve_runtime.tables.explain_errors import check_columns, not_numbers, read
 from serve_runtime.tables.formats import STDIO
 from serve_runtime.tables.numbers import to_floats
 from serve_runtime.tables.open_bytes import open_bytes
+from serve_runtime.tables.times import text_seconds
 
 _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
@@ -74,12 +75,14 @@ class CsvReader:
         number_type: Any = None,
         texts: Collection[str] = (),
         precise: Collection[str] = (),
+        times: Collection[str] = (),
     ) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches of the same rows: columns `features`, then columns `others`.
 
         Features are `number_type`, float32 where it is None, or float64 where they are `precise`;
-        those of `texts` are dictionaries of the texts in the file. Other columns are the text that
-        stands there. Raises InputError, as `tables.read.open_table` says.
+        `times` are float64 too, seconds of the texts in the file; those of `texts` are dictionaries
+        of the texts there. Other columns are the text that stands there. Raises InputError, as
+        `tables.read.open_table` says.
         """
         if {*features, *others} - set(self.names):
             if self.dialect.header:
@@ -95,7 +98,7 @@ class CsvReader:
         kinds = {
             name: pa.float64() if name in precise else number_type or pa.float32()
             for name in features
-            if name not in texts
+            if name not in texts and name not in times
         }
         types = self._feature_types(kinds)
         schema = pa.schema(self._read_types(features, others, types))
@@ -103,6 +106,8 @@ class CsvReader:
             columns = [
                 to_floats(self._parsed(name, batch.column(name), types, kinds[name]), kinds[name])
                 if name in kinds
+                else text_seconds(batch.column(name), self._source, name, self.dialect)
+                if name in times
                 else _as_levels(batch.column(name))
                 for name in features
             ]

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_runtime.errors import CardError
-from serve_runtime.features.column import CATEGORY, PRECISE, Column, is_numeric, number_columns
+from serve_runtime.features.column import (
+    CATEGORY,
+    MADE_OF_MISSING,
+    PRECISE,
+    Column,
+    is_numeric,
+    number_columns,
+)
 
 COLOUR = Column(
     "colour", CATEGORY, missing="level", gaps=2, missing_texts=("", "?"), levels=("blue", "red"),
@@ -15,7 +22,8 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 def test_codes_are_unknown_levels_missing_and_rare():
-    assert COLOUR.code_by_text() == {"blue": 1, "red": 2, "": 3, "?": 3, "mauve": 4, "teal": 4}
+    known = {"blue": 1, "red": 2, "": 3, "?": 3, "mauve": 4, "teal": 4}
+    assert COLOUR.code_by_text() == known | dict.fromkeys(MADE_OF_MISSING, 3)
     assert (COLOUR.missing_code, COLOUR.rare_code, COLOUR.codes) == (3, 4, 5)
 
 

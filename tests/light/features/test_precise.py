@@ -18,8 +18,8 @@ NOON = datetime.datetime(2026, 1, 31, 12, 0, 0, 250_001)
 SECONDS = 1769860800.250001
 
 
-def numbers(values):
-    return precise_numbers(values, "feature 't'")
+def numbers(values, time=True):
+    return precise_numbers(values, "feature 't'", time=time)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,11 @@ def test_float32_is_taken_where_it_cannot_have_rounded():
 def test_texts_and_spans_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         numbers(values)
+
+
+@pytest.mark.parametrize(
+    "values", [[NOON], [None, pd.Timestamp(NOON)], np.array([NOON], "M8[s]"), pa.array([NOON])]
+)
+def test_times_are_refused_where_training_saw_numbers(values):
+    with pytest.raises(InputError, match="feature 't' must be numeric; got dates or times: train"):
+        numbers(values, time=False)

@@ -138,7 +138,7 @@ def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
     if missing == "indicator" and not profile.gaps:
         missing = "median"
     _check_error(profile, missing)
-    if profile.precise:
+    if profile.precise and not profile.time:
         why.append("float32 would lose digits")
     if profile.gaps_anywhere:
         why.append(_MISSING_WORDS[missing])
@@ -147,6 +147,7 @@ def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
         PRECISE if profile.precise else NUMBER,
         low=_end(profile.low, profile.precise),
         high=_end(profile.high, profile.precise),
+        time=profile.time,
         missing=missing,
         gaps=profile.gaps,
     )
@@ -174,6 +175,10 @@ def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[st
     missing = told or usual
     if missing == "level" and not profile.gaps:
         missing = "unknown"
+    if missing == "unknown" and keys.unknown == "error":
+        if told == "unknown" or profile.gaps_anywhere:
+            raise DataError(_contradiction(profile))
+        missing = "error"
     _check_error(profile, missing)
     kept, rare = _levels(profile, keys.max_levels or 1, keys.min_rows or 1)
     if rare:
@@ -195,6 +200,16 @@ def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[st
         unknown=keys.unknown or "average",
     )
     return column, why
+
+
+def _contradiction(profile: CategoryProfile) -> str:
+    found = f" (it misses {profile.gaps_anywhere:,} values)" * (profile.gaps_anywhere > 0)
+    level = ', or missing "level", a weight of its own' * (profile.gaps > 0)
+    return (
+        f"column {quoted(profile.name)}: a missing value counts as an unknown level there{found}, "
+        'and columns.unknown is "error", which refuses those: say unknown "average" for it'
+        f'{level}, or missing "error" and drop the rows without a value'
+    )
 
 
 def _levels(

@@ -15,12 +15,12 @@ from serve_runtime.tables.csv.numbers import is_number, parse_texts
 from serve_runtime.tables.dialect import PLAIN, Dialect, gap_marker, is_missing_mark
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.read import open_table, read_batches
+from serve_runtime.tables.times import is_iso
 from train.errors import DataError
 from train.recipe.column_keys import Columns
 from train.recipe.keys import Data
 from train.tables.choose_columns import check_asked
 from train.tables.columns.reading import Reading
-from train.tables.columns.times import is_iso
 from train.tables.columns.types import TEXTS, TIMES
 from train.tables.columns.vocabulary import Vocabulary
 from train.tables.remedies import drop_remedy

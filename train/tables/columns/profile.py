@@ -52,7 +52,9 @@ class NumberProfile(ColumnProfile):
     median: float = np.nan
     """NaN where no row misses a value: nobody needs it then."""
     precise: bool = False
-    """Whether float32 would lose what the values hold."""
+    """Whether float32 would lose what the values hold, or they are times."""
+    time: bool = False
+    """Whether the values are dates or times, in seconds."""
     whole_values: int = 0
     """The number of different values, where they are few whole numbers; else 0."""
 
@@ -84,7 +86,7 @@ class Profiler:
     number of parts."""
 
     def __init__(self, reading: Reading) -> None:
-        self._numbers = [_Number(name) for name in reading.numbers]
+        self._numbers = [_Number(name, name in reading.times) for name in reading.numbers]
         self._categories = [_Category(vocabulary) for vocabulary in reading.vocabularies]
         self._notes, self._rows = reading.notes, 0
 
@@ -146,9 +148,9 @@ class _Gaps:
 
 
 class _Number(_Gaps):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, time: bool) -> None:
         super().__init__()
-        self.name = name
+        self.name, self._time = name, time
         self._training, self._held = _Moments(), _Moments()
         self._whole: set[int] | None = set()
 
@@ -194,7 +196,8 @@ class _Number(_Gaps):
             self.first_gap,
             low=found.low, high=found.high, mean=found.mean, deviation=found.deviation,
             median=median,
-            precise=self._lost >= _LOSES or (self.may_lose and loses),
+            precise=self._time or self._lost >= _LOSES or (self.may_lose and loses),
+            time=self._time,
             whole_values=len(self._whole or ()),
         )  # fmt: skip
 

@@ -4,9 +4,8 @@ from typing import Any
 
 from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa
-from serve_runtime.tables.numbers import is_number
+from serve_runtime.tables.numbers import is_moment, is_number
 from train.errors import DataError
-from train.tables.columns.times import is_time
 from train.tables.remedies import drop_remedy
 
 NUMBERS, TEXTS, TIMES = "numbers", "texts", "times"
@@ -24,7 +23,7 @@ def kind_of(path: str, name: str, data_type: Any) -> str:
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     if any(is_text(inner) for is_text in texts):
         return TEXTS
-    if is_time(inner):
+    if is_moment(inner):
         return TIMES
     if is_number(inner):
         return NUMBERS

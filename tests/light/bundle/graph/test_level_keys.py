@@ -5,9 +5,7 @@ from light.bundle.graph.random_encodings import category, random_model, session
 from serve_runtime.arrays import ROWS
 from serve_runtime.bundle.graph.level_keys import code_by_key
 from serve_runtime.bundle.onnx_graph import write_model
-from serve_runtime.features.column import MISSING_TEXTS
-
-MADE_OF_MISSING = ("", "None", "nan", "<NA>", "NaT")
+from serve_runtime.features.column import MADE_OF_MISSING, MISSING_TEXTS
 
 
 def found_codes(column, values):
@@ -26,7 +24,8 @@ def found_codes(column, values):
 def test_every_text_has_the_code_of_the_card():
     column = category("c", ("3", "3.0", " 3"), missing_texts=("?", "NA"), rare=("4", "5"))
     known = column.code_by_text()
-    assert code_by_key(column) == known | dict.fromkeys(MADE_OF_MISSING, column.missing_code)
+    assert code_by_key(column) == known
+    assert [known[text] for text in MADE_OF_MISSING] == [column.missing_code] * 5
     assert found_codes(column, list(known)) == list(known.values())
     assert found_codes(column, ["3 ", "6", "NAN"]) == [0, 0, 0]
 

@@ -112,11 +112,23 @@ def test_policies_of_one_column_and_of_all(decide, write, ending, frame):
     frame["town"], frame["land"] = [None, *TOWNS[1:]], ["it", "de"] * 30
     found = decide(
         write(frame, ending),
-        {"unknown": "error", "missing": "unknown", "land": {"unknown": "rare"}},
+        {"unknown": "average", "missing": "unknown", "land": {"unknown": "rare"}},
     )
-    assert (found["town"].missing, found["town"].unknown) == ("unknown", "error")
+    assert (found["town"].missing, found["town"].unknown) == ("unknown", "average")
     assert (found["land"].missing, found["land"].unknown) == ("unknown", "rare")
     assert found["x"].missing == "error", "no policy of numbers"
+
+
+def test_gaps_as_unknown_levels_that_are_refused(decide, write, ending, frame):
+    frame["town"] = [None, *TOWNS[1:]]
+    message = r"'town': a missing value counts as an unknown level .*misses 1 .* say unknown \"av"
+    with pytest.raises(DataError, match=message):
+        decide(write(frame, ending), {"town": {"missing": "unknown", "unknown": "error"}})
+    frame["town"] = TOWNS
+    path = write(frame, ending)
+    with pytest.raises(DataError, match=r'level there, and columns\.unknown is "error"'):
+        decide(path, {"town": {"missing": "unknown", "unknown": "error"}})
+    assert decide(path, {"missing": "level", "unknown": "error"})["town"].missing == "error"
 
 
 def test_a_gap_that_is_to_be_refused(decide, write, ending, frame):
