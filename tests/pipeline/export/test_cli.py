@@ -19,6 +19,7 @@ from export.verify import verify_bundle
 from serve_runtime import Predictor
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal, unseal
+from train.run_folder import FORMAT_VERSION
 
 
 def run(*arguments: object) -> Result:
@@ -181,7 +182,9 @@ def test_a_run_whose_weights_differ_from_its_card_is_refused(tmp_path: Path) -> 
     saved["state_dict"]["0.weight"] *= 2
     torch.save(saved, folder / "checkpoint.pt")
     metrics = folder / "metrics.json"
-    document = unseal(metrics.read_text(), what="", version=run_folder.FORMAT_VERSION, error=ValueError, indent=1)
+    document = unseal(
+        metrics.read_text(), what="", version=FORMAT_VERSION, error=ValueError, indent=1
+    )
     document["checkpoint"] = vars(FileEntry.of((folder / "checkpoint.pt").read_bytes()))
     metrics.write_text(seal(document, indent=1))
     result = run("bundle", folder, tmp_path / "b")

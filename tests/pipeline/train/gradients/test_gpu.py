@@ -212,8 +212,11 @@ def test_the_minimum_of_codes_is_found_on_a_gpu(cuda, resident, sizes):
 
 @pytest.mark.gpu
 @residence
-@pytest.mark.parametrize("levels", [4, 700])
-@pytest.mark.parametrize("optimizer", [{}, {"weight_decay": 0.0}, {"batch_size": 100}], ids=str)
+@pytest.mark.parametrize(
+    ("levels", "optimizer"),
+    [(4, {}), (700, {}), (4, {"weight_decay": 0.0}), (4, {"batch_size": 100})],
+    ids=str,
+)  # without a penalty most of 700 levels have one class only, and there is no minimum to agree on
 def test_a_mixed_table_trains_on_a_gpu_as_on_a_cpu(
     cuda, resident, levels, optimizer, train_recipe, tmp_path, monkeypatch
 ):
