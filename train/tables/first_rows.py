@@ -1,4 +1,4 @@
-"""A look at the first rows of a table, for columns that may be an id."""
+"""A look at the first rows of a table, for columns that may be an id, and a header that is data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -8,6 +8,7 @@ from typing import Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.shown import listed
+from serve_runtime.tables.formats import holds_parquet
 from train.tables.remedies import drop_remedy
 from train.tables.table_files import TableFiles
 
@@ -18,14 +19,20 @@ _LEAST_ROWS = 20
 def look_at_first_rows(
     files: TableFiles, drop: Sequence[str], chosen: bool, say: Callable[[str], None]
 ) -> None:
-    """Say which features may be an id, unless the user has `chosen` them one by one. `drop` is
-    dropped already."""
+    """Say whether the header may be data, and which features may be an id, unless the user has
+    `chosen` them one by one. `drop` is dropped already."""
     if chosen:
         return
     try:
         columns = files.first_rows.to_pydict()
     except InputError:  # training will raise it again, in its own words
         return
+    among_values = [name for name, values in columns.items() if name in values]
+    if files.header and not holds_parquet(files.paths[0]) and len(among_values) > 1:
+        say(
+            "the first line may be data: names of columns stand among their values too "
+            f"({listed(among_values, 3)}). If so, say --no-header"
+        )
     rising, different = _likely_ids(columns)
     if rising or different:
         found = [f"{listed(rising)}: rises by one from row to row"] if rising else []

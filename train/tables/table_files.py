@@ -274,7 +274,8 @@ def _columns(
         try:
             check_names(columns, columns)
         except InputError as reason:
-            raise DataError(f"{path}: {reason}") from None
+            hint = "" if holds_parquet(path) else "; if the first line is data, say --no-header"
+            raise DataError(f"{path}: {reason}{hint}") from None
         if not holds_parquet(path) and (own := [name for name in columns if name not in further]):
             check_header(path, own, dialect)
         first = first or columns

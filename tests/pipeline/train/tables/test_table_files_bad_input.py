@@ -53,7 +53,8 @@ CASES = {
     "target absent": (swap("a,b,y", "a,b,c"), "; there are 'a', 'b', 'c'"),
     "duplicate features": (
         swap("a,b,y", "a,a,y"),
-        "table.csv: column names must be unique; more than one is named 'a'",
+        "table.csv: column names must be unique; more than one is named 'a'; if the first line is "
+        "data, say --no-header",
     ),
     "nameless column": (swap("a,b,y", ",b,y"), "has no name"),
     "not UTF-8": (GOOD.replace("a,b", "caf\xe9,b").encode("latin-1"), "save the file as UTF-8"),
@@ -270,3 +271,14 @@ def test_a_first_line_with_numbers_may_be_data(command, table):
     result = command(source, "--no-header", "--out", "other", *NO_HOLDOUT)
     assert "61 rows" in result.output
     assert hint not in result.output.replace("\n  ", " ")
+
+
+def test_a_first_line_among_its_columns_values_may_be_data(command, table):
+    rows = "".join(
+        f"{i / 7:.2f},{'ab'[i % 2]},{'uv'[i // 2 % 2]},{i * i % 3 % 2}\n" for i in range(60)
+    )
+    result = command(table(f"x,a,v,y\n{rows}"), "--target", "y", "--out", "run", *NO_HOLDOUT)
+    hint = "among their values too ('a', 'v'). If so, say --no-header"
+    assert hint in result.output.replace("\n  ", " ")
+    result = command(table(f"x,c,v,y\n{rows}"), "--target", "y", "--out", "other", *NO_HOLDOUT)
+    assert "may be data" not in result.output
