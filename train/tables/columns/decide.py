@@ -1,6 +1,7 @@
 """What the columns of a table are, decided from all of its rows: kind, levels, gaps, and why."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
@@ -253,6 +254,10 @@ def _center(profile: NumberProfile) -> float:
     return math.ldexp(round(math.ldexp(profile.mean, 4 - exponent)), exponent - 4)
 
 
+_WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
+"""A whole number as pandas writes it where a column of them has gaps."""
+
+
 def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:
     few = [
         profile.name
@@ -261,10 +266,20 @@ def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:
         and 2 < profile.whole_values <= _FEW_INTEGERS
         and profile.name not in asked.number
     ]
-    if not few:
-        return []
-    names = ",".join(few)
-    return [
-        f"few whole numbers: {listed(few)}. Where they are codes, not amounts, say --category "
-        f"{names}"
+    fractions = [
+        profile.name
+        for profile in profiles
+        if not isinstance(profile, NumberProfile) and any(map(_WHOLE.fullmatch, profile.counts))
     ]
+    notes = list[str]()
+    if few:
+        notes.append(
+            f"few whole numbers: {listed(few)}. Where they are codes, not amounts, say --category "
+            f"{','.join(few)}"
+        )
+    if fractions:
+        notes.append(
+            f"levels of {listed(fractions)} are texts such as '3.0'. The number 3.0 of a data "
+            "frame is the level '3', which is another one: write whole numbers without a fraction"
+        )
+    return notes

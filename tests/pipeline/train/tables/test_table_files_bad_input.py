@@ -282,3 +282,12 @@ def test_a_first_line_among_its_columns_values_may_be_data(command, table):
     assert hint in result.output.replace("\n  ", " ")
     result = command(table(f"x,c,v,y\n{rows}"), "--target", "y", "--out", "other", *NO_HOLDOUT)
     assert "may be data" not in result.output
+
+
+def test_levels_that_are_whole_numbers_with_a_fraction(command, table):
+    rows = "".join(f"{i / 7:.2f},{i % 3}.0,{i * i % 3 % 2}\n" for i in range(60))
+    source = table(f"x,c,y\n{rows}")
+    result = command(source, "--target", "y", "--category", "c", "--out", "run", *NO_HOLDOUT)
+    assert "levels of 'c' are texts such as '3.0'" in result.output.replace("\n  ", " ")
+    result = command(source, "--target", "y", "--out", "other", *NO_HOLDOUT)
+    assert "are texts such as" not in result.output
