@@ -82,7 +82,8 @@ def train(
         names = [column.name for column in design.columns]
         say(f"{data.rows:,} rows, {len(names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
-        say(f"features: {listed(names, _SHOWN)}")
+        if design.is_numeric:  # else there is a table of the columns
+            say(f"features: {listed(names, _SHOWN)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 
