@@ -70,6 +70,13 @@ def write_patients(folder: Path) -> None:
     run([sys.executable, str(ROOT / "examples" / "breast_cancer_csv.py"), "patients.csv"], folder)
 
 
+def adult_files() -> tuple[Path, Path] | None:
+    """The Adult table as it is published, to train on and to test with; None where it is not."""
+    data = ROOT.parent / "shared" / "data"
+    files = data / "adult-train.csv", data / "adult-test.csv"
+    return files if all(file.is_file() for file in files) else None
+
+
 def prepare(folder: Path) -> Path:
     """patients.csv and bundles/breast-cancer in `folder`, as `make run` leaves them."""
     write_patients(folder)

@@ -120,7 +120,7 @@ def test_a_recipe_survives_its_way_through_a_file(text, tmp_path):
 
 def test_every_recipe_of_the_project_is_valid(repository):
     paths = sorted((repository / "recipes").glob("*.toml"))
-    assert len(paths) == 9
+    assert len(paths) == 10
     for path in paths:
         assert Recipe.from_dict(read_toml(path)).log.every <= 1000, path
 
