@@ -64,8 +64,8 @@ def test_the_raw_test_file_is_scored_well(options, name, data):
     lines = Path("scores.csv").read_text(encoding="utf-8").splitlines()
     assert (lines[0], len(lines)) == (f'"{name}","probability","label"', 16282)
     shown = runtime("inspect", "bundle")
-    assert "missing      what each feature says; an infinite value is refused\n" in shown
+    assert "missing      as each feature says; a row with an infinite value is refused\n" in shown
     assert f"\n  '{name}'  [17, 90]  +0." in shown
-    assert " levels; unknown: average; missing: level  +" in shown
+    assert "missing: level  unknown: average  +" in shown
     card = ModelCard.from_json(runtime("inspect", "bundle", "--json").rstrip())
     assert [column.kind for column in card.columns].count("category") == 8
