@@ -12,6 +12,7 @@ from benchmarks.serving import (
     grid,
     layouts,
     methods,
+    mixed,
     one_row,
     reload,
 )
@@ -36,6 +37,7 @@ _SECTIONS = {
     "everywhere": Section("Is anything slower than scikit-learn?", grid.measure),
     "million": Section("A million rows, however they lie?", layouts.measure),
     "conversions": Section("And rows that are no arrays of numbers?", conversions.measure),
+    "mixed": Section("And categories beside numbers?", mixed.measure),
     "files": Section("A file?", files.measure),
     "memory": Section("Does memory grow with the file?", peak_memory.measure),
     "guest": Section("What does a program pay that embeds it?", embedding.measure),

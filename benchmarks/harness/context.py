@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.random_run import random_run
+from benchmarks.harness.random_run import random_mixed_run, random_run
 from benchmarks.harness.timing import Call, Times, time_in_rounds
 from export.publish import export_bundle
 from serve_runtime import Predictor
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.encoding import Encoding
+from train.run_folder import read
 
 WIDTH = 30
 """Features of the model and the data, in sections that do not vary them."""
@@ -78,6 +80,8 @@ class ExportedModel:
 
     bundle: Path
     affine: Affine
+    encoding: Encoding | None = None
+    """Of a model that takes more than plain numbers."""
 
     def predictor(self, threads: int) -> Predictor:
         """A new Predictor of the bundle, on so many threads."""
@@ -103,6 +107,10 @@ class Context:
         """A model with `width` features and random weights; exported on the first call."""
         return _model(self.folder, width)
 
+    def mixed_model(self, numbers: int, categories: int) -> ExportedModel:
+        """A model of numbers and categories, all of whose values have to be there."""
+        return _mixed_model(self.folder, numbers, categories)
+
     def time(self, calls: Mapping[str, Call], share: float = 1) -> Times:
         """Time `calls` beside each other, for `share` times the seconds of the scale."""
         return time_in_rounds(calls, seconds=share * self.scale.seconds, rounds=self.scale.rounds)
@@ -123,6 +131,17 @@ def _model(folder: Path, width: int) -> ExportedModel:
     run = random_run(folder / f"run-{width}", width, seed=width, spread=0.0)
     proof = export_bundle(run, folder / f"bundle-{width}")
     return ExportedModel(folder / f"bundle-{width}", proof.affine)
+
+
+@cache
+def _mixed_model(folder: Path, numbers: int, categories: int) -> ExportedModel:
+    kind = f"mixed-{numbers}-{categories}"
+    run = random_mixed_run(
+        folder / f"run-{kind}", numbers=numbers, precise=0, categories=categories, plain=True
+    )
+    export_bundle(run, folder / f"bundle-{kind}")
+    trained = read(run).trained
+    return ExportedModel(folder / f"bundle-{kind}", trained.affine(), trained.encoding())
 
 
 def normal_rows(rows: int, width: int = WIDTH) -> Float32:

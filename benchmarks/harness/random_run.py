@@ -134,6 +134,19 @@ def random_mixed(
     return trained, card, RawRows(values, tuple(map(tuple, texts)))
 
 
+def random_mixed_run(folder: Path, **kind: int | float | bool) -> Path:
+    """Write a run folder with the random model that `random_mixed` makes of `kind`."""
+    trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
+    assert trained.design is not None
+    taken = rows.take(run_folder.sample_positions(len(rows), len(card.columns)))
+    sample = run_folder.raw_rows(trained.design, taken.numbers, taken.texts)
+    folder.mkdir(parents=True)
+    run_folder.write(
+        folder, trained=trained, sample=sample, card=card, metrics={}, weights={}, training={}
+    )
+    return folder
+
+
 def _random_category(
     name: str, number: int, rng: np.random.Generator, rows: int, plain: bool
 ) -> tuple[Column, list[str | None]]:

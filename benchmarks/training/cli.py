@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.harness.sections import Section, Suite
-from benchmarks.training import batches, epochs, gpu, minimum, on_disk
+from benchmarks.training import batches, epochs, gpu, minimum, mixed, on_disk
 
 _INTRODUCTION = """\
 # Benchmarks of training
@@ -23,6 +23,7 @@ _SECTIONS = {
     "stream": Section("And when the rows do not fit into memory?", on_disk.measure),
     "gpu": Section("And on a GPU?", gpu.measure),
     "minimum": Section("How long is the way to the minimum?", minimum.measure),
+    "mixed": Section("And with categories?", mixed.measure),
 }
 
 TRAINING = Suite(Path(__file__).parents[1] / "training.md", _INTRODUCTION, _SECTIONS)
