@@ -1,4 +1,4 @@
-"""A mixed model as scikit-learn and skl2onnx have it: one-hot levels beside standardised numbers."""
+"""A mixed model as scikit-learn and skl2onnx have it: one-hot levels, standardised numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -175,7 +175,7 @@ def _cell(found: Times, name: str, count: int) -> float:
 def _offset(
     context: Context, affine: Affine, encoding: Encoding, rows: _Rows
 ) -> tuple[TextTable, list[Target]]:
-    """Numbers with an offset that each row has already, through the engine, beside numbers alone."""
+    """Numbers with an offset that is there already, through the engine, beside numbers alone."""
     plain = Engine(affine, 1, _CPU)
     # No category is left: the offsets are there already.
     encoder = _only_offset(affine, encoding)
