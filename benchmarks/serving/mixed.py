@@ -78,13 +78,12 @@ def measure(context: Context) -> Result:
     encoding = _encoding(model)
     rows = _random_rows(encoding, context.scale.rows)
     with limit_threads(1):
-        parts, targets = zip(
+        found = [
             _few(context, model, encoding, predictor, plain, rows),
             _many(context, predictor, plain, rows),
             _offset(context, model.affine, encoding, rows),
             _parquet(context, predictor, rows),
-            strict=True,
-        )
+        ]
     return Result(
         [
             f"A model of {NUMBERS} numbers and {CATEGORIES} categories of "
@@ -92,9 +91,9 @@ def measure(context: Context) -> Result:
             f"beside one of {WIDTH} numbers. {SKL2ONNX} is a pipeline of OneHotEncoder, "
             "StandardScaler and LogisticRegression with the same weights; it and the model.onnx "
             "of the bundle run in onnxruntime, on the same dicts, put into arrays first.",
-            *parts,
+            *(table for table, _ in found),
         ],
-        [target for several in targets for target in several],
+        [target for _, targets in found for target in targets],
     )
 
 
@@ -118,8 +117,8 @@ def _few(
         calls: dict[str, Call] = {
             OURS: partial(predictor.probability, dicts[0] if count == 1 else dicts),
             PLAIN: partial(plain.probability, floats[0] if count == 1 else floats),
-            FILE: lambda dicts=dicts: own.run(["probability"], _own_inputs(dicts, rows)),
-            SKL2ONNX: lambda dicts=dicts: peer.run(["probabilities"], _peer_inputs(dicts, rows)),
+            FILE: partial(_run_own, own, dicts, rows),
+            SKL2ONNX: partial(_run_peer, peer, dicts, rows),
         }
         found[count] = measured = context.time(calls, 2)
         lines += [
@@ -291,6 +290,14 @@ def _texts(levels: Sequence[str], codes: Array) -> Any:
 
 def _category(levels: Sequence[str], codes: Array) -> Any:
     return pd.Categorical.from_codes(codes, list(levels))
+
+
+def _run_own(own: Any, dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> object:
+    return own.run(["probability"], _own_inputs(dicts, rows))
+
+
+def _run_peer(peer: Any, dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> object:
+    return peer.run(["probabilities"], _peer_inputs(dicts, rows))
 
 
 def _own_inputs(dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> dict[str, Array]:

@@ -76,8 +76,10 @@ class _Race:
 
     def calls(self, solvers: dict[str, int]) -> dict[str, Call]:
         """train, and each solver with its most iterations."""
-        return {OURS: self._train} | {name: partial(self._fit, name, solvers[name])
-                                      for name in solvers}  # fmt: skip
+        fits: dict[str, Call] = {
+            name: partial(self._fit, name, most) for name, most in solvers.items()
+        }
+        return {OURS: self._train, **fits}
 
     def table(self, title: str, found: Times) -> TextTable:
         """Seconds of each call, iterations, and how far its weights are from those of train."""

@@ -11,6 +11,7 @@ from serve_runtime.arrays import Float32
 from train.gradients.cpu import gradient_source
 from train.gradients.source import GradientSource, Rows
 from train.model import new_model
+from train.optimize.block_inverse import BlockInverse
 from train.optimize.fit import Fit
 from train.recipe.keys import Optimizer
 
@@ -49,7 +50,9 @@ def problem(count: int, width: int, *, factors: int = 0) -> Problem:
 
 
 def train(
-    data: GradientSource, spec: Optimizer, preconditioner: torch.Tensor | None = None
+    data: GradientSource,
+    spec: Optimizer,
+    preconditioner: torch.Tensor | BlockInverse | None = None,
 ) -> torch.Tensor:
     """Train from zeros; weights and bias (d + 1,)."""
     model = new_model(len(data.largest) - 1, "zeros", 0).to(data.largest.device)

@@ -169,9 +169,9 @@ def _arrow_indices(column: Any, size: int) -> Array:
         bits = np.frombuffer(validity, np.uint8)
         valid = np.unpackbits(bits, count=offset + rows, bitorder="little")[offset:]
         found = np.where(valid, found, kind.type(0))
-    ends = int(found.min()), int(found.max())
-    if ends[0] < 0 or ends[1] >= size:
+    # In one pass: a negative index is, without its sign, above all that its type holds.
+    if int(found.view(f"u{kind.itemsize}").max()) >= min(size, int(np.iinfo(kind).max) + 1):
         raise IndexError(
-            f"a dictionary of {size:,} values has no index from {ends[0]} to {ends[1]}"
+            f"a dictionary of {size:,} values has no index from {found.min()} to {found.max()}"
         )
     return found if valid is None else np.where(valid, found.astype(np.int64, copy=False), -1)

@@ -187,3 +187,11 @@ def test_an_index_outside_its_dictionary_is_refused():
         broken = pa.DictionaryArray.from_arrays(pa.array([0, index]), ["l", "m"], safe=False)
         with pytest.raises(IndexError, match="a dictionary of 2 values has no index"):
             codes_of(broken)
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64()])
+def test_a_negative_index_of_a_long_dictionary_is_refused(kind):
+    levels = [str(level) for level in range(70_000)]
+    broken = pa.DictionaryArray.from_arrays(pa.array([0, -1], kind), levels, safe=False)
+    with pytest.raises(IndexError, match="has no index from -1 to 0"):
+        codes_of(broken)
