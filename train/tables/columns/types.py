@@ -27,6 +27,11 @@ def kind_of(path: str, name: str, data_type: Any) -> str:
         return TIMES
     if is_number(inner):
         return NUMBERS
+    if pa.types.is_null(inner):
+        raise DataError(
+            f"{path}: every value is missing in {quoted(name)}: nothing can be learned from that. "
+            f"{drop_remedy([name])}"
+        )
     raise DataError(
         f"{path}: column {quoted(name)} ({data_type!s:.60}) holds neither numbers nor texts. "
         f"{drop_remedy([name])}"

@@ -169,13 +169,20 @@ def test_columns_that_are_asked_for_in_vain(decide, write, ending, frame, name):
 
 
 def test_types_that_nothing_is_learned_from(decide, tmp_path, frame):
-    for values in ([[1]] * 60, [b"x"] * 60, [datetime.time(1)] * 60, [None] * 60):
+    for values in ([[1]] * 60, [b"x"] * 60, [datetime.time(1)] * 60):
         table = pa.Table.from_pandas(frame).append_column("c", pa.array(values))
         pq.write_table(table, tmp_path / "t.parquet")
         with pytest.raises(
             DataError, match=r"column 'c' \(.*\) holds neither numbers nor texts\. "
         ):
             decide(tmp_path / "t.parquet")
+
+
+def test_a_type_that_has_no_values(decide, tmp_path, frame):
+    table = pa.Table.from_pandas(frame).append_column("c", pa.nulls(60))
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"every value is missing in 'c': .* --drop c$"):
+        decide(tmp_path / "t.parquet")
 
 
 def test_every_value_is_missing(decide, csv, write, frame):
