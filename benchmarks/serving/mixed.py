@@ -1,7 +1,6 @@
 """The section "mixed": rows of numbers and categories, beside as many numbers and other exports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,15 @@ from benchmarks.harness.result import (
 from benchmarks.harness.timing import Call, Times, limit_threads
 from benchmarks.peers.mixed_pipeline import skl2onnx_pipeline, sklearn_pipeline
 from benchmarks.peers.scorers import SKL2ONNX, session
+from benchmarks.serving.mixed_rows import (
+    NUMBERS,
+    RawRows,
+    category,
+    dictionary,
+    objects,
+    random_rows,
+    texts,
+)
 from export.text_table import TextTable
 from serve_runtime import Predictor, score_file
 from serve_runtime.arrays import Array, Float32
@@ -37,7 +45,7 @@ from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput
 from serve_runtime.inputs.encoded import EncodedInput, Encoder
 
-NUMBERS, CATEGORIES = 6, 8
+CATEGORIES = 8
 WIDTH = NUMBERS + CATEGORIES
 SOME = 1024
 OURS, PLAIN, FILE = "mixed", f"{WIDTH} numbers", "model.onnx alone"
@@ -45,38 +53,12 @@ FLOATS, DICTIONARIES, TEXTS = f"{WIDTH} float32 columns", "Arrow dictionaries", 
 _CPU = ("CPUExecutionProvider",)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Raw rows of the mixed model."""
-
-    numbers: Float32
-    """(6, n)"""
-    codes: Sequence[Array]
-    """Of each category (n,): the positions of each row's level among its levels."""
-    levels: Sequence[Sequence[str]]
-    names: tuple[Sequence[str], Sequence[str]]
-    """Of the numbers, and of the categories."""
-
-    def columns(self, count: int, kind: Any) -> dict[str, Any]:
-        """The first `count` rows by column; `kind` makes a category of levels and positions."""
-        columns = dict(zip(self.names[0], self.numbers[:, :count], strict=True))
-        for name, levels, codes in zip(self.names[1], self.levels, self.codes, strict=True):
-            columns[name] = kind(levels, codes[:count])
-        return columns
-
-    def dicts(self, count: int) -> list[dict[str, Any]]:
-        """The first `count` rows, each as a dict of Python's own values."""
-        columns = self.columns(count, _objects)
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
 def measure(context: Context) -> Result:
     """Time the mixed model with every kind of rows, on one thread."""
     model = context.mixed_model(NUMBERS, CATEGORIES)
     predictor, plain = model.predictor(1), context.model(WIDTH).predictor(1)
     encoding = _encoding(model)
-    rows = _random_rows(encoding, context.scale.rows)
+    rows = random_rows(encoding, context.scale.rows)
     with limit_threads(1):
         found = [
             _few(context, model, encoding, predictor, plain, rows),
@@ -103,10 +85,10 @@ def _few(
     encoding: Encoding,
     predictor: Predictor,
     plain: Predictor,
-    rows: _Rows,
+    rows: RawRows,
 ) -> tuple[TextTable, list[Target]]:
     """One row, and a small batch."""
-    pipeline = sklearn_pipeline(model.affine, encoding, rows.columns(SOME, _objects))
+    pipeline = sklearn_pipeline(model.affine, encoding, rows.columns(SOME, objects))
     peer = session(skl2onnx_pipeline(pipeline, *rows.names), 1)
     own = session((model.bundle / "model.onnx").read_bytes(), 1)
     lines, found = [], {}
@@ -134,17 +116,17 @@ def _few(
 
 
 def _many(
-    context: Context, predictor: Predictor, plain: Predictor, rows: _Rows
+    context: Context, predictor: Predictor, plain: Predictor, rows: RawRows
 ) -> tuple[TextTable, list[Target]]:
     """All rows, as columns of several kinds."""
     count = len(rows.codes[0])
     floats = np.random.default_rng(2).random((WIDTH, count), np.float32)
     names = [column.name for column in plain.card.columns]
     taken: dict[str, Any] = {
-        DICTIONARIES: pa.table(rows.columns(count, _dictionary)),
-        TEXTS: pa.table(rows.columns(count, _texts)),
-        "pandas category": pd.DataFrame(rows.columns(count, _category)),
-        "pandas object": pd.DataFrame(rows.columns(count, _objects)),
+        DICTIONARIES: pa.table(rows.columns(count, dictionary)),
+        TEXTS: pa.table(rows.columns(count, texts)),
+        "pandas category": pd.DataFrame(rows.columns(count, category)),
+        "pandas object": pd.DataFrame(rows.columns(count, objects)),
     }
     calls: dict[str, Call] = {
         FLOATS: partial(plain.probability, dict(zip(names, floats, strict=True)))
@@ -172,7 +154,7 @@ def _cell(found: Times, name: str, count: int) -> float:
 
 
 def _offset(
-    context: Context, affine: Affine, encoding: Encoding, rows: _Rows
+    context: Context, affine: Affine, encoding: Encoding, rows: RawRows
 ) -> tuple[TextTable, list[Target]]:
     """Numbers with an offset that is there already, through the engine, beside numbers alone."""
     plain = Engine(affine, 1, _CPU)
@@ -226,16 +208,18 @@ def _probability(engine: Engine, batch: BatchInput) -> Float32:
     return found
 
 
-def _parquet(context: Context, predictor: Predictor, rows: _Rows) -> tuple[TextTable, list[Target]]:
+def _parquet(
+    context: Context, predictor: Predictor, rows: RawRows
+) -> tuple[TextTable, list[Target]]:
     """A Parquet file that is scored, its categories stored as dictionaries and as plain strings."""
-    kinds: Mapping[str, Any] = {"dictionaries": _dictionary, "strings": _texts}
+    kinds: Mapping[str, Any] = {"dictionaries": dictionary, "strings": texts}
     calls: dict[str, Call] = {}
     count = min(context.scale.file_rows[1], len(rows.codes[0]))
     sizes = {}
     for name, kind in kinds.items():
         source = context.folder / f"mixed-{name}.parquet"
         table = pa.table(rows.columns(count, kind))
-        pq.write_table(table, source, use_dictionary=kind is _dictionary)
+        pq.write_table(table, source, use_dictionary=kind is dictionary)
         sizes[name] = source.stat().st_size
         calls[name] = partial(_score_file, predictor, source)
     found = context.time(calls, 6)
@@ -265,49 +249,22 @@ def _encoding(model: ExportedModel) -> Encoding:
     return encoding
 
 
-def _random_rows(encoding: Encoding, count: int) -> _Rows:
-    rng = np.random.default_rng(0)
-    levels = [column.levels for column in encoding.categories]
-    return _Rows(
-        rng.standard_normal((NUMBERS, count), np.float32),
-        [rng.integers(0, len(known), count).astype(np.int8) for known in levels],
-        levels,
-        ([column.name for column in encoding.numbers], [c.name for c in encoding.categories]),
-    )
-
-
-def _objects(levels: Sequence[str], codes: Array) -> Array:
-    return np.array(levels, object)[codes]
-
-
-def _dictionary(levels: Sequence[str], codes: Array) -> Any:
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(levels))
-
-
-def _texts(levels: Sequence[str], codes: Array) -> Any:
-    return _dictionary(levels, codes).cast(pa.string())
-
-
-def _category(levels: Sequence[str], codes: Array) -> Any:
-    return pd.Categorical.from_codes(codes, list(levels))
-
-
-def _run_own(own: Any, dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> object:
+def _run_own(own: Any, dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> object:
     return own.run(["probability"], _own_inputs(dicts, rows))
 
 
-def _run_peer(peer: Any, dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> object:
+def _run_peer(peer: Any, dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> object:
     return peer.run(["probabilities"], _peer_inputs(dicts, rows))
 
 
-def _own_inputs(dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> dict[str, Array]:
+def _own_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
     numbers, categories = rows.names
     inputs = {name: np.array([[row[name]] for row in dicts], object) for name in categories}
     inputs["numbers"] = np.array([[row[name] for name in numbers] for row in dicts], np.float32)
     return inputs
 
 
-def _peer_inputs(dicts: Sequence[Mapping[str, Any]], rows: _Rows) -> dict[str, Array]:
+def _peer_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
     """skl2onnx has underscores in place of blanks in the names of inputs."""
     numbers, categories = rows.names
     kinds = {**dict.fromkeys(numbers, np.float32), **dict.fromkeys(categories, object)}
