@@ -58,29 +58,27 @@ def check_columns(
 
 def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
     """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans."""
-    types = {name: schema.field(name).type for name in features}
-    odd = [
-        f"{quoted(name)} ({data_type!s:.60})"
-        for name, data_type in types.items()
-        if not is_number(data_type)
-    ]
-    if odd:
+    if odd := _of_other_types(schema, features, is_number):
         raise InputError(not_numbers(source, odd))
 
 
 def check_levels(source: str, schema: Any, categories: Collection[str]) -> None:
     """Raise InputError unless all columns `categories` of an Arrow schema may hold levels."""
-    types = {name: schema.field(name).type for name in categories}
-    odd = [
-        f"{quoted(name)} ({data_type!s:.60})"
-        for name, data_type in types.items()
-        if not is_level(data_type)
-    ]
-    if odd:
+    if odd := _of_other_types(schema, categories, is_level):
         raise InputError(
             f"{source}: categories must be texts, numbers or truths; these columns are not: "
             f"{listed(odd, show=str)}"
         )
+
+
+def _of_other_types(schema: Any, names: Collection[str], fits: Callable[[Any], bool]) -> list[str]:
+    """The columns `names` of an Arrow schema whose type does not fit, each with its type."""
+    types = {name: schema.field(name).type for name in names}
+    return [
+        f"{quoted(name)} ({data_type!s:.60})"
+        for name, data_type in types.items()
+        if not fits(data_type)
+    ]
 
 
 def not_numbers(

@@ -14,6 +14,8 @@ from export.certificate import CERTIFICATE, ProofRowsDigest
 from export.formats import onnx_model
 from export.formats.registry import ARTIFACT_NAMES as MODELS
 from export.formats.registry import FORMATS, ONNX_ROWS
+from export.parity import corpus
+from export.parity.encoded_model import EncodedModel
 from export.parity.figures import Parity
 from export.parity.proof_rows import ProofBatch, proof_batches
 from serve_runtime import Predictor
@@ -172,16 +174,20 @@ def edit_certificate(bundle: Path, change: Callable[[dict[str, Any]], object]) -
     reseal(bundle)
 
 
-def recertify(bundle: Path, trained: Trained | None = None) -> None:
-    """Issue the certificate anew, for the models that are there now and for `trained`."""
+def recertify(
+    bundle: Path, trained: Trained | None = None, model: Affine | EncodedModel | None = None
+) -> None:
+    """Issue the certificate anew, for the models that are there now and for `trained`; `model` is
+    what they compute, where they encode their columns."""
     path = bundle / CERTIFICATE
     issued = certificate.read(path)
-    card, affine, trained = card_of(bundle), affine_of(bundle), trained or issued.trained
+    card, trained = card_of(bundle), trained or issued.trained
+    model = affine_of(bundle) if model is None else model
     issued = dataclasses.replace(
         issued,
         files={n: FileEntry.of(read_bytes(bundle / n)).sha256 for n in MODELS},
         trained=trained,
-        proof_rows=ProofRowsDigest.of(proof_batches(card, affine, issued.sample)),
+        proof_rows=ProofRowsDigest.of(corpus.proof_batches(card, model, issued.sample)),
     )
     _, figures = folding.choose(trained, card)
     path.write_text(certificate.write(issued, Parity({}, {}), figures, {}), encoding="utf-8")

@@ -9,18 +9,15 @@ import onnx
 import pytest
 
 from benchmarks.harness.random_run import random_mixed
-from export import certificate, folding, publish
-from export.certificate import CERTIFICATE, ProofRowsDigest
+from export import publish
 from export.formats import onnx_model
-from export.formats.registry import ARTIFACT_NAMES as MODELS
 from export.formats.registry import ONNX_ROWS
-from export.parity.corpus import proof_batches
 from export.parity.encoded_model import EncodedModel
-from export.parity.figures import Parity
 from export.proof import BundleProof
+from pipeline.export import bundle_files
 from pipeline.export.bundle_files import TORCH_FILES, card_of, reseal
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.bundle.manifest import FileEntry, read_bytes
+from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.model_file import MODEL_FILES
 from train.run_folder import Run
 from train.trained import Trained
@@ -99,15 +96,4 @@ def write_models(
 
 def recertify(bundle: Path, trained: Trained | None = None) -> None:
     """Issue the certificate anew, for the models that are there now and for `trained`."""
-    path = bundle / CERTIFICATE
-    issued = certificate.read(path)
-    card, model, trained = card_of(bundle), model_of(bundle), trained or issued.trained
-    issued = dataclasses.replace(
-        issued,
-        files={n: FileEntry.of(read_bytes(bundle / n)).sha256 for n in MODELS},
-        trained=trained,
-        proof_rows=ProofRowsDigest.of(proof_batches(card, model, issued.sample)),
-    )
-    _, figures = folding.choose(trained, card)
-    path.write_text(certificate.write(issued, Parity({}, {}), figures, {}), encoding="utf-8")
-    reseal(bundle)
+    bundle_files.recertify(bundle, trained, model_of(bundle))
