@@ -164,7 +164,7 @@ def _offset(
     lines, targets = [], []
     for count, most in ((1, 1.15), (SOME, 1.35), (len(rows.codes[0]), 1.1)):
         numbers = np.ascontiguousarray(rows.numbers[:, :count])
-        columns = ColumnInput(numbers, rows.names[0])
+        columns = ColumnInput(list(numbers), rows.names[0])
         with_offset = _Offset(encoder, numbers, np.zeros(count, np.float32))
         found = context.time(
             {

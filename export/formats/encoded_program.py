@@ -62,10 +62,9 @@ def forward(affine: Affine, encoding: Encoding) -> str:
     elif numbers:
         lines.append("x = numbers")
     lines.append(f"offset = self.bias.expand({'x' if numbers else 'codes'}.shape[0])")
-    lines += [
-        f"offset = offset + self.table_{i}.index_select(0, codes[:, {i}])"
-        for i in range(len(encoding.tables))
-    ]
+    for group in encoding.groups:
+        weights = [f"self.table_{i}.index_select(0, codes[:, {i}])" for i in group]
+        lines.append(f"offset = offset + ({' + '.join(weights)})")
     lines += [
         f"offset = torch.where(torch.isnan(x[:, {i}]), offset + self.gap[{i}], offset)"
         for i in np.flatnonzero(encoding.gap).tolist()

@@ -78,10 +78,8 @@ class EncodedModel:
 
     def offsets(self, rows: RawRows) -> Float32:
         """The offsets (n,) of raw rows: float32 sums in the stated order."""
-        total = np.full(len(rows), self.affine.bias, np.float32)
-        for term in self.filled_and_terms(rows)[1].astype(np.float32):
-            total += term
-        return total
+        found = encode(self.encoding, rows)
+        return self.encoding.offset(self.affine.bias, found.codes, found.missing)
 
 
 Model = Affine | EncodedModel

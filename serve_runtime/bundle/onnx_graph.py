@@ -108,14 +108,15 @@ def write_graph(affine: Affine, layout: str, *, offset: bool = False) -> bytes:
     )
 
 
-def write_linear(affine: Affine) -> bytes:
+def write_linear(affine: Affine, *, offset: bool = False) -> bytes:
     """`write_graph` of columns up to the logit, for an affine function without a centre."""
-    gemm = _scoring(COLUMNS, False, "logit", "probability")[0]
+    added = "offset" if offset else "bias"
+    gemm = _scoring(COLUMNS, False, "logit", "probability", added)[0]
     constants = {
         name: values for name, values in _constants(affine, COLUMNS).items() if name in gemm.inputs
     }
-    output = Value("logit", (1, "batch"))
-    return write_onnx("linear", [gemm], constants, [_input(affine, COLUMNS)], [output])
+    inputs = [_input(affine, COLUMNS), *([_OFFSET] if offset else [])]
+    return write_onnx("linear", [gemm], constants, inputs, [Value("logit", (1, "batch"))])
 
 
 def write_sigmoid() -> bytes:

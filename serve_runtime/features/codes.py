@@ -21,7 +21,7 @@ class Coded(NamedTuple):
     codes: Array
     """(m,) int32; the last one is that of a missing value."""
     positions: Array
-    """(n,) integers from -1, the last of `codes`, to m - 1."""
+    """(n,) integers from -1, the last of `codes`, to m - 2."""
 
     def all(self) -> Array:
         """The codes (n,) int32."""

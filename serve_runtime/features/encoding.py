@@ -1,7 +1,8 @@
 """The constants with which raw columns become numbers and an offset.
 
 A row of raw columns becomes k float32 numbers and one float32 offset:
-    offset = ((bias + t₀) + t₁) + …, + the gap terms,
+    offset = ((bias + s₀) + s₁) + …, + the gap terms,
+    s = (tᵢ + tᵢ₊₁) + … of each group of categories (see `Encoding.groups`),
 where tᵢ is the weight of the level that category i has in this row; then
     logit = Gemm(W, numbers, C = offset).
 Each sum is rounded to float32, in this order, so that every runtime gives the same bits.
@@ -10,6 +11,8 @@ Each sum is rounded to float32, in this order, so that every runtime gives the s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +21,10 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
 from serve_runtime.shown import listed
+
+MOST_COMBINATIONS: Final = 1 << 14
+"""Of the codes of a group of categories: the sum of each fits into a table of 64 KiB, in which rows
+are looked up faster than in the tables of the categories (see level_sums)."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -50,6 +57,20 @@ class Encoding:
     def categories(self) -> tuple[Column, ...]:
         """The columns that are categories, in order."""
         return tuple(column for column in self.columns if column.kind == CATEGORY)
+
+    @property
+    def groups(self) -> list[range]:
+        """The categories whose weights are added up before they are added to the bias, group after
+        group: as many that follow each other as have MOST_COMBINATIONS at most, at least one."""
+        found, size = list[range](), 0
+        for category, table in enumerate(self.tables):
+            size *= len(table)
+            if 0 < size <= MOST_COMBINATIONS:
+                found[-1] = range(found[-1].start, category + 1)
+            else:
+                found.append(range(category, category + 1))
+                size = len(table)
+        return found
 
     @property
     def number_centers(self) -> Float64:
@@ -99,8 +120,9 @@ class Encoding:
         missing, (k, n) bool or None where none is."""
         rows = len(codes[0]) if codes else 0 if missing is None else missing.shape[1]
         found = np.full(rows, bias, np.float32)
-        for table, code in zip(self.tables, codes, strict=True):
-            found += table.take(code)
+        for group in self.groups:
+            weights = [self.tables[category].take(codes[category]) for category in group]
+            found += reduce(np.add, weights)
         if missing is not None:
             for number in np.flatnonzero(self.gap):
                 found[missing[number]] += self.gap[number]

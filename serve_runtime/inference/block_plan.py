@@ -48,8 +48,7 @@ def plan_batch(
 ) -> BatchPlan:
     """Plan for `batch`, which has `n_features` features a row, on up to `threads` threads.
 
-    `centered` says whether the model subtracts a centre before it multiplies, or adds an offset
-    that each block has to make.
+    `centered` says whether the model subtracts a centre before it multiplies.
     """
     rows, values = batch.rows, batch.rows * n_features
     bound_rows = limits.bound_block_rows(n_features)

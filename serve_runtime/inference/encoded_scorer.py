@@ -13,7 +13,7 @@ import numpy as np
 from serve_runtime.arrays import COLUMNS, Float32
 from serve_runtime.errors import LogitOverflowError
 from serve_runtime.features.encoding import Encoding
-from serve_runtime.inference.block_plan import BOUND, IN_PLACE, Block
+from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
 from serve_runtime.inference.block_scorer import BlockScorer
 from serve_runtime.inference.sessions import SIGMOID, Session
 from serve_runtime.inputs.batch_limits import Limits
@@ -72,6 +72,8 @@ class EncodedScorer(BlockScorer):
         self, batch: BatchInput, block: Block, logits: Float32 | None
     ) -> tuple[Float32, Float32]:
         start, stop, reading = block
+        if reading == LOGITS:
+            return super()._scores(batch, block, logits)
         count = stop - start
         encoded = cast(EncodedInput, batch)
         if reading == BOUND:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from serve_runtime.features.encoding import Encoding
     from serve_runtime.inference.encoded_scorer import EncodedScorer
     from serve_runtime.inference.thread_team import ThreadTeam
+    from serve_runtime.inputs.encoded import EncodedInput
     from serve_runtime.inputs.encoded_row import RowEncoder
 
 _POOLED_SCORERS = 16
@@ -115,7 +116,7 @@ class Engine:
             batch,
             self._n_features,
             threads=self._threads,
-            centered=self._affine.center is not None or self._encoding is not None,
+            centered=self._affine.center is not None,
             limits=self._limits,
         )
         logits = self._logits(batch, outputs) if plan.logits_first else None
@@ -158,7 +159,12 @@ class Engine:
         logit = next((wanted for wanted in outputs[:PROBA] if wanted is not None), None)
         if logit is None or not logit.flags.carray or np.may_share_memory(logit, columns):
             logit = np.empty(batch.rows, np.float32)
-        self._sessions[LOGITS_ONLY].bind(columns, logit[None])()
+        further = []
+        if self._encoding is not None:
+            offset = np.empty(batch.rows, np.float32)
+            cast("EncodedInput", batch).offset(0, batch.rows, offset)
+            further.append(offset[None])
+        self._sessions[LOGITS_ONLY].bind(columns, logit[None], further=further)()
         return logit
 
     def _scorer(self) -> BlockScorer:

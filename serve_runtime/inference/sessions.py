@@ -106,7 +106,7 @@ SIGMOID: Final = "sigmoid"
 
 class Sessions(dict[str, Session]):
     """The sessions of one model by name, each opened when it is first asked for; with `offset`, its
-    graphs of the whole score take one."""
+    graphs of a logit take one."""
 
     def __init__(
         self, affine: Affine, providers: Sequence[Provider], *, offset: bool = False
@@ -117,7 +117,7 @@ class Sessions(dict[str, Session]):
         if name == SIGMOID:
             model = write_sigmoid()
         elif name == LOGITS_ONLY:
-            model = write_linear(self._affine)
+            model = write_linear(self._affine, offset=self._offset)
         else:
             model = write_graph(self._affine, name, offset=self._offset)
         # Where two threads come here at once, both open one and the first is kept.

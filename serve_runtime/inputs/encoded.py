@@ -12,6 +12,7 @@ from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.features.dictionaries import value_at
 from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.level_sums import LevelSums, Term
 from serve_runtime.features.level_text import level_text
 from serve_runtime.features.precise import precise_numbers
 from serve_runtime.inputs.batch_limits import Limits
@@ -20,10 +21,6 @@ from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
 from serve_runtime.inputs.refusals import check_lengths
 from serve_runtime.shown import listed, quoted
 
-Term = tuple[Float32, Array]
-"""Of a category: the weights (m,) of some values, and the position (n,) of each row's among them.
-"""
-
 
 class Encoder:
     """Reads raw columns with the constants of `encoding`; its offsets begin with `bias`."""
@@ -31,6 +28,7 @@ class Encoder:
     def __init__(self, encoding: Encoding, bias: float, limits: Limits) -> None:
         self.encoding, self._limits = encoding, limits
         self.bias: Final = float32_of(bias)
+        self.groups: Final = encoding.groups
         self.names = [column.name for column in encoding.columns]
         self.codes = [LevelCodes(column) for column in encoding.categories]
         self._called = [f"feature {quoted(name)}" for name in self.names]
@@ -96,6 +94,7 @@ class EncodedInput:
         limits: Limits,
     ) -> None:
         self._encoder, self._terms, self._raw = encoder, terms, raw
+        self._sums = LevelSums(encoder.bias, terms, encoder.groups)
         self.names: Sequence[str] = encoder.names
         self.rows = len(numbers[0]) if numbers else len(terms[0][1])
         self._plain = len(numbers) - len(encoder.encoding.center)
@@ -122,7 +121,7 @@ class EncodedInput:
     def offset(self, start: int, stop: int, buffer: Float32) -> None:
         """Write the offsets of the rows to the beginning of `buffer`; NaN where a level is
         refused. Terms of missing numbers are not in it."""
-        self._sum(slice(start, stop), buffer[: stop - start])
+        self._sums.write(start, stop, buffer[: stop - start])
 
     def filled(self, rows: Array) -> tuple[Float32, Float32, Array]:
         """Of some `rows` (m,): the numbers (k, m) with what stands for missing ones, the offsets
@@ -131,7 +130,7 @@ class EncodedInput:
         numbers = np.empty((len(self._numbers), len(rows)), np.float32)
         offset = np.empty(len(rows), np.float32)
         self._read(rows, numbers)
-        self._sum(rows, offset)
+        self._sums.write_at(rows, offset)
         missing = np.isnan(numbers)
         for number in np.flatnonzero(missing.any(1)):
             numbers[number, missing[number]] = encoding.fill[number]
@@ -167,8 +166,3 @@ class EncodedInput:
                 center = self._encoder.encoding.center[number - self._plain]
                 with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                     np.subtract(column[rows], center, out=target, casting="same_kind")
-
-    def _sum(self, rows: Any, buffer: Float32) -> None:
-        buffer[...] = self._encoder.bias
-        for weights, positions in self._terms:
-            buffer += weights.take(positions[rows])

@@ -2,7 +2,8 @@
 
 import struct
 from collections.abc import Mapping
-from operator import itemgetter
+from functools import reduce
+from operator import add, getitem, itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -52,6 +53,7 @@ class RowEncoder:
         for codes, table in zip(encoder.codes, encoding.tables, strict=True):
             texts = {text: table[code] for text, code in codes.items()}
             self._weights.append(_Weights(texts, table[0]))
+        self._groups = [slice(group.start, group.stop) for group in encoder.groups]
 
     def encode(self, row: Mapping[str, Any]) -> tuple[Float32, np.float32] | None:
         """The numbers (k,) and the offset of a row; None where `encoder` has to look at it."""
@@ -67,9 +69,10 @@ class RowEncoder:
                 moved = map(float.__sub__, map(float, numbers[plain:]), self._centers)
                 numbers = (*numbers[:plain], *moved)
             packed = self._pack(*numbers)
+            weights = list(map(getitem, self._weights, values[self._k :]))
             offset = self._bias
-            for weights, value in zip(self._weights, values[self._k :], strict=True):
-                offset = offset + weights[value]
+            for group in self._groups:
+                offset = offset + reduce(add, weights[group])
         except (LookupError, TypeError, ValueError, OverflowError, struct.error):
             return None
         return np.frombuffer(packed, np.float32), offset

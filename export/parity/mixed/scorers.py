@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,9 @@ def _torch_eager_score(model: EncodedModel, dtype: Any) -> Score:
     def score(rows: RawRows) -> Scores:
         filled, terms = model.filled_and_terms(rows)
         offset = values["bias"].expand(len(rows))
-        for term in terms:
-            offset = offset + torch.from_numpy(term).to(dtype)
+        gaps = range(len(model.encoding.tables), len(terms))
+        for group in (*model.encoding.groups, *([gap] for gap in gaps)):
+            offset = offset + reduce(torch.add, torch.from_numpy(terms[group]).to(dtype))
         x = torch.from_numpy(filled.T.copy()).to(dtype)
         if "center" in values:
             x = x - values["center"]

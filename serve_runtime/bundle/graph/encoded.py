@@ -6,8 +6,9 @@ a column is called as a tensor of ours is, the tensor of ours gets underscores b
 
 Columns: numbers [n, batch], each column [1, batch] -> logit, probability [1, batch].
     X = numbers, and Cast(precise - precise_center) below them; where X is NaN, the fill value
-    logit = Gemm(weight, X - center, C = ((bias + t₀) + t₁) + … + gap terms)
-t is what LabelEncoder (of ai.onnx.ml) finds for a text. A gap term is -0 where the number is there:
+    logit = Gemm(weight, X - center, C = ((bias + s₀) + s₁) + … + gap terms)
+s is the sum of a group of categories (see features.encoding), each of them what LabelEncoder (of
+ai.onnx.ml) finds for a text. A gap term is -0 where the number is there:
 adding that changes no value, and no sign of a zero.
 
 Rows: numbers [batch, n], each column [batch, 1] -> [batch, 1]. They become columns by a Transpose,
@@ -144,7 +145,12 @@ def _add_levels(builder: _Builder, affine: Affine, encoding: Encoding) -> str:
     bias = builder.constant("bias", float32_of(affine.bias).reshape(1, 1))
     if not levels:
         return bias
-    total = builder.add("levels", "Sum", bias, *levels)
+    sums = []
+    for i, group in enumerate(encoding.groups):
+        of_group = levels[group.start : group.stop]
+        several = len(of_group) > 1
+        sums.append(builder.add(f"group_{i}", "Sum", *of_group) if several else of_group[0])
+    total = builder.add("levels", "Sum", bias, *sums)
     if builder.rows:
         one_row = builder.constant("one_row", np.array([1, -1], np.int64))
         total = builder.add("levels_row", "Reshape", total, one_row)

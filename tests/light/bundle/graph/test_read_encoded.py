@@ -229,7 +229,7 @@ CROWDED = {
     "constants": (add(5, field(8, "x")), (GRAPH,), "more than 80 fields"),
     "inputs": (add(11, field(1, "x")), (GRAPH,), "more than 80 fields"),
     "attributes": (add(5, field(1, "x")), (GRAPH, COLOUR), "more than 256 fields"),
-    "inputs of a node": (add(1, "x"), (GRAPH, of_node("Sum")), r"input\[3\] is there"),
+    "inputs of a node": (add(1, "x"), (GRAPH, of_node("Sum")), r"input\[2\] is there"),
     "levels": (add(9, "x"), (GRAPH, COLOUR, KEYS), r"strings\[8\] is there"),
     "weights": (add(7, np.float32(1)), (GRAPH, COLOUR, WEIGHTS), "values_floats of 'colour' has"),
     "values": (put(9, b"x" * 5 * MANY), (GRAPH, constant("fill")), "fill has 5000000 bytes"),
