@@ -267,7 +267,11 @@ FORWARDS = {
     "codes that wrap around": (
         "self.table_0.index_select(0, codes[:, 0])", "self.table_0[codes[:, 0] - 6]",
     ),
-    "a category left out": ("offset = offset + self.table_2.index_select(0, codes[:, 2])", "pass"),
+    "a category left out": ("self.table_2.index_select(0, codes[:, 2])", "codes[:, 2] * 0"),
+    "levels summed in another order": (
+        "offset = offset + (self.table_0.index_select(0, codes[:, 0]) +",
+        "offset = (offset + self.table_0.index_select(0, codes[:, 0]) +",
+    ),
     "a precise number rounded first": (
         "(precise - self.precise_center).to(torch.float32)",
         "(precise.to(torch.float32) - self.precise_center.to(torch.float32))",
