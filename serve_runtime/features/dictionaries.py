@@ -11,11 +11,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from serve_runtime.arrays import Array
-from serve_runtime.inputs.numeric import to_array
+from serve_runtime.inputs.numeric import REAL, is_masked_type, to_array
 
 _MANY: Final = 16
 """Where there are more values a row than this, only those are looked at that a row has: one that is
 picked takes 1 µs, one of a whole dictionary 0.06."""
+
+_SHORT_FLOATS: Final = {"halffloat": np.float16, "float": np.float32}
+"""By Arrow's names: floats of which Python's own show digits that they do not have."""
 
 
 class Dictionary(NamedTuple):
@@ -33,7 +36,9 @@ def as_dictionaries(column: Any) -> list[Dictionary] | None:
     if kind is list or kind is tuple:
         return None
     if kind is np.ndarray:
-        return [_of_numbers(column)] if column.dtype.kind in "biuf" else None
+        return [_of_numbers(column)] if column.dtype.kind in REAL else None
+    if is_masked_type(kind) and column.dtype.kind in REAL:
+        return [_of_numbers(column.data, column.mask)]
     if hasattr(kind, "iloc") and hasattr(kind, "dtype"):
         return _of_pandas(column)
     if hasattr(kind, "to_physical") and hasattr(kind, "to_list"):
@@ -61,7 +66,10 @@ def as_values(column: Any, what: str) -> Sequence[Any] | Array:
 
 def value_at(column: Any, row: int) -> Any:
     """The value of one row of a column of any kind."""
-    part = getattr(column, "iloc", column)[row : row + 1]
+    try:
+        part = getattr(column, "iloc", column)[row : row + 1]
+    except TypeError:  # what numpy reads need not have slices: a deque, say
+        part = to_array(column, "")[row : row + 1]
     pieces = as_dictionaries(part)
     if pieces is None:
         return as_values(part, "")[0]
@@ -69,12 +77,13 @@ def value_at(column: Any, row: int) -> Any:
     return values[positions[0]] if positions[0] >= 0 else None
 
 
-def _of_numbers(values: Array) -> Dictionary:
-    """Numbers of numpy: distinct values keep their type, since a level's text depends on it."""
+def _of_numbers(values: Array, missing: Any = False) -> Dictionary:
+    """Numbers of numpy, and which are `missing`: distinct values keep their type, since a level's
+    text depends on it."""
     if values.ndim != 1:
         return Dictionary([], values)
     distinct, positions = np.unique(values, return_inverse=True)
-    return Dictionary(list(distinct), positions.reshape(-1))
+    return Dictionary(list(distinct), np.where(missing, -1, positions.reshape(-1)))
 
 
 def _of_pandas(column: Any) -> list[Dictionary] | None:
@@ -82,19 +91,16 @@ def _of_pandas(column: Any) -> list[Dictionary] | None:
     if hasattr(dtype, "categories"):
         codes = np.asarray(column.array.codes)
         used, positions = _used(codes, len(dtype.categories))
-        return [
-            Dictionary(
-                list(dtype.categories if used is None else dtype.categories[used]), positions
-            )
-        ]
+        categories = dtype.categories if used is None else dtype.categories[used]
+        return [Dictionary(list(as_values(categories, "")), positions)]
     if hasattr(dtype, "pyarrow_dtype") or getattr(dtype, "storage", None) == "pyarrow":
         return as_dictionaries(column.array.__arrow_array__())
-    if getattr(dtype, "kind", "O") == "f":  # Float32 as well, whose objects are float64
-        floats = dtype if isinstance(dtype, np.dtype) else dtype.numpy_dtype
-        return [_of_numbers(column.to_numpy(dtype=floats, na_value=np.nan))]
-    if isinstance(dtype, np.dtype) and dtype.kind in "biu":
-        return [_of_numbers(column.to_numpy())]
-    return None
+    if getattr(dtype, "kind", "O") not in REAL:
+        return None
+    if hasattr(dtype, "numpy_dtype"):  # nullable: as objects, Float32 would be float64
+        numbers = column.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
+        return [_of_numbers(numbers, np.asarray(column.isna()))]
+    return [_of_numbers(np.asarray(column))]
 
 
 def _of_polars(column: Any) -> list[Dictionary] | None:
@@ -117,7 +123,8 @@ def _of_polars(column: Any) -> list[Dictionary] | None:
 def _of_arrow(column: Any) -> Dictionary:
     """A piece of an Arrow column, read from its buffers: Arrow's own to_numpy imports pandas."""
     if hasattr(column, "storage"):  # an extension's
-        column = column.storage
+        is_bool8 = getattr(column.type, "extension_name", "") == "arrow.bool8"
+        column = column.storage.cast("bool") if is_bool8 else column.storage
     if str(column.type).startswith("run_end_encoded"):
         column = sys.modules["pyarrow"].compute.run_end_decode(column)
     if str(column.type) == "null":
@@ -148,8 +155,8 @@ def _used(positions: Array, size: int) -> tuple[Array | None, Array]:
 def _arrow_values(column: Any) -> Sequence[Any]:
     """The distinct values: floats in their own type, since a level's text depends on it."""
     kind = str(column.type)
-    if kind in ("halffloat", "float") and not column.null_count:
-        return list(np.from_dlpack(column))
+    if (own := _SHORT_FLOATS.get(kind)) is not None:
+        return [None if value is None else own(value) for value in column.to_pylist()]
     if kind.startswith(("date", "time", "duration")):  # nanoseconds need pandas to become objects
         return [np.datetime64(0, "D")] * len(column)
     values: list[Any] = column.to_pylist()

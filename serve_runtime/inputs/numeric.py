@@ -23,6 +23,12 @@ _MISSING: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
 """Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
 
 
+def is_masked_type(kind: type) -> bool:
+    """Asked without numpy.ma, which takes 10 ms to load and is there if there is a masked array."""
+    module = sys.modules.get("numpy.ma")
+    return module is not None and issubclass(kind, module.MaskedArray)
+
+
 def to_array(values: Any, what: str) -> Array:
     """`values` as an array of any dtype, in which the values of a list are what they were.
 
@@ -36,9 +42,9 @@ def to_array(values: Any, what: str) -> Array:
     if issubclass(kind, list | tuple):
         if kind is not list and kind is not tuple:  # what it holds, whatever it gives
             values = (list if issubclass(kind, list) else tuple).__getitem__(values, slice(None))
-        if any(map(_is_masked_type, set(map(type, values)))):
+        if any(map(is_masked_type, set(map(type, values)))):
             values = np.ma.array(values)
-    if _is_masked_type(type(values)):
+    if is_masked_type(type(values)):
         return _without_mask(values)
     try:
         array = np.asarray(values)
@@ -171,14 +177,9 @@ def _one_dimensional(values: list[Any]) -> Array:
 def _without_mask(values: Any) -> Array:
     """A masked array, in which masked values become NaN, or None among objects."""
     if values.dtype.kind in REAL:
-        return np.ma.filled(values.astype(np.float64), np.nan)
+        floats = values if values.dtype.kind == "f" else values.astype(np.float64)
+        return np.ma.filled(floats, np.nan)
     mask = np.ma.getmaskarray(values)
     objects = np.array(values.data, object)
     objects[mask] = None
     return objects
-
-
-def _is_masked_type(kind: type) -> bool:
-    """Asked without numpy.ma, which takes 10 ms to load and is there if there is a masked array."""
-    module = sys.modules.get("numpy.ma")
-    return module is not None and issubclass(kind, module.MaskedArray)

@@ -68,10 +68,12 @@ def test_a_value_is_its_canonical_text(value, code):
         (np.array(["l", "m"], np.dtypes.StringDType()), [L, M]),
         (np.ma.array(["l", "m"], mask=[0, 1]), [L, MISSING]),
         (np.ma.array([3, 3], mask=[0, 1]), [THREE, MISSING]),
+        (np.ma.array([True, True], mask=[0, 1]), [TRUE, MISSING]),
         (pd.Series([3, None], dtype="Int64"), [THREE, MISSING]),
         (pd.Series([-0.5, None], dtype="Float32"), [HALF, MISSING]),
         (pd.Series([True, None], dtype="boolean"), [TRUE, MISSING]),
         (pd.Series([3, -0.5, None]).astype("category"), [THREE, HALF, MISSING]),
+        (pd.Series(pd.arrays.SparseArray([3, -0.5, np.nan])), [THREE, HALF, MISSING]),
         (pd.Series(["m", "l"], dtype=pd.CategoricalDtype(["zz", "l", "m"])), [M, L]),
         (pd.Series([3, None], dtype="int8[pyarrow]"), [THREE, MISSING]),
         (pl.Series([3, None]), [THREE, MISSING]),
@@ -85,6 +87,7 @@ def test_a_value_is_its_canonical_text(value, code):
         (pa.array([-0.5, None], pa.float32()), [HALF, MISSING]),
         (pa.array([True, None]), [TRUE, MISSING]),
         (pa.nulls(2), [MISSING, MISSING]),
+        (pa.array([True, None]).cast(pa.int8()).cast(pa.bool8()), [TRUE, MISSING]),
         (pa.array([Decimal("3.00"), None]), [THREE, MISSING]),
         (pa.chunked_array([["l"], [None, "m"]]), [L, MISSING, M]),
         (pa.chunked_array([], pa.string()), []),
@@ -105,9 +108,23 @@ def test_float32_levels_are_the_shortest_texts_of_float32():
         [single], np.array([single]), pa.array([single], pa.float32()),
         pd.Series([single]), pd.Series([single], dtype="Float32"), pl.Series(np.array([single])),
         pd.Series([single], dtype="float[pyarrow]"),
+        pd.Series([single]).astype("category"), np.ma.array([single]),
+        pd.Series([single], dtype="float[pyarrow]").astype("category"),
     ):  # fmt: skip
         assert codes_of(values, column) == [1]
+    with_null = pa.DictionaryArray.from_arrays([0, 1], pa.array([single, None], pa.float32()))
+    assert codes_of(with_null, column) == [1, column.missing_code]
     assert codes_of([float(single)], column) == [UNKNOWN]
+
+
+def test_whole_numbers_beside_gaps_keep_all_their_digits():
+    column = Column("c", CATEGORY, levels=(str(2**53 + 1),), counts=(1,))
+    for values in (
+        np.ma.array([2**53 + 1, 0], mask=[0, 1]), pd.Series([2**53 + 1, None], dtype="Int64"),
+        pd.Series([2**53 + 1, None], dtype="int64[pyarrow]"), pl.Series([2**53 + 1, None]),
+        pa.array([2**53 + 1, None]),
+    ):  # fmt: skip
+        assert codes_of(values, column) == [1, column.missing_code]
 
 
 def test_an_unused_value_of_a_dictionary_is_no_matter():

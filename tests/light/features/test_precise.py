@@ -99,6 +99,7 @@ def test_moments_before_1970_are_negative():
         [1.0, np.float32(1.7e9)],
         pa.array([0.5], pa.float32()),
         pd.Series([0.5], dtype="Float32"),
+        np.ma.array([0.5, 1.0], np.float32, mask=[0, 1]),
     ],
 )
 def test_float32_is_refused_where_it_may_have_rounded(values):

@@ -1,6 +1,7 @@
 """Rows with texts and gaps: the same bits through every kind of input, and what is refused."""
 
 import datetime
+from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
@@ -148,6 +149,12 @@ def test_the_first_refused_row_is_named():
             strict().probability(columns)
         columns[name][row] = GOOD[name]
     assert len(strict().probability(columns)) == 500
+
+
+def test_a_column_without_slices_is_named_too():
+    columns = {name: [GOOD[name]] * 2 for name in NAMES} | {"room": deque(["hall", "no"])}
+    with pytest.raises(LevelError, match=r"^row 1, feature 'room' has the level 'no'"):
+        strict().probability(columns)
 
 
 def test_a_row_too_large_is_named_before_a_later_refusal():
