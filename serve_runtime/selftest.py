@@ -19,7 +19,7 @@ from serve_runtime.inference.block_scorer import PROBA, PROBABILITY, Outputs
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.inputs.blocks import BatchInput
-from serve_runtime.trial_rows import NumberRows, RawRows, TrialRows
+from serve_runtime.trial_rows import EncodedRows, NumberRows, TrialRows
 
 BATCHES: Final = (1, 2, 5, 17, 69, 300, 303)
 """Rows of the batches that are tried: one alone, one more than where kernels have changed their
@@ -27,7 +27,7 @@ order of summation, and batches that are read where they lie, the last one no mu
 
 _MOST_VALUES = 1 << 19
 """Batches with more values than this are not tried, so that wide models need little time and
-memory; batches of up to two rows always are."""
+memory; batches of up to two rows always are. A raw value counts as several: see `value_cost`."""
 
 _MANY_VALUES = 1 << 15
 """In batches with more values than this, one kind of bad row is tried in place of all."""
@@ -64,7 +64,7 @@ class SelfTest:
 
 
 def run_selftest(model: ServedModel) -> SelfTest:
-    """Check `model` here; takes 3 to 20 ms, for up to 1,000 features.
+    """Check `model` here; takes 3 to 20 ms, for up to 1,000 numbers or 20 columns that are encoded.
 
     Both machines are within the a-priori bound of a golden row's exact logit, so two bounds are
     allowed between them, and what is lost where this host flushes subnormals to zero. Raises
@@ -76,8 +76,8 @@ def run_selftest(model: ServedModel) -> SelfTest:
     trials = _trials(model)
     logit_share, golden_ulp, identical = _golden(card, trials, engine)
     logits, sigmoid_ulp = _consecutive_logits(engine)
-    width = trials[0].width
-    sizes = tuple(size for size in BATCHES if size <= 2 or size * width <= _MOST_VALUES)
+    row_cost = trials[0].width * trials[0].value_cost
+    sizes = tuple(size for size in BATCHES if size <= 2 or size * row_cost <= _MOST_VALUES)
     refused = sum(_batches(rows, engine, sizes) for rows in trials)
     ulp = max(golden_ulp, sigmoid_ulp)
     return SelfTest(len(card.golden), logit_share, ulp, identical, logits, sizes, refused)
@@ -88,7 +88,7 @@ def _trials(model: ServedModel) -> list[TrialRows]:
     card, affine = model.card, model.files[0].affine
     if model.encoder is not None and model.row_encoder is not None:
         raw = [row.features for row in card.golden]
-        return [RawRows(raw, affine, model.encoder, model.row_encoder)]
+        return [EncodedRows(raw, affine, model.encoder, model.row_encoder)]
     with np.errstate(over="ignore"):  # an infinite value is refused
         rows = np.array([row.features for row in card.golden], np.float32)
     return [NumberRows(rows, affine, card.feature_names, layout) for layout in (ROWS, COLUMNS)]
@@ -162,7 +162,7 @@ def _batches(rows: TrialRows, engine: Engine, sizes: Sequence[int]) -> int:
             row = int(repeated[other.argmax()])
             _refuse(f"golden row {row} has other bits in a batch of {size} than alone, "
                     f"{rows.layout} layout: its score would depend on its neighbours")  # fmt: skip
-        few = size * rows.width <= _MANY_VALUES or not bad_rows
+        few = size * rows.width * rows.value_cost <= _MANY_VALUES or not bad_rows
         for what, bad in bad_rows if few else [bad_rows[size % len(bad_rows)]]:
             _require_refusal(engine, rows, rows.batch(repeated, size // 2, bad), size // 2, what)
             refused += 1

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # loaded for a model that encodes its rows
     from serve_runtime.inputs.encoded import EncodedInput, Encoder
     from serve_runtime.inputs.encoded_row import RowEncoder
 
+T = TypeVar("T")
+
 _OTHER: Final = "no level"
 
 
@@ -25,6 +27,8 @@ class TrialRows(ABC):
     layout: str
     count: int
     width: int
+    value_cost: int
+    """How many float32 values that are copied take as long as one value of these rows."""
 
     @abstractmethod
     def batch(self, positions: Array, at: int = 0, bad: Any = None) -> BatchInput:
@@ -46,6 +50,8 @@ class TrialRows(ABC):
 
 class NumberRows(TrialRows):
     """Rows (n, d) of plain numbers, for a model `affine`, as rows or as columns."""
+
+    value_cost = 1
 
     def __init__(self, rows: Float32, affine: Affine, names: Sequence[str], layout: str) -> None:
         self.layout = layout
@@ -80,10 +86,11 @@ class NumberRows(TrialRows):
         return flushed(self._rows, self._affine.weight, self._affine.center)
 
 
-class RawRows(TrialRows):
+class EncodedRows(TrialRows):
     """Raw rows, for a model `affine` of what `encoder` makes of them."""
 
     layout = COLUMNS
+    value_cost = 16
 
     def __init__(
         self,
@@ -106,24 +113,23 @@ class RawRows(TrialRows):
     def bad(self) -> list[tuple[str, Any]]:
         """See TrialRows."""
         encoder, encoding = self._encoder, self._encoder.encoding
+        gaps = [place for place, fill in zip(encoder.number_places, encoding.fill, strict=True)
+                if np.isnan(fill)]  # fmt: skip
         refused: list[tuple[int, str, Any]] = [
-            (place, "a missing number", None)
-            for place, fill in zip(encoder.number_places, encoding.fill, strict=True)
-            if np.isnan(fill)
+            (place, "a missing number", None) for place in _ends(gaps)
         ]
         if encoder.number_places:
             place = encoder.number_places[int(np.abs(self._affine.weight).argmax())]
             refused += [(place, str(value), value) for value in (np.inf, -np.inf)]
-        for place, codes, table in zip(
-            encoder.category_places, encoder.codes, encoding.tables, strict=True
-        ):
-            if np.isnan(table[0]):
-                other = _OTHER
-                while codes[other]:
-                    other += "_"
-                refused.append((place, "an unknown level", other))
-            if np.isnan(table[codes.column.missing_code]):
-                refused.append((place, "a missing level", None))
+        categories = list(zip(encoder.category_places, encoder.codes, encoding.tables, strict=True))
+        for place, codes, _ in _ends([one for one in categories if np.isnan(one[2][0])]):
+            other = _OTHER
+            while codes[other]:
+                other += "_"
+            refused.append((place, "an unknown level", other))
+        gaps = [place for place, codes, table in categories
+                if np.isnan(table[codes.column.missing_code])]  # fmt: skip
+        refused += [(place, "a missing level", None) for place in _ends(gaps)]
         found = []
         for place, what, value in refused:
             row = list(self._rows[-1])
@@ -147,6 +153,12 @@ class RawRows(TrialRows):
         """See TrialRows."""
         numbers, _, _ = self._encoder.encoded_rows(self._rows).filled(np.arange(self.count))
         return flushed(numbers.T, self._affine.weight, self._affine.center)
+
+
+def _ends(columns: Sequence[T]) -> Sequence[T]:
+    """The first and the last one of columns that are refused alike: each costs as much time as all
+    other checks of a batch."""
+    return columns if len(columns) < 3 else (columns[0], columns[-1])
 
 
 def _overflowing(affine: Affine) -> list[Float32]:

@@ -10,7 +10,10 @@ from light.helpers import moved
 from light.inputs.mixed_kinds import listed
 from light.mixed import AFFINE, ENCODING, NAN, mixed_rows, model_of, predictor_of
 from serve_runtime import SelfTestError
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import GoldenRow
+from serve_runtime.features.column import CATEGORY, Column
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.selftest import BATCHES
 
@@ -34,14 +37,27 @@ def test_golden_rows_of_raw_values_are_measured():
     assert result.refused == 4 * len(BATCHES)
 
 
-def test_every_refusal_of_a_strict_model_is_tried():
+def test_each_kind_of_refusal_of_a_strict_model_is_tried():
     tables = [table.copy() for table in ENCODING.tables]
     for table in tables:
         table[[0, -2]] = NAN
     strict = replace(ENCODING, fill=np.full(3, NAN, np.float32), tables=tuple(tables))
     row = (1.0, "rot", 2, 1.7e9, "3", "hall")
     model = model_of(encoding=strict, golden=golden_of(strict, [row]))
-    assert predictor_of(model).selftest().refused == (3 + 2 + 6) * len(BATCHES)
+    # In the first and the last column that has it; and both infinities.
+    assert predictor_of(model).selftest().refused == (2 + 2 + 4) * len(BATCHES)
+
+
+def test_the_work_does_not_grow_with_the_square_of_the_columns():
+    columns = tuple(Column(f"c{i}", CATEGORY, levels=("a",), counts=(1,)) for i in range(100))
+    tables = (np.array([0, 1, NAN, 0], np.float32),) * 100
+    encoding = Encoding(columns, *np.empty((2, 0), np.float32), np.empty(0), tables)
+    affine = Affine(np.empty(0, np.float32), 0.1)
+    logit, probability = predictor_of(model_of(columns, affine, encoding)).scores([["a"] * 100])
+    row = GoldenRow(("a",) * 100, float(logit[0]), float(probability[0]), 1e-3)
+    result = predictor_of(model_of(columns, affine, encoding, golden=(row,))).selftest()
+    assert result.batches == BATCHES
+    assert result.refused < 2 * len(BATCHES)  # of the 100 columns the first and the last one
 
 
 def test_a_golden_row_outside_its_budget_is_named():
