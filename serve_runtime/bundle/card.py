@@ -5,14 +5,13 @@ the TorchScript and torch.export archives, and inside the training checkpoint. S
 only, so that anything can read it.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeGuard
+from typing import Any
 
 from serve_runtime.bundle.sealed_json import digest, seal, unseal
 from serve_runtime.errors import CardError
-from serve_runtime.features.column import CATEGORY, Column
+from serve_runtime.features.column import CATEGORY, Column, is_finite
 from serve_runtime.shown import listed, quoted
 
 CARD_KEY = "serve_runtime.card"
@@ -85,14 +84,14 @@ class ModelCard:
                  "no type holds both class labels exactly")  # fmt: skip
         _require(all(len(c) <= MOST_LABEL_CHARACTERS for c in self.classes if isinstance(c, str)),
                  f"a class label has more than {MOST_LABEL_CHARACTERS} characters")  # fmt: skip
-        _require(_number(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
+        _require(is_finite(self.threshold) and 0 <= self.threshold <= 1, "threshold outside [0, 1]")
         _require(len(self.golden) <= MOST_GOLDEN_ROWS,
                  f"more than {MOST_GOLDEN_ROWS} golden rows")  # fmt: skip
         for row in self.golden:
             _require(len(row.features) == width, "a golden row does not match the columns")
             fits = all(map(_is_value, columns, row.features))
             scores = (row.logit, row.probability, row.logit_bound)
-            _require(fits and all(map(_number, scores)), "a golden row is not finite")
+            _require(fits and all(map(is_finite, scores)), "a golden row is not finite")
             _require(0 <= row.probability <= 1, "a golden row has a probability outside [0, 1]")
             _require(row.logit_bound > 0, "a golden row has a bound that allows nothing")
         for name in ("dialect", "training", "graph_sha256"):
@@ -187,7 +186,7 @@ def label_type(labels: Iterable[object]) -> type[Label] | None:
         return None
     if all(isinstance(label, int) and -(2**63) <= label < 2**63 for label in labels):
         return int
-    exact = all(_number(label) and float(label) == label for label in labels)
+    exact = all(is_finite(label) and float(label) == label for label in labels)
     return float if exact else None
 
 
@@ -200,11 +199,4 @@ def _is_value(column: Column, value: object) -> bool:
     """Whether a golden row may have this value: None where a missing one is not refused."""
     if value is None:
         return column.missing != "error"
-    return isinstance(value, str) if column.kind == CATEGORY else _number(value)
-
-
-def _number(value: object) -> TypeGuard[int | float]:
-    try:
-        return isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:  # an int beyond any float
-        return False
+    return isinstance(value, str) if column.kind == CATEGORY else is_finite(value)

@@ -24,7 +24,6 @@ ML_OPSET: Final = 2
 Attribute = int | list[int] | np.float32 | Float32 | tuple[str, ...]
 """Of a node: a number, several of them, or texts."""
 
-
 UNPACKED: Final = np.dtype([("key", "u1"), ("value", "<f4")])
 """One of several floats of an attribute, as bytes."""
 
@@ -48,9 +47,6 @@ class Value(NamedTuple):
     """A text is a size that is free, and bears that name."""
     type: int = FLOAT
     """FLOAT, DOUBLE or STRING."""
-
-
-# From here on, bytes. Numbers of fields, data types and attribute types are onnx/onnx.proto's.
 
 
 def write_onnx(

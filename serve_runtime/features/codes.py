@@ -10,6 +10,7 @@ from serve_runtime.errors import RowError
 from serve_runtime.features.column import Column
 from serve_runtime.features.dictionaries import as_dictionaries, as_values
 from serve_runtime.features.level_text import level_text
+from serve_runtime.inputs.numeric import spells_number
 from serve_runtime.shown import quoted
 
 _BOOLEANS: Final = ("True", "False")
@@ -122,10 +123,4 @@ class LevelCodes(dict[Any, int]):
 
 def _is_number_text(text: str) -> bool:
     """Whether a text is what a number or a truth has as its level."""
-    if text in _BOOLEANS:
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return text in _BOOLEANS or spells_number(text)

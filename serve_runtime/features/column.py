@@ -86,7 +86,7 @@ class Column:
                 require(False, f"{quoted(count)} is no count of rows")
         if self.kind != CATEGORY:
             ends = (self.low, self.high)
-            require(all(map(_is_finite, ends)), "its range is not two finite numbers")
+            require(all(map(is_finite, ends)), "its range is not two finite numbers")
             known: tuple[str, ...] = MISSING_NUMBERS
             texts = (*self.levels, *self.rare, *self.missing_texts)
             require(not texts and not self.counts, "a number has no levels")
@@ -168,7 +168,8 @@ def is_numeric(columns: Iterable[Column]) -> bool:
     return all(column.kind == NUMBER and column.missing == "error" for column in columns)
 
 
-def _is_finite(value: object) -> TypeGuard[int | float]:
+def is_finite(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number that is neither NaN nor infinite, nor beyond any float."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:  # an int beyond any float

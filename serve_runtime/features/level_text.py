@@ -2,12 +2,11 @@
 
 import numbers
 import sys
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-_MISSING: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
-"""Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
+from serve_runtime.inputs.numeric import MISSING_TYPES
 
 
 def level_text(value: Any) -> str | None:
@@ -20,7 +19,7 @@ def level_text(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return str.__str__(value)  # the characters, whatever a subclass prints
-    if type(value).__name__ in _MISSING:
+    if type(value).__name__ in MISSING_TYPES:
         return None
     if isinstance(value, bool | np.bool_):
         return str(bool(value))

@@ -19,7 +19,7 @@ REAL: Final = "biuf"
 _FLOATS: Final = {float, bool, type(None), np.float64, np.float32, np.float16, np.bool_}
 """Types of objects that float64 holds exactly."""
 
-_MISSING: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
+MISSING_TYPES: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
 """Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
 
 
@@ -89,7 +89,7 @@ def _from_objects(
     refused = {kind for kind in kinds - _FLOATS if not _is_number(kind)}
     if refused:
         raise _no_number(array, values, refused, what, names)
-    missing = {kind for kind in kinds - _FLOATS if kind.__name__ in _MISSING}
+    missing = {kind for kind in kinds - _FLOATS if kind.__name__ in MISSING_TYPES}
     if missing:
         values = [None if type(value) in missing else value for value in values]
         array = _one_dimensional(values).reshape(array.shape)
@@ -106,7 +106,7 @@ def _from_objects(
 
 def _is_number(kind: type) -> bool:
     """Whether objects of this class are real numbers, or stand for a missing one."""
-    if kind.__name__ in _MISSING:
+    if kind.__name__ in MISSING_TYPES:
         return True
     if issubclass(kind, str | np.complexfloating | np.datetime64 | np.timedelta64 | np.void):
         return False
@@ -121,7 +121,7 @@ def _no_number(
     spells no number, if there is one."""
     found = [number for number, value in enumerate(values) if type(value) in refused]
     if all(issubclass(kind, str | bytes) for kind in refused):
-        found = [n for n in found if not _spells_number(values[n])] or found
+        found = [n for n in found if not spells_number(values[n])] or found
     value = values[found[0]]
     got = f"a {type_name(value)}"
     if isinstance(value, str | bytes):
@@ -144,7 +144,8 @@ def _at(array: Array, number: int, names: Sequence[str]) -> str:
     return f"row {row}" + "".join(f", feature {quoted(names[position])}" for position in column)
 
 
-def _spells_number(text: str | bytes) -> bool:
+def spells_number(text: str | bytes) -> bool:
+    """Whether Python reads a number in a text."""
     try:
         float(text)
     except ValueError:
