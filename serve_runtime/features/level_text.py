@@ -2,11 +2,15 @@
 
 import numbers
 import sys
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from serve_runtime.inputs.numeric import MISSING_TYPES
+
+_MOST_DIGITS: Final = 4000
+"""Of a whole Decimal that is written out: Python writes an int of up to 4,300 digits, and the ones
+of Decimal("1E+999999999") would fill memory."""
 
 
 def level_text(value: Any) -> str | None:
@@ -32,10 +36,7 @@ def level_text(value: Any) -> str | None:
             return None
         return str(int(value)) if value == np.trunc(value) and np.isfinite(value) else _float(value)
     if _is_decimal(value):
-        if value.is_nan():
-            return None
-        whole = value.is_finite() and value == value.to_integral_value()
-        return str(int(value)) if whole else str(value.normalize())
+        return _of_decimal(value)
     if isinstance(value, numbers.Integral):
         return str(int(value))
     raise TypeError(f"a {type(value).__name__} is no level")
@@ -45,6 +46,18 @@ def _is_decimal(value: Any) -> bool:
     """Asked without Python's decimal, which takes time to load and is there if there is one."""
     module = sys.modules.get("decimal")
     return module is not None and isinstance(value, module.Decimal)
+
+
+def _of_decimal(value: Any) -> str | None:
+    """Without the thread's own context of decimals, which would round to its precision."""
+    if value.is_nan():
+        return None
+    whole = value.is_finite() and value == value.to_integral_value()
+    if whole and value.adjusted() < _MOST_DIGITS:
+        return str(int(value))
+    decimal, digits = sys.modules["decimal"], len(value.as_tuple().digits)
+    exact = decimal.Context(digits, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[])
+    return str(value.normalize(exact))
 
 
 def _float(value: Any) -> str:

@@ -48,3 +48,14 @@ def test_a_missing_value_has_no_text(value):
 def test_what_has_no_one_text_is_no_level(value):
     with pytest.raises(TypeError, match="is no level"):
         level_text(value)
+
+
+def test_a_decimal_keeps_its_digits_in_every_context():
+    long = "1.2345678901234567890123456789012345"
+    with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.Inexact])):
+        assert level_text(decimal.Decimal(f"{long}0")) == long
+        assert level_text(decimal.Decimal("123456.0")) == "123456"
+
+
+def test_a_huge_decimal_is_not_written_out():
+    assert level_text(decimal.Decimal("1E+999999999")) == "1E+999999999"
