@@ -181,4 +181,6 @@ def _arrow_indices(column: Any, size: int) -> Array:
         raise IndexError(
             f"a dictionary of {size:,} values has no index from {found.min()} to {found.max()}"
         )
+    if kind == np.uint64:  # beside signed ones, numpy would make float64 of them
+        found = found.view(np.int64)
     return found if valid is None else np.where(valid, found.astype(np.int64, copy=False), -1)

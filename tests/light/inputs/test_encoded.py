@@ -151,6 +151,17 @@ def test_the_first_refused_row_is_named():
     assert len(strict().probability(columns)) == 500
 
 
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])
+def test_indices_of_every_type_give_the_same_bits(kind):
+    rows = mixed_rows(20_000, gaps=False)
+    columns = dict(rows.columns)
+    for name in ("colour", "code", "room"):
+        distinct = sorted(set(columns[name]))
+        indices = pa.array(np.searchsorted(distinct, columns[name]), kind)
+        columns[name] = pa.DictionaryArray.from_arrays(indices, pa.array(distinct))
+    assert_same_bits(mixed_predictor().decision_function(columns), rows.logits())
+
+
 def test_a_column_without_slices_is_named_too():
     columns = {name: [GOOD[name]] * 2 for name in NAMES} | {"room": deque(["hall", "no"])}
     with pytest.raises(LevelError, match=r"^row 1, feature 'room' has the level 'no'"):
