@@ -36,6 +36,9 @@ FEW_LEVELS = 512
 """Up to so many levels' sums are kept in four lanes; with more, few rows repeat a level soon."""
 _WORTH = 8
 """A segment has at least so many codes for each of its sums."""
+_MOST_SUMS = 1 << 23
+"""All segments together have no more sums than these, 64 MiB, however many rows there are on disk.
+"""
 
 
 class _Data(NamedTuple):
@@ -61,7 +64,7 @@ class CategorySums:
         blocks = -(-rows // self._step)
         self._out = (
             np.empty((blocks, numbers + 1), np.float32),
-            np.empty((-(-blocks // self._segment), self._levels), np.float64),
+            np.empty((self._most_segments(rows), self._levels), np.float64),
         )
         self._sums = np.empty(numbers + self._levels + 1)
 
@@ -95,9 +98,13 @@ class CategorySums:
         self._threads.share(_picked_sums, given, parts, self._out, self._least(segment))
         return self._total(blocks, segment)
 
+    def _most_segments(self, rows: int) -> int:
+        """Most segments of up to `rows` rows."""
+        worth = rows * (len(self._starts) - 1) // (_WORTH * self._levels)
+        return max(1, min(worth, _MOST_SUMS // self._levels, -(-rows // self._step)))
+
     def _blocks_in_segment(self, rows: int) -> int:
-        worth = rows * (len(self._starts) - 1) // (_WORTH * max(1, self._levels))
-        return -(-max(1, -(-rows // self._step)) // max(1, worth))
+        return max(1, -(-(-(-rows // self._step)) // self._most_segments(rows)))
 
     def _least(self, segment: int) -> int:
         return max(1, BLOCKS_A_THREAD // segment)

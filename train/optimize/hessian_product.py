@@ -14,7 +14,7 @@ from train.gradients.numba_kernels import compiled
 from train.gradients.source import GradientSource
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "0cb5433bea5393b85c65acda970b1258f604d16e87184c87be1865284139ea4b"
+CATEGORY_KERNELS_SHA256 = "14d60fcf54899af2506dd36df85e0d3ed4e2084fe23498d2a053d399146cb6c4"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 _PARTS = 4

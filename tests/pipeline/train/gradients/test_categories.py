@@ -88,11 +88,27 @@ def test_rows_given_block_by_block_have_the_same_bits(chunks_at_once):
     assert whole.tobytes() == parts.tobytes()
 
 
+@pytest.mark.parametrize("count", [2005, 2048, 2100, 256, 1, 0])
+def test_batches_of_nearly_all_rows(count):
+    # Fewer rows may be cut into more segments than all rows are.
+    rows = coded(2187, 2, (63, 63, 63, 63, 62, 62, 62, 62), seed=10)
+    theta, index = drawn(rows), torch.arange(2187)[-count:] if count else torch.empty(0).long()
+    source = CategoryGradients(rows, batches=True)
+    sums = source._sums.over_picked(0, source._by_row, index.numpy(), theta.numpy())
+    exact = TorchGradients(in_float64(rows))
+    expected = torch.zeros(len(theta), dtype=torch.float64)
+    if count:
+        expected = gradient(exact, "bce", theta.double(), index) * count
+    torch.testing.assert_close(torch.from_numpy(sums), expected, rtol=1e-5, atol=1e-3)
+
+
 def test_sums_of_many_levels_take_little_memory():
     rows = coded(200_000, 0, (30_000, 30_000), seed=5)
     sums = CategorySums(200_000, 0, rows.categories, picked=False)
     held = sum(part.nbytes for part in sums._out)
     assert held <= 200_000 * 2 * 8, "as many as there are codes"
+    sums = CategorySums(200_000_000, 0, rows.categories, picked=False)
+    assert sums._out[1].nbytes <= 64 << 20, "however many rows there are"
 
 
 def test_a_frequent_level_is_summed_beyond_float32():
