@@ -208,21 +208,20 @@ class OnDiskDataset:
                 if not len(held := others.labels()):
                     raise DataError(f"{part} has no rows below its header")
                 theirs = held.encode(self.classes, part)
-                holdout, _ = self._split(others, reading, theirs, np.zeros(len(theirs), bool), part)
-        training, split = self._split(files, reading, labels, out)
+                holdout, _ = self._split(part, others, reading, theirs, np.zeros(len(theirs), bool))
+        training, split = self._split(source, files, reading, labels, out)
         return training, holdout or split
 
     def _split(
         self,
+        source: str,
         files: TableFiles,
         reading: Reading,
         labels: Float32,
         out: npt.NDArray[np.bool_],
-        checked: str = "",
     ) -> tuple[DiskPart, DiskPart | None]:
-        """Read the rows of `files` into two parts: to train on, and those in the mask `out`.
-
-        Those of the file `checked` must be ones that the model takes."""
+        """Read the rows of `files`, those of `source`, into two parts: to train on, and those in
+        the mask `out`. Raises DataError for one that the model refuses."""
         held, raw = int(out.sum()), Layer(self._design, Scaling.none(self._design.dense))
         new = partial(DiskPart, self._where, raw, reading, self._group)
         kept, apart = new(len(labels) - held), new(held) if held else None
@@ -238,9 +237,8 @@ class OnDiskDataset:
             start = here.stop
             if start > len(labels):
                 break
-            if checked:
-                texts = [vocabulary.texts for vocabulary in reading.vocabularies]
-                check_rows(features, places, texts, self._design, checked, here.start)
+            texts = [vocabulary.texts for vocabulary in reading.vocabularies]
+            check_rows(features, places, texts, self._design, source, here.start)
             for part, mask in parts:
                 rows = Raw(features, labels[here], places)
                 if not mask[here].all():

@@ -104,7 +104,8 @@ class CategorySums:
         return max(1, min(worth, _MOST_SUMS // self._levels, -(-rows // self._step)))
 
     def _blocks_in_segment(self, rows: int) -> int:
-        return max(1, -(-(-(-rows // self._step)) // self._most_segments(rows)))
+        blocks = -(-rows // self._step)
+        return max(1, -(-blocks // self._most_segments(rows)))
 
     def _least(self, segment: int) -> int:
         return max(1, BLOCKS_A_THREAD // segment)

@@ -18,7 +18,7 @@ from train.gradients.numba_kernels import compiled
 from train.gradients.source import Categories, GradientSource, Rows
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "14d60fcf54899af2506dd36df85e0d3ed4e2084fe23498d2a053d399146cb6c4"
+CATEGORY_KERNELS_SHA256 = "dbe892db23cb716c2cb28b806cd7b6f93b31d89a2cb687ca526ab4831da53999"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 

@@ -57,6 +57,8 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
         return Tables(table, others, decided)
     if not out.any():
         return Tables(table, None, decided)
+    source = str(recipe.data.file)
+    check_rows(table.features, table.codes, table.vocabularies, decided.design, source)
     return Tables(table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out)), decided)
 
 

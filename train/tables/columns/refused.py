@@ -1,4 +1,4 @@
-"""Rows held out that the model of the training rows would refuse."""
+"""Rows held out that the model of the training rows refuses."""
 
 from collections.abc import Sequence
 
@@ -25,8 +25,7 @@ def check_rows(
     its vocabulary; the first row is data row `first` (from 0) of `source`.
     """
     for column, values in zip(design.numbers, features, strict=True):
-        missing = np.isnan(values)
-        if column.missing == "error" and missing.any():
+        if column.missing == "error" and (missing := np.isnan(values)).any():
             raise DataError(_missing(source, first + int(missing.argmax()), column.name))
     for column, found, texts in zip(design.categories, codes, vocabularies, strict=True):
         ours = code_table(column, texts).take(found)

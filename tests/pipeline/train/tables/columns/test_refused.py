@@ -40,6 +40,15 @@ def test_a_level_that_is_to_be_refused(hold):
         hold({"unknown": "error"}, town="elsewhere")
 
 
+def test_a_level_of_none_but_rows_held_out_at_random(write, frame, ending, decide):
+    frame["town"] = TOWNS
+    frame.loc[::4, "town"] = [f"new{i}" for i in range(15)]
+    message = r"data row \d+, column 'town' has the level 'new\d+', which no training row has, and"
+    with pytest.raises(DataError, match=message):
+        decide(write(frame, ending), {"unknown": "error"}, holdout=0.3)
+    assert decide(write(frame, ending), {"unknown": "average"}, holdout=0.3)
+
+
 @pytest.mark.parametrize("missing", ["level", "unknown"])
 def test_a_level_or_unknown_where_training_saw_no_gap(hold, missing):
     assert hold({"missing": missing}, town=None)["town"].missing == "unknown"
