@@ -91,6 +91,15 @@ class Design:
         return is_numeric(self.columns)
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the columns of the table that those of the layer are made of, (width,)."""
+        found = [column.name for column in self.numbers]
+        found += [found[i] for i in self.indicators]
+        for column, codes in zip(self.categories, self.trained_codes, strict=True):
+            found += [column.name] * len(codes)
+        return tuple(found)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """What the columns of the layer are called in messages, (width,)."""
         found = [column.name for column in self.numbers]

@@ -192,7 +192,8 @@ def _judge(
 ) -> None:
     """Say whether training has come to the minimum, or, with patience, which weights are kept."""
     spec = fit.spec
-    columns = Columns(data.layer.design.names, data.classes.labels, partial(_raw, data))
+    design = data.layer.design
+    columns = Columns(design.names, data.classes.labels, partial(_raw, data), design.sources)
     if spec.patience:
         say(
             f"kept the weights of epoch {fit.state.best_epoch:,}: their hold-out cost is the "

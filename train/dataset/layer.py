@@ -54,7 +54,7 @@ class Layer:
         self, places: Sequence[Array], vocabularies: Sequence[Sequence[str]]
     ) -> tuple[Array, ...]:
         """The codes (m,) of each category, from `places` (m,) in the texts of its vocabulary, -1
-        where missing."""
+        where missing. An unknown level has the code of the rare one where it counts as that."""
         found = []
         for column, trained, texts, place, kind in zip(
             self.design.categories,
@@ -66,6 +66,8 @@ class Layer:
         ):
             position = np.full(column.codes, len(trained), kind)
             position[trained] = np.arange(len(trained))
+            if column.unknown == "rare":
+                position[0] = position[column.rare_code]
             found.append(position.take(code_table(column, texts)).take(place))
         return tuple(found)
 

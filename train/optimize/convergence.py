@@ -56,6 +56,8 @@ class Columns:
     """The negative label, then the positive one."""
     raw: Callable[[int, float], float]
     """A value in the unit of the table, of the position of a number and a value of the rows."""
+    sources: Sequence[str]
+    """Of each feature the column of the table that it is made of, which may be dropped."""
 
 
 def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance:
@@ -171,10 +173,11 @@ def _alone(alone: Sequence[Alone], numbers: int, columns: Columns) -> str:
         label = columns.classes[alone[0].positive_above]
         said = f"as all rows with {quoted(named[0])} are {quoted(label)}"
     others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
-    remedy, drop = "use --weight-decay", ",".join(named)
+    sources = list(dict.fromkeys(columns.sources[each.feature] for each in whole or alone))
+    remedy, drop = "use --weight-decay", ",".join(sources)
     columns_only = all(each.feature < numbers for each in whole or alone)
-    short = len(named) <= _MOST_NAMES and len(drop) <= MOST_CHARACTERS
-    if columns_only and short and drop.count(",") < len(named) and drop == printable(drop):
+    short = len(sources) <= _MOST_NAMES and len(drop) <= MOST_CHARACTERS
+    if columns_only and short and drop.count(",") < len(sources) and drop == printable(drop):
         remedy += f", or --drop {shlex.quote(drop)}"
     return f"warning: the classes are separable, {said}{others}, so no weights are best: {remedy}"
 

@@ -198,6 +198,33 @@ def test_a_level_of_one_class_is_told_by_the_command(options, command, table):
     assert "without a penalty" not in said
 
 
+@pytest.mark.parametrize("unknown", ["average", "rare"])
+def test_costs_of_rows_held_out_are_those_of_rows_served(unknown, tmp_path):
+    frame = mixed("breast_cancer")
+    frame["shape"] = [f"{t}{i}" if i % 4 == 0 else t for i, t in enumerate(frame["shape"])]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    columns, log = {"unknown": unknown, "min_rows": 5}, {"every": 1}
+    result = train(recipe(tmp_path / "rows.csv", 0.3, columns=columns, log=log), tmp_path / "run")
+    last = pd.read_csv(tmp_path / "run" / run_folder.HISTORY).iloc[-1]
+    assert last["cost"] == pytest.approx(result.metrics["training"]["cost"], rel=1e-2)
+    assert last["validation_cost"] == pytest.approx(result.metrics["holdout"]["cost"], rel=1e-2)
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_a_gap_that_tells_the_class_is_named_with_its_column(disk, tmp_path, monkeypatch):
+    frame = mixed("wine")[["c0", "c3", "y"]]
+    frame["c0"] = frame["c0"].where(frame["y"] == "no")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    if disk:
+        monkeypatch.setattr(choose, "_needed", lambda files: 1 << 60)
+        monkeypatch.setattr(on_disk, "_READING", 0)
+    said: list[str] = []
+    train(recipe(tmp_path / "rows.csv"), tmp_path / "run", say=said.append)
+    (line,) = [line for line in said if "separable" in line]
+    assert "by 'c0 missing' alone" in line
+    assert line.endswith("use --weight-decay, or --drop c0")
+
+
 def test_no_penalty_is_one_that_is_said(tmp_path):
     mixed("wine").to_csv(tmp_path / "rows.csv", index=False)
     said: list[str] = []

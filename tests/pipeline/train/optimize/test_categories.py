@@ -89,6 +89,7 @@ COLUMNS = Columns(
     ["age", "pay", "city = Bonn", "city = Köln", "city = Ulm"],
     ("no", "yes"),
     lambda _, value: value,
+    ["age", "pay", "city", "city", "city"],
 )
 
 

@@ -22,7 +22,7 @@ def said_of(
     rows: Rows, theta: torch.Tensor, decay: float, updates: int, search=None, name="v{}"
 ) -> str:
     names = [name.format(i) for i in range(len(rows.features))]
-    columns = Columns(names, ("no", "yes"), lambda feature, value: value)
+    columns = Columns(names, ("no", "yes"), lambda feature, value: value, names)
     return verdict(gradient_source(rows), theta, decay, updates, columns, search)
 
 
