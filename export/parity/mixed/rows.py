@@ -13,7 +13,7 @@ import numpy as np
 
 from export.parity import proof_rows
 from export.parity.encoded_model import EncodedModel, encode, joined, served_ranges
-from export.parity.mixed.texts import is_scored, unseen, unusual_texts
+from export.parity.mixed.texts import scored_texts, unseen, unusual_texts
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.encoding import Encoding
@@ -85,9 +85,8 @@ def random_raw_rows(model: EncodedModel, count: int, rng: np.random.Generator) -
             row[gaps] = np.nan
     texts = []
     for column, table in zip(encoding.categories, encoding.tables, strict=True):
-        levels = [t for t in column.levels if not np.isnan(table[column.code_by_text()[t]])]
-        unusual = [t for t in unusual_texts(column) if is_scored(column, table, t)]
-        usual = levels or unusual or [None]
+        unusual = scored_texts(column, table, unusual_texts(column))
+        usual = scored_texts(column, table, column.levels) or unusual or [None]
         drawn = (rng.random(count) * len(usual)).astype(int).tolist()
         odd = rng.random(count) < 1 / _UNUSUAL
         other = (rng.random(count) * max(1, len(unusual))).astype(int).tolist()
@@ -140,8 +139,7 @@ def golden_raw_rows(model: EncodedModel, logits: Sequence[float]) -> RawRows:
         for column, table, column_texts in zip(
             model.encoding.categories, model.encoding.tables, texts, strict=True
         ):
-            odd = [t for t in (None, unseen(column), *column.rare[:1])
-                   if is_scored(column, table, t)]  # fmt: skip
+            odd = scored_texts(column, table, (None, unseen(column), *column.rare[:1]))
             if odd:
                 column_texts[row] = odd[at % len(odd)]
     return RawRows(numbers, tuple(map(tuple, texts)))
@@ -178,8 +176,7 @@ def _levels(model: EncodedModel) -> proof_rows.ProofBatch:
     for column, table in zip(encoding.categories, encoding.tables, strict=True):
         texts = [*column.levels, *unusual_texts(column)]
         every.append(texts)
-        scored = [text for text in texts if is_scored(column, table, text)]
-        usual.append(scored[0] if scored else None)
+        usual.append(next(iter(scored_texts(column, table, texts)), None))
     rows = 1 + sum(map(len, every))
     columns: list[list[str | None]] = [[text] * rows for text in usual]
     at = 1

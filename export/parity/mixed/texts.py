@@ -1,6 +1,7 @@
 """Texts of a category that are no level of it, or that are not usual."""
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -20,11 +21,10 @@ def unseen(column: Column) -> str:
     return text
 
 
-def is_scored(column: Column, table: Float32, text: str | None) -> bool:
-    """Whether a row with this text is scored; `table` (column.codes,) holds NaN where not."""
-    known = column.code_by_text()
-    code = column.missing_code if text is None else known.get(text, 0)
-    return not np.isnan(table[code])
+def scored_texts(column: Column, table: Float32, texts: Iterable[str | None]) -> list[str | None]:
+    """Those of `texts` with which a row is scored; `table` (column.codes,) holds NaN where not."""
+    known: dict[str | None, int] = {None: column.missing_code, **column.code_by_text()}
+    return [text for text in texts if not np.isnan(table[known.get(text, 0)])]
 
 
 def unusual_texts(column: Column) -> list[str | None]:
@@ -35,7 +35,8 @@ def unusual_texts(column: Column) -> list[str | None]:
     found |= dict.fromkeys(column.rare)
     for level in column.levels:
         found |= dict.fromkeys(look_alikes(level))
-    return [text for text in found if text not in column.levels]
+    levels = frozenset(column.levels)
+    return [text for text in found if text not in levels]
 
 
 def look_alikes(text: str) -> list[str]:

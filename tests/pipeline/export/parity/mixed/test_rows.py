@@ -8,8 +8,11 @@ from export.parity.corpus import golden_features, golden_rows, proof_batches
 from export.parity.encoded_model import EncodedModel, encode
 from export.parity.mixed.texts import look_alikes, unseen
 from export.parity.proof_rows import ProofBatch, digest
+from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.column import Column
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
 
 
 def make(**kind: int | float | bool) -> tuple[EncodedModel, ModelCard, dict[str, ProofBatch]]:
@@ -98,6 +101,25 @@ def test_golden_rows_hold_gaps_and_unknown_levels() -> None:
         (found == column.missing_code).any()
         for column, found in zip(model.encoding.categories, codes, strict=True)
     )
+
+
+def test_a_category_is_not_gone_through_for_each_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, code_by_text = list[Column](), Column.code_by_text
+
+    def code_by_text_counted(column: Column) -> dict[str, int]:
+        listed.append(column)
+        return code_by_text(column)
+
+    monkeypatch.setattr(Column, "code_by_text", code_by_text_counted)
+    levels = tuple(sorted(f"level {i}" for i in range(3000)))
+    column = Column("a", "category", levels=levels, counts=(1,) * len(levels), missing="unknown")
+    encoding = Encoding((column,), *np.zeros((3, 0), np.float32), (np.zeros(3003, np.float32),))
+    model = EncodedModel(Affine(np.zeros(0, np.float32), 0.0), encoding)
+    card = ModelCard((column,), (0, 1), "0" * 64)
+    batches = proof_batches(card, model, RawRows(np.zeros((0, 1)), (("level 1",),)))
+    golden_rows(card, model)
+    assert max(len(batch.rows) for batch in batches) > 5 * len(levels)
+    assert len(listed) < 100, "thousands of times take minutes"
 
 
 def test_look_alikes_are_other_texts() -> None:
