@@ -68,9 +68,9 @@ def require_same(path: Path, found: Model, other_path: Path, other: Model, card:
         raise BundleError(f"{path} and {other_path}: one of them encodes columns, one does not")
     if (affine_of(found).center is None) != (affine_of(other).center is None):
         raise BundleError(f"{path} and {other_path}: one of them subtracts a centre, one does not")
-    expected = _constants(other)
-    for what, values in _constants(found).items():
-        pair = values, expected.get(what, values[:0])
+    both, none = (_constants(found), _constants(other)), np.empty(0)
+    for what in both[0] | both[1]:
+        pair = [constants.get(what, none) for constants in both]
         if len(pair[0]) != len(pair[1]):
             raise BundleError(
                 f"{path}: there are {len(pair[0])} of {what}, in {other_path} {len(pair[1])}"

@@ -112,6 +112,13 @@ def test_a_torch_file_with_other_constants(bundle: Path, name: str, what: str) -
     noticed(bundle, BundleError, f"{name}: {named}", "in", "model.onnx it is")
 
 
+@pytest.mark.parametrize("name", ["model.torchscript.pt", "model.pt2"])
+def test_a_torch_file_that_lacks_a_table(bundle: Path, name: str) -> None:
+    model = model_of(bundle)
+    write_torch(bundle, name, changed(model, tables=model.encoding.tables[:-1]))
+    noticed(bundle, BundleError, f"{name}: there are 0 of table 2, in", "model.onnx")
+
+
 CONTRADICTIONS = {
     "a table shifted by one": "unknown levels of 'category 2'",
     "an unknown level that is scored": "'category 1'",
