@@ -15,6 +15,9 @@ _MOST_NUMBERS, _MOST_LEVELS = 512, 512
 that is inverted."""
 _RIDGE = 1e-6
 """Added to the correlations that are inverted, as features may be dependent."""
+_CONSTANT = 1e-13
+"""A column varies that does so by more than this share of its second moment: less is the rounding
+of float64, as of a category with one level."""
 
 
 class BlockInverse:
@@ -44,7 +47,8 @@ class BlockInverse:
         moments = second_moments(data, see, torch.float64, merged)
         sums, squares = (data.group.sum(found) / data.count for found in (sums, squares))
         self._ones, self._means = sums[-1], sums[:-1] / sums[-1]
-        variances = torch.cat([squares, sums[numbers:-1]]) - sums[:-1] * self._means
+        seconds = torch.cat([squares, sums[numbers:-1]])
+        variances = _varying(seconds - sums[:-1] * self._means, seconds)
         device, size = penalties.device, len(moments) - 1
         # The last column of the block is for numbers that are not in it.
         outside = torch.full((numbers,), size, device=device)
@@ -57,6 +61,7 @@ class BlockInverse:
         add_by_code(self._places, penalties[:-1], added)
         column = moments[:-1, -1]
         block = moments[:-1, :-1] - torch.outer(column, column) / self._ones
+        block.diagonal().copy_(_varying(block.diagonal(), moments.diagonal()[:-1]))
         inverse = _inverse(block + torch.diag(added[:-1]))
         # Unlike machines may round it differently, so all processes take that of the first.
         inverse = data.group.gather(inverse.cpu())[0].to(device)
@@ -70,6 +75,11 @@ class BlockInverse:
         step = self._diagonal * centred + (self._inverse @ together)[self._places]
         bias = wide[-1] / self._ones - torch.dot(self._means, step)
         return torch.cat([step, bias[None]]).to(gradient.dtype)
+
+
+def _varying(variances: Tensor, seconds: Tensor) -> Tensor:
+    """The variances (m,) of columns with these second moments, 0 where they are rounding."""
+    return torch.where(variances > _CONSTANT * seconds, variances, 0)
 
 
 def _inverse(matrix: Tensor) -> Tensor:

@@ -72,19 +72,26 @@ def _block_inverse(data: GradientSource, spec: Optimizer) -> BlockInverse:
 def _curvature_left(data: GradientSource, spec: Optimizer, inverse: BlockInverse) -> float:
     """The largest eigenvalue of `inverse` times the bound on the Hessian, to some percent.
 
-    By Lanczos' method, as the conjugate gradients of a random vector compute it (Golub and
-    Van Loan, Matrix Computations, section 11.3.1 of the fourth edition).
+    By Lanczos' method, as the conjugate gradients compute it (Golub and Van Loan, Matrix
+    Computations, section 11.3.1 of the fourth edition). They begin with what the bound makes of a
+    random vector: without a penalty it makes 0 of some, such as all levels of a category at once,
+    for which the inverse is so large that float32 would hold nothing else.
     """
     penalties = penalty_curvature(data.largest, spec.weight_decay)
+
+    def bound(vector: Tensor) -> Tensor:
+        image = torch.empty_like(vector)
+        data.gradient("linear", vector, None, image)
+        return image.mul_(LOSSES[spec.loss].curvature).add_(penalties * vector)
+
     drawn = torch.randn(len(penalties), generator=torch.Generator().manual_seed(0))
-    residual = drawn.to(penalties)
+    residual = bound(drawn.to(penalties))
     direction = inverse @ residual
-    slope, image = float(torch.dot(residual, direction)), torch.empty_like(residual)
+    slope = float(torch.dot(residual, direction))
     diagonal, beside = list[float](), list[float]()
     carried = found = 0.0
     for _ in range(_LANCZOS_PASSES):
-        data.gradient("linear", direction, None, image)
-        image.mul_(LOSSES[spec.loss].curvature).add_(penalties * direction)
+        image = bound(direction)
         length = slope / float(torch.dot(direction, image))
         residual -= length * image
         preconditioned = inverse @ residual

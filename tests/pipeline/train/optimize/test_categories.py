@@ -11,10 +11,11 @@ from train.gradients.cpu import gradient_source
 from train.gradients.design import in_float64
 from train.optimize.block_inverse import BlockInverse
 from train.optimize.convergence import Columns, penalised_levels, verdict
-from train.optimize.curvature import penalty_curvature
+from train.optimize.curvature import penalty_curvature, resolve_learning_rate
 from train.optimize.hessian_product import hessian_product
 from train.optimize.second_moments import second_moments
 from train.optimize.separation import Alone, each_alone, one_class_levels
+from train.recipe.keys import Optimizer
 
 
 def peer(rows, decay: float) -> np.ndarray:
@@ -75,6 +76,20 @@ def test_the_block_inverse_is_exact_where_all_levels_are_in_it():
     bound = moments + torch.diag(penalties)
     vector = torch.randn(29, generator=torch.Generator().manual_seed(0)).double()
     torch.testing.assert_close(inverse @ (bound @ vector), vector, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(5000, 2, (530, 3)), (5000, 2, (530, 3, 1)), (5000, 0, (530,))])
+@pytest.mark.parametrize("decay", [0.0, 2e-4])
+def test_the_step_is_the_longest_that_the_curvature_allows(shape, decay):
+    rows = coded(*shape, seed=11)
+    data = gradient_source(rows)
+    spec, inverse = resolve_learning_rate(data, Optimizer(weight_decay=decay))
+    assert isinstance(inverse, BlockInverse)
+    penalties = penalty_curvature(data.largest.double(), decay)
+    bound = second_moments(gradient_source(in_float64(one_hot(rows))), dtype=torch.float64) / 4
+    image = torch.stack([inverse @ column for column in (bound + torch.diag(penalties)).T])
+    largest = float(torch.linalg.eigvals(image).real.max())
+    assert 0.93 < spec.lr * largest < 1.01
 
 
 def flagged(positive: bool):
