@@ -5,7 +5,6 @@ import pickle
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -91,13 +90,6 @@ def raw_rows(design: Design, numbers: Floats, texts: tuple[tuple[str | None, ...
     wide, plain = np.array(numbers, np.float64, order="C"), len(design.numbers) - len(design.center)
     wide[:plain] = wide[:plain].astype(np.float32)
     return RawRows(wide, texts)
-
-
-def joined(parts: Sequence[RawRows]) -> RawRows:
-    """The rows of all `parts`."""
-    numbers = np.concatenate([part.numbers for part in parts], axis=1)
-    columns = zip(*(part.texts for part in parts), strict=True)
-    return RawRows(numbers, tuple(tuple(chain(*column)) for column in columns))
 
 
 def write(

@@ -125,12 +125,3 @@ def without_overflow(rows: Rows, model: Model) -> Any:
     """The rows that have a logit and whose terms cannot overflow float32; a Predictor may refuse
     the others."""
     return taken(rows, np.isfinite(reference(model, rows)[1]))
-
-
-def joined(parts: Sequence[RawRows]) -> RawRows:
-    """Rows one after the other."""
-    texts = zip(*(part.texts for part in parts), strict=True)
-    return RawRows(
-        np.concatenate([part.numbers for part in parts], axis=1),
-        tuple(tuple(text for part in column for text in part) for column in texts),
-    )

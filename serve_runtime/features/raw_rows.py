@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -27,3 +28,10 @@ class RawRows:
         picked = chosen.tolist()
         texts = tuple(tuple(column[i] for i in picked) for column in self.texts)
         return RawRows(self.numbers[:, chosen], texts)
+
+    @classmethod
+    def joined(cls, parts: Sequence["RawRows"]) -> "RawRows":
+        """The rows of all `parts`, of which there is one or more."""
+        columns = zip(*(part.texts for part in parts), strict=True)
+        texts = tuple(tuple(chain(*column)) for column in columns)
+        return cls(np.concatenate([part.numbers for part in parts], axis=1), texts)

@@ -11,7 +11,7 @@ from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
 from train.dataset.layer import Layer
 from train.gradients.numba_kernels import chunk_slices
 from train.gradients.processes import ProcessGroup
-from train.run_folder import joined, raw_rows, sample_positions
+from train.run_folder import raw_rows, sample_positions
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
 from train.tables.columns.vocabulary import texts_at
@@ -67,7 +67,7 @@ class DiskPart:
         self.file.finish(self._vocabularies, self._see)
         found = group.gather((self._sample, self._digest.chunks, self._moments, self._positives))
         samples, digests, moments, positives = zip(*found, strict=True)
-        self.sample = joined([rows for each in samples for rows in each])
+        self.sample = RawRows.joined([rows for each in samples for rows in each])
         self.digest = RowDigest()
         self.digest.chunks = [chunk for each in digests for chunk in each]
         self.moments = reduce(operator.add, (chunk for each in moments for chunk in each))

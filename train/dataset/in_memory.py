@@ -20,7 +20,7 @@ from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.recipe.recipe import Recipe
-from train.run_folder import Sample, joined, raw_rows, sample_positions, sample_rows
+from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
 from train.standardize import Moments
 from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables
@@ -72,7 +72,7 @@ class InMemoryDataset:
         if design.is_numeric:
             return sample_rows(*(table.features for table in self._parts.values()))
         parts = self._parts.values()
-        return joined([_raw_rows(table, design) for table in parts])
+        return RawRows.joined([_raw_rows(table, design) for table in parts])
 
     def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
         """What the served model is worth on each part, as `Dataset` says."""

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.raw_rows import RawRows
 from train.dataset.block_file import Raw, rows_in_block
 from train.dataset.dataset import WORDS, check_known, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
@@ -27,7 +28,7 @@ from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.recipe.recipe import Recipe
-from train.run_folder import Sample, joined
+from train.run_folder import Sample
 from train.standardize import Scaling
 from train.tables.columns.plan import read_as_found
 from train.tables.columns.reading import Reading
@@ -128,7 +129,7 @@ class OnDiskDataset:
 
     def sample(self) -> Sample:
         """Some raw rows, on which export compares its artifacts with the model."""
-        rows = joined([part.sample for part in self._parts.values()])
+        rows = RawRows.joined([part.sample for part in self._parts.values()])
         if self._design.is_numeric:
             return np.ascontiguousarray(rows.numbers.T, np.float32)
         return rows

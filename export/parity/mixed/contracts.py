@@ -12,7 +12,7 @@ import numpy as np
 from export.errors import ParityError
 from export.formats.artifact import Score
 from export.parity.contracts.in_layout import METHODS, LayoutPredictor
-from export.parity.encoded_model import EncodedModel, joined, without_overflow
+from export.parity.encoded_model import EncodedModel, without_overflow
 from export.parity.mixed.kinds import as_columns, as_dicts, as_lists
 from export.parity.mixed.texts import unseen
 from serve_runtime.arrays import Array, Float32
@@ -115,7 +115,7 @@ def neighbours(name: str, score: Score, model: EncodedModel, rows: RawRows) -> i
     rows = rows.take(np.arange(32) % len(rows))
     before = np.stack(score(rows))
     bad = list(bad_rows(model, rows.take([0])).values()) or [rows.take([0])]
-    after = np.stack(score(joined(
+    after = np.stack(score(RawRows.joined(
         [rows.take([i]) if i % 2 else bad[i // 2 % len(bad)] for i in range(len(rows))]
     )))  # fmt: skip
     if not np.array_equal(before[:, 1::2].view(np.uint32), after[:, 1::2].view(np.uint32)):
@@ -137,7 +137,7 @@ def bad_rows_are_refused(
         for place in {0, size // 2, size - 1}:
             before = rows.take(np.arange(place) % len(rows))
             after = rows.take(np.arange(place, size - 1) % len(rows))
-            batch = joined([before, bad, after])
+            batch = RawRows.joined([before, bad, after])
             method, asked, (how, kind) = methods[shown * 7 % len(methods)]
             where = f"{name}: {method} {asked.where}, {what} in a batch of {size} {how}"
             _require_refusal(where, getattr(asked.predictor, method), kind(columns, batch), place)

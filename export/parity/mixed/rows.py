@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from export.parity import proof_rows
-from export.parity.encoded_model import EncodedModel, encode, joined, served_ranges
+from export.parity.encoded_model import EncodedModel, encode, served_ranges
 from export.parity.mixed.texts import scored_texts, unseen, unusual_texts
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.card import ModelCard
@@ -217,7 +217,7 @@ def _precise_ends(model: EncodedModel, base: RawRows) -> RawRows:
         numbers = rows.numbers.copy()
         numbers[first + i] = values
         parts.append(RawRows(numbers, rows.texts))
-    return joined(parts) if parts else base.take([])
+    return RawRows.joined(parts) if parts else base.take([])
 
 
 def _of_served_numbers(

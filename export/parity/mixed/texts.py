@@ -23,8 +23,9 @@ def unseen(column: Column) -> str:
 
 def scored_texts(column: Column, table: Float32, texts: Iterable[str | None]) -> list[str | None]:
     """Those of `texts` with which a row is scored; `table` (column.codes,) holds NaN where not."""
-    known: dict[str | None, int] = {None: column.missing_code, **column.code_by_text()}
-    return [text for text in texts if not np.isnan(table[known.get(text, 0)])]
+    known, missing = column.code_by_text(), column.missing_code
+    codes = ((t, missing if t is None else known.get(t, 0)) for t in texts)
+    return [text for text, code in codes if not np.isnan(table[code])]
 
 
 def unusual_texts(column: Column) -> list[str | None]:
