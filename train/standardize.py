@@ -1,5 +1,6 @@
 """Standardisation of features, and the means and standard deviations that it needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,12 @@ class Moments:
         return np.equal(self.low, self.high)
 
     @classmethod
+    def none(cls, width: int) -> "Moments":
+        """The moments of no rows, of `width` features."""
+        zero, end = np.zeros(width), np.full(width, np.inf)
+        return cls(np.zeros(width, np.int64), zero, zero, end, -end, zero)
+
+    @classmethod
     def of(cls, features: Floats) -> "Moments":
         """The moments of the rows of `features` (d, m), m >= 1, NaN where missing, by two passes in
         float64."""
@@ -127,6 +134,10 @@ class Moments:
         inside = np.where(times > 0, value, self.low)
         more = Moments(times, there, np.zeros(len(times)), inside, inside, np.zeros(len(times)))
         return self + more
+
+    def take(self, order: Sequence[int]) -> "Moments":
+        """The moments of the features at the places `order`."""
+        return Moments(*(values[list(order)] for values in vars(self).values()))
 
     def beside(self, others: "Moments") -> "Moments":
         """The moments of these features, and then those of `others`."""

@@ -1,8 +1,7 @@
 """The dataset whose rows are all in memory."""
 
-import operator
 from collections.abc import Iterator
-from functools import partial, reduce
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,7 +20,6 @@ from train.gradients.gpu import GpuGradients, fits
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
-from train.standardize import Moments
 from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables
 from train.tables.table import Table
@@ -49,8 +47,7 @@ class InMemoryDataset:
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
-        raw = reduce(operator.add, (Moments.of(x) for x, *_ in table.chunks()))
-        self.moments = layer_moments(raw, design, self.rows)
+        self.moments = layer_moments(tables.moments, design, self.rows)
         self.layer = layer_of(design, self.moments, standardize=recipe.model.standardize, say=say)
         self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 

@@ -239,7 +239,7 @@ class OnDiskDataset:
             if start > len(labels):
                 break
             texts = [vocabulary.texts for vocabulary in reading.vocabularies]
-            check_rows(features, places, texts, self._design, source, here.start)
+            check_rows(features, places, texts, self._design, source, range(here.start, here.stop))
             for part, mask in parts:
                 rows = Raw(features, labels[here], places)
                 if not mask[here].all():

@@ -9,9 +9,10 @@ import numpy as np
 from serve_runtime.arrays import Floats
 from train.errors import DataError
 from train.recipe.recipe import Recipe
+from train.standardize import Moments
 from train.tables.columns.aliases import Sample
 from train.tables.columns.decide import Decided, decide_columns
-from train.tables.columns.profile import Mask, Profiler
+from train.tables.columns.profile import Indices, Mask, Profiler
 from train.tables.columns.reading import Reading
 from train.tables.columns.refused import check_rows
 from train.tables.columns.report import Say, tell
@@ -20,8 +21,9 @@ from train.tables.holdout import held_out
 from train.tables.table import Table, load_holdout_table, load_table
 from train.tables.table_files import TableFiles
 
-Add: TypeAlias = Callable[[Floats, Sequence[Int32], Mask], None]
-"""Takes rows: numbers (k, m), codes (m,) of each category, and which rows are trained on."""
+Add: TypeAlias = Callable[[Floats, Sequence[Int32], Indices, bool], None]
+"""Takes rows: numbers (k, m), codes (m,) of each category, which (m,) of the table they are, and
+whether they are trained on."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Tables:
     training: Table
     holdout: Table | None
     decided: Decided
+    moments: Moments
+    """Of the numbers in the rows to train on."""
 
 
 def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
@@ -45,21 +49,33 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
     if part and not isinstance(part, str):
         out = held_out(table.labels, part, seed)
 
-    def all_rows(reading: Reading, add: Add) -> None:
-        add(table.features, table.codes, ~out)
+    indices = [np.flatnonzero(~out), np.flatnonzero(out)]
+    parts = [table.take(rows) for rows in indices] if out.any() else [table]
+    reading, names = table.reading, table.feature_names
+    del table
 
-    decided = _decide(recipe, table.reading, table.feature_names, table.rows, all_rows)
+    def all_rows(reading: Reading, add: Add) -> None:
+        for trained, rows, found in zip((True, False), indices, parts, strict=False):
+            seen = 0
+            for features, codes, labels in found.chunks():
+                first, seen = seen, seen + len(labels)
+                add(features, codes, rows[first:seen], trained)
+
+    decided, moments = _decide(recipe, reading, names, len(out), all_rows)
     tell(decided, say)
-    table = table.ordered(tuple(column.name for column in decided.design.numbers))
+    numbers = tuple(column.name for column in decided.design.numbers)
+    moments = moments.take([reading.numbers.index(name) for name in numbers])
+    training, *held = [found.ordered(numbers) for found in parts]
     if isinstance(part, str):
-        others = load_holdout_table(recipe.data, part, table)
-        check_rows(others.features, others.codes, others.vocabularies, decided.design, part)
-        return Tables(table, others, decided)
-    if not out.any():
-        return Tables(table, None, decided)
-    source = str(recipe.data.file)
-    check_rows(table.features, table.codes, table.vocabularies, decided.design, source)
-    return Tables(table.take(np.flatnonzero(~out)), table.take(np.flatnonzero(out)), decided)
+        held = [load_holdout_table(recipe.data, part, training)]
+        indices[1], source = np.arange(held[0].rows), part
+    else:
+        source = str(recipe.data.file)
+    for found in held:
+        check_rows(
+            found.features, found.codes, found.vocabularies, decided.design, source, indices[1]
+        )
+    return Tables(training, held[0] if held else None, decided, moments)
 
 
 def decide_from_files(
@@ -76,14 +92,19 @@ def decide_from_files(
         first = 0
         for features, codes in files.batches(reading):
             here = training[first : first + features.shape[1]]
-            first += features.shape[1]
             if len(here) < features.shape[1]:
                 break
-            add(features, codes, here)
+            for trained in (True, False):
+                places = np.flatnonzero(here == trained)
+                if len(places) == len(here):
+                    add(features, codes, first + places, trained)
+                elif len(places):
+                    add(features[:, places], [of[places] for of in codes], first + places, trained)
+            first += features.shape[1]
         if first != len(training):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    decided = _decide(recipe, reading, files.names, len(training), all_rows)
+    decided, _ = _decide(recipe, reading, files.names, len(training), all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
     return decided, replace(reading, numbers=numbers)
 
@@ -94,20 +115,23 @@ def _decide(
     names: Sequence[str],
     rows: int,
     all_rows: Callable[[Reading, Add], None],
-) -> Decided:
-    """Decide on the columns `names`; `all_rows` passes once over all rows and adds them."""
+) -> tuple[Decided, Moments]:
+    """Decide on the columns `names`; `all_rows` passes once over all rows and adds them. Also the
+    moments of the numbers in the rows that are trained on."""
     profiler, sample = Profiler(reading), Sample(rows)
 
-    def add(features: Floats, codes: Sequence[Int32], training: Mask) -> None:
-        profiler.add(features, codes, training)
-        sample.add(features, codes)
+    def add(features: Floats, codes: Sequence[Int32], rows: Indices, trained: bool) -> None:
+        profiler.add(features, codes, rows, trained)
+        sample.add(features, codes, rows)
 
     all_rows(reading, add)
     look = profiler.second_look()
     while look.unfinished:
         all_rows(
-            replace(reading, vocabularies=()), lambda features, _, here: look.add(features, here)
+            replace(reading, vocabularies=()),
+            lambda features, codes, rows, trained: look.add(features, trained),
         )
         look.end_pass()
     decided = decide_columns(profiler.finish(look, names), recipe.columns, recipe.data.drop)
-    return replace(decided, notes=(*decided.notes, *sample.aliases(reading)))
+    decided = replace(decided, notes=(*decided.notes, *sample.aliases(reading)))
+    return decided, profiler.moments

@@ -22,19 +22,21 @@ Codes = npt.NDArray[np.intp]
 
 
 class Sample:
-    """Rows at even distances, of a table of `rows` rows, which may come in any number of parts."""
+    """Rows at even distances, of a table of `rows` rows, which may come in any number of parts, in
+    any order."""
 
     def __init__(self, rows: int) -> None:
         self._wanted = np.linspace(0, rows - 1, min(rows, _MOST_ROWS)).astype(np.intp)
         self._features: list[Float64] = []
         self._codes: list[tuple[Int32, ...]] = []
-        self._seen = 0
 
-    def add(self, features: Floats, codes: Sequence[Int32]) -> None:
-        """Add the next rows: numbers (k, m), NaN where missing, and codes (m,) of each category."""
-        start, self._seen = self._seen, self._seen + features.shape[1]
-        ends = np.searchsorted(self._wanted, (start, self._seen))
-        here = self._wanted[slice(*ends)] - start
+    def add(self, features: Floats, codes: Sequence[Int32], rows: Codes) -> None:
+        """Add rows: numbers (k, m), NaN where missing, codes (m,) of each category, and which
+        `rows` (m,) of the table they are, rising; m >= 1."""
+        first, last = np.searchsorted(self._wanted, (rows[0], rows[-1] + 1))
+        wanted = self._wanted[first:last]
+        places = np.searchsorted(rows, wanted)
+        here = places[rows[places] == wanted]
         self._features.append(features[:, here].astype(np.float64))
         self._codes.append(tuple(found[here] for found in codes))
 

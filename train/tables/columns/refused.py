@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serve_runtime.arrays import Floats
+from serve_runtime.arrays import Array, Floats
 from serve_runtime.shown import quoted
 from train.design import Design
 from train.errors import DataError
@@ -17,26 +17,26 @@ def check_rows(
     vocabularies: Sequence[Sequence[str]],
     design: Design,
     source: str,
-    first: int = 0,
+    rows: Sequence[int] | Array,
 ) -> None:
     """Raise DataError where a value is missing, or a level unknown, that the model refuses.
 
     `features` (k, m) are in the order of `design`, `codes` (m,) of each category stand for texts of
-    its vocabulary; the first row is data row `first` (from 0) of `source`.
+    its vocabulary; each is data row `rows` (m,) of `source`, counted from 0.
     """
     for column, values in zip(design.numbers, features, strict=True):
         if column.missing == "error" and (missing := np.isnan(values)).any():
-            raise DataError(_missing(source, first + int(missing.argmax()), column.name))
+            raise DataError(_missing(source, rows[missing.argmax()], column.name))
     for column, found, texts in zip(design.categories, codes, vocabularies, strict=True):
         ours = code_table(column, texts).take(found)
         missing = ours == column.missing_code
         if column.missing == "error" and missing.any():
-            raise DataError(_missing(source, first + int(missing.argmax()), column.name))
+            raise DataError(_missing(source, rows[missing.argmax()], column.name))
         unknown = ours == 0
         if column.unknown == "error" and unknown.any():
             row = int(unknown.argmax())
             raise DataError(
-                f"{source}: data row {first + row + 1}, column {quoted(column.name)} has the level "
+                f"{source}: data row {rows[row] + 1}, column {quoted(column.name)} has the level "
                 f"{quoted(texts[found[row]])}, which no training row has, and columns.unknown is "
                 '"error" for it: leave that out, or drop the row'
             )

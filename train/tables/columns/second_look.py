@@ -39,10 +39,10 @@ class SecondLook:
         """Whether another pass is needed."""
         return len(self.medians) < len(self._medians) or (self._first and bool(self._distinct))
 
-    def add(self, features: Floats, training: npt.NDArray[np.bool_]) -> None:
-        """Add rows: numbers (k, m), NaN where missing, and which of the rows are trained on."""
-        for place in self._medians.keys() - self.medians.keys():
-            values = features[place][training]
+    def add(self, features: Floats, trained: bool) -> None:
+        """Add rows: numbers (k, m), NaN where missing, and whether they are trained on."""
+        for place in (self._medians.keys() - self.medians.keys()) if trained else ():
+            values = features[place]
             self._medians[place].add(values[~np.isnan(values)].astype(np.float64, copy=False))
         if self._first:
             for place, distinct in self._distinct.items():

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from train.recipe.recipe import Recipe
+from train.standardize import Moments
 from train.tables.columns.vocabulary import Vocabulary, code_table, sorted_ranks
 from train.tables.load import load_tables
 
@@ -76,6 +77,15 @@ def test_a_digest_is_the_same_in_every_format(frame, tmp_path):
     paths = ("t.csv", "t.csv.gz", "plain.parquet", "levels.parquet", "odd.parquet")
     digests = {load(tmp_path / path).training.digest() for path in paths}
     assert len(digests) == 1
+
+
+def test_moments_are_those_of_the_training_rows(frame, tmp_path):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = load(tmp_path / "t.csv", holdout=0.25)
+    assert found.training.reading.numbers == ("size", "when")
+    expected = Moments.of(found.training.features)
+    for name, values in vars(expected).items():
+        assert np.array_equal(getattr(found.moments, name), values), name
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,11 @@ def test_a_gap_that_is_to_be_refused(decide, write, ending, frame):
     message = r"^column 'size' misses 1 values, the first in data row 60, and columns\.missing"
     with pytest.raises(DataError, match=message):
         decide(write(frame, ending), {"missing": "error"})
+    frame.loc[[40, 41], "size"] = None
+    message = "^column 'size' misses 3 values, the first in data row 41, and"
+    for seed in range(8):  # which rows are held out does not matter
+        with pytest.raises(DataError, match=message):
+            decide(write(frame, ending), {"missing": "error"}, holdout=0.2 + seed / 40)
 
 
 PRECISE = {
@@ -156,6 +161,11 @@ PLAIN = {
     "constant": np.full(60, 0.1),
     "identifiers": np.random.default_rng(5).permutation(60) * 7919.0,
 }
+
+
+def test_numbers_whose_squares_are_zero(decide, write, ending, frame):
+    frame["tiny"] = np.arange(60) * 1e-200
+    assert decide(write(frame, ending))["tiny"].kind == "precise"
 
 
 @pytest.mark.parametrize("name", PRECISE)

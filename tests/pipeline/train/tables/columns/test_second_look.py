@@ -29,7 +29,7 @@ def test_a_median_is_that_of_numpy(name, most, monkeypatch):
     look, passes = SecondLook({0: len(values)}, []), 0
     while look.unfinished:
         for part in np.array_split(rows, 7):
-            look.add(part[None], np.ones(len(part), bool))
+            look.add(part[None], True)
         look.end_pass()
         passes += 1
     assert look.medians[0] == np.median(values)
@@ -38,7 +38,8 @@ def test_a_median_is_that_of_numpy(name, most, monkeypatch):
 
 def test_rows_held_out_are_no_part_of_a_median():
     look = SecondLook({0: 3}, [])
-    look.add(np.array([[1.0, 100, 2, 200, 3]]), np.array([True, False, True, False, True]))
+    look.add(np.array([[1.0, 2, 3]]), True)
+    look.add(np.array([[100.0, 200]]), False)
     look.end_pass()
     assert look.medians == {0: 2.0}
 
@@ -50,7 +51,7 @@ def test_a_sample_hangs_on_the_values_alone(monkeypatch):
     for order in (values, values[::-1], RNG.permutation(values)):
         look = SecondLook({}, [0])
         for part in np.array_split(order, 11):
-            look.add(part[None], np.ones(len(part), bool))
+            look.add(part[None], True)
         look.end_pass()
         shares.append(look._distinct[0].lost)
         assert look.loses(0)
