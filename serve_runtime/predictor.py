@@ -275,7 +275,8 @@ class Predictor:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._model = self._open(tuple(parse_model(*file) for file in state["_model"]))
+        cards: dict[str, ModelCard] = {}
+        self._model = self._open(tuple(parse_model(p, c, cards) for p, c in state["_model"]))
 
     def __repr__(self) -> str:
         if self._model is _CLOSED:

@@ -25,25 +25,19 @@ what `write_graph` writes for these constants.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
 from serve_runtime.bundle.affine import Affine, float32_of, float_of
-from serve_runtime.bundle.graph.encoded import encoded_graph
-from serve_runtime.bundle.graph.read_encoded import (
-    GraphError,
-    check_values,
-    most_fields,
-    read_encoded,
-)
 from serve_runtime.bundle.graph.sigmoid import sigmoid, sigmoid_constants
 from serve_runtime.bundle.onnx_writer import Node, Shape, Value, write_onnx
 from serve_runtime.bundle.protobuf_wire import MOST_FIELDS, WireError, messages
 from serve_runtime.errors import ArtifactError
-from serve_runtime.features.column import Column
-from serve_runtime.features.encoding import Encoding
+
+if TYPE_CHECKING:
+    from serve_runtime.features.encoding import Encoding
 
 _INPUT: Final = {ROWS: "features", COLUMNS: "columns"}
 _OFFSET: Final = Value("offset", (1, "batch"))
@@ -60,13 +54,16 @@ def nodes(layout: str, *, centered: bool) -> list[Node]:
     ]
 
 
-def write_model(affine: Affine, layout: str, encoding: Encoding | None = None) -> bytes:
+def write_model(affine: Affine, layout: str, encoding: "Encoding | None" = None) -> bytes:
     """The model file of `affine` in `layout`, which encodes raw columns first where there is an
     `encoding`; card not included.
 
     Raises ValueError for a table that no file can hold (see encoded_graph).
     """
     if encoding is not None:
+        # Not for models of plain numbers, whose start it would lengthen by 0.7 ms.
+        from serve_runtime.bundle.graph.encoded import encoded_graph
+
         return write_onnx(_name(layout), *encoded_graph(affine, encoding, layout))
     rows, constants = layout == ROWS, _constants(affine, layout)
     shape: Shape = ("batch", 1) if rows else (1, "batch")
@@ -136,33 +133,19 @@ def read_graph(content: bytes, where: str) -> tuple[str, Affine]:
     `where` names the file in messages. Raises ArtifactError, which says what was found and what
     is accepted, unless `content` is what `write_model` writes.
     """
-    with _whole(where):
+    with whole_file(where):
         layout, affine = _read_constants(content, where)
-        _require_same(content, write_model(affine, layout), where)
+        require_same(content, write_model(affine, layout), where)
     for name, values in _constants(affine, layout).items():
         finite = np.isfinite(values.reshape(-1))
         if not finite.all():
-            _refuse(where, "graph", f"value {finite.argmin()} of {name} is not finite")
+            refuse(where, "graph", f"value {finite.argmin()} of {name} is not finite")
     return layout, affine
 
 
-def read_encoded_graph(
-    content: bytes, where: str, columns: tuple[Column, ...]
-) -> tuple[str, Affine, Encoding]:
-    """`read_graph` of a model that encodes `columns`, those of its card."""
-    with _whole(where):
-        layout, graph, raw = _read_graph(content, where, most := most_fields(columns))
-        try:
-            affine, encoding = read_encoded(messages(graph, 1, most), raw, columns)
-            _require_same(content, write_model(affine, layout, encoding), where, encoded=True)
-            check_values(affine, encoding)
-        except GraphError as reason:
-            _refuse(where, "graph", str(reason), encoded=True)
-    return layout, affine, encoding
-
-
 @contextmanager
-def _whole(where: str) -> Iterator[None]:
+def whole_file(where: str) -> Iterator[None]:
+    """Raise ArtifactError where the file `where` turns out to be truncated."""
     try:
         yield
     except WireError as reason:
@@ -171,22 +154,23 @@ def _whole(where: str) -> Iterator[None]:
         ) from None
 
 
-def _require_same(content: bytes, made: bytes, where: str, *, encoded: bool = False) -> None:
+def require_same(content: bytes, made: bytes, where: str, *, encoded: bool = False) -> None:
+    """Raise ArtifactError, saying where they differ, unless `content` is what was `made` anew."""
     if content != made:
         from serve_runtime.bundle.onnx_difference import (
             difference,  # a file of ours has no need of it
         )
 
-        _refuse(where, *difference(content, made), encoded=encoded)
+        refuse(where, *difference(content, made), encoded=encoded)
 
 
-def _read_graph(
+def read_parts(
     content: bytes, where: str, most: int = MOST_FIELDS
 ) -> tuple[str, memoryview, dict[str, memoryview]]:
     """Layout, graph and initializers by name of a file, whose graph has at most `most` fields."""
     graphs = messages(content, 7)
     if len(graphs) != 1:
-        _refuse(where, "graph", f"there are {len(graphs)} graphs, not 1")
+        refuse(where, "graph", f"there are {len(graphs)} graphs, not 1")
     raw: dict[str, memoryview] = {}
     for tensor in messages(graphs[0], 5, most):
         for name, data in zip(messages(tensor, 8), messages(tensor, 9), strict=False):
@@ -197,12 +181,12 @@ def _read_graph(
 
 def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
     """The layout and the constants that `content` would have, were it ours and numeric."""
-    layout, _, raw = _read_graph(content, where)
+    layout, _, raw = read_parts(content, where)
 
     def floats(name: str, count: int) -> Float32:
         data = raw.get(name, b"")
         if len(data) != 4 * count:
-            _refuse(where, "graph", f"{name} has {len(data)} bytes of raw_data, not {4 * count}")
+            refuse(where, "graph", f"{name} has {len(data)} bytes of raw_data, not {4 * count}")
         return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
 
     width = max(1, len(raw.get("weight", b"")) // 4)
@@ -210,7 +194,8 @@ def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
     return layout, Affine(floats("weight", width), float_of(floats("bias", 1)), center)
 
 
-def _refuse(where: str, field: str, problem: str, *, encoded: bool = False) -> NoReturn:
+def refuse(where: str, field: str, problem: str, *, encoded: bool = False) -> NoReturn:
+    """Raise ArtifactError for a file that export did not write; `encoded` as its card says."""
     if encoded:
         operators = "operators of ONNX itself and LabelEncoder of ai.onnx.ml"
     else:

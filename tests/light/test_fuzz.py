@@ -17,9 +17,10 @@ from light.helpers import NAMES, TINY, card_field, graph_of, tiny_card
 from light.mutations import damaged, each, edited, refielded
 from serve_runtime import Predictor, ServeError
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.graph.read_encoded import read_encoded_graph
 from serve_runtime.bundle.manifest import Manifest
 from serve_runtime.bundle.model_file import parse_model
-from serve_runtime.bundle.onnx_graph import read_encoded_graph, write_model
+from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.bundle.sealed_json import seal, sha256
 from serve_runtime.shown import MOST_MESSAGE
 

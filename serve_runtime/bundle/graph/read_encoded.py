@@ -1,6 +1,5 @@
-"""The constants of an encoded model, taken out of the graph of its file.
-
-Nothing is checked here but their sizes: whoever asks writes the file anew and compares.
+"""The constants of an encoded model, taken out of the graph of its file, which is written anew from
+them and compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,13 @@ from serve_runtime.arrays import Array, Float32
 from serve_runtime.bundle.affine import Affine, float32_of, float_of
 from serve_runtime.bundle.graph.encoded import tensor_names
 from serve_runtime.bundle.graph.level_keys import code_by_key
+from serve_runtime.bundle.onnx_graph import (
+    read_parts,
+    refuse,
+    require_same,
+    whole_file,
+    write_model,
+)
 from serve_runtime.bundle.onnx_writer import UNPACKED, attribute
 from serve_runtime.bundle.protobuf_wire import field, messages
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
@@ -18,21 +24,37 @@ from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import quoted
 
 
-class GraphError(ValueError):
+class _GraphError(ValueError):
     """A constant that a graph lacks, has in another size, or that its card rules out."""
 
 
-def most_fields(columns: Sequence[Column]) -> int:
-    """More than the nodes, constants, inputs and outputs of a graph of these columns together."""
-    return 64 + 4 * len(columns)
+def read_encoded_graph(
+    content: bytes, where: str, columns: tuple[Column, ...]
+) -> tuple[str, Affine, Encoding]:
+    """Layout and constants of the file of a model that encodes `columns`, those of its card, proven
+    to hold nothing else.
+
+    `where` names the file in messages. Raises ArtifactError, which says what was found and what
+    is accepted, unless `content` is what `write_model` writes.
+    """
+    with whole_file(where):
+        # More than the nodes, constants, inputs and outputs together.
+        layout, graph, raw = read_parts(content, where, most := 64 + 4 * len(columns))
+        try:
+            affine, encoding = _read_constants(messages(graph, 1, most), raw, columns)
+            require_same(content, write_model(affine, layout, encoding), where, encoded=True)
+            _check_values(affine, encoding)
+        except _GraphError as reason:
+            refuse(where, "graph", str(reason), encoded=True)
+    return layout, affine, encoding
 
 
-def read_encoded(
+def _read_constants(
     nodes: Sequence[memoryview], raw: Mapping[str, memoryview], columns: tuple[Column, ...]
 ) -> tuple[Affine, Encoding]:
     """The constants that a graph of these nodes and initializers would have, were it ours.
 
-    Raises GraphError where one is missing, or has another size than the columns say.
+    Raises _GraphError where one is missing, or has another size than the columns say.
     """
     categories = [column for column in columns if column.kind == CATEGORY]
     tables = tuple(_table(nodes, i, column) for i, column in enumerate(categories))
@@ -43,7 +65,7 @@ def read_encoded(
     def values(name: str, count: int, dtype: str = "<f4") -> Array:
         data, size = raw.get(names(name), b""), np.dtype(dtype).itemsize * count
         if len(data) != size:
-            raise GraphError(f"{names(name)} has {len(data)} bytes of raw_data, not {size}")
+            raise _GraphError(f"{names(name)} has {len(data)} bytes of raw_data, not {size}")
         return np.frombuffer(data, dtype).astype(dtype[1:], copy=False)
 
     weight = values("weight", k)
@@ -59,7 +81,7 @@ def _table(nodes: Sequence[memoryview], index: int, column: Column) -> Float32:
     """The weights of the codes of a category, out of its LabelEncoder."""
     attributes = messages(nodes[index], 5) if index < len(nodes) else []
     if len(attributes) != 3:
-        raise GraphError(
+        raise _GraphError(
             f"graph.node[{index}] is no LabelEncoder with three attributes, as the category "
             f"{quoted(column.name)} needs"
         )
@@ -74,19 +96,19 @@ def _floats(found: memoryview, name: str, like: np.float32 | Float32, column: Co
     """The values of an attribute, which must be as long as that of `like`."""
     expected = len(attribute(name, like))
     if len(found) != expected:
-        raise GraphError(f"{name} of {quoted(column.name)} has {len(found)} bytes, not {expected}")
+        raise _GraphError(f"{name} of {quoted(column.name)} has {len(found)} bytes, not {expected}")
     values = np.frombuffer(found, UNPACKED, like.size, len(field(1, name)))["value"]
     return values.astype(np.float32)
 
 
-def check_values(affine: Affine, encoding: Encoding) -> None:
-    """Raise GraphError unless all constants are finite, but for those of values that the columns
+def _check_values(affine: Affine, encoding: Encoding) -> None:
+    """Raise _GraphError unless all constants are finite, but for those of values that the columns
     say are refused, which are NaN."""
     finite: dict[str, Array | None] = {"weight": affine.weight, "bias": float32_of(affine.bias)}
     finite |= {"center": affine.center, "gap": encoding.gap, "precise_center": encoding.center}
     for name, values in finite.items():
         if values is not None and not (good := np.isfinite(values)).all():
-            raise GraphError(f"value {good.argmin()} of {name} is not finite")
+            raise _GraphError(f"value {good.argmin()} of {name} is not finite")
     for column, fill in zip(encoding.numbers, encoding.fill, strict=True):
         _check_weight(fill, column.missing == "error", "what stands for missing values", column)
     for column, table in zip(encoding.categories, encoding.tables, strict=True):
@@ -107,7 +129,7 @@ def _check_table(column: Column, table: Float32) -> None:
         _check_weight(table[code], bool(refused[code]), f"the weight of {what}", column)
     same = [missing] * (column.missing == "unknown") + [rare] * (column.unknown == "rare")
     if any(table[code].tobytes() != table[0].tobytes() for code in same):
-        raise GraphError(
+        raise _GraphError(
             f"unknown levels of {quoted(column.name)} have another weight than the levels that "
             "they count as"
         )
@@ -115,9 +137,9 @@ def _check_table(column: Column, table: Float32) -> None:
 
 def _check_weight(value: np.float32, refused: bool, what: str, column: Column) -> None:
     if refused and not np.isnan(value):
-        raise GraphError(
+        raise _GraphError(
             f"{what} of {quoted(column.name)} is {value}, though its card says that they are "
             "refused"
         )
     if not refused and not np.isfinite(value):
-        raise GraphError(f"{what} of {quoted(column.name)} is not finite")
+        raise _GraphError(f"{what} of {quoted(column.name)} is not finite")

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import pickle
 import random
 import re
 from dataclasses import replace
@@ -20,7 +21,7 @@ from light.helpers import (
     write_model,
 )
 from serve_runtime import ArtifactError, CardError, Predictor
-from serve_runtime.bundle.card import CARD_KEY
+from serve_runtime.bundle.card import CARD_KEY, ModelCard
 from serve_runtime.bundle.model_file import read_models
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.features.column import number_columns
@@ -188,6 +189,17 @@ def test_exchanged_models_are_refused(bundle):
     reseal(bundle)
     with pytest.raises(ArtifactError, match=r"model.onnx holds the columns graph, not the rows"):
         Predictor(bundle)
+
+
+def test_the_card_of_both_files_is_parsed_once(bundle, monkeypatch):
+    parse, parsed = ModelCard.from_json, []
+    monkeypatch.setattr(
+        ModelCard, "from_json", lambda text, **where: parsed.append(text) or parse(text, **where)
+    )
+    predictor = Predictor(bundle)
+    assert len(parsed) == 1
+    pickle.loads(pickle.dumps(predictor))
+    assert len(parsed) == 2
 
 
 def test_models_with_different_cards_are_refused(bundle, card):

@@ -26,7 +26,8 @@ from serve_runtime import ArtifactError
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.graph.encoded import encoded_graph
-from serve_runtime.bundle.onnx_graph import read_encoded_graph, read_graph, write_model
+from serve_runtime.bundle.graph.read_encoded import read_encoded_graph
+from serve_runtime.bundle.onnx_graph import read_graph, write_model
 from serve_runtime.bundle.protobuf_wire import field
 from serve_runtime.features.encoding import sha256_of
 
