@@ -152,8 +152,7 @@ def train(
 def _with_penalty(recipe: Recipe, data: Dataset, say: Callable[[str], None]) -> Recipe:
     """The recipe with the penalty written out. Where there are categories and none is said it is
     1/n: without one, a level that has rows of one class only has no best weight."""
-    said: float | None = recipe.optimizer.weight_decay  # None where it is not in the recipe
-    if said is not None:
+    if recipe.optimizer.weight_decay is not None:
         return recipe
     decay = 1 / data.rows if data.layer.design.categories else 0.0
     if decay:
@@ -202,15 +201,13 @@ def _judge(
     elif spec.loss == "bce" and spec.tolerance:
         now, early = fit.state, fit.state.epoch < spec.epochs and not fit.search
         remedy = "use --tolerance auto" if early else "raise --epochs"
-        say(verdict(rows, fit.theta, spec.weight_decay, now.updates, columns, fit.search, remedy))
+        say(verdict(rows, fit.theta, spec.penalty, now.updates, columns, fit.search, remedy))
     elif (
         spec.loss == "bce" and asked.lr == "auto" and asked.tolerance is None
-        and not spec.weight_decay and (said := separation(rows, fit.theta, columns))
+        and not spec.penalty and (said := separation(rows, fit.theta, columns))
     ):  # fmt: skip
         say(said)  # mini-batches end near the minimum, not at it, but there may be none
-    if spec.loss == "bce" and (
-        note := penalised_levels(rows, fit.theta, spec.weight_decay, columns)
-    ):
+    if spec.loss == "bce" and (note := penalised_levels(rows, fit.theta, spec.penalty, columns)):
         say(note)
 
 

@@ -11,7 +11,7 @@ from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
-from serve_runtime.shown import quoted
+from serve_runtime.shown import listed, quoted
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.score_summary import ScoreSummary
@@ -134,10 +134,12 @@ def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -
         return
     share = summary.positives / rows
     yield f"{total}: {summary.positives:,} ({share:.1%}) labelled {quoted(positive)}"
-    if summary.gaps or summary.unknown_levels:
+    unknown = summary.unknown_levels
+    if summary.gaps or unknown:
+        where = f" (in {listed(unknown)})" if unknown else ""
         yield (
             f"values that are missing: {summary.gaps:,}; levels that training did not see: "
-            f"{summary.unknown_levels:,}"
+            f"{sum(unknown.values()):,}{where}"
         )
     first = summary.first_outside
     if first is None:

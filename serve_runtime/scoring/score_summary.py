@@ -41,8 +41,8 @@ class ScoreSummary:
         """The first such value: of the first such row, the first feature in the model's order."""
         self.gaps = 0
         """Values that were missing, where the model takes that."""
-        self.unknown_levels = 0
-        """Values of categories that training did not see."""
+        self.unknown_levels = dict[str, int]()
+        """By category, values that training did not see, where there are any."""
         self._levels = [LevelCodes(c) for c in card.columns if c.kind == CATEGORY]
         with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
             self._ranges = {
@@ -95,7 +95,9 @@ class ScoreSummary:
         for codes in self._levels:
             coded = codes.of_column(features[codes.column.name])
             self.gaps += coded.count(codes.column.missing_code)
-            self.unknown_levels += coded.count(0)
+            if unknown := coded.count(0):
+                name = codes.column.name
+                self.unknown_levels[name] = self.unknown_levels.get(name, 0) + unknown
 
 
 def _range(column: Column) -> tuple[np.floating[Any], np.floating[Any]]:

@@ -181,7 +181,7 @@ def autograd_loop() -> Callable[..., list[float]]:
         loss = {"bce": functional.binary_cross_entropy, "mse": functional.mse_loss}[spec.loss]
         decayed = [p for name, p in model.named_parameters() if name.endswith("weight")]
         biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
-        groups = [{"params": decayed, "weight_decay": spec.weight_decay or 0.0}, {"params": biases}]
+        groups = [{"params": decayed, "weight_decay": spec.penalty}, {"params": biases}]
         optimizer = torch.optim.SGD(
             groups, lr=spec.lr, momentum=spec.momentum or 0, nesterov=spec.nesterov
         )

@@ -198,7 +198,7 @@ class OnDiskDataset:
             files,
             recipe.data,
             recipe.columns,
-            lambda reading: decide_from_files(recipe, files, reading, ~out),
+            lambda reading: decide_from_files(recipe, files, reading, labels, ~out),
         )
         tell(decided, say)
         self._design, self.dialect = decided.design, reading.dialect_to_tell()

@@ -5,7 +5,6 @@ cost in its logit; so it is at most c·XᵀX/n, c the loss's own `curvature`.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,19 +39,18 @@ def resolve_learning_rate(
     Otherwise the learning rate is `step_length`. So it is where `spec.patience` may end training
     early: plain steps first follow what most rows agree on, and reach lower hold-out costs.
     """
-    spec = replace(spec, weight_decay=spec.weight_decay or 0.0)
     if not isinstance(spec.lr, str):
         return spec.resolved(spec.lr), None
     width = len(data.largest)
     plain = spec.patience or not spec.accelerated or spec.in_batches(data.count)
     if plain or (width > MOST_FEATURES + 1 and not data.categories.shares):
-        lr = step_length(data, spec.loss, spec.weight_decay, spec.batch_size)
+        lr = step_length(data, spec.loss, spec.penalty, spec.batch_size)
         return spec.resolved(lr), None
     if width > MOST_FEATURES + 1:
         inverse = _block_inverse(data, spec)
         return spec.resolved(1 / _curvature_left(data, spec, inverse)), inverse
     bound = LOSSES[spec.loss].curvature * second_moments(data)
-    bound += torch.diag(penalty_curvature(data.largest, spec.weight_decay).double())
+    bound += torch.diag(penalty_curvature(data.largest, spec.penalty).double())
     curvature, directions = torch.linalg.eigh(bound)
     inverse = (directions / curvature.clamp_min(_NOISE * curvature[-1])) @ directions.T
     # Unlike machines may round it differently, so all processes take that of the first.
@@ -65,7 +63,7 @@ def _block_inverse(data: GradientSource, spec: Optimizer) -> BlockInverse:
     return BlockInverse(
         data,
         lambda rows: torch.full_like(rows.labels, curvature),
-        penalty_curvature(data.largest.double(), spec.weight_decay),
+        penalty_curvature(data.largest.double(), spec.penalty),
     )
 
 
@@ -77,7 +75,7 @@ def _curvature_left(data: GradientSource, spec: Optimizer, inverse: BlockInverse
     random vector: without a penalty it makes 0 of some, such as all levels of a category at once,
     for which the inverse is so large that float32 would hold nothing else.
     """
-    penalties = penalty_curvature(data.largest, spec.weight_decay)
+    penalties = penalty_curvature(data.largest, spec.penalty)
 
     def bound(vector: Tensor) -> Tensor:
         image = torch.empty_like(vector)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -100,7 +100,6 @@ class Fit:
         validation: GradientSource | None = None,
         preconditioner: Tensor | BlockInverse | None = None,
     ) -> None:
-        spec = replace(spec, weight_decay=spec.weight_decay or 0.0)  # None where it is not said
         self.spec, self.state = spec, FitState()
         self._rows, self._every, self._shuffle = rows, every, shuffle
         self._validation = validation
@@ -116,7 +115,7 @@ class Fit:
         two epochs)."""
         self.search: Search | None = None
         """How the search for the minimum ended, where training ended with it."""
-        self._penalty = penalty_curvature(self.theta, spec.weight_decay)
+        self._penalty = penalty_curvature(self.theta, spec.penalty)
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Record | None]:
@@ -249,7 +248,7 @@ class Fit:
         if not gradient <= self.state.flat:  # which also is so where it is NaN
             return False
         self.state.flat /= 10
-        found = distance(self._rows, self.theta, self.spec.weight_decay)
+        found = distance(self._rows, self.theta, self.spec.penalty)
         # Unlike machines may round it differently, so the first process decides.
         return self._rows.group.gather(found.converged)[0]
 
@@ -260,7 +259,7 @@ class Fit:
         wide = len(self.theta) > MOST_FEATURES + 1
         most = min(_MOST_STEPS_WIDE if wide else _MOST_STEPS, spec.epochs - now.epoch)
         # What `updated` writes meanwhile is the state before: a resumed training starts here again.
-        found = find_minimum(self._rows, self.theta, spec.weight_decay, most, self.updated)
+        found = find_minimum(self._rows, self.theta, spec.penalty, most, self.updated)
         self.search = found
         if found.direction is None:
             self.theta.copy_(found.theta)
@@ -271,7 +270,7 @@ class Fit:
         # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
         lr, curvature = float(self.spec.lr), LOSSES[self.spec.loss].curvature
         squared_norm, _ = squared_norms(self._rows)
-        stable = 1 / ((squared_norm + 1) * curvature + self.spec.weight_decay)
+        stable = 1 / ((squared_norm + 1) * curvature + self.spec.penalty)
         return TrainError(
             f"the cost is not finite at update {self.state.updates} (epoch "
             f"{self.state.epoch}) with lr {lr:g}: the steps are too long; try "

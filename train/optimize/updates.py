@@ -31,7 +31,7 @@ class Updates:
     ) -> None:
         self._theta, self._gradient, self._accelerated = theta, gradient, spec.accelerated
         self._preconditioner = preconditioner
-        self._decay, self._nesterov = spec.weight_decay, spec.nesterov or spec.accelerated
+        self._decay, self._nesterov = spec.penalty, spec.nesterov or spec.accelerated
         self.lr = 0.0
         self.momentum = 0.0 if spec.accelerated else float(spec.momentum or 0)
         self._buffer = torch.zeros_like(theta)

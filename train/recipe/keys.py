@@ -228,7 +228,7 @@ class Optimizer:
         more="After so many epochs without one, training stops, and the weights with the lowest "
         "hold-out cost are kept.",
     )  # fmt: skip
-    weight_decay: float = key(
+    weight_decay: float | None = key(
         None, NUMBER, "a number, 0 or more, in float32", "L2 penalty, never on the bias.",
         fits=lambda v: 0 <= v <= FLOAT32_MAX, flag="--weight-decay", metavar="NUMBER", parse=float,
         shown="1 / rows where there are categories, else 0",
@@ -244,6 +244,11 @@ class Optimizer:
     def in_batches(self, rows: int) -> bool:
         """Whether an update takes fewer than all `rows`."""
         return 0 < self.batch_size < rows
+
+    @property
+    def penalty(self) -> float:
+        """The weight decay, 0 where none is said."""
+        return self.weight_decay or 0.0
 
     @property
     def accelerated(self) -> bool:

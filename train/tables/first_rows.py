@@ -28,7 +28,11 @@ def look_at_first_rows(
     except InputError:  # training will raise it again, in its own words
         return
     among_values = [name for name, values in columns.items() if name in values]
-    if files.header and not holds_parquet(files.paths[0]) and len(among_values) > 1:
+    if (
+        files.dialect.get("header", True)
+        and not holds_parquet(files.paths[0])
+        and len(among_values) > 1
+    ):
         say(
             "the first line may be data: names of columns stand among their values too "
             f"({listed(among_values, 3)}). If so, say --no-header"

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from serve_runtime.arrays import Floats
+from serve_runtime.arrays import Float32, Floats
 from train.errors import DataError
 from train.recipe.recipe import Recipe
 from train.standardize import Moments
@@ -51,7 +51,7 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
 
     indices = [np.flatnonzero(~out), np.flatnonzero(out)]
     parts = [table.take(rows) for rows in indices] if out.any() else [table]
-    reading, names = table.reading, table.feature_names
+    reading, names, labels = table.reading, table.feature_names, table.labels
     del table
 
     def all_rows(reading: Reading, add: Add) -> None:
@@ -61,7 +61,7 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
                 first, seen = seen, seen + len(labels)
                 add(features, codes, rows[first:seen], trained)
 
-    decided, moments = _decide(recipe, reading, names, len(out), all_rows)
+    decided, moments = _decide(recipe, reading, names, labels, all_rows)
     tell(decided, say)
     numbers = tuple(column.name for column in decided.design.numbers)
     moments = moments.take([reading.numbers.index(name) for name in numbers])
@@ -79,11 +79,11 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
 
 
 def decide_from_files(
-    recipe: Recipe, files: TableFiles, reading: Reading, training: Mask
+    recipe: Recipe, files: TableFiles, reading: Reading, labels: Float32, training: Mask
 ) -> tuple[Decided, Reading]:
     """What `load_tables` decides, by reading the files some rows at a time, more than once where
-    medians are needed; and how they are read from then on. `training` (n,) says which rows are
-    trained on.
+    medians are needed; and how they are read from then on. `labels` (n,) are those of all rows,
+    `training` (n,) says which are trained on.
 
     Raises DataError or InputError.
     """
@@ -104,7 +104,7 @@ def decide_from_files(
         if first != len(training):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    decided, _ = _decide(recipe, reading, files.names, len(training), all_rows)
+    decided, _ = _decide(recipe, reading, files.names, labels, all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
     return decided, replace(reading, numbers=numbers)
 
@@ -113,12 +113,12 @@ def _decide(
     recipe: Recipe,
     reading: Reading,
     names: Sequence[str],
-    rows: int,
+    labels: Float32,
     all_rows: Callable[[Reading, Add], None],
 ) -> tuple[Decided, Moments]:
     """Decide on the columns `names`; `all_rows` passes once over all rows and adds them. Also the
     moments of the numbers in the rows that are trained on."""
-    profiler, sample = Profiler(reading), Sample(rows)
+    profiler, sample = Profiler(reading), Sample(labels)
 
     def add(features: Floats, codes: Sequence[Int32], rows: Indices, trained: bool) -> None:
         profiler.add(features, codes, rows, trained)

@@ -50,8 +50,6 @@ class TableFiles:
     """The columns that are features."""
     target: str
     """The column that holds the labels."""
-    header: bool
-    """Whether CSV files begin with column names."""
     rows: int | None
     """The number of rows, where all files are Parquet; else None."""
     narrow: frozenset[str]
@@ -85,7 +83,6 @@ class TableFiles:
             self.paths[0],
             (),
             self.names,
-            header=self.header,
             folder_columns=self.folder_columns[0],
             dialect=self.dialect,
         )
@@ -116,7 +113,7 @@ class TableFiles:
         for path, folders in zip(self.paths, self.folder_columns, strict=True):
             first = 0
             for batch in read_batches(
-                path, (), [self.target], header=self.header, folder_columns=folders,
+                path, (), [self.target], folder_columns=folders,
                 dialect=self.dialect,
             ):  # fmt: skip
                 labels.add(batch.column(self.target), path, first)
@@ -148,7 +145,6 @@ class TableFiles:
                     path,
                     [*reading.numbers, *reading.categories],
                     others,
-                    header=self.header,
                     groups=groups,
                     folder_columns=folders,
                     number_type=pa.from_numpy_dtype(reading.number_type),
@@ -249,7 +245,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     if from_folders := [name for name in names if any(name in columns for columns in folders)]:
         notes.append(f"from the names of folders: {listed(from_folders, _SHOWN)}")
     return TableFiles(
-        paths, names, target, data.header, rows, narrow, kinds, data.dialect(), stamps, folders,
+        paths, names, target, rows, narrow, kinds, data.dialect(), stamps, folders,
         tuple(notes),
     )  # fmt: skip
 
@@ -264,9 +260,7 @@ def _columns(
     rows: int | None = 0
     types: list[Mapping[str, Any]] = []
     for path, further in zip(paths, folders, strict=True):
-        with open_table(
-            path, header=data.header, folder_columns=further, dialect=data.dialect()
-        ) as table:
+        with open_table(path, folder_columns=further, dialect=data.dialect()) as table:
             columns, count, dialect = table.names, table.rows, table.dialect or PLAIN
             index += [name for name in table.index_names if name not in index]
             types.append(table.types)

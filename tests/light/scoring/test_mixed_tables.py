@@ -139,4 +139,9 @@ def test_gaps_and_unknown_levels_are_counted(predictor, tmp_path, kind):
         for column, codes in zip(categories, ROWS.codes, strict=True)
     )
     assert summary.gaps == np.isnan(ROWS.numbers).sum() + missing > 0
-    assert summary.unknown_levels == sum(int((codes == 0).sum()) for codes in ROWS.codes) > 0
+    unknown = {
+        column.name: int((codes == 0).sum())
+        for column, codes in zip(categories, ROWS.codes, strict=True)
+    }
+    assert summary.unknown_levels == {name: count for name, count in unknown.items() if count}
+    assert summary.unknown_levels

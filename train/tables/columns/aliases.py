@@ -1,4 +1,4 @@
-"""Columns that say the same as others: their weights share what is one."""
+"""Columns that say the same as the target, or as others: then their weights share one effect."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.arrays import Float64, Floats
+from serve_runtime.arrays import Array, Float32, Float64, Floats
 from serve_runtime.shown import listed, quoted
 from train.tables.columns.reading import Reading
 from train.tables.columns.vocabulary import Int32
+from train.tables.remedies import drop_remedy
 
 _MOST_ROWS = 1 << 13
 _LEAST_ROWS = 10
@@ -22,11 +23,13 @@ Codes = npt.NDArray[np.intp]
 
 
 class Sample:
-    """Rows at even distances, of a table of `rows` rows, which may come in any number of parts, in
-    any order."""
+    """Rows at even distances, of a table with these `labels` (n,), which may come in any number of
+    parts, in any order."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, labels: Float32) -> None:
+        rows = len(labels)
         self._wanted = np.linspace(0, rows - 1, min(rows, _MOST_ROWS)).astype(np.intp)
+        self._labels_wanted, self._labels = labels[self._wanted], list[Float32]()
         self._features: list[Float64] = []
         self._codes: list[tuple[Int32, ...]] = []
 
@@ -36,7 +39,9 @@ class Sample:
         first, last = np.searchsorted(self._wanted, (rows[0], rows[-1] + 1))
         wanted = self._wanted[first:last]
         places = np.searchsorted(rows, wanted)
-        here = places[rows[places] == wanted]
+        found = rows[places] == wanted
+        here = places[found]
+        self._labels.append(self._labels_wanted[first:last][found])
         self._features.append(features[:, here].astype(np.float64))
         self._codes.append(tuple(found[here] for found in codes))
 
@@ -44,18 +49,22 @@ class Sample:
         """Lines on columns that say the same as others in these rows; `reading` names them."""
         numbers = np.concatenate(self._features, axis=1)
         codes = [_ranked(np.concatenate(parts)) for parts in zip(*self._codes, strict=True)]
-        rows = numbers.shape[1]
+        rows, labels = numbers.shape[1], np.concatenate(self._labels)
         if rows < _LEAST_ROWS:
             return
-        found = [
-            listed(names, joint=" and ") for names in _groups(reading.numbers, _affine(numbers))
-        ]
-        found += [
-            listed(names, joint=" and ")
-            for names in _groups(
-                reading.categories, [c.tobytes() if c.any() else None for c in codes]
+        target, *affine = _affine(np.concatenate([labels[None], numbers]))
+        keys = [c.tobytes() if c.any() else None for c in codes]
+        answers = [name for name, key in zip(reading.numbers, affine, strict=True)
+                   if key is not None and key == target]  # fmt: skip
+        answers += [name for name, key in zip(reading.categories, keys, strict=True)
+                    if key == _ranked(labels).tobytes()]  # fmt: skip
+        if answers:
+            yield (
+                f"warning: the same as the target in {rows:,} rows looked at: {listed(answers)}. "
+                f"A model that is given the answer learns nothing else. {drop_remedy(answers)}"
             )
-        ]
+        groups = [*_groups(reading.numbers, affine), *_groups(reading.categories, keys)]
+        found = [listed(names, joint=" and ") for names in groups]
         found += [
             f"{quoted(category)} and {quoted(number)}, which it determines"
             for category, number in _determined(reading, numbers, codes)
@@ -109,7 +118,7 @@ def _standardised(values: Float64) -> Float64 | None:
     return np.where(missing, 1e3, plain * np.sign(first[0]))
 
 
-def _ranked(codes: Int32) -> Codes:
+def _ranked(codes: Array) -> Codes:
     """Codes numbered anew in the order in which they first occur: equal for two columns whose
     levels map one to one."""
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)

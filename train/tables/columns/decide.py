@@ -133,11 +133,7 @@ def _check_own(profile: Profile, own: ColumnKeys) -> None:
 
 def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
     keys, why = asked.of(profile.name), []
-    usual = "indicator" if profile.gaps else "median" if profile.gaps_anywhere else "error"
-    told = keys.missing if keys.missing in MISSING_NUMBERS else None
-    missing = told or usual
-    if missing == "indicator" and not profile.gaps:
-        missing = "median"
+    missing, _ = _missing(profile, keys.missing, MISSING_NUMBERS, "indicator", "median")
     _check_error(profile, missing)
     if profile.precise and not profile.time:
         why.append("float32 would lose digits")
@@ -153,6 +149,18 @@ def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:
         gaps=profile.gaps,
     )
     return column, why
+
+
+def _missing(
+    profile: Profile, asked: str | None, known: Sequence[str], own: str, shared: str
+) -> tuple[str, str | None]:
+    """What a missing value does, and what of it was `asked` for, if it is one of the `known`.
+
+    `own` gives it a weight of its own, which training rows must have shown; `shared` none.
+    """
+    told = asked if asked in known else None
+    missing = told or (own if profile.gaps else shared if profile.gaps_anywhere else "error")
+    return shared if missing == own and not profile.gaps else missing, told
 
 
 _MISSING_WORDS = {
@@ -171,11 +179,7 @@ def _end(value: float, precise: bool) -> float:
 
 def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[str]]:
     keys, why = asked.of(profile.name), []
-    usual = "level" if profile.gaps else "unknown" if profile.gaps_anywhere else "error"
-    told = keys.missing if keys.missing in MISSING_LEVELS else None
-    missing = told or usual
-    if missing == "level" and not profile.gaps:
-        missing = "unknown"
+    missing, told = _missing(profile, keys.missing, MISSING_LEVELS, "level", "unknown")
     if missing == "unknown" and keys.unknown == "error":
         if told == "unknown" or profile.gaps_anywhere:
             raise DataError(_contradiction(profile))

@@ -162,7 +162,7 @@ class _Plan:
         csv = next((path for path in files.paths if not holds_parquet(path)), None)
         self._dialect: Dialect | None = None
         if csv is not None:
-            with open_table(csv, header=files.header, dialect=files.dialect) as table:
+            with open_table(csv, dialect=files.dialect) as table:
                 self._dialect = table.dialect
         self._missing = tuple(dict.fromkeys(("", *(data.missing or MISSING_TEXTS))))
         self._markers: dict[str, None] = {}
@@ -194,10 +194,7 @@ class _Plan:
         if dates:
             raise DataError(self._dates(dates))
         if texts:
-            raise DataError(
-                f"{self._files.paths[0]}: columns.number names {listed(texts)}, which hold texts: "
-                "write numbers there, or leave that out"
-            )
+            raise DataError(self._texts(texts))
         if mixed:
             raise DataError(
                 f"{self._files.paths[0]} and the tables beside it differ in what {listed(mixed)} "
@@ -211,6 +208,12 @@ class _Plan:
             f"{self._files.paths[0]}: {listed(names)} holds dates or times. Say --number {said} "
             f"for the seconds since 1970, or write what counts, such as an age in days or the hour "
             f"of the day. {drop_remedy(names)}"
+        )
+
+    def _texts(self, names: Sequence[str]) -> str:
+        return (
+            f"{self._files.paths[0]}: columns.number names {listed(names)}, which hold texts: "
+            "write numbers there, or leave that out"
         )
 
     def is_open(self, name: str) -> bool:
@@ -237,7 +240,7 @@ class _Plan:
             here = [name for name in names if not holds_parquet(path) or name in folders]
             if here:
                 for batch in read_batches(
-                    path, here, header=files.header, folder_columns=folders,
+                    path, here, folder_columns=folders,
                     dialect=self._dialect, texts=here,
                 ):  # fmt: skip
                     for name, column in zip(here, batch.columns, strict=True):
@@ -256,6 +259,8 @@ class _Plan:
                 raise DataError(self._dates([name]))
             self._times.add(name)
             self._notes[name] = "times, in seconds since 1970"
+        elif told and not found.numbers and not found.flags:
+            raise DataError(self._texts([name]))
         elif not found.plain and not told and not found.mistaken:
             self._categories.add(name)
             among = f" such as {quoted(odd[0])}" if found.numbers and odd else ""

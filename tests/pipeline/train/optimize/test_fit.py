@@ -191,7 +191,7 @@ def test_the_suggested_learning_rate_heeds_the_weight_decay(run_fit, random_rows
     rows = random_rows(20, 2, seed=8, dtype=torch.float32)
     spec = Optimizer(lr=1.0, epochs=100, weight_decay=1000.0)
     lr = divergence(run_fit, spec, rows)[1]
-    assert lr * (spec.weight_decay or 0.0) < 2, "the decay alone makes the weights grow"
+    assert lr * spec.penalty < 2, "the decay alone makes the weights grow"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

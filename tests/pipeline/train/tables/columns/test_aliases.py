@@ -56,3 +56,22 @@ def test_what_is_not_the_same(decide, write, ending, name):
 def test_few_rows_agree_by_chance(decide, write, ending):
     frame = pd.DataFrame({"a": [1.0, 2], "b": [5.0, 9], "y": [0, 1]})
     assert hints(decide(write(frame, ending))) == []
+
+
+ANSWERS = {
+    "number": np.arange(ROWS) % 2 * 7.5,
+    "opposite": 1 - np.arange(ROWS) % 2,
+    "texts": np.where(np.arange(ROWS) % 2, "paid", "due"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_copy_of_the_target(decide, write, ending, name):
+    frame = pd.DataFrame({"x": X, "town": TOWN, "copy": ANSWERS[name], "y": np.arange(ROWS) % 2})
+    found = decide(write(frame, ending))
+    (line,) = [line for line in found.said if "the same as the target" in line]
+    assert line.startswith("warning: the same as the target in 200 rows looked at: 'copy'. ")
+    assert line.endswith("To leave them out: --drop copy")
+    assert hints(found) == []
+    frame.loc[7, "copy"] = frame.loc[8, "copy"]
+    assert not any("the same as the target" in line for line in decide(write(frame, ending)).said)

@@ -31,7 +31,7 @@ def test_long_names_and_many_columns_fit_a_screen(decide, write, ending):
     frame = pd.DataFrame(rng.normal(size=(60, 40)), columns=[f"n{i}" for i in range(40)])
     frame["a name that goes on and on and is no help"] = ["a level that goes on, too", "b"] * 30
     frame["\u6771\u4eac \u001b[31m"] = ["\u6771\u4eac"] * 30 + ["\u001b[2J"] * 30
-    frame["y"] = np.arange(60) % 2
+    frame["y"] = np.arange(60) // 2 % 2
     said = decide(write(frame, ending)).said
     assert len(said) == MOST_LINES + 2
     assert said[-1] == "… and 22 more plain numbers"
