@@ -1,6 +1,7 @@
 """The codes of a category's values, in columns of any kind: see Column for the codes."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,10 +11,16 @@ from serve_runtime.errors import RowError
 from serve_runtime.features.column import Column
 from serve_runtime.features.dictionaries import as_dictionaries, as_values
 from serve_runtime.features.level_text import level_text
-from serve_runtime.inputs.numeric import spells_number
+from serve_runtime.features.spellings import (
+    NUMBERS,
+    TEXTS,
+    TRUTHS,
+    canonical_text,
+    kind_of_text,
+)
 from serve_runtime.shown import quoted
 
-_BOOLEANS: Final = ("True", "False")
+_CALLED: Final = {TEXTS: "texts", NUMBERS: "numbers", TRUTHS: "true and false"}
 
 
 class Coded(NamedTuple):
@@ -37,16 +44,15 @@ class LevelCodes(dict[Any, int]):
     """The code of a value of a category: `found[value]`, for the values of its column.
 
     A text is looked up; anything else by its `level_text`, and not kept: 1, 1.0 and True are one
-    key, but not one level. Raises TypeError for a value that is no level, and for a number that is
-    no known level where no level is a number: that column is another one.
+    key, but not one level. Raises TypeError for a value that is no level, and for a number, or
+    true and false, that is no known level where no level is one, or where a level spells it in
+    another way, as "02134" does 2134: that column is another one.
     """
 
     def __init__(self, column: Column) -> None:
         super().__init__(column.code_by_text())
         self[None] = column.missing_code
         self.column, self._called = column, f"feature {quoted(column.name)}"
-        levels = (*column.levels, *column.rare)
-        self._texts_alone = bool(levels) and not any(map(_is_number_text, levels))
         self._identity = np.arange(column.codes + 1, dtype=np.int32)
         self._identity[-1] = column.missing_code
 
@@ -57,13 +63,34 @@ class LevelCodes(dict[Any, int]):
         if text is None:
             return self.column.missing_code
         code = self.get(text, 0)
-        if not code and self._texts_alone and not isinstance(value, str):
-            raise TypeError(
-                f"its levels are texts such as {quoted(self.column.levels[0])}, not numbers"
-                if self.column.levels
-                else "its levels are texts, not numbers"
-            )
+        if not code and not isinstance(value, str):
+            self._refuse_other_kind(text)
         return code
+
+    def _refuse_other_kind(self, text: str) -> None:
+        """Raise TypeError where what has this text, which is no level, belongs to another column
+        than this one, or to this one before its values became numbers."""
+        kind, value = _spelled(text)
+        if (other := self._held.get((kind, value))) is not None:
+            raise TypeError(
+                f"its level {quoted(other)} is another spelling of {text}: pass the text"
+            )
+        kinds = {held for held, _ in self._held}
+        if kinds and kind not in kinds:
+            (example, *_) = (*self.column.levels, *self.column.rare)
+            held = _CALLED[min(kinds) if len(kinds) == 1 else TEXTS]
+            raise TypeError(f"its levels are {held} such as {quoted(example)}, not {_CALLED[kind]}")
+
+    @cached_property
+    def _held(self) -> dict[tuple[str, object], str | None]:
+        """What each level spells, and the level where that is not its canonical text."""
+        are = self.column.levels_are
+        found = {}
+        for text in (*self.column.levels, *self.column.rare):
+            kind = kind_of_text(text) if are == TEXTS else are
+            usual = kind != TEXTS and canonical_text(text, kind) == text
+            found[_spelled(text)] = None if usual else text
+        return found
 
     def of_column(self, column: Any) -> Coded:
         """The codes of a column of any kind: a list, an array of numpy, Arrow, pandas, polars.
@@ -121,6 +148,11 @@ class LevelCodes(dict[Any, int]):
             raise RowError(row, problem) from None
 
 
-def _is_number_text(text: str) -> bool:
-    """Whether a text is what a number or a truth has as its level."""
-    return text in _BOOLEANS or spells_number(text)
+def _spelled(text: str) -> tuple[str, object]:
+    """The kind and value of what a text spells, a number in any way."""
+    if kind_of_text(text) == TRUTHS:
+        return TRUTHS, canonical_text(text, TRUTHS)
+    try:
+        return NUMBERS, float(text)
+    except ValueError:
+        return TEXTS, None

@@ -10,6 +10,14 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, TypeGuard
 
 from serve_runtime.errors import CardError
+from serve_runtime.features.spellings import (
+    NUMBERS,
+    TEXTS,
+    TRUTHS,
+    canonical_text,
+    kind_of_text,
+    other_spellings,
+)
 from serve_runtime.shown import listed, quoted
 
 NUMBER: Final = "number"
@@ -66,6 +74,9 @@ class Column:
     """Texts that training has merged into one rare level, sorted by code point."""
     rare_count: int = 0
     """Training rows of the rare level."""
+    levels_are: str = TEXTS
+    """What all levels of a category are: TEXTS, of which every character counts; NUMBERS, so that
+    "3.0" is the level "3", as the number 3.0 is; TRUTHS, so that "true" and "TRUE" are "True"."""
     unknown: str = "average"
     """One of UNKNOWN_LEVELS, of a category."""
     time: bool = False
@@ -90,6 +101,7 @@ class Column:
             known: tuple[str, ...] = MISSING_NUMBERS
             texts = (*self.levels, *self.rare, *self.missing_texts)
             require(not texts and not self.counts, "a number has no levels")
+            require(self.levels_are == TEXTS, "a number has no levels")
         else:
             known = MISSING_LEVELS
             require(self.low is None and self.high is None, "a category has no range")
@@ -99,6 +111,11 @@ class Column:
             require(len(set(every)) == len(every), "a level is there twice")
             for texts in (self.levels, self.rare):
                 require(list(texts) == sorted(texts), "the levels are not sorted")
+            kind = self.levels_are
+            require(kind in (TEXTS, NUMBERS, TRUTHS), f"levels_are is {quoted(kind)}")
+            for text in (*self.levels, *self.rare) if kind != TEXTS else ():
+                if kind_of_text(text) != kind or canonical_text(text, kind) != text:
+                    require(False, f"{quoted(text)} is none of its {kind}")
             require(self.unknown in UNKNOWN_LEVELS, f"unknown is {quoted(self.unknown)}, known are "
                     f"{listed(UNKNOWN_LEVELS)}")  # fmt: skip
         require(self.missing in known, f"missing is {quoted(self.missing)}, known are "
@@ -141,11 +158,15 @@ class Column:
         return len(self.levels) + 3
 
     def code_by_text(self) -> dict[str, int]:
-        """The code of every text that is no unknown level. What a missing value becomes as a text
-        is missing, unless it is a level."""
+        """The code of every text that is no unknown level: of levels that are numbers or truths, in
+        each spelling. What a missing value becomes as a text is missing, unless it is a level."""
         texts = dict.fromkeys(self.missing_texts, self.missing_code)
         texts |= {level: code for code, level in enumerate(self.levels, 1)}
         texts |= dict.fromkeys(self.rare, self.rare_code)
+        if self.levels_are != TEXTS:
+            for text, code in tuple(texts.items()):
+                for other in other_spellings(text, self.levels_are):
+                    texts.setdefault(other, code)
         return texts | {t: self.missing_code for t in MADE_OF_MISSING if t not in texts}
 
 

@@ -19,6 +19,7 @@ COLUMN = Column(
     levels=("-0.5", "3", "True", "l", "m"), counts=(1,) * 5, rare=("xl",), rare_count=1,
 )  # fmt: skip
 TEXTS = Column("colour", CATEGORY, levels=("blue", "red"), counts=(1, 1))
+NAN = float("nan")
 UNKNOWN, HALF, THREE, TRUE, L, M, MISSING, RARE = range(8)
 
 
@@ -158,7 +159,7 @@ def test_what_is_no_level_is_named(column, message):
 @pytest.mark.parametrize(
     "column",
     [
-        ["red", 7], np.array([7.5]), pd.Series([7]), pa.array([7]), pl.Series([7]), [True],
+        ["red", 7], np.array([7.5]), pd.Series([7]), pa.array([7]), pl.Series([7]), [2**70],
         pd.Series(["red", 7]).astype("category"),
     ],
 )  # fmt: skip
@@ -166,6 +167,60 @@ def test_numbers_for_a_category_of_texts_are_refused(column):
     message = "row ., .*its levels are texts such as 'blue', not numbers; got "
     with pytest.raises(RowError, match=message):
         codes_of(column, TEXTS)
+
+
+def column_of(levels, **more):
+    return Column("c", CATEGORY, levels=levels, counts=(1,) * len(levels), **more)
+
+
+@pytest.mark.parametrize(
+    ("levels", "values", "message"),
+    [
+        (("False", "True"), [True, 1], "row 1, .* levels are true and false such as 'False', not "
+         "numbers; got 1"),
+        (("false", "true"), [True], "row 0, .*its level 'true' is another spelling of True: pass "
+         "the text"),
+        (("0", "1"), np.array([True]), "levels are numbers such as '0', not true and false"),
+        (("a", "b"), [True], "levels are texts such as 'a', not true and false"),
+        (("02134", "10001"), [10001, 2134], "row 1, .*its level '02134' is another spelling of "
+         "2134: pass the text; got 2134"),
+        (("02134", "10001"), pd.Series([10001, 2134.0]), "row 1, .*its level '02134'"),
+        (("02134", "10001"), pa.array([2134], pa.int32()), "row 0, .*its level '02134'"),
+        (("3.00", "4.00"), [Decimal("3.00")], "row 0, .*its level '3.00' is another spelling of 3"),
+        (("3.0", "x"), [3], "row 0, .*its level '3.0' is another spelling of 3"),
+        ((" 3", "3,5"), [3.0], "row 0, .*its level ' 3' is another spelling of 3"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_than_the_levels(levels, values, message):
+    with pytest.raises(RowError, match=message):
+        codes_of(values, column_of(levels))
+
+
+def test_texts_are_unknown_where_numbers_are_refused():
+    assert codes_of(["02134", "2134", "10001", 10001], column_of(("02134", "10001"))) == [
+        1,
+        0,
+        2,
+        2,
+    ]
+    assert codes_of(["a", 5, "5"], column_of(("4", "a"))) == [2, 0, 0]
+    assert codes_of([4.5, float("inf"), 10**400], column_of(("3", "4"), levels_are="numbers")) == [
+        *(UNKNOWN, UNKNOWN, UNKNOWN)
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["3", "3.0", "4.0", "5", None], [3, 3.0, np.int64(4), 5, None], np.array([3, 3, 4, 5, NAN]),
+        pd.Series([3, 3, 4, 5, None]), pd.Series([3, 3, 4, 5, None], dtype="Int64"),
+        pd.Series([3, "3.0", 4.0, "5", None]), pl.Series([3, 3, 4, 5, None]),
+        pa.array(["3.0", "3", "4.0", "5.0", ""]).dictionary_encode(), pa.array([3.0, 3, 4, 5, NAN]),
+    ],
+)  # fmt: skip
+def test_numbers_are_one_level_in_each_spelling(values):
+    column = column_of(("3", "4"), missing="level", gaps=1, levels_are="numbers")
+    assert codes_of(values, column) == [1, 1, 2, UNKNOWN, 3]
 
 
 def test_few_rows_with_a_dictionary_of_many_values():

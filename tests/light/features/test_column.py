@@ -38,6 +38,27 @@ def test_a_category_survives_its_document(every, cut):
     assert Column.from_document(document) == column
 
 
+def test_numbers_and_truths_are_known_in_each_spelling():
+    sizes = Column(
+        "c", CATEGORY, levels=("2.5", "3"), counts=(1, 1), rare=("7",), rare_count=1,
+        missing_texts=("99", "?"), levels_are="numbers",
+    )  # fmt: skip
+    known = {"2.5": 1, "3": 2, "3.0": 2, "7": 4, "7.0": 4, "99": 3, "99.0": 3, "?": 3}
+    assert sizes.code_by_text() == known | dict.fromkeys(MADE_OF_MISSING, 3)
+    texts = replace(sizes, levels_are="texts").code_by_text()
+    assert not {"3.0", "7.0", "99.0"} & texts.keys()
+    flags = Column("c", CATEGORY, levels=("True",), counts=(1,), levels_are="truths")
+    found = flags.code_by_text()
+    assert [found.get(text) for text in ("True", "true", "TRUE", "tRUE")] == [1, 1, 1, None]
+    for column in (sizes, flags):
+        document = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in column.to_document().items()
+        }
+        assert document["levels_are"] == column.levels_are
+        assert Column.from_document(document) == column
+
+
 def test_a_plain_number_states_its_name_and_range_alone():
     (column,) = number_columns(["age"], [1.0], [2.0])
     assert column.to_document() == {"name": "age", "low": 1.0, "high": 2.0}
@@ -62,6 +83,11 @@ def test_a_plain_number_states_its_name_and_range_alone():
         ({"unknown": "zero"}, "unknown is 'zero', known are 'average', 'rare', 'error'"),
         ({"missing": "median"}, "missing is 'median', known are 'error', 'level', 'unknown'"),
         ({"low": 1.0}, "a category has no range"),
+        ({"levels_are": "words"}, "levels_are is 'words'"),
+        ({"levels_are": "numbers"}, "'blue' is none of its numbers"),
+        ({"levels": ("3.0", "4"), "rare": (), "levels_are": "numbers"}, "'3.0' is none of its"),
+        ({"levels": ("true",), "counts": (1,), "rare": (), "levels_are": "truths"}, "'true' is"),
+        ({"levels": ("3", "True"), "rare": (), "levels_are": "truths"}, "'3' is none of its"),
     ],
 )
 def test_an_invalid_category_cannot_be_made(change, message):

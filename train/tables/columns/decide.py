@@ -1,7 +1,6 @@
 """What the columns of a table are, decided from all of its rows: kind, levels, gaps, and why."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
@@ -17,6 +16,7 @@ from serve_runtime.features.column import (
     PRECISE,
     Column,
 )
+from serve_runtime.features.spellings import NUMBERS, TEXTS, canonical_text, kind_of_text
 from serve_runtime.shown import listed, printable, quoted
 from train.design import Design
 from train.errors import DataError
@@ -186,6 +186,10 @@ def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[st
         missing = "error"
     _check_error(profile, missing)
     kept, rare = _levels(profile, keys.max_levels or 1, keys.min_rows or 1)
+    if profile.spelled:
+        why.append(
+            f"{quoted(profile.spelled)} is {canonical_text(profile.spelled, profile.levels_are)}"
+        )
     if rare:
         why.append(f"{len(rare):,} levels are merged into one")
     if len(kept) + bool(rare) + (missing == "level") == 1:
@@ -203,6 +207,7 @@ def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[st
         rare=tuple(rare),
         rare_count=sum(rare.values()),
         unknown=keys.unknown or "average",
+        levels_are=profile.levels_are,
     )
     return column, why
 
@@ -258,10 +263,6 @@ def _center(profile: NumberProfile) -> float:
     return math.ldexp(round(math.ldexp(profile.mean, 4 - exponent)), exponent - 4)
 
 
-_WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
-"""A whole number as pandas writes it where a column of them has gaps."""
-
-
 def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:
     few = [
         profile.name
@@ -270,20 +271,33 @@ def _notes(profiles: Sequence[Profile], asked: Columns) -> list[str]:
         and 2 < profile.whole_values <= _FEW_INTEGERS
         and profile.name not in asked.number
     ]
-    fractions = [
-        profile.name
+    spelled = {
+        profile.name: odd
         for profile in profiles
-        if not isinstance(profile, NumberProfile) and any(map(_WHOLE.fullmatch, profile.counts))
-    ]
+        if isinstance(profile, CategoryProfile) and (odd := _number_as_text(profile))
+    }
     notes = list[str]()
     if few:
         notes.append(
             f"few whole numbers: {listed(few)}. Where they are codes, not amounts, say --category "
             f"{','.join(few)}"
         )
-    if fractions:
+    if spelled:
         notes.append(
-            f"levels of {listed(fractions)} are texts such as '3.0'. The number 3.0 of a data "
-            "frame is the level '3', which is another one: write whole numbers without a fraction"
+            f"levels of {listed(spelled)} are texts such as {listed(spelled.values(), 3)}, not the "
+            "numbers that they spell: programs that score have to pass texts"
         )
     return notes
+
+
+def _number_as_text(profile: CategoryProfile) -> str:
+    """A text that is a number in another spelling than the usual one, of a column in which all are
+    numbers and not all in the usual spelling; empty where there is none."""
+    if profile.levels_are != TEXTS:
+        return ""
+    try:
+        odd = [text for text in profile.counts if not (math.isnan(float(text)) or
+               kind_of_text(text) == NUMBERS)]  # fmt: skip
+    except ValueError:
+        return ""
+    return odd[0] if odd else ""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Float64, Floats
 from serve_runtime.features.column import MISSING_TEXTS
+from serve_runtime.features.spellings import TEXTS
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
 from train.tables.columns.second_look import SecondLook
@@ -69,6 +70,11 @@ class CategoryProfile(ColumnProfile):
     counts: dict[str, int] = field(default_factory=dict)
     """Training rows of each text, 0 of those that only rows held out have."""
     missing_texts: tuple[str, ...] = MISSING_TEXTS
+    levels_are: str = TEXTS
+    """What all texts spell, see `Column.levels_are`."""
+    spelled: str = ""
+    """A text that was seen in another spelling than the canonical one, which counts; may be empty.
+    """
 
     @property
     def levels_anywhere(self) -> int:
@@ -218,9 +224,14 @@ class _Category(_Gaps):
         self._counts = counts
 
     def profile(self) -> CategoryProfile:
+        counts = dict.fromkeys(self.vocabulary.texts, 0)
+        for text, count in zip(self.vocabulary.texts, self._counts.tolist(), strict=False):
+            counts[text] += count
         return CategoryProfile(
             self.vocabulary.name, self.present, self.gaps, self.present_anywhere,
             self.gaps_anywhere, self.first_gap,
-            counts=dict(zip(self.vocabulary.texts, self._counts.tolist(), strict=False)),
+            counts=counts,
             missing_texts=self.vocabulary.missing_texts,
+            levels_are=self.vocabulary.texts_are,
+            spelled=next(iter(self.vocabulary.spellings()), ""),
         )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from serve_runtime.arrays import Array
 from serve_runtime.features.column import Column
 from serve_runtime.features.level_text import level_text
+from serve_runtime.features.spellings import TEXTS, canonical_text, kind_of_texts
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.numbers import is_number, plain_numbers
@@ -24,7 +25,8 @@ _MOST_CHARACTERS = 1 << 28
 class Vocabulary:
     """The canonical texts of a column, in the order in which they were first seen.
 
-    The code of a text is its place; -1 is a missing value.
+    The code of a text is its place; -1 is a missing value. Once all rows are seen, texts that are
+    spellings of one number, or of one truth, are the same text.
     """
 
     def __init__(self, name: str, missing_texts: Collection[str]) -> None:
@@ -34,14 +36,33 @@ class Vocabulary:
         self._codes: dict[str, int] = {}
         self._missing = frozenset(missing_texts)
         self._characters = 0
+        self._known: tuple[str, tuple[str, ...]] = TEXTS, ()
 
     def __len__(self) -> int:
         return len(self._codes)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Every text, in the order of the codes."""
-        return tuple(self._codes)
+        """The text of every code, in their order: canonical ones."""
+        return self._canonical()[1]
+
+    @property
+    def texts_are(self) -> str:
+        """What all texts spell, see `Column.levels_are`."""
+        return self._canonical()[0]
+
+    def spellings(self) -> list[str]:
+        """Texts that were seen in another spelling than the canonical one."""
+        return [seen for seen, text in zip(self._codes, self.texts, strict=True) if seen != text]
+
+    def _canonical(self) -> tuple[str, tuple[str, ...]]:
+        if len(self._known[1]) != len(self._codes):
+            kind = kind_of_texts(self._codes)
+            texts = tuple(canonical_text(text, kind) for text in self._codes)
+            if not self._missing.isdisjoint(texts):  # a spelling of what counts as missing
+                kind, texts = TEXTS, tuple(self._codes)
+            self._known = kind, texts
+        return self._known
 
     def encode(self, values: Any, source: str, first: int = 0) -> Int32:
         """The codes (n,) of an Arrow array, whose first value is that of data row `first` (from 0)
@@ -104,11 +125,11 @@ def sorted_ranks(codes: Int32, texts: Iterable[str]) -> tuple[list[str], Int32]:
     where it is missing: the same whatever the order of the vocabulary `texts`."""
     every = list(texts)
     there = [int(code) for code in np.unique(codes) if code >= 0]
-    order = sorted(there, key=every.__getitem__)
+    found = sorted({every[code] for code in there})
+    place = {text: rank for rank, text in enumerate(found)}
     ranks = np.full(len(every) + 1, -1, np.int32)
-    ranks[order] = np.arange(len(order), dtype=np.int32)
-    found: Array = ranks.take(codes)  # -1 takes the last
-    return [every[code] for code in order], found
+    ranks[there] = [place[every[code]] for code in there]
+    return found, ranks.take(codes)  # -1 takes the last
 
 
 def code_table(column: Column, texts: Sequence[str]) -> Int32:

@@ -30,6 +30,14 @@ def test_every_text_has_the_code_of_the_card():
     assert found_codes(column, ["3 ", "6", "NAN"]) == [0, 0, 0]
 
 
+def test_numbers_and_truths_have_keys_in_each_spelling():
+    column = category("c", ("2.5", "3"), rare=("7",), missing_texts=("99",), levels_are="numbers")
+    texts = ["2.5", "3", "3.0", "7", "7.0", "99", "99.0", "03", "2.50"]
+    assert found_codes(column, texts) == [1, 2, 2, 4, 4, 3, 3, 0, 0]
+    column = category("c", ("False", "True"), levels_are="truths")
+    assert found_codes(column, ["true", "TRUE", "True", "false", "t"]) == [2, 2, 2, 1, 0]
+
+
 def test_missing_values_have_the_missing_code():
     pandas = pytest.importorskip("pandas")
     missing = [None, np.nan, np.float32("nan"), float("nan"), pandas.NA, pandas.NaT, ""]

@@ -284,10 +284,12 @@ def test_a_first_line_among_its_columns_values_may_be_data(command, table):
     assert "may be data" not in result.output
 
 
-def test_levels_that_are_whole_numbers_with_a_fraction(command, table):
-    rows = "".join(f"{i / 7:.2f},{i % 3}.0,{i * i % 3 % 2}\n" for i in range(60))
-    source = table(f"x,c,y\n{rows}")
-    result = command(source, "--target", "y", "--category", "c", "--out", "run", *NO_HOLDOUT)
-    assert "levels of 'c' are texts such as '3.0'" in result.output.replace("\n  ", " ")
-    result = command(source, "--target", "y", "--out", "other", *NO_HOLDOUT)
-    assert "are texts such as" not in result.output
+def test_levels_that_spell_numbers_in_another_way(command, table):
+    for code, shown in (("{}.00", "levels of 'c' are texts such as '0.00', not the"), ("{}.0", "")):
+        rows = "".join(f"{i / 7:.2f},{code.format(i % 3)},{i * i % 3 % 2}\n" for i in range(60))
+        source = table(f"x,c,y\n{rows}")
+        result = command(source, "--target", "y", "--category", "c", "--out", code, *NO_HOLDOUT)
+        assert shown in result.output.replace("\n  ", " ")
+        assert ("are texts such as" in result.output) == bool(shown)
+        result = command(source, "--target", "y", "--out", f"{code}2", *NO_HOLDOUT)
+        assert "are texts such as" not in result.output
