@@ -43,13 +43,15 @@ def evaluate_tables(
     """
     tables, predictor = find_tables(os.fspath(source)), predictor.snapshot()
     paths = [tables.path(name) for name in tables.names]
-    told = told_before_card(told_fields(dialect, header), predictor.card.dialect)
-    dialect = dialect_of_first(paths, told)
+    found = told_fields(dialect, header)
+    assumed = "encoding" not in found
+    told = told_before_card(found, predictor.card.dialect)
+    dialect = dialect_of_first(paths, told, encoding_is_assumed=assumed)
     labels, tally, done = ClassReader(predictor.card.classes, positive), Tally(), 0
     for number, name in enumerate(tables.names):
         further = tables.folder_columns(name)
         for rows in _add_table(
-            predictor, tables.path(name), target, dialect, further, labels, tally
+            predictor, tables.path(name), target, dialect, assumed, further, labels, tally
         ):
             done += rows
             if progress:
@@ -66,6 +68,7 @@ def _add_table(
     path: str,
     target: str,
     dialect: Told,
+    encoding_is_assumed: bool,
     folder_columns: Mapping[str, Any],
     labels: ClassReader,
     tally: Tally,
@@ -75,7 +78,12 @@ def _add_table(
     features, threshold = card.feature_names, np.float32(card.threshold)
     texts, precise = names_of_kind(card, CATEGORY), names_of_kind(card, PRECISE)
     first = 0
-    with open_table(path, folder_columns=folder_columns, dialect=dialect) as table:
+    with open_table(
+        path,
+        folder_columns=folder_columns,
+        dialect=dialect,
+        encoding_is_assumed=encoding_is_assumed,
+    ) as table:
         column = column_at(target, table.names)
         if column is None or column in features:
             problem = "is one of the model's features" if column else "is not there"

@@ -69,6 +69,7 @@ class TableScorer:
         self.told: Told = told_before_card(told, self.predictor.card.dialect)
         """What is known of the dialect of the tables before any is read: told, or the card's."""
         self._dialect: Told = self.told
+        self._assumed = "encoding" not in told
         self.kept_types: Mapping[str, str] = {}
         """Types of the kept columns in the tables scored so far, by column name."""
         self._progress, self._summary = progress, summary
@@ -78,7 +79,7 @@ class TableScorer:
 
     def read_alike(self, sources: Sequence[str]) -> None:
         """Read all CSV tables in the dialect of the first one of `sources`. Raises InputError."""
-        self._dialect = dialect_of_first(sources, self.told)
+        self._dialect = dialect_of_first(sources, self.told, encoding_is_assumed=self._assumed)
 
     def expect(self, sources: Sequence[str]) -> None:
         """Say which tables will be scored, so that `progress` can tell how many rows there are.
@@ -116,6 +117,7 @@ class TableScorer:
                 source,
                 folder_columns=folder_columns or {},
                 dialect=self._dialect,
+                encoding_is_assumed=self._assumed,
             ) as table,
             read_ahead(
                 table.batches(

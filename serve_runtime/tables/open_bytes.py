@@ -18,13 +18,13 @@ _POLL_MS = 100
 """How often a read that waits for a pipe looks whether it was cancelled."""
 
 
-def open_bytes(source: str, told: str = "utf-8") -> BinaryIO:
+def open_bytes(source: str, told: str = "utf-8", *, assumed: bool = False) -> BinaryIO:
     """Open `source` for reading text in UTF-8: a file, or '-' for stdin.
 
     What begins as gzip does is unpacked, whatever its name; what begins with the byte order mark of
     UTF-16 or UTF-32, or is in the encoding that is `told`, becomes UTF-8. Raises InputError if
-    standard input is closed or the bytes are plainly no CSV, and OSError if the file cannot be
-    opened.
+    standard input is closed, the bytes are plainly no CSV, or what is told is only `assumed` and
+    the text is in UTF-8, here or while it is read; and OSError if the file cannot be opened.
     """
     stream, start = _open_raw(source)
     try:
@@ -39,7 +39,7 @@ def open_bytes(source: str, told: str = "utf-8") -> BinaryIO:
             raise InputError(f"{source} is {words}")
         name = encoding(start) or ("utf-8" if start.startswith(codecs.BOM_UTF8) else told)
         if name != "utf-8":
-            stream = io.BufferedReader(_Recoded(stream, name))
+            stream = io.BufferedReader(_Recoded(stream, name, source if assumed else None))
     except BaseException:
         stream.close()
         raise
@@ -128,11 +128,13 @@ class _Unpacked(gzip.GzipFile):
 
 class _Recoded(io.RawIOBase):
     """The text of `fileobj` in UTF-8. Raises UnicodeDecodeError, with the line, where it is not
-    `name`'s."""
+    `name`'s; InputError where it is in UTF-8 already, if `doubted` names the file."""
 
-    def __init__(self, fileobj: BinaryIO, name: str) -> None:
+    def __init__(self, fileobj: BinaryIO, name: str, doubted: str | None = None) -> None:
         self.fileobj, self._ready, self._given = fileobj, b"", 0
         self._decoder, self._line = codecs.getincrementaldecoder(name)(), 1
+        self._name, self._source = name, doubted
+        self._as_utf8 = codecs.getincrementaldecoder("utf-8")()
 
     def readable(self) -> bool:
         return True
@@ -142,11 +144,29 @@ class _Recoded(io.RawIOBase):
         while self._given == len(self._ready) and not ended:
             found = self.fileobj.read1(len(buffer))  # type: ignore[attr-defined]
             ended = not found
+            if self._source is not None:
+                self._check(found)
             self._ready, self._given = self._decode(found, ended), 0
         count = min(len(buffer), len(self._ready) - self._given)
         buffer[:count] = self._ready[self._given : self._given + count]
         self._given += count
         return count
+
+    def _check(self, found: bytes) -> None:
+        """Raise InputError where the first characters beyond ASCII are whole ones of UTF-8: in an
+        encoding of one byte a character, hardly any text looks so."""
+        try:
+            text = self._as_utf8.decode(found)
+        except UnicodeDecodeError:
+            self._source = None
+            return
+        if not text.isascii():
+            odd = next(character for character in text if not character.isascii())
+            raise InputError(
+                f"{self._source} is in UTF-8 ({odd!r}), and the model's tables are in "
+                f"{self._name}: say --encoding utf-8 (encoding), or --encoding {self._name} if it "
+                "is that"
+            )
 
     def _decode(self, found: bytes, ended: bool) -> bytes:
         try:

@@ -84,6 +84,7 @@ def open_table(
     groups: Sequence[int] | None = None,
     folder_columns: Mapping[str, Any] = _NONE,
     dialect: Told = None,
+    encoding_is_assumed: bool = False,
 ) -> Iterator[TableReader]:
     """Open the table `source` and close it on leaving the block.
 
@@ -93,7 +94,8 @@ def open_table(
     `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
     further columns of one value, those of `TablePaths.folder_columns`. `dialect` tells how the
     values of a CSV are written, or some of that ({"separator": ";"}); the rest is recognised from
-    its first lines, and is `TableReader.dialect`.
+    its first lines, and is `TableReader.dialect`. With `encoding_is_assumed`, nobody has told the
+    encoding in it of this very table, and text that is in UTF-8 is refused.
 
     Raises InputError, here and while batches are read: the file does not exist or is empty, a
     column is missing or named twice, a line has too many or too few values (with the line's
@@ -109,7 +111,7 @@ def open_table(
         table = (
             ParquetReader(source, groups)
             if holds_parquet(source)
-            else CsvReader(source, header, dialect)
+            else CsvReader(source, header, dialect, encoding_is_assumed)
         )
     try:
         yield _WithFolders(source, table, folder_columns) if folder_columns else table
@@ -151,12 +153,14 @@ def read_batches(
             )
 
 
-def dialect_of_first(sources: Sequence[str], told: Told) -> Told:
+def dialect_of_first(
+    sources: Sequence[str], told: Told, *, encoding_is_assumed: bool = False
+) -> Told:
     """What is told of the dialect of several tables, completed from the first one that is a CSV:
     all are read alike. Raises InputError, as `open_table` does."""
     for source in sources if len(sources) > 1 else ():
         if not holds_parquet(source):
-            with open_table(source, dialect=told) as table:
+            with open_table(source, dialect=told, encoding_is_assumed=encoding_is_assumed) as table:
                 return table.dialect
     return told
 

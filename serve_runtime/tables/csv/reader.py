@@ -39,17 +39,25 @@ _LEVELS = pa.dictionary(pa.int32(), _TEXT)
 class CsvReader:
     """An open CSV that can be read once; '-' is standard input. A `TableReader`.
 
-    `header` and `told` are those of `tables.read.open_table`. Raises InputError if the file is
-    empty, OSError, csv.Error or UnicodeDecodeError if its first lines cannot be read.
+    `header`, `told` and `encoding_is_assumed` are those of `tables.read.open_table`. Raises
+    InputError if the file is empty, OSError, csv.Error or UnicodeDecodeError if its first lines
+    cannot be read.
     """
 
     rows = None  # unknown until the file was read
     types: Mapping[str, Any] = MappingProxyType({})  # text has none
     index_names: tuple[str, ...] = ()
 
-    def __init__(self, source: str, header: bool | None = None, told: Told = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        header: bool | None = None,
+        told: Told = None,
+        encoding_is_assumed: bool = False,
+    ) -> None:
         self._source, fields = source, told_fields(told, header)
-        self._stream = PeekableStream(open_bytes(source, fields.get("encoding", "utf-8")))
+        encoding = fields.get("encoding", "utf-8")
+        self._stream = PeekableStream(open_bytes(source, encoding, assumed=encoding_is_assumed))
         try:
             start, whole = self._stream.first_lines()
             self.dialect = recognise(start, whole, fields)

@@ -129,6 +129,30 @@ def test_the_dialect_of_the_card_is_taken(european, tmp_path):
         score_file(european, path, out, dialect={"separator": ","})
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp1251", "shift_jis"])
+def test_utf8_where_the_card_says_another_encoding(predictor, encoding, tmp_path):
+    dialect = Dialect(encoding=encoding).to_mapping()
+    write_model(tmp_path / "model.onnx", replace(predictor.card, dialect=dialect))
+    model, path, out = Predictor(tmp_path / "model.onnx"), tmp_path / "in.csv", tmp_path / "o.csv"
+    shown = {"shift_jis": "日本", "cp1251": "яяё"}.get(encoding, "é")
+    text = PLAIN.replace("008", shown)
+    for lines in ("", "1,1,1,1\n" * 50_000):
+        path.write_text(f"{PLAIN}{lines}{shown},1,1,1\n", encoding="utf-8")
+        message = rf"in.csv is in UTF-8 \('{shown[0]}'\), and the model's tables are in .*: say "
+        with pytest.raises(InputError, match=message + "--encoding utf-8"):
+            score_file(model, path, out)
+        with pytest.raises(InputError, match=message):
+            evaluate_tables(model, path, "y")
+        rows = score_file(model, path, out, keep=["id"], dialect={"encoding": "utf-8"})
+        assert column("id", out)[-1] == shown
+        assert score_file(model, path, out, dialect={"encoding": encoding}) == rows
+    path.write_text(text, encoding=encoding)
+    assert score_file(model, path, out, keep=["id"]) == 2
+    assert column("id", out)[-1] == shown
+    path.write_text(PLAIN)
+    assert score_file(model, path, out) == 2
+
+
 def test_a_dialect_that_is_none_is_refused(predictor):
     with pytest.raises(InputError, match=r"a dialect has the fields .*; got 'sep'"):
         TableScorer(predictor, dialect={"sep": ";"})
