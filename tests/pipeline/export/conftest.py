@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.random_run import random_run
+from benchmarks.harness.random_run import random_mixed_run, random_run
 from export.publish import export_bundle
 from pipeline.export.bundle_files import Model, make_model
-from pipeline.export.mixed_bundles import export_mixed
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +52,16 @@ def centered(pristine_centered: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of numbers with gaps, precise numbers and categories."""
-    bundle = tmp_path_factory.mktemp("mixed") / "bundle"
-    export_mixed(bundle)
+def mixed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of numbers with gaps, precise numbers and categories."""
+    return random_mixed_run(tmp_path_factory.mktemp("runs") / "mixed")
+
+
+@pytest.fixture(scope="session")
+def mixed(mixed_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `mixed_run`."""
+    bundle = tmp_path_factory.mktemp("bundles") / "mixed"
+    export_bundle(mixed_run, bundle)
     return bundle
 
 

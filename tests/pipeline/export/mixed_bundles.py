@@ -6,30 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 
-from benchmarks.harness.random_run import random_mixed
 from export import publish
 from export.formats import onnx_model
 from export.formats.registry import ONNX_ROWS
 from export.parity.encoded_model import EncodedModel
-from export.proof import BundleProof
 from pipeline.export import bundle_files
 from pipeline.export.bundle_files import TORCH_FILES, card_of, reseal
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.model_file import MODEL_FILES
-from train.run_folder import Run
 from train.trained import Trained
-
-
-def export_mixed(bundle: Path, **kind: int | float | bool) -> BundleProof:
-    """Export a random model of these columns (see random_mixed)."""
-    trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
-    with pytest.MonkeyPatch.context() as patch:
-        run = Run({}, rows.take(range(0, len(rows), 7)), card, trained)  # type: ignore[arg-type]
-        patch.setattr(publish, "read_run", lambda folder: run)
-        return publish.export_bundle(bundle / "no run", bundle)
 
 
 def model_of(bundle: Path) -> EncodedModel:
