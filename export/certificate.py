@@ -17,7 +17,7 @@ from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
 from serve_runtime.bundle.manifest import read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import CardError
-from serve_runtime.features.column import PRECISE, Column
+from serve_runtime.features.column import Column
 from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
 from train.design import Design
@@ -172,17 +172,9 @@ def _sample(trained: Trained, shape: list[int], values: str, texts: Any = None) 
             raise ValueError(f"the sampled rows, of shape {sample.shape}, are not finite rows")
         return sample
     numbers = _decode(values, "<f8").reshape(shape).astype(np.float64)
-    columns = tuple(map(tuple, texts))
-    fits = numbers.ndim == 2 and all(len(column) == numbers.shape[1] for column in columns)
-    is_text = all(isinstance(text, str | None) for column in columns for text in column)
-    if not fits or not is_text or np.isinf(numbers).any():
-        raise ValueError(f"the sampled rows, of shape {numbers.shape}, are no rows of this model")
-    if (len(numbers), len(columns)) != (len(design.numbers), len(design.categories)):
-        raise ValueError(
-            f"the sampled rows have {len(numbers)} numbers and {len(columns)} texts, the model "
-            f"takes {len(design.numbers)} and {len(design.categories)}"
-        )
-    return RawRows(numbers, columns)
+    sampled = RawRows(numbers, tuple(map(tuple, texts)))
+    design.require_rows(sampled)
+    return sampled
 
 
 def _design(trained: Trained) -> dict[str, Any]:
@@ -212,11 +204,9 @@ def _trained(weight: str, bias: float, mean: str, scale: str, **encoded: Any) ->
 def _decoded_design(columns: list[Any], imputed: str, center: str) -> Design:
     values = (_decode(text, "<f8").astype(np.float64) for text in (imputed, center))
     design = Design(tuple(map(Column.from_document, columns)), *values)
-    precise = sum(column.kind == PRECISE for column in design.columns)
-    if (len(design.imputed), len(design.center)) != (len(design.numbers), precise):
-        raise ValueError("the parts of the trained model differ in width")
-    if design.is_numeric or np.isinf(design.imputed).any() or not np.isfinite(design.center).all():
-        raise ValueError("the trained model holds values that no training leaves")
+    if design.is_numeric:
+        raise ValueError("the trained model has columns that are plain numbers alone")
+    design.require_constants()
     return design
 
 

@@ -5,6 +5,7 @@ the codes of each category that training saw, in the order of the codes. Nothing
 rows are kept as numbers and codes.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.arrays import Float64
+from serve_runtime.bundle.card import is_unicode
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, is_numeric
+from serve_runtime.features.raw_rows import RawRows
+from serve_runtime.shown import quoted
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -89,6 +93,46 @@ class Design:
     def is_numeric(self) -> bool:
         """Whether the layer's columns are those of the table."""
         return is_numeric(self.columns)
+
+    def require_constants(self) -> None:
+        """Raise ValueError unless `imputed` and `center` are ones that training leaves for the
+        columns."""
+        precise = sum(column.kind == PRECISE for column in self.numbers)
+        for what, values, count in (
+            ("what stands for missing numbers", self.imputed, len(self.numbers)),
+            ("the centres of precise numbers", self.center, precise),
+        ):
+            if values.dtype != np.float64 or values.shape != (count,):
+                raise ValueError(
+                    f"{what}: {values.dtype} of shape {values.shape}, the card's columns require "
+                    f"float64 of shape {(count,)}"
+                )
+        for column, value in zip(self.numbers, self.imputed.tolist(), strict=True):
+            refused = column.missing == "error"
+            if not (math.isnan(value) if refused else math.isfinite(value)):
+                raise ValueError(
+                    f"{value} stands for a missing {quoted(column.name)}, whose card says "
+                    f"{quoted(column.missing)}"
+                )
+        if not np.isfinite(self.center).all():
+            raise ValueError("a centre of a precise number is not finite")
+
+    def require_rows(self, rows: RawRows) -> None:
+        """Raise ValueError unless `rows` can be ones of a table of these columns."""
+        numbers, texts = rows.numbers, rows.texts
+        if (len(numbers), len(texts)) != (len(self.numbers), len(self.categories)):
+            raise ValueError(
+                f"the sampled rows have {len(numbers)} numbers and {len(texts)} texts, the model "
+                f"takes {len(self.numbers)} and {len(self.categories)}"
+            )
+        fits = numbers.ndim == 2 and all(len(column) == len(rows) for column in texts)
+        if not (fits and numbers.dtype == np.float64 and not np.isinf(numbers).any()):
+            raise ValueError(
+                f"the sampled rows, of shape {numbers.shape}, are no rows of this model"
+            )
+        for column, values in zip(self.categories, texts, strict=True):
+            if not all(value is None or is_unicode(value) for value in values):
+                raise ValueError(f"the sampled rows hold what is no text in {quoted(column.name)}")
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import ArtifactError
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, is_numeric
+from serve_runtime.features.column import Column, is_numeric
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
@@ -173,17 +173,20 @@ def _read(folder: Path) -> Run:
             for tensor in saved[part].values():
                 require_plain(tensor)
         card = ModelCard.from_json(saved["card"], where=f"the card in {path}")
+        parts = saved["standardized"]
+        design = _design(card.columns, parts.get("imputed"), parts.get("center"))
         run = Run(
             {name: t.detach() for name, t in saved["state_dict"].items()},
-            _sample(saved["sample"], card.columns),
+            _sample(saved["sample"], design),
             card,
-            _trained(card.columns, **saved["standardized"]),
+            _trained(design, parts),
         )
         _check(run, path)
     except RunError:
         raise
     except NOT_OURS as reason:
-        raise RunError(f"{path} is no checkpoint of this project: {reason}") from None
+        what = f"it has no {reason}" if isinstance(reason, KeyError) else reason
+        raise RunError(f"{path} is no checkpoint of this project: {what}") from None
     return run
 
 
@@ -215,30 +218,25 @@ def _saved(sample: Sample) -> Any:
     return torch.from_numpy(sample)
 
 
-def _sample(saved: Any, columns: Sequence[Column]) -> Sample:
-    """The sample that `_saved` made `saved` of. Raises ValueError unless it fits `columns`."""
-    numbers = saved if is_numeric(columns) else saved["numbers"]
+def _sample(saved: Any, design: Design) -> Sample:
+    """The sample that `_saved` made `saved` of. Raises ValueError unless it fits `design`."""
+    if not design.is_numeric and not isinstance(saved, Mapping):
+        raise ValueError("the sample of rows holds no texts")
+    numbers = saved if design.is_numeric else saved["numbers"]
     require_plain(numbers)
     values: npt.NDArray[Any] = numbers.detach().numpy()
-    if is_numeric(columns):
-        if values.ndim != 2 or values.shape[1] != len(columns) or values.dtype != np.float32:
-            raise ValueError(
-                f"the card names {len(columns)} features, and the sample of rows has shape "
-                f"{values.shape}"
-            )
-        if not np.isfinite(values).all():
-            raise ValueError("the sample of rows is not finite")
-        return values
-    texts = tuple(map(tuple, saved["texts"]))
-    categories = [column for column in columns if column.kind == CATEGORY]
-    shape = (len(columns) - len(categories), values.shape[1])
-    if values.shape != shape or values.dtype != np.float64 or np.isinf(values).any():
-        raise ValueError("the sample's numbers are not those of the card's columns")
-    if [len(column) for column in texts] != [shape[1]] * len(categories) or not all(
-        text is None or isinstance(text, str) for column in texts for text in column
-    ):
-        raise ValueError("the sample's texts are not those of the card's columns")
-    return RawRows(values, texts)
+    if not design.is_numeric:
+        rows = RawRows(values, tuple(map(tuple, saved["texts"])))
+        design.require_rows(rows)
+        return rows
+    if values.ndim != 2 or values.shape[1] != design.width or values.dtype != np.float32:
+        raise ValueError(
+            f"the card names {design.width} features, and the sample of rows has shape "
+            f"{values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("the sample of rows is not finite")
+    return values
 
 
 def _constants(design: Design | None) -> dict[str, torch.Tensor]:
@@ -248,21 +246,17 @@ def _constants(design: Design | None) -> dict[str, torch.Tensor]:
     return {"imputed": torch.from_numpy(design.imputed), "center": torch.from_numpy(design.center)}
 
 
-def _trained(
-    columns: tuple[Column, ...],
-    mean: torch.Tensor,
-    scale: torch.Tensor,
-    imputed: torch.Tensor | None = None,
-    center: torch.Tensor | None = None,
-    **parameters: torch.Tensor,
-) -> Trained:
+def _trained(design: Design, parts: Mapping[str, torch.Tensor]) -> Trained:
     """The standardised model. Raises ValueError unless its parts are ones that training leaves for
-    `columns`."""
-    weight, bias = parameters["0.weight"], parameters["0.bias"]
-    design = _design(columns, imputed, center)
+    the columns of `design`."""
+    weight, bias, mean, scale = (parts[name] for name in ("0.weight", "0.bias", "mean", "scale"))
     shapes = [tuple(tensor.shape) for tensor in (weight, bias, mean, scale)]
-    if shapes != [(1, design.width), (1,), (design.dense,), (design.dense,)]:
-        raise ValueError(f"the parts of the standardised model have the shapes {shapes}")
+    required = [(1, design.width), (1,), (design.dense,), (design.dense,)]
+    if shapes != required:
+        raise ValueError(
+            f"the parts of the standardised model have the shapes {shapes}, the columns of the "
+            f"card make {required}"
+        )
     finite = all(tensor.isfinite().all() for tensor in (weight, bias, mean))
     if not (finite and (scale > 0).all()):  # the scale of a constant feature is infinite
         raise ValueError("the standardised model holds values that no training leaves")
@@ -273,18 +267,11 @@ def _trained(
 def _design(
     columns: tuple[Column, ...], imputed: torch.Tensor | None, center: torch.Tensor | None
 ) -> Design:
-    numbers = [column for kind in (NUMBER, PRECISE) for column in columns if column.kind == kind]
+    """The columns with what training learned of them. Raises ValueError unless it fits them."""
     if imputed is None or center is None:
         if not is_numeric(columns):
             raise ValueError("it lacks what stands for missing numbers, or centres")
-        return Design(columns, np.full(len(numbers), np.nan), np.empty(0))
+        return Design(columns, np.full(len(columns), np.nan), np.empty(0))
     found = Design(columns, imputed.numpy(), center.numpy())
-    precise = sum(column.kind == PRECISE for column in numbers)
-    if [a.dtype for a in (found.imputed, found.center)] != [np.float64] * 2 or (
-        found.imputed.shape != (len(numbers),) or found.center.shape != (precise,)
-    ):
-        raise ValueError("what stands for missing numbers, or centres, are not those of its card")
-    refused = np.array([column.missing == "error" for column in numbers], bool)
-    if not (np.isfinite(found.imputed) != refused).all() or not np.isfinite(found.center).all():
-        raise ValueError("what stands for missing numbers, or a centre, is not finite")
+    found.require_constants()
     return found

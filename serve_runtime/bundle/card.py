@@ -179,7 +179,7 @@ def label_type(labels: Iterable[object]) -> type[Label] | None:
     a whole number beyond 64 bits or, beside fractions, beyond float64's digits, NaN."""
     labels = list(labels)
     if all(isinstance(label, str) for label in labels):
-        return str if all(map(_is_unicode, labels)) else None
+        return str if all(map(is_unicode, labels)) else None
     if all(isinstance(label, bool) for label in labels):
         return bool
     if any(isinstance(label, str | bool) for label in labels):
@@ -190,9 +190,9 @@ def label_type(labels: Iterable[object]) -> type[Label] | None:
     return float if exact else None
 
 
-def _is_unicode(text: Any) -> bool:
-    """Whether a text has no half of a surrogate pair, which nothing can write."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def is_unicode(text: object) -> bool:
+    """Whether it is a text without half a surrogate pair, which nothing can write."""
+    return isinstance(text, str) and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _is_value(column: Column, value: object) -> bool:

@@ -4,9 +4,9 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from benchmarks.harness.random_run import random_run
@@ -16,10 +16,8 @@ from export.errors import ParityError
 from export.progress import on_terminal
 from export.verdict import WIDTH
 from export.verify import verify_bundle
+from pipeline.run_files import forge
 from serve_runtime import Predictor
-from serve_runtime.bundle.manifest import FileEntry
-from serve_runtime.bundle.sealed_json import seal, unseal
-from train.run_folder import FORMAT_VERSION
 
 
 def run(*arguments: object) -> Result:
@@ -178,15 +176,11 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_whose_weights_differ_from_its_card_is_refused(tmp_path: Path) -> None:
     folder = random_run(tmp_path / "run", 2)
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-    saved["state_dict"]["0.weight"] *= 2
-    torch.save(saved, folder / "checkpoint.pt")
-    metrics = folder / "metrics.json"
-    document = unseal(
-        metrics.read_text(), what="", version=FORMAT_VERSION, error=ValueError, indent=1
-    )
-    document["checkpoint"] = vars(FileEntry.of((folder / "checkpoint.pt").read_bytes()))
-    metrics.write_text(seal(document, indent=1))
+
+    def double(saved: dict[str, Any]) -> None:
+        saved["state_dict"]["0.weight"] *= 2
+
+    forge(folder, double)
     result = run("bundle", folder, tmp_path / "b")
     assert result.exit_code == 1
     assert "its weights are not those of its standardised model, folded" in result.output

@@ -1,7 +1,5 @@
 """train.run_folder.read gives back what was written and refuses anything else."""
 
-import io
-import json
 import random
 import shutil
 from dataclasses import replace
@@ -11,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.run_files import forge, reseal
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.bundle.manifest import FileEntry
-from serve_runtime.bundle.sealed_json import seal
 from train import run_folder
 from train.errors import RunError
 
@@ -29,23 +26,6 @@ def whole(train_recipe, named_recipe):
 @pytest.fixture
 def folder(whole, tmp_path):
     return shutil.copytree(whole.folder, tmp_path / "copy")
-
-
-def forge(folder, change) -> None:
-    """Change the checkpoint's content and write metrics.json anew, so that the digests agree."""
-    saved = torch.load(folder / run_folder.CHECKPOINT, weights_only=True)
-    changed = change(saved)
-    buffer = io.BytesIO()
-    torch.save(saved if changed is None else changed, buffer)
-    (folder / run_folder.CHECKPOINT).write_bytes(buffer.getvalue())
-    reseal(folder, checkpoint=vars(FileEntry.of(buffer.getvalue())))
-
-
-def reseal(folder, **changes) -> None:
-    document = json.loads((folder / run_folder.METRICS).read_text())
-    del document["sha256"]
-    text = seal(document | changes, indent=1)
-    (folder / run_folder.METRICS).write_text(text, encoding="utf-8")
 
 
 def test_read_gives_what_was_trained(whole):

@@ -353,7 +353,9 @@ CERTIFICATES: dict[str, tuple[Callable[[dict[str, Any]], object], Sequence[str]]
         lambda d: d["sampled_rows"].pop("texts"), ("are of a model of another kind",),
     ),
     "a column fewer": (
-        lambda d: d["trained"]["columns"].pop(), ("the trained model differ in width",),
+        lambda d: d["trained"]["columns"].pop(), (
+            "what stands for missing numbers: float64 of shape (5,), the card's columns require",
+        ),
     ),
     "a column of no kind": (
         lambda d: d["trained"]["columns"][0].update(kind="?"), ("is no certificate",),
