@@ -13,12 +13,11 @@ from export.parity.contracts.refusals import bad_rows
 from pipeline.export.bundle_files import Model, write_graphs
 from pipeline.export.parity.contracts.all_contracts import REFUSED
 from pipeline.export.parity.contracts.all_contracts import check as check_all
-from pipeline.export.parity.contracts.broken import count
+from pipeline.export.parity.contracts.broken import count, lenient
 from serve_runtime import Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.error_budgets import LARGEST
 from serve_runtime.errors import LogitOverflowError, NonFiniteError, RowError
-from serve_runtime.inference.block_scorer import PROBA
 
 WEIGHT = np.array([3, -2, 1], np.float32)
 
@@ -29,35 +28,6 @@ def steep(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return write_graphs(
         tmp_path_factory.mktemp("steep"), Affine(WEIGHT, 0.5), -np.ones(3), np.ones(3)
     )
-
-
-def lenient(
-    lets_pass: Callable[[Predictor, Any, RowError], bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Predictors whose scores are 0 in place of some errors, by each of their methods."""
-
-    class Lenient(Predictor):
-        def __init__(self, model: Any, *, threads: int = 1) -> None:
-            super().__init__(model, threads=threads)
-            self.threads = threads
-
-        def scores(self, x: Any) -> Any:
-            try:
-                return super().scores(x)
-            except RowError as reason:
-                if not lets_pass(self, x, reason):
-                    raise
-                return np.zeros((2, count(x)), np.float32)
-
-        def _score(self, kind: int, x: Any, out: Any) -> Any:
-            try:
-                return super()._score(kind, x, out)
-            except RowError as reason:
-                if not lets_pass(self, x, reason):
-                    raise
-                return np.zeros((count(x), 2) if kind == PROBA else count(x), np.float32)
-
-    monkeypatch.setattr(check, "Predictor", Lenient)
 
 
 def of_value(text: str) -> Callable[[Predictor, Any, RowError], bool]:
