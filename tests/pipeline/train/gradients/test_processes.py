@@ -38,6 +38,17 @@ def table(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def mixed_table(tmp_path_factory) -> Path:
+    """Two and a half parts of rows with gaps and texts, of which each process sees others."""
+    path, found = tmp_path_factory.mktemp("rows") / "mixed.parquet", rows(40_000)
+    place = np.arange(len(found))
+    towns = pa.array([None if i % 9 == 4 else f"town {i // 5000}" for i in place])
+    gaps = pa.array(found["b"].to_numpy(), mask=place % 7 == 3)
+    pq.write_table(found.set_column(1, "b", gaps).append_column("town", towns), path)
+    return path
+
+
 def start(processes: int, data: Path, out: Path, *options: str) -> subprocess.Popen:
     command = [*LAUNCH, f"--nproc-per-node={processes}", "-m", "train", str(data)]
     return subprocess.Popen(
@@ -133,8 +144,15 @@ def test_a_value_that_another_process_finds_ends_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
 
 
-def test_a_lost_process_ends_all_and_the_training_resumes(table, tmp_path):
-    options = ("--lr", "0.01", "--epochs", "6000", "--checkpoint-every", "500")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("table", ("--lr", "0.01", "--epochs", "6000", "--checkpoint-every", "500")),
+        ("mixed_table", ("--batch-size", "2048", "--epochs", "60", "--checkpoint-every", "100")),
+    ],
+)
+def test_a_lost_process_ends_all_and_the_training_resumes(kind, options, request, tmp_path):
+    table = request.getfixturevalue(kind)
     code, _, complained = run(2, table, tmp_path / "whole", *options)
     assert code == 0, complained
     with start(2, table, tmp_path / "run", *options) as process:
@@ -152,6 +170,7 @@ def test_a_lost_process_ends_all_and_the_training_resumes(table, tmp_path):
     assert "going on after update " in said
     ours, theirs = saved(tmp_path / "run"), saved(tmp_path / "whole")
     assert str(ours["training"]) == str(theirs["training"])
+    assert ours["card"] == theirs["card"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
 
 
