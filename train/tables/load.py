@@ -125,7 +125,7 @@ def _decide(
         sample.add(features, codes, rows)
 
     all_rows(reading, add)
-    look = profiler.second_look()
+    look = profiler.second_look(recipe.columns)
     while look.unfinished:
         all_rows(
             replace(reading, vocabularies=()),

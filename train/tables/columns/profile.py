@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from serve_runtime.arrays import Float64, Floats
 from serve_runtime.features.column import MISSING_TEXTS
 from serve_runtime.features.spellings import TEXTS
+from train.recipe.column_keys import Columns
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
 from train.tables.columns.second_look import SecondLook
@@ -90,6 +91,9 @@ class CategoryProfile(ColumnProfile):
 Profile: TypeAlias = NumberProfile | CategoryProfile
 
 
+_OF_MEDIANS: Final = ("median", "indicator")
+
+
 class Profiler:
     """Profiles of the columns of some rows, which are read as `reading` says and may come in any
     number of parts, in any order."""
@@ -128,11 +132,17 @@ class Profiler:
         """Whether it hangs on the number of different values if a column is precise."""
         return bool(_MAY_LOSE < self._lost[place] < _LOSES)
 
-    def second_look(self) -> SecondLook:
-        """What has to look at all rows once more before `finish`: for the medians of numbers with
-        gaps, and whether different values become equal in float32."""
+    def second_look(self, asked: Columns) -> SecondLook:
+        """What has to look at all rows once more before `finish`: for the medians of numbers that
+        have gaps or are `asked` to take them, and whether different values become equal in
+        float32."""
         return SecondLook(
-            {i: n.present for i, n in enumerate(self._numbers) if n.gaps_anywhere and n.present},
+            {
+                i: number.present
+                for i, number in enumerate(self._numbers)
+                if number.present
+                and (number.gaps_anywhere or asked.of(number.name).missing in _OF_MEDIANS)
+            },
             [i for i in range(len(self._numbers)) if self._may_lose(i)],
         )
 

@@ -48,6 +48,17 @@ def test_gaps_of_numbers_have_an_indicator(decide, write, ending, frame):
     assert found.reason("size") == "gaps: median and weight"
 
 
+@pytest.mark.parametrize(("said", "imputed"), [("mean", 1.75), ("median", 1.5), ("indicator", 1.5)])
+@pytest.mark.parametrize("one", [False, True])
+def test_a_number_that_never_missed_may_miss_if_asked(write, frame, decide, said, imputed, one):
+    frame["size"] = [1.0, 1.0, 2.0, 3.0] * 15
+    columns = {"size": {"missing": said}} if one else {"missing": said}
+    found = decide(write(frame, "csv"), columns)
+    assert found["size"].missing == ("median" if said == "indicator" else said)
+    assert found.decided.design.imputed[-1] == imputed
+    assert np.isfinite(found.decided.design.imputed).tolist() == [not one, True]
+
+
 @pytest.mark.parametrize(("said", "imputed"), [("mean", 4.0), ("median", 2.0), ("indicator", 2.0)])
 def test_what_stands_for_a_missing_number(decide, write, ending, frame, said, imputed):
     frame["size"] = [None, 0, 2, 10] * 15
