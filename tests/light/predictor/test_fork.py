@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from light.helpers import TINY, assert_same_bits, run_python
+from light.mixed import file_of
+from light.predictor.test_selftest_encoded import golden_of
 from serve_runtime import Predictor
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-BEFORE = """
+PLAIN = """
 import gc, os, sys, threading
 import numpy as np
 from serve_runtime import Predictor
@@ -22,7 +24,32 @@ def rows(count):
 
 BATCHES = [rows(1), rows(50), rows(999), rows(300_000), np.asfortranarray(rows(300_000)),
            rows(300_001).astype(float), {"x1": [1], "x2": [2.5]}]
+"""
+"""Rows of plain numbers, for a Predictor of the bundle in sys.argv[1]."""
 
+RAW = """
+import gc, os, sys, threading
+import numpy as np
+from serve_runtime import Predictor
+
+def rows(count):
+    rng = np.random.default_rng(count)
+    return {
+        "age": np.where(rng.random(count) < 0.1, np.nan, rng.integers(0, 99, count)),
+        "colour": rng.choice(["rot", "blau", "", "teal", "new"], count).astype(object),
+        "visits": rng.integers(0, 9, count),
+        "born": 1.7e9 + rng.integers(0, 90_000, count),
+        "code": rng.choice(["-1", "3", "True", "9"], count),
+        "room": rng.choice(np.array(["bath", None, "attic"]), count),
+    }
+
+one = {name: values[0] for name, values in rows(1).items()}
+BATCHES = [rows(1), rows(50), rows(999), rows(100_000), one, [one] * 5,
+           [list(one.values())] * 70]
+"""
+"""Raw rows of light.mixed."""
+
+SCORES = """
 def scores(predictor):
     return [predictor.predict_proba(x).tobytes() for x in BATCHES]
 
@@ -159,7 +186,24 @@ assert codes == [0]
 
 @pytest.mark.parametrize("name", IN_FRESH_PROCESSES)
 def test_forks_in_a_fresh_process(tmp_path, name):
-    result = run_python("-c", BEFORE + IN_FRESH_PROCESSES[name], TINY, cwd=tmp_path)
+    code = PLAIN + SCORES + IN_FRESH_PROCESSES[name]
+    result = run_python("-c", code, TINY, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a child scores the same and so does its parent afterwards",
+        "a child has helpers of its own",
+        "a child that reloads and pickles",
+        "forks while other threads score, reload and open",
+    ],
+)
+def test_forks_with_a_model_that_encodes_its_columns(tmp_path, name):
+    (tmp_path / "model.onnx").write_bytes(file_of(golden=golden_of()))
+    code = RAW + SCORES + IN_FRESH_PROCESSES[name]
+    result = run_python("-c", code, tmp_path / "model.onnx", cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
