@@ -10,6 +10,8 @@ import pytest
 
 from light.commands.running import TABLE, invoke, run_command
 from light.helpers import TINY, column, write_model
+from light.mixed import file_of
+from light.predictor.test_selftest_encoded import golden_of
 
 # What is told of TABLE.
 REST = "1 (50.0%) labelled 1\nall rows lie within the training ranges\n"
@@ -106,6 +108,39 @@ def test_score_names_the_positive_label_as_text(card, table):
     path = write_model(table.parent / "model.onnx", replace(card, classes=("no", "yes")))
     result = invoke("score", path, table, "-o", table.parent / "out.csv")
     assert ": 1 (50.0%) labelled 'yes'\n" in result.output
+
+
+RAW_HEADER = "age,colour,visits,born,code,room\n"
+RAW_REPORTS = {
+    "39.5,rot,2,1700000500,3,bath\n": "all rows lie within the training ranges|",
+    "39.5,rot,2,1700000500,3,bath\n,?,2,1700000500,3,\n": (
+        "values that are missing: 3; levels that training did not see: 0|"
+        "all rows lie within the training ranges|"
+    ),
+    "39.5,Rot,2,1700000500,3.0,bath \n" * 2: (
+        "values that are missing: 0; levels that training did not see: 6|"
+        "all rows lie within the training ranges|"
+    ),
+    "39.5,rot,2,1699999999,3,bath\n" + ",teal,2,,4,hall\n" * 1200: (
+        "values that are missing: 2,400; levels that training did not see: 1,200|"
+        "1 row lies outside the training ranges; first: in.csv: data row 1, feature 'born' is "
+        "1699999999.0 (trained on 1700000000.0 to 1700090000.0)|"
+    ),
+}
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.parquet", "out/"])
+@pytest.mark.parametrize("rows", RAW_REPORTS)
+def test_score_tells_gaps_and_levels_unlike_training(tmp_path, monkeypatch, rows, output):
+    monkeypatch.chdir(tmp_path)
+    Path("model.onnx").write_bytes(file_of(golden=golden_of()))
+    Path("in.csv").write_text(RAW_HEADER + rows)
+    result = invoke("score", "model.onnx", "in.csv", "-o", output, "--separator", ",")
+    assert result.exit_code == 0, result.output
+    first, told = result.output.split("\n", 1)
+    count = rows.count("\n")
+    assert first.startswith(f"{count:,} row{'s' * (count > 1)} scored into {output}: ")
+    assert told == RAW_REPORTS[rows].replace("|", "\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
