@@ -104,9 +104,11 @@ prove-sigmoid: setup ## try the exported sigmoid on all 2³² float32 logits (mi
 parity-matrix: setup ## [RUNTIMES=] [TORCH=]: prove on old and new onnxruntimes
 	$(BIN)/python -m train --recipe recipes/breast-cancer.toml --out runs/matrix/breast-cancer --force
 	$(BIN)/python -m train --recipe recipes/calendar-years.toml --out runs/matrix/calendar-years --force
-	for name in breast-cancer calendar-years; do \
+	rm -rf runs/matrix/mixed
+	$(BIN)/python -m benchmarks.harness.random_run runs/matrix/mixed
+	for name in breast-cancer calendar-years mixed; do \
 		$(BIN)/python -m export bundle runs/matrix/$$name bundles/matrix/$$name --force; done
-	$(BIN)/python -m export runtimes bundles/matrix/breast-cancer bundles/matrix/calendar-years \
+	$(BIN)/python -m export runtimes $(addprefix bundles/matrix/,breast-cancer calendar-years mixed) \
 		$(foreach minor,$(RUNTIMES),--only $(minor)) $(foreach python,$(TORCH),--torch $(python))
 
 parity-machines: setup ## [QEMU=] [EVERY=1]: prove on emulated processors (40 minutes)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.harness.page import replace_section
-from benchmarks.harness.random_run import random_run
+from benchmarks.harness.random_run import random_mixed_run, random_run
 from benchmarks.peers import exports
 from export.cli import torch_option
 from export.parity import tables
@@ -72,6 +72,13 @@ class Models:
     def calendar_years(self) -> BundleProof:
         """The proof of a bundle that subtracts first."""
         return self._export("calendar-years")
+
+    @cached_property
+    def mixed(self) -> BundleProof:
+        """The proof of a bundle of random weights that encodes its columns."""
+        return export_bundle(
+            random_mixed_run(self.folder / "runs" / "mixed"), self.folder / "mixed"
+        )
 
     def _export(self, name: str) -> BundleProof:
         recipe = Recipe.from_dict(read_toml(DOCS.parent / "recipes" / f"{name}.toml"))
@@ -213,7 +220,8 @@ def runtimes(models: Models) -> str:
     """Every onnxruntime minor release, and the torch of each Python given."""
     assert models.breast_cancer
     assert models.calendar_years
-    bundles = [models.folder / name for name in ("breast-cancer", "calendar-years")]
+    assert models.mixed
+    bundles = [models.folder / name for name in ("breast-cancer", "calendar-years", "mixed")]
     outcomes = list(
         tqdm(
             matrix.prove(bundles, matrix.MINORS, models.torches, models.environments),

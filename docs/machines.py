@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from benchmarks.harness.page import replace_section
-from benchmarks.harness.random_run import random_run
+from benchmarks.harness.random_run import random_mixed_run, random_run
 from docs.figures import DOCS, PAGE
 from export.errors import ParityError
 from export.publish import export_bundle
@@ -25,7 +25,8 @@ from export.runtimes.outcome import Outcome
 from serve_runtime.commands.errors import command_errors
 
 WIDTHS = (1, 30, 129, 1000)
-"""Features of the bundles: one, few, and more than onnxruntime sums at once without AVX."""
+"""Features of the bundles of plain numbers: one, few, and more than onnxruntime sums at once
+without AVX."""
 
 SECTIONS = ("machines", "every-logit")
 """Of docs/parity.md; the second with --every."""
@@ -80,10 +81,14 @@ def main(
 
 
 def _random_bundles(folder: Path) -> list[Path]:
-    bundles = [folder / f"features-{width}" for width in WIDTHS]
-    for width, bundle in zip(WIDTHS, bundles, strict=True):
-        export_bundle(random_run(folder / f"run-{width}", width, seed=width, spread=3.0), bundle)
-    return bundles
+    runs = {
+        f"features-{width}": random_run(folder / f"run-{width}", width, seed=width, spread=3.0)
+        for width in WIDTHS
+    }
+    runs["mixed"] = random_mixed_run(folder / "run-mixed")
+    for name, run in runs.items():
+        export_bundle(run, folder / name)
+    return [folder / name for name in runs]
 
 
 def _write(sections: Sequence[str], contents: Sequence[str]) -> None:

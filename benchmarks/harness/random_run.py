@@ -1,5 +1,9 @@
-"""Runs with random weights, of any columns: models for tests and benchmarks, untrained."""
+"""Runs with random weights, of any columns: models for tests and benchmarks, untrained.
 
+`python -m benchmarks.harness.random_run FOLDER` writes the run of a model that encodes its columns.
+"""
+
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +175,7 @@ def _random_category(
         unknown=unknown,
     )
     return column, drawn
+
+
+if __name__ == "__main__":
+    random_mixed_run(Path(sys.argv[1]))

@@ -33,8 +33,15 @@ def light(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_onnx_graphs_are_proven_without_torch_and_onnx(pristine: Path) -> None:
-    done = light(pristine)
+@pytest.fixture(params=["pristine", "mixed"])
+def either(request: pytest.FixtureRequest) -> Path:
+    """A bundle of plain numbers, and one that encodes its columns."""
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+def test_onnx_graphs_are_proven_without_torch_and_onnx(either: Path) -> None:
+    done = light(either)
     assert (done.returncode, done.stderr) == (0, "")
     found = RuntimeFigures(**json.loads(done.stdout))
     assert found.runtime.startswith("onnxruntime 1.")
@@ -50,10 +57,10 @@ def test_torchscript_is_proven_by_torch(pristine: Path) -> None:
     assert 0 < found.logit_share <= 1
 
 
-def test_torchscript_is_proven_without_onnxruntime(pristine: Path) -> None:
+def test_torchscript_is_proven_without_onnxruntime(either: Path) -> None:
     """As with the torch of a distribution, which has no onnxruntime beside it."""
     code = LIGHT.replace("torch=None, onnx=None", "onnxruntime=None, onnx=None")
-    command = [sys.executable, "-c", code.format([str(pristine), "--torchscript"])]
+    command = [sys.executable, "-c", code.format([str(either), "--torchscript"])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["runtime"].startswith("torch 2.")
