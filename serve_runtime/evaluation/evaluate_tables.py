@@ -18,7 +18,7 @@ from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.dialect import Told, told_before_card, told_fields
 from serve_runtime.tables.find import find_tables
-from serve_runtime.tables.read import dialect_of_first, open_table
+from serve_runtime.tables.read import Selection, dialect_of_first, open_table
 
 
 def evaluate_tables(
@@ -92,9 +92,8 @@ def _add_table(
                 f"the table has {listed(table.names, 20)}"
                 f"{'' if column else did_you_mean([target], table.names)}"
             )
-        batches = table.batches(
-            features, [column], texts=texts, precise=precise, times=times_of(card)
-        )
+        wanted = Selection(features, [column], texts=texts, precise=precise, times=times_of(card))
+        batches = table.batches(wanted)
         with read_ahead(batches, table.cancel) as pairs:
             for batch, others in pairs:
                 label = labels.read(others.column(0), path, first)

@@ -24,7 +24,7 @@ from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.dialect import Told, told_before_card, told_fields
 from serve_runtime.tables.formats import holds_parquet
 from serve_runtime.tables.parquet_table import row_group_sizes
-from serve_runtime.tables.read import dialect_of_first, open_table
+from serve_runtime.tables.read import Selection, dialect_of_first, open_table
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,13 @@ class TableScorer:
             if self._summary:
                 self._summary.add(source, rows, features, positive)
 
+        wanted = Selection(
+            card.feature_names,
+            self.keep,
+            texts=names_of_kind(card, CATEGORY),
+            precise=names_of_kind(card, PRECISE),
+            times=times_of(card),
+        )
         with (
             open_table(
                 source,
@@ -120,13 +127,7 @@ class TableScorer:
                 encoding_is_assumed=self._assumed,
             ) as table,
             read_ahead(
-                table.batches(
-                    card.feature_names,
-                    self.keep,
-                    texts=names_of_kind(card, CATEGORY),
-                    precise=names_of_kind(card, PRECISE),
-                    times=times_of(card),
-                ),
+                table.batches(wanted),
                 table.cancel,
             ) as pairs,
         ):

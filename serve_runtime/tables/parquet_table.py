@@ -1,14 +1,17 @@
 """Read Parquet as a stream of Arrow record batches."""
 
 import json
-from collections.abc import Collection, Generator, Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.tables.arrow import no_rows, pa, pq
 from serve_runtime.tables.explain_errors import check_columns, check_levels, check_numbers, reading
 from serve_runtime.tables.numbers import holds_texts, is_moment, is_text_type, to_floats, to_precise
 from serve_runtime.tables.times import text_seconds
+
+if TYPE_CHECKING:
+    from serve_runtime.tables.read import Selection
 
 _BUFFER_BYTES = 1 << 18
 """Bytes read from the file at once, for each column."""
@@ -46,33 +49,22 @@ class ParquetReader:
         self.rows: int = self._file.metadata.num_rows
         self.index_names = _index_names(self._file.schema_arrow)
 
-    def batches(
-        self,
-        features: Sequence[str],
-        others: Sequence[str],
-        number_type: Any = None,
-        texts: Collection[str] = (),
-        precise: Collection[str] = (),
-        times: Collection[str] = (),
-    ) -> Generator[tuple[Any, Any], None, None]:
-        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
-
-        Features are `number_type`, or, where it is None, have the types that they have in the
-        file, as others do; `precise` ones are float64, and so are `times`, of dates, timestamps and
-        texts of them the seconds since 1970. Those of `texts` have the file's type, and texts come
-        as dictionaries. Raises InputError, as `tables.read.open_table` says.
-        """
+    def batches(self, wanted: "Selection") -> Generator[tuple[Any, Any], None, None]:
+        """Pairs of record batches, as `TableReader.batches` says. Raises InputError, as
+        `tables.read.open_table` does."""
+        features, others = wanted.features, wanted.others
+        texts, times = wanted.texts, wanted.times
 
         def number(name: str, column: Any) -> Any:
             if name in times and holds_texts(column.type):
                 return text_seconds(column, self._source, name)
-            if name in precise or name in times:
+            if name in wanted.precise or name in times:
                 try:
                     return to_precise(column, name, time=name in times)
                 except InputError as reason:
                     raise InputError(f"{self._source}: {reason}") from None
-            as_it_is = name in texts or number_type is None
-            return column if as_it_is else to_floats(column, number_type)
+            as_it_is = name in texts or wanted.number_type is None
+            return column if as_it_is else to_floats(column, wanted.number_type)
 
         def pair(batch: Any) -> tuple[Any, Any]:
             columns = [number(name, batch.column(name)) for name in features]
@@ -92,11 +84,11 @@ class ParquetReader:
             # The levels of a dictionary are looked up once each, and need no copy a row.
             self._file = _open(self._bytes, self._file.metadata, as_levels)
         schema = self._file.schema_arrow
-        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
-        rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(wanted))))
+        chosen = pa.schema([schema.field(name) for name in dict.fromkeys((*features, *others))])
+        rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(chosen))))
         read = 0
         with reading(self._source):
-            for batch in self._file.iter_batches(rows, self._groups, columns=wanted.names):
+            for batch in self._file.iter_batches(rows, self._groups, columns=chosen.names):
                 yield pair(batch)
                 read += batch.num_rows
         if read != (promised := self._promised_rows()):
@@ -105,7 +97,7 @@ class ParquetReader:
                 "is damaged, write it again"
             )
         if not read:
-            yield pair(no_rows(wanted))
+            yield pair(no_rows(chosen))
 
     def _as_in_file(self, name: str, column: Any) -> Any:
         """The column `name` in the type that it has in the file."""

@@ -7,6 +7,7 @@ counts as missing by the same rules, in both.
 import os
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Protocol
@@ -23,6 +24,26 @@ from serve_runtime.tables.parquet_table import ParquetReader
 from serve_runtime.tables.times import text_seconds
 
 _NONE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which columns of a table are read, and as what."""
+
+    features: Sequence[str]
+    others: Sequence[str] = ()
+    """Text from CSV, the file's own types from Parquet. They may be among the features too."""
+    number_type: Any = None
+    """Of the features, pa.float32() or pa.float64(): each is the number nearest to the value in the
+    file (1 and 0 for true and false), null where one is missing. None is float32 from CSV, and the
+    file's own types of numbers from Parquet."""
+    texts: Collection[str] = ()
+    """Features that are categories: from CSV dictionaries of the texts that stand there (the empty
+    one too), from Parquet the file's own type, where text comes as a dictionary."""
+    precise: Collection[str] = ()
+    """Features that are float64."""
+    times: Collection[str] = ()
+    """Features that are float64: seconds since 1970 of dates and times (in CSV, of ISO 8601)."""
 
 
 class TableReader(Protocol):
@@ -49,28 +70,9 @@ class TableReader(Protocol):
     def dialect(self) -> Dialect | None:
         """How the values of a CSV are written; None for Parquet."""
 
-    def batches(
-        self,
-        features: Sequence[str],
-        others: Sequence[str],
-        number_type: Any = None,
-        texts: Collection[str] = (),
-        precise: Collection[str] = (),
-        times: Collection[str] = (),
-    ) -> Generator[tuple[Any, Any], None, None]:
-        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
-
-        Features are `number_type`, pa.float32() or pa.float64(), each the number nearest to the
-        value in the file. Where it is None they are float32 from CSV, and have the file's own types
-        of numbers from Parquet; those that are `precise` are float64, and so are `times`, which
-        may hold dates and times (in CSV texts of ISO 8601), as seconds since 1970. They are null
-        where a value is missing.
-        Features that are among `texts` are categories: from CSV dictionaries of the texts that
-        stand there (the empty one too), from Parquet the file's own type, where text comes as a
-        dictionary.
-        Others are text from CSV, the file's own types from Parquet. A name may be in both lists. A
-        table without rows gives one pair of empty batches.
-        """
+    def batches(self, wanted: "Selection") -> Generator[tuple[Any, Any], None, None]:
+        """Pairs of record batches of the same rows: columns `wanted.features`, then columns
+        `wanted.others`. A table without rows gives one pair of empty batches."""
 
     def cancel(self) -> None:
         """End the table here, also for a read that is waiting in another thread."""
@@ -103,7 +105,7 @@ def open_table(
     row, the file was changed meanwhile.
 
         with open_table("patients.csv") as table:
-            for features, others in table.batches(["age", "bmi"], ["id"]):
+            for features, others in table.batches(Selection(["age", "bmi"], ["id"])):
                 ...
     """
     with reading(source):
@@ -136,18 +138,16 @@ def read_batches(
 ) -> Generator[Any, None, None]:
     """Read a table from its first row to its last in Arrow record batches.
 
-    Each batch has the columns `features` as `number_type`, float32 (None) or float64, each the
-    number nearest to the value in the file (true and false are 1 and 0) and null where a value is
-    missing, followed by the columns `others`: text from CSV, the file's own types from Parquet. A
-    name may be in both lists. A table without rows gives one empty batch. `source`, `header`,
-    `groups`, `folder_columns`, `dialect` and errors are those of `open_table`, `texts`,
-    `precise` and `times` those of `TableReader.batches`.
+    Each batch has the columns `features`, as `number_type` (None is float32) but for those that are
+    something else, and then the columns `others`, as `Selection` says. A table without rows gives
+    one empty batch. The other arguments and errors are those of `open_table`.
     """
     with open_table(
         source, header=header, groups=groups, folder_columns=folder_columns, dialect=dialect
     ) as table:
         number_type = number_type or pa.float32()
-        for numbers, rest in table.batches(features, others, number_type, texts, precise, times):
+        wanted = Selection(features, others, number_type, texts, precise, times)
+        for numbers, rest in table.batches(wanted):
             yield pa.RecordBatch.from_arrays(
                 [*numbers.columns, *rest.columns], [*features, *others]
             )
@@ -175,24 +175,17 @@ class _WithFolders:
         self.rows, self.index_names, self.types = table.rows, table.index_names, table.types
         self.dialect = table.dialect
 
-    def batches(
-        self,
-        features: Sequence[str],
-        others: Sequence[str],
-        number_type: Any = None,
-        texts: Collection[str] = (),
-        precise: Collection[str] = (),
-        times: Collection[str] = (),
-    ) -> Generator[tuple[Any, Any], None, None]:
+    def batches(self, wanted: Selection) -> Generator[tuple[Any, Any], None, None]:
         """Pairs of record batches, as those of the table. Raises InputError."""
+        features, others, texts = wanted.features, wanted.others, wanted.texts
         check_columns(self._source, self.names, features, others)
         constants = {
             name: _level(self._columns[name])
             if name in texts
             else text_seconds(pa.repeat(self._columns[name], 1), self._source, name)[0]
-            if name in times
+            if name in wanted.times
             else self._number(
-                name, pa.float64() if name in precise else number_type or pa.float32()
+                name, pa.float64() if name in wanted.precise else wanted.number_type or pa.float32()
             )
             for name in features
             if name in self._columns
@@ -203,12 +196,16 @@ class _WithFolders:
         both = [name for name in dict.fromkeys((*constants, *kept)) if name in self._there]
         # Without any column a batch would not tell how many rows there are.
         counted = both or ([] if from_file or further else self._table.names[:1])
-        texts, precise, times = (
-            [name for name in found if name in from_file] for found in (texts, precise, times)
+        there = set(from_file)
+        of_file = replace(
+            wanted,
+            features=from_file,
+            others=[*further, *counted],
+            texts=there.intersection(texts),
+            precise=there.intersection(wanted.precise),
+            times=there.intersection(wanted.times),
         )
-        for found, rest in self._table.batches(
-            from_file, [*further, *counted], number_type, texts, precise, times
-        ):
+        for found, rest in self._table.batches(of_file):
             rows = max(found.num_rows, rest.num_rows)
             for name in both:
                 self._require_equal(name, rest.column(name))

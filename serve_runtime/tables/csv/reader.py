@@ -5,10 +5,10 @@ column names, the columns that spell true and false, and features that hold text
 """
 
 from collections import deque
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serve_runtime.errors import InputError
 from serve_runtime.shown import quoted
@@ -24,6 +24,9 @@ from serve_runtime.tables.formats import STDIO
 from serve_runtime.tables.numbers import to_floats
 from serve_runtime.tables.open_bytes import open_bytes
 from serve_runtime.tables.times import text_seconds
+
+if TYPE_CHECKING:
+    from serve_runtime.tables.read import Selection
 
 _BLOCK_BYTES = 1 << 21
 """Bytes that Arrow parses at a time, into one batch; several batches are in memory at once."""
@@ -76,22 +79,11 @@ class CsvReader:
             self.close()
             raise
 
-    def batches(
-        self,
-        features: Sequence[str],
-        others: Sequence[str],
-        number_type: Any = None,
-        texts: Collection[str] = (),
-        precise: Collection[str] = (),
-        times: Collection[str] = (),
-    ) -> Generator[tuple[Any, Any], None, None]:
-        """Pairs of record batches of the same rows: columns `features`, then columns `others`.
-
-        Features are `number_type`, float32 where it is None, or float64 where they are `precise`;
-        `times` are float64 too, seconds of the texts in the file; those of `texts` are dictionaries
-        of the texts there. Other columns are the text that stands there. Raises InputError, as
-        `tables.read.open_table` says.
-        """
+    def batches(self, wanted: "Selection") -> Generator[tuple[Any, Any], None, None]:
+        """Pairs of record batches, as `TableReader.batches` says. Raises InputError, as
+        `tables.read.open_table` does."""
+        features, others = wanted.features, wanted.others
+        texts, times = wanted.texts, wanted.times
         if {*features, *others} - set(self.names):
             if self.dialect.header:
                 check_header(self._source, self.names, self.dialect)
@@ -104,7 +96,7 @@ class CsvReader:
                 "it is read, the model's or the first table's: write it without them"
             )
         kinds = {
-            name: pa.float64() if name in precise else number_type or pa.float32()
+            name: pa.float64() if name in wanted.precise else wanted.number_type or pa.float32()
             for name in features
             if name not in texts and name not in times
         }

@@ -7,7 +7,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime.tables.parquet_table import row_group_sizes  # noqa: E402
-from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+from serve_runtime.tables.read import Selection, open_table, read_batches  # noqa: E402
 
 
 def test_row_groups_are_counted_from_the_footer(tmp_path):
@@ -112,7 +112,7 @@ def test_a_column_of_texts_comes_as_a_dictionary(tmp_path, kind):
     with open_table(str(path)) as table:
         own = table.types["t"]
         assert own == kind or pa.types.is_dictionary(kind)
-        pairs = list(table.batches(["x1", "t"], ["t", "x1"], pa.float32(), texts=["t"]))
+        pairs = list(table.batches(Selection(["x1", "t"], ["t", "x1"], pa.float32(), texts=["t"])))
     features = pa.Table.from_batches([batch for batch, _ in pairs])
     assert pa.types.is_dictionary(features.schema.field("t").type)
     assert features.schema.field("x1").type == pa.float32()
@@ -141,7 +141,7 @@ def test_precise_columns_are_float64(tmp_path):
     path = str(tmp_path / "t.parquet")
     pq.write_table(pa.table({"when": [1700000001, None], "x1": [1, 2]}), path)
     with open_table(path) as table:
-        ((batch, _),) = table.batches(["when", "x1"], [], precise=["when"])
+        ((batch, _),) = table.batches(Selection(["when", "x1"], [], precise=["when"]))
     assert batch.schema.types == [pa.float64(), pa.int64()]
     assert batch.column("when").to_pylist() == [1700000001, None]
 
@@ -151,7 +151,7 @@ def test_a_precise_column_of_float32_is_refused(tmp_path):
     for value, fits in ((7.0, True), (None, True), (1.5, False)):
         pq.write_table(pa.table({"when": pa.array([value], pa.float32())}), path)
         with open_table(path) as table:
-            batches = table.batches(["when"], [], precise=["when"])
+            batches = table.batches(Selection(["when"], [], precise=["when"]))
             if fits:
                 assert next(batches)[0].column("when").to_pylist() == [value]
                 continue

@@ -11,7 +11,7 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+from serve_runtime.tables.read import Selection, open_table, read_batches  # noqa: E402
 
 
 def column_names(source, **options):
@@ -76,7 +76,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, name, change
 
     def read_all():
         with open_table(str(path)) as table:
-            list(table.batches(NAMES, []))
+            list(table.batches(Selection(NAMES, [])))
             change(path)
 
     with pytest.raises(InputError, match=rf"{name} was changed while it was read: it had \d+ byt"):
@@ -89,7 +89,7 @@ def test_a_file_that_is_replaced_is_read_to_its_end(tmp_path, name):
     with open_table(str(path)) as table:
         other = write_two_rows(tmp_path / f"other-{name}")
         other.replace(path)
-        assert sum(numbers.num_rows for numbers, _ in table.batches(NAMES, [])) == 2
+        assert sum(numbers.num_rows for numbers, _ in table.batches(Selection(NAMES, []))) == 2
 
 
 def write_two_rows(path):
@@ -106,7 +106,7 @@ def test_a_folder_may_be_a_category(tmp_path, name):
     folders = {"day": pa.scalar(7), "town": pa.scalar("Bo"), "none": pa.scalar(None, pa.string())}
     columns = ["town", "x1", "day", "none"]
     with open_table(path, folder_columns=folders) as table:
-        found = list(table.batches(columns, ["day"], texts=["town", "day", "none"]))
+        found = list(table.batches(Selection(columns, ["day"], texts=["town", "day", "none"])))
     ((batch, kept),) = found
     assert batch.to_pydict() == {
         "town": ["Bo", "Bo"], "x1": [1, 3], "day": ["7", "7"], "none": [None, None]
@@ -116,5 +116,5 @@ def test_a_folder_may_be_a_category(tmp_path, name):
     }
     assert kept.to_pydict() == {"day": [7, 7]}
     with open_table(path, folder_columns=folders) as table:
-        ((batch, _),) = table.batches(["day", "x1"], [], precise=["day"], texts=["x1"])
+        ((batch, _),) = table.batches(Selection(["day", "x1"], [], precise=["day"], texts=["x1"]))
     assert batch.schema.types[0] == pa.float64()

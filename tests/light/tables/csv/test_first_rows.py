@@ -7,13 +7,13 @@ from serve_runtime import InputError
 pa = pytest.importorskip("pyarrow")
 
 from serve_runtime.tables.dialect import Dialect  # noqa: E402
-from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+from serve_runtime.tables.read import Selection, open_table, read_batches  # noqa: E402
 
 
 def table(tmp_path, text, **options):
     (tmp_path / "t.csv").write_text(text, newline="")
     with open_table(str(tmp_path / "t.csv"), **options) as found:
-        batches = [rows for rows, _ in found.batches(found.names, [], texts=found.names)]
+        batches = [rows for rows, _ in found.batches(Selection(found.names, [], texts=found.names))]
         return found.names, pa.Table.from_batches(batches).to_pydict()
 
 
@@ -95,7 +95,7 @@ def test_a_dialect_names_the_columns_of_a_table_without_a_header(tmp_path):
     with open_table(str(tmp_path / "a.csv"), dialect=told) as table:
         assert table.names == ["x1", "x2"]
         assert table.dialect == Dialect(";", header=False, names=("x1", "x2"))
-        (pair,) = table.batches(["x2"], [])
+        (pair,) = table.batches(Selection(["x2"], []))
         assert pair[0].to_pydict() == {"x2": [2, 4]}
     with open_table(str(tmp_path / "a.csv"), header=True, dialect=told) as table:
         assert table.names == ["1", "2"]

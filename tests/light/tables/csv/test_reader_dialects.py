@@ -13,7 +13,7 @@ from serve_runtime.tables.dialect import Dialect
 
 pa = pytest.importorskip("pyarrow")
 
-from serve_runtime.tables.read import dialect_of_first, open_table, read_batches  # noqa: E402
+from serve_runtime.tables.read import Selection, dialect_of_first, open_table, read_batches  # noqa: E402
 
 ROWS = [{"x1": 1, "x2": 2.5}, {"x1": None, "x2": -1234.5}]
 SPELLED = {
@@ -48,7 +48,9 @@ def test_a_column_of_texts_is_a_dictionary(tmp_path, content, texts):
     (tmp_path / "t.csv").write_text(content, newline="")
     with open_table(str(tmp_path / "t.csv")) as table:
         assert table.types == {}
-        ((batch, kept),) = table.batches(["n", "x2", "x1"], ["n"], texts=texts, precise=["x2"])
+        ((batch, kept),) = table.batches(
+            Selection(["n", "x2", "x1"], ["n"], texts=texts, precise=["x2"])
+        )
     number, text = pa.float32(), pa.dictionary(pa.int32(), pa.string())
     assert batch.schema.types == [text, pa.float64(), text if "x1" in texts else number]
     assert batch.column("n").to_pylist() == ["a", "b"]
@@ -66,7 +68,7 @@ def test_many_blocks_are_read_alike(tmp_path):
     (tmp_path / "t.csv").write_text("i, q, t, x\n" + "\n".join(rows * 2) + "\n")
     with open_table(str(tmp_path / "t.csv")) as table:
         assert table.dialect == Dialect(trim=True)
-        pairs = table.batches(["i", "q", "t", "x"], [], pa.float64(), texts=["q", "t"])
+        pairs = table.batches(Selection(["i", "q", "t", "x"], [], pa.float64(), texts=["q", "t"]))
         found = pa.Table.from_batches([batch for batch, _ in pairs]).to_pydict()
     assert found["i"] == [*range(LONG)] * 2
     assert found["q"] == [f"t, {i % 7}" for i in range(LONG)] * 2
@@ -123,7 +125,7 @@ def test_an_encoding_is_told(tmp_path, encoding, packed):
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(content) if packed else content)
     with open_table(str(path), dialect={"encoding": encoding}) as table:
-        pairs = list(table.batches(["größe", "x"], [], texts=["größe"]))
+        pairs = list(table.batches(Selection(["größe", "x"], [], texts=["größe"])))
     found = pa.Table.from_batches([batch for batch, _ in pairs]).to_pydict()
     assert found == {"größe": ["é"] * 3000, "x": [1.5] * 3000}
 
@@ -159,7 +161,7 @@ def test_texts_with_blanks_are_refused_where_others_have_none(tmp_path):
         pytest.raises(InputError, match="blanks stand around its values"),
         open_table(path, dialect=Dialect()) as table,
     ):
-        list(table.batches([" x1"], [], texts=[" x1"]))
+        list(table.batches(Selection([" x1"], [], texts=[" x1"])))
     assert rows_of(read_batches(path, [" x1"], dialect=Dialect()), [" x1"]) == [
         {" x1": 1},
         {" x1": 2},

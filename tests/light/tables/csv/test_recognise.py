@@ -10,7 +10,7 @@ pa = pytest.importorskip("pyarrow")
 
 from serve_runtime.tables.csv.recognise import recognise  # noqa: E402
 from serve_runtime.tables.dialect import BLANKS, Dialect  # noqa: E402
-from serve_runtime.tables.read import open_table, read_batches  # noqa: E402
+from serve_runtime.tables.read import Selection, open_table, read_batches  # noqa: E402
 
 
 def told_by(text, **told):
@@ -166,7 +166,7 @@ def test_what_is_written_in_any_dialect_is_read(
     path.write_bytes(gzip.compress(content, 1) if packed else content)
     with open_table(str(path)) as table:
         found = table.dialect
-        pairs = list(table.batches(["x", "y", "t"], [], pa.float64(), texts=["t"]))
+        pairs = list(table.batches(Selection(["x", "y", "t"], [], pa.float64(), texts=["t"])))
     shown = {name: getattr(dialect, name) for name in ("separator", "decimal", "thousands", "trim")}
     assert {name: getattr(found, name) for name in shown} == shown
     read = pa.Table.from_batches([numbers for numbers, _ in pairs]).to_pydict()
