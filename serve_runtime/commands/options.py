@@ -73,6 +73,14 @@ _DIALECT_OPTIONS = {
     "encoding": click.option(
         "--encoding", metavar="NAME", help="The encoding of a CSV, for example cp1252; else UTF-8."
     ),
+    "names": click.option(
+        "--columns",
+        "names_of_columns",
+        multiple=True,
+        metavar="NAME[,NAME…]",
+        callback=names_of,
+        help="What the columns of a CSV without a header are called, all of them in their order.",
+    ),
     "missing": click.option(
         "--missing",
         multiple=True,
@@ -82,6 +90,9 @@ _DIALECT_OPTIONS = {
     ),
 }
 
+_ARGUMENTS = {"names": "names_of_columns"}
+"""What the value of an option is called that another option's name would hide."""
+
 
 def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that tell the dialect of a CSV, as one argument `dialect`: the
@@ -89,7 +100,10 @@ def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**values: Any) -> None:
-        told = {name: value for name in _DIALECT_OPTIONS if (value := values.pop(name))}
+        given = {name: values.pop(_ARGUMENTS.get(name, name)) for name in _DIALECT_OPTIONS}
+        told: dict[str, Any] = {name: value for name, value in given.items() if value}
+        if "names" in told:
+            told["header"] = False
         if "separator" in told:
             told["separator"] = separator_named(told["separator"])
         try:

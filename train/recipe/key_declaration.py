@@ -148,6 +148,11 @@ def comma_separated(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
+def split_at_commas(text: str) -> list[str]:
+    """The names in "a,b,c", of which one may be empty, as that of an index in a CSV of pandas."""
+    return text.split(",")
+
+
 def is_simulation(value: dict[str, Any]) -> bool:
     """Whether `value` holds what data.simulate needs."""
     return (

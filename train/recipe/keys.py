@@ -18,6 +18,7 @@ from train.recipe.key_declaration import (
     is_simulation,
     key,
     number_or_text,
+    split_at_commas,
 )
 
 _SCHEDULES = (
@@ -80,7 +81,7 @@ class Data:
     drop: list[str] = key(
         types=list, wanted="column names", help="Columns to leave out.",
         default_factory=list, fits=are_names, flag="--drop", metavar="COL[,COL…]",
-        parse=comma_separated, shown="[]",
+        parse=split_at_commas, shown="[]", more='"" is a column without a name.',
     )  # fmt: skip
     separator: str | None = key(
         None, str, "one character", "What separates the values of a CSV.",

@@ -18,7 +18,8 @@ _TARGET_NAMES = ("target", "label", "y")
 
 def chosen_features(data: Data, source: str, there: Sequence[str]) -> tuple[str, ...]:
     """The features that `data` chooses out of the columns `there`, which are without the target."""
-    for option, columns in (("features", data.features or []), ("drop", data.drop)):
+    drop = [name for name in data.drop if name]  # an empty one may come from an empty variable
+    for option, columns in (("features", data.features or []), ("drop", drop)):
         unknown = [name for name in columns if name not in there]
         if unknown:
             raise DataError(

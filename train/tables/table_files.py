@@ -31,6 +31,7 @@ from train.tables.columns.types import NARROW, kind_of
 from train.tables.columns.vocabulary import Int32
 from train.tables.finite import check_finite
 from train.tables.labels import LabelColumn
+from train.tables.remedies import drop_remedy
 
 _LEAST_ROWS, _MOST_ROWS, _MOST_VALUES = 20, 2_000, 1 << 18
 """So many first rows are looked at, and of a wide table so many values: some 0.1 s."""
@@ -228,8 +229,8 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     names = tuple(like or chosen_features(chosen, path, there))
     if "" in names:
         raise DataError(
-            f"{path}: column {columns.index('') + 1} has no name: name it, leave it out with "
-            "--features, or write the file without it (pandas: index=False)"
+            f"{path}: column {columns.index('') + 1} has no name, as the index of a pandas frame: "
+            f"name it. {drop_remedy([*chosen.drop, ''])}"
         )
     kinds = {
         name: frozenset(kind_of(path, name, found[name]) for found in types if name in found)
@@ -266,7 +267,7 @@ def _columns(
             types.append(table.types)
         rows = None if rows is None or count is None else rows + count
         try:
-            check_names(columns, columns)
+            check_names(columns, [name for name in columns if name and name not in data.drop])
         except InputError as reason:
             hint = "" if holds_parquet(path) else "; if the first line is data, say --no-header"
             raise DataError(f"{path}: {reason}{hint}") from None

@@ -59,6 +59,11 @@ def read_first_rows(stream: PeekableStream, source: str, dialect: Dialect) -> Fi
                 f"them: {listed(dialect.names)}"
             )
         names = list(dialect.names)
+        if found and [value.strip() for value in found[0][0][: len(names)]] == names:
+            raise InputError(
+                f"{source}: its first line holds the names of its columns: say --header "
+                "(header=True) and no names, or leave that line out"
+            )
     return FirstRows(names, found, more, trailing)
 
 
@@ -128,6 +133,29 @@ def check_header(source: str, names: Sequence[str], dialect: Dialect = PLAIN) ->
             "names of columns: say --no-header (header=False) if it is a row of data, else name "
             "the columns there"
         )
+
+
+def header_hint(names: Sequence[str], features: Sequence[str], dialect: Dialect) -> str:
+    """What to say behind an error of a CSV with columns `names` in which some of `features` are
+    missing, where the header is not what it was taken for; else an empty text."""
+    if not dialect.header:
+        return "; say how its columns are called with --columns (names)" * (not dialect.names)
+    odd = [name for name in names if may_be_data([name], 1)]
+    if not odd and not set(names).isdisjoint(features):
+        return ""
+    shown = f" ({quoted(odd[0])})" if odd else ""
+    return f". If its first line is data{shown}, say --no-header, and --columns for their names"
+
+
+def data_hint(row: Sequence[str], features: Sequence[str], dialect: Dialect) -> str:
+    """What to say behind an error of a value in the first `row` of a CSV that has no header, where
+    it may be one; else an empty text."""
+    if may_be_data(row, 0.01):
+        return ""
+    named = set(features) <= {name.strip() for name in row}
+    return ". If the first line holds the names of columns, say --header" + (
+        ", or leave that line out where the model has no such names" * (not named)
+    )
 
 
 def may_be_data(names: Sequence[str], least: float) -> bool:

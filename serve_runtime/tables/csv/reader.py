@@ -15,7 +15,13 @@ from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import no_rows, pa, pacsv, pc
 from serve_runtime.tables.background import readable_by_arrow
 from serve_runtime.tables.csv.byte_stream import PeekableStream
-from serve_runtime.tables.csv.first_rows import check_header, check_separator, read_first_rows
+from serve_runtime.tables.csv.first_rows import (
+    check_header,
+    check_separator,
+    data_hint,
+    header_hint,
+    read_first_rows,
+)
 from serve_runtime.tables.csv.numbers import MISSING, is_number, missing_texts, parse_texts
 from serve_runtime.tables.csv.recognise import has_blanks_around, recognise
 from serve_runtime.tables.dialect import LAYOUT, Told, told_fields
@@ -89,7 +95,12 @@ class CsvReader:
                 check_header(self._source, self.names, self.dialect)
             else:
                 check_separator(self._source, self._first.rows[0][0], self.dialect)
-        check_columns(self._source, self.names, features, others)
+        try:
+            check_columns(self._source, self.names, features, others)
+        except InputError as reason:
+            missing = {*features} - {*self.names}
+            hint = header_hint(self.names, features, self.dialect) if missing else ""
+            raise InputError(f"{reason}{hint}") from None
         if self._untrimmed and texts:
             raise InputError(
                 f"{self._source}: blanks stand around its values, and not in the dialect in which "
@@ -153,7 +164,10 @@ class CsvReader:
                 for name, text in zip(bad, texts, strict=True)
             ]
             where = self._source if self._source == STDIO else f"{self._source}, line {line}"
-            raise InputError(not_numbers(where, shown, texts, self.dialect))
+            problem = not_numbers(where, shown, texts, self.dialect)
+            if not self.dialect.header and line == rows[0][1]:
+                problem += data_hint(rows[0][0], list(kinds), self.dialect)
+            raise InputError(problem)
         return types
 
     def _read(self, schema: Any) -> Iterator[Any]:

@@ -44,6 +44,33 @@ def test_options_tell_the_dialect(score, tmp_path, content, options):
     assert "rows               2" in result.output
 
 
+def test_columns_of_a_table_without_a_header_are_told(score, tmp_path):
+    content = EUROPEAN.partition("\n")[2]
+    result = score(content)
+    hint = "If its first line is data ('007'), say --no-header, and --columns for their names"
+    assert (result.exit_code, hint in result.output) == (1, True)
+    result = score(content, "--no-header")
+    told = "missing: 'x1', 'x2' (got: 'f0', 'f1', 'f2', 'f3'); say how its columns are called with"
+    assert (result.exit_code, told in result.output) == (1, True)
+    for command in ("score", "evaluate"):
+        result = score(content, "--columns", "id,x1,x2", "--columns", "y", command=command)
+        assert result.exit_code == 0, result.output
+    assert column("id", tmp_path / "out.csv") == ["007", "008"]
+    result = score(content, "--columns", "id,x1")
+    assert "in.csv has 4 columns, and 2 names are told for them" in result.output
+    result = score(EUROPEAN, "--columns", "id,x1,x2,y")
+    assert "its first line holds the names of its columns: say --header" in result.output
+
+
+def test_the_first_line_of_another_table_is_no_header(score):
+    for content in ("a;b\nred;blue\n", "red;blue\ngreen;blue\n"):
+        result = score(content, "--separator", ";")
+        assert "). If its first line is data, say --no-header, and --columns" in result.output
+    result = score(EUROPEAN.replace("x1", "x3"))
+    assert "missing: 'x1'" in result.output
+    assert "first line" not in result.output
+
+
 @pytest.mark.parametrize("missing", ["?", "-,?", "?,'-'"])
 def test_marks_of_missing_values_are_told(score, missing):
     result = score(EUROPEAN.replace("6", "?"), "--missing", missing)

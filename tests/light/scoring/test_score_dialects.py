@@ -153,6 +153,27 @@ def test_utf8_where_the_card_says_another_encoding(predictor, encoding, tmp_path
     assert score_file(model, path, out) == 2
 
 
+def test_a_header_where_the_model_knows_none(predictor, tmp_path):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text(PLAIN)
+    for names in ((), ("a", "x1", "x2", "d")):
+        dialect = Dialect(header=False, names=names).to_mapping()
+        columns = names[1:3] or ("f1", "f2")
+        columns = [replace(c, name=n) for c, n in zip(predictor.card.columns, columns, strict=True)]
+        card = replace(predictor.card, dialect=dialect, columns=tuple(columns))
+        write_model(tmp_path / "model.onnx", card)
+        model = Predictor(tmp_path / "model.onnx")
+        with pytest.raises(InputError, match="If the first line holds the names of columns, say "
+                           "--header" + "(?!, or)" * bool(names)):  # fmt: skip
+            score_file(model, path, out)
+        if names:
+            assert score_file(model, path, out, header=True) == 2
+            path.write_text("a,x1,x2,d\n1,1,1,1\n")
+            with pytest.raises(InputError, match="first line holds the names of its columns: say"):
+                score_file(model, path, out)
+            assert score_file(model, path, out, header=True) == 1
+
+
 def test_a_dialect_that_is_none_is_refused(predictor):
     with pytest.raises(InputError, match=r"a dialect has the fields .*; got 'sep'"):
         TableScorer(predictor, dialect={"sep": ";"})

@@ -268,3 +268,27 @@ def test_a_first_line_of_numbers_is_no_header(table):
     for content in ("5.1,3.5,0\n4.9,3,1\n6,3,0\n", "1e3,,-2\n1,2,3\n", '"1"," 2"\n1,2\n'):
         with pytest.raises(InputError, match=r"holds nothing but numbers .*say --no-header"):
             load_table(Data(file=table(content), target="-1"), 0)
+
+
+@pytest.mark.parametrize("drop", [[""], ["", "old"], ["old", ""]])
+def test_columns_without_a_name_are_dropped_by_it(drop, frame, workplace):
+    frame.assign(old=1, i=7).set_index(["i", "dose"]).to_csv("t.csv", index_label=["", ""])
+    with pytest.raises(
+        DataError, match=r"column 1 has no name, as the index of a pandas .* --drop"
+    ):
+        load_table(Data(file="t.csv"), 0)
+    found = load_table(Data(file="t.csv", drop=drop), 0)
+    assert found.feature_names == ("age", "old")[: 2 - ("old" in drop)]
+
+
+def test_an_empty_name_to_drop_is_no_matter_elsewhere(table, command):
+    content = CSV + CSV.split("\n", 1)[1] * 5
+    result = command(table(content), "--drop", "", "--out", "run", "--holdout", "0")
+    assert result.exit_code == 0, result.output
+    unnamed = table("".join(f"{i or ''},{line}\n" for i, line in enumerate(content.split())))
+    result = command(unnamed, "--out", "one", "--holdout", "0")
+    assert "To leave them out: --drop ''" in " ".join(result.output.split())
+    result = command(unnamed, "--drop", "", "--out", "one", "--holdout", "0")
+    assert result.exit_code == 0, result.output
+    result = command(unnamed, "--drop", ",dose", "--out", "two", "--holdout", "0")
+    assert result.exit_code == 0, result.output
