@@ -11,9 +11,10 @@ import numpy as np
 
 from serve_runtime.arrays import Array, Float64
 from serve_runtime.errors import InputError
-from serve_runtime.features.times import DAY, UNITS, seconds
+from serve_runtime.features.times import DAY, UNITS, iso_seconds, seconds
 from serve_runtime.inputs.decimals import arrow_decimals, nearest_floats
 from serve_runtime.inputs.numeric import to_array, to_numbers
+from serve_runtime.shown import quoted
 
 _EXACT: Final = 2.0**24
 """float32 tells every whole number up to this one from its neighbours."""
@@ -26,9 +27,9 @@ _EPOCH: Final = datetime.datetime(1970, 1, 1)
 def precise_numbers(column: Any, what: str, *, time: bool = False) -> Float64:
     """A column of any kind as float64 (n,), or of any shape where it is no column; NaN is missing.
 
-    Raises InputError, which calls the column `what`, for texts, for dates and times unless it is a
-    column of `time`, and for float32, which has lost what makes these values differ: it is taken
-    only where it holds whole numbers up to 2²⁴.
+    Raises InputError, which calls the column `what`, for texts, but for those of ISO 8601 in a
+    column of `time`; for dates and times in any other column; and for float32, which has lost what
+    makes these values differ: it is taken only where it holds whole numbers up to 2²⁴.
     """
     if type(column) not in (list, tuple) and (found := arrow_decimals(column)) is not None:
         pieces = found.chunks if hasattr(found, "chunks") else [found]
@@ -41,6 +42,8 @@ def precise_numbers(column: Any, what: str, *, time: bool = False) -> Float64:
         if not time:
             raise _no_time(what)
         return _seconds(array)
+    if time and array.dtype.kind in "UT":
+        array = array.astype(object)
     if array.dtype.kind == "O":
         array = _without_times(array, what, time)
         _refuse_short([value for value in array.ravel().tolist() if type(value) in _SHORT], what)
@@ -72,8 +75,9 @@ def _no_time(what: str) -> InputError:
 
 def _without_times(array: Array, what: str, time: bool) -> Array:
     """An array of objects in which every time is a number of seconds. Raises InputError for times
-    in a column that is none of `time`."""
-    kinds = {kind for kind in set(map(type, array.ravel().tolist())) if issubclass(kind, _TIMES)}
+    in a column that is none of `time`, and for texts in one of `time` that are no times."""
+    wanted = (*_TIMES, str) if time else _TIMES
+    kinds = {kind for kind in set(map(type, array.ravel().tolist())) if issubclass(kind, wanted)}
     if not kinds:
         return array
     if not time and any(kind.__name__ != "NaTType" for kind in kinds):
@@ -82,7 +86,20 @@ def _without_times(array: Array, what: str, time: bool) -> Array:
     for position, value in enumerate(array.flat):
         if isinstance(value, _TIMES):
             found.flat[position] = _seconds_of(value)
+        elif isinstance(value, str):
+            found.flat[position] = _seconds_of_text(value, what, position)
     return found
+
+
+def _seconds_of_text(text: str, what: str, row: int) -> float:
+    try:
+        return iso_seconds(text)
+    except ValueError:
+        raise InputError(
+            f"{what} must be a date or time, also as a text of ISO 8601 such as "
+            f"2024-01-31T10:20:30Z, or a number of seconds; got the text {quoted(text)} in row "
+            f"{row}"
+        ) from None
 
 
 _TIMES: Final = (datetime.date, np.datetime64)  # a datetime is a date

@@ -115,7 +115,8 @@ def test_float32_is_taken_where_it_cannot_have_rounded():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["2026-01-31"], "must be numeric; got the text '2026-01-31' in row 0"),
+        (["31.1.2026"], "ISO 8601 .*; got the text '31.1.2026' in row 0"),
+        (["2026-01-31", "12"], "ISO 8601 .*; got the text '12' in row 1"),
         ([1.0, b"2"], "must be numeric; got the text b'2' in row 1"),
         (np.array([5], "m8[s]"), "must be numeric; got dtype timedelta64"),
         ([datetime.time(1)], "must be numeric; got a time in row 0"),
@@ -132,3 +133,10 @@ def test_texts_and_spans_are_refused(values, message):
 def test_times_are_refused_where_training_saw_numbers(values):
     with pytest.raises(InputError, match="feature 't' must be numeric; got dates or times: train"):
         numbers(values, time=False)
+
+
+def test_texts_are_refused_where_training_saw_numbers():
+    with pytest.raises(InputError, match="must be numeric; got the text '2026-01-31' in row 0"):
+        numbers(["2026-01-31"], time=False)
+    found = numbers(["2026-01-31", None, NOON, 5])
+    assert np.array_equal(found, numbers([datetime.date(2026, 1, 31), None, NOON, 5]), True)

@@ -47,12 +47,20 @@ def test_a_time_is_the_same_number_everywhere(frame, ending, tmp_path):
     tables = [seconds, zoned, pl.from_pandas(x), arrow, x.to_dict("records")]
     tables.append({**x.to_dict("list"), "day": [t.date() for t in x["day"]]})
     tables.append({name: x[name].to_numpy() for name in x})
-    for table in tables:
-        assert predictor.probability(table).tobytes() == expected
+    texts = x.assign(when=[f"{t.isoformat()}Z" for t in x["when"]], day=x["day"].astype(str))
+    local = x.assign(when=[str(t) for t in zoned["when"]], day=x["day"].astype(str))
+    for written in (texts, local, texts.astype({"when": "string", "day": "category"})):
+        arrow = pa.Table.from_pandas(written, preserve_index=False)
+        tables += [written, written.to_dict("records"), written.to_dict("list"), arrow]
+        tables += [pl.from_pandas(written), {n: written[n].to_numpy() for n in written}]
+    tables.append({n: np.array(texts[n].tolist()) for n in texts})
+    for number, table in enumerate(tables):
+        assert predictor.probability(table).tobytes() == expected, number
+    with pytest.raises(InputError, match=r"'when' must be a date .*; got the text 'soon' in row 1"):
+        predictor.probability([texts.iloc[0].to_dict(), {"when": "soon", "day": 0, "x": 1}])
 
     frame.to_csv(tmp_path / "again.csv", index=False)
     seconds.to_csv(tmp_path / "seconds.csv", index=False)
-    texts = x.assign(when=[f"{t.isoformat()}Z" for t in x["when"]], day=x["day"].astype(str))
     texts.to_parquet(tmp_path / "texts.parquet")
     frame.to_parquet(tmp_path / "again.parquet")
     for name in ("again.csv", "seconds.csv", "texts.parquet", "again.parquet"):
