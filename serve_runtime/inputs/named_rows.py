@@ -110,6 +110,18 @@ def named_values(x: Iterable[Any], names: Sequence[str]) -> list[tuple[Any, ...]
     return values
 
 
+def named_columns(x: Sequence[Any], names: Sequence[str]) -> list[Sequence[Any]]:
+    """The values of rows with names as columns, in the order of `names`.
+
+    Raises InputError as `named_values` does.
+    """
+    rows = list(islice(x, len(x)))
+    if rows and set(map(type, rows)) == {dict}:  # without a tuple a row, which takes longer
+        with suppress(KeyError):  # which names are missing is said below
+            return [list(map(itemgetter(name), rows)) for name in names]
+    return list(zip(*named_values(rows, names), strict=True)) or [()] * len(names)
+
+
 def from_named_rows(x: Iterable[Any], names: Sequence[str]) -> BatchInput:
     """Rows with names as rows (n, d) in the order of `names`.
 

@@ -14,7 +14,7 @@ from serve_runtime.inputs.named_columns import column_names, refuse_names_of_row
 from serve_runtime.inputs.named_rows import (
     from_named_rows,
     is_named_rows,
-    named_values,
+    named_columns,
     row_names,
 )
 from serve_runtime.inputs.numeric import to_array, to_numbers
@@ -87,7 +87,7 @@ def _recognised(
     if found is not None and not _is_row(x, names):
         return to_columns(x, found, names, limits, encoder)
     if is_named_rows(x):
-        batch = _named_rows(islice(x, len(x)), names, encoder)
+        batch = _named_rows(x, names, encoder)
     elif found is not None or (type(x) not in _WITHOUT_NAMES and row_names(x) is not None):
         batch = _named_rows([x], names, encoder)
     else:
@@ -95,10 +95,10 @@ def _recognised(
     return batch.rows, [batch]
 
 
-def _named_rows(x: Iterable[Any], names: Sequence[str], encoder: "Encoder | None") -> BatchInput:
+def _named_rows(x: Sequence[Any], names: Sequence[str], encoder: "Encoder | None") -> BatchInput:
     if encoder is None:
-        return from_named_rows(x, names)
-    return encoder.encoded_rows(named_values(x, names))
+        return from_named_rows(islice(x, len(x)), names)
+    return encoder.encoded(named_columns(x, names))
 
 
 def _is_row(x: Any, names: Sequence[str]) -> bool:
