@@ -14,6 +14,7 @@ TEXTS: Final = "texts"
 NUMBERS: Final = "numbers"
 TRUTHS: Final = "truths"
 _WHOLE: Final = re.compile(r"-?[1-9][0-9]*|0")
+_MINUS_ZERO: Final = "-0.0"
 _TRUTHS: Final = {form(text): text for text in ("True", "False")
                   for form in (str, str.lower, str.upper)}  # fmt: skip
 
@@ -24,7 +25,7 @@ def kind_of_text(text: str) -> str:
     capital letters; else TEXTS."""
     if text in _TRUTHS:
         return TRUTHS
-    if _WHOLE.fullmatch(text.removesuffix(".0")):
+    if text == _MINUS_ZERO or _WHOLE.fullmatch(text.removesuffix(".0")):
         return NUMBERS
     try:
         value = float(text)
@@ -50,11 +51,15 @@ def canonical_text(text: str, kind: str) -> str:
     """The canonical text of what a text of this kind spells, as `level_text` gives it."""
     if kind == TRUTHS:
         return _TRUTHS[text]
-    return text.removesuffix(".0") if kind == NUMBERS else text
+    if kind == NUMBERS:
+        return "0" if text == _MINUS_ZERO else text.removesuffix(".0")
+    return text
 
 
 def other_spellings(text: str, kind: str) -> tuple[str, ...]:
     """The texts whose `canonical_text` is `text`, besides itself."""
     if kind == TRUTHS:
         return text.lower(), text.upper()
+    if kind == NUMBERS and text == "0":
+        return "0.0", _MINUS_ZERO
     return (f"{text}.0",) if kind == NUMBERS and _WHOLE.fullmatch(text) else ()

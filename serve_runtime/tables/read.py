@@ -153,11 +153,9 @@ def read_batches(
             )
 
 
-def dialect_of_first(
-    sources: Sequence[str], told: Told, *, encoding_is_assumed: bool = False
-) -> Told:
-    """What is told of the dialect of several tables, completed from the first one that is a CSV:
-    all are read alike. Raises InputError, as `open_table` does."""
+def dialect_of_first(sources: Sequence[str], told: Told, *, encoding_is_assumed: bool) -> Told:
+    """What is told of the dialect of several tables, completed from the first CSV: all are read
+    alike. Raises InputError, as `open_table` does."""
     for source in sources if len(sources) > 1 else ():
         if not holds_parquet(source):
             with open_table(source, dialect=told, encoding_is_assumed=encoding_is_assumed) as table:
