@@ -118,11 +118,13 @@ RAW_REPORTS = {
         "all rows lie within the training ranges|"
     ),
     "39.5,Rot,2,1700000500,3.0,bath \n" * 2: (
-        "values that are missing: 0; levels that training did not see: 6|"
+        "values that are missing: 0; levels that training did not see: 6 "
+        "(in 'colour', 'code', 'room')|"
         "all rows lie within the training ranges|"
     ),
     "39.5,rot,2,1699999999,3,bath\n" + ",teal,2,,4,hall\n" * 1200: (
-        "values that are missing: 2,400; levels that training did not see: 1,200|"
+        "values that are missing: 2,400; levels that training did not see: 1,200 "
+        "(in 'code')|"
         "1 row lies outside the training ranges; first: in.csv: data row 1, feature 'born' is "
         "1699999999.0 (trained on 1700000000.0 to 1700090000.0)|"
     ),
