@@ -96,8 +96,8 @@ def open_table(
     `groups` are the numbers of the Parquet row groups to read; None means all. `folder_columns` are
     further columns of one value, those of `TablePaths.folder_columns`. `dialect` tells how the
     values of a CSV are written, or some of that ({"separator": ";"}); the rest is recognised from
-    its first lines, and is `TableReader.dialect`. With `encoding_is_assumed`, nobody has told the
-    encoding in it of this very table, and text that is in UTF-8 is refused.
+    its first lines, and is `TableReader.dialect`. If `encoding_is_assumed`, UTF-8 is refused where
+    it tells another encoding.
 
     Raises InputError, here and while batches are read: the file does not exist or is empty, a
     column is missing or named twice, a line has too many or too few values (with the line's
@@ -154,8 +154,7 @@ def read_batches(
 
 
 def dialect_of_first(sources: Sequence[str], told: Told, *, encoding_is_assumed: bool) -> Told:
-    """What is told of the dialect of several tables, completed from the first CSV: all are read
-    alike. Raises InputError, as `open_table` does."""
+    """What is told of several tables, completed from the first CSV. Raises InputError."""
     for source in sources if len(sources) > 1 else ():
         if not holds_parquet(source):
             with open_table(source, dialect=told, encoding_is_assumed=encoding_is_assumed) as table:
