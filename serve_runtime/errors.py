@@ -20,7 +20,7 @@ works. Every message says what is required, what was found, and what to do. A co
 with one of them exits with the class's `exit_code`.
 """
 
-from typing import Any
+from copy import copy
 
 from serve_runtime.shown import message, quoted
 
@@ -66,20 +66,35 @@ class RowError(InputError):
 
         For callers that score a part of their rows at a time and know the number among all rows.
         """
-        arguments: tuple[Any, ...] = (row, *self.args[1:-1], where)
-        return type(self)(*arguments)
+        found = copy(self)
+        found.args = (row, *self.args[1:-1], where)
+        found.row, found._where = row, where
+        return found
 
 
 class NonFiniteError(RowError):
-    """A value is missing or infinite. `feature` is its column, `value` what was found."""
+    """A value is missing or infinite. `feature` is its column, `value` what was found.
 
-    def __init__(self, row: int, feature: str, value: float, where: str | None = None) -> None:
+    `may_miss` tells that the model could have been trained to take missing values there.
+    """
+
+    def __init__(
+        self,
+        row: int,
+        feature: str,
+        value: float,
+        where: str | None = None,
+        *,
+        may_miss: bool = False,
+    ) -> None:
         found = "missing (NaN)" if value != value else f"{value} as float32"
-        problem = (
-            f", feature {quoted(feature)} is {found}; every value must be finite: "
-            "drop the row or fill the value before scoring"
+        advice = (
+            "the model was trained to refuse that: fill the value before scoring, or train with "
+            'columns.missing = "median"'
+            if may_miss and value != value
+            else "every value must be finite: drop the row or fill the value before scoring"
         )
-        super().__init__(row, problem, where)
+        super().__init__(row, f", feature {quoted(feature)} is {found}; {advice}", where)
         self.args = (row, feature, value, where)
         self.feature, self.value = feature, value
 

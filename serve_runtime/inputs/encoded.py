@@ -147,7 +147,7 @@ class EncodedInput:
         for number, column in enumerate(encoding.columns):
             if column.kind != CATEGORY:
                 if not np.isfinite(value := place[number]):
-                    return NonFiniteError(row, column.name, float(value))
+                    return NonFiniteError(row, column.name, float(value), may_miss=True)
             else:
                 table, positions = weights[number]
                 if np.isnan(table[positions[row]]):

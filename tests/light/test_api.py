@@ -102,6 +102,15 @@ def test_errors_are_ours_and_what_callers_already_catch(name, caught_as):
     [
         (RowError(3, " is odd"), "row 3 is odd"),
         (NonFiniteError(3, "x1", float("inf")), "row 3, feature 'x1' is inf as float32; every"),
+        (
+            NonFiniteError(3, "x1", float("nan"), may_miss=True),
+            "row 3, feature 'x1' is missing (NaN); the model was trained to refuse that: fill the "
+            'value before scoring, or train with columns.missing = "median"',
+        ),
+        (
+            NonFiniteError(3, "x1", float("inf"), may_miss=True),
+            "row 3, feature 'x1' is inf as float32; every value must be finite: drop",
+        ),
         (LevelError(3, "x1", "red"), "row 3, feature 'x1' has the level 'red', which training did"),
         (LevelError(3, "x1", None), "row 3, feature 'x1' is missing; the model was trained to"),
         (LogitOverflowError(3), "row 3 is so large that its weighted terms overflow float32"),
