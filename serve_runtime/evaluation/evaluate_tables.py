@@ -10,15 +10,14 @@ from serve_runtime.errors import InputError, RowError
 from serve_runtime.evaluation.labels import ClassReader
 from serve_runtime.evaluation.metrics import Evaluation, Tally
 from serve_runtime.feature_names import column_at, did_you_mean
-from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.predictor import Predictor
-from serve_runtime.scoring.batches import model_columns, names_of_kind, times_of
-from serve_runtime.scoring.table_scorer import Progress
+from serve_runtime.scoring.batches import model_columns
+from serve_runtime.scoring.table_scorer import Progress, selection_of
 from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.background import read_ahead
 from serve_runtime.tables.dialect import Told, told_before_card, told_fields
 from serve_runtime.tables.find import find_tables
-from serve_runtime.tables.read import Selection, dialect_of_first, open_table
+from serve_runtime.tables.read import dialect_of_first, open_table
 
 
 def evaluate_tables(
@@ -76,7 +75,6 @@ def _add_table(
     """Add the rows of a table to `tally`, some at a time; yields how many."""
     card = predictor.card
     features, threshold = card.feature_names, np.float32(card.threshold)
-    texts, precise = names_of_kind(card, CATEGORY), names_of_kind(card, PRECISE)
     first = 0
     with open_table(
         path,
@@ -92,8 +90,7 @@ def _add_table(
                 f"the table has {listed(table.names, 20)}"
                 f"{'' if column else did_you_mean([target], table.names)}"
             )
-        wanted = Selection(features, [column], texts=texts, precise=precise, times=times_of(card))
-        batches = table.batches(wanted)
+        batches = table.batches(selection_of(card, [column]))
         with read_ahead(batches, table.cancel) as pairs:
             for batch, others in pairs:
                 label = labels.read(others.column(0), path, first)

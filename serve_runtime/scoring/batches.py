@@ -181,6 +181,11 @@ def names_of_kind(card: ModelCard, kind: str) -> list[str]:
     return [column.name for column in card.columns if column.kind == kind]
 
 
+def names_that_may_miss(card: ModelCard) -> list[str]:
+    """Names of the columns in which the model takes missing values."""
+    return [column.name for column in card.columns if column.missing != "error"]
+
+
 def times_of(card: ModelCard) -> list[str]:
     """Names of the columns of dates and times."""
     return [column.name for column in card.columns if column.time]

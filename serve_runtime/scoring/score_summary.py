@@ -10,6 +10,7 @@ import numpy.typing as npt
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from serve_runtime.scoring.batches import names_that_may_miss
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ScoreSummary:
             self._ranges = {
                 column.name: _range(column) for column in card.columns if column.kind != CATEGORY
             }
-        self._may_miss = {column.name for column in card.columns if column.missing != "error"}
+        self._may_miss = set(names_that_may_miss(card))
 
     def add(
         self,

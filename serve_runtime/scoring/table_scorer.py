@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serve_runtime.bundle.card import ModelCard
 from serve_runtime.errors import InputError, RowError
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.predictor import Predictor
@@ -16,6 +17,7 @@ from serve_runtime.scoring.batches import (
     check_arguments,
     column_types,
     names_of_kind,
+    names_that_may_miss,
     score_pairs,
     times_of,
 )
@@ -39,6 +41,18 @@ class Progress:
     """Tables finished so far."""
     all_tables: int
     """Tables to score in all."""
+
+
+def selection_of(card: ModelCard, others: Sequence[str]) -> Selection:
+    """What is read of a table: the columns of the model with this card, and `others`."""
+    return Selection(
+        card.feature_names,
+        others,
+        texts=names_of_kind(card, CATEGORY),
+        precise=names_of_kind(card, PRECISE),
+        times=times_of(card),
+        may_miss=names_that_may_miss(card),
+    )
 
 
 class TableScorer:
@@ -112,13 +126,6 @@ class TableScorer:
             if self._summary:
                 self._summary.add(source, rows, features, positive)
 
-        wanted = Selection(
-            card.feature_names,
-            self.keep,
-            texts=names_of_kind(card, CATEGORY),
-            precise=names_of_kind(card, PRECISE),
-            times=times_of(card),
-        )
         with (
             open_table(
                 source,
@@ -126,10 +133,7 @@ class TableScorer:
                 dialect=self._dialect,
                 encoding_is_assumed=self._assumed,
             ) as table,
-            read_ahead(
-                table.batches(wanted),
-                table.cancel,
-            ) as pairs,
+            read_ahead(table.batches(selection_of(card, self.keep)), table.cancel) as pairs,
         ):
             if self._all_tables == 1:
                 self._all_rows = table.rows

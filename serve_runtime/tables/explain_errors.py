@@ -5,12 +5,13 @@ the column's name and the number of the line.
 """
 
 import csv
+import io
 import os
 import re
 import shlex
 import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -25,18 +26,23 @@ from serve_runtime.tables.open_bytes import open_bytes
 
 
 @contextmanager
-def reading(source: str, columns: Sequence[str] = (), dialect: Dialect = PLAIN) -> Iterator[None]:
+def reading(
+    source: str,
+    columns: Sequence[str] = (),
+    dialect: Dialect = PLAIN,
+    may_miss: Collection[str] = (),
+) -> Iterator[None]:
     """Raise InputError for what Arrow, gzip, csv or the file system raises inside the block.
 
     `source` is the table that is read; `columns` are the names of all its columns, in order;
-    `dialect` is that of a CSV.
+    `dialect` is that of a CSV, in which values of the features `may_miss` may be missing.
     """
     try:
         yield
     except (
         pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error
     ) as reason:  # fmt: skip
-        raise InputError(_explain(source, str(reason), columns, dialect)) from None
+        raise InputError(_explain(source, str(reason), columns, dialect, may_miss)) from None
 
 
 def check_columns(
@@ -86,17 +92,21 @@ def not_numbers(
     columns: Sequence[str],
     values: Sequence[str] = (),
     dialect: Dialect = PLAIN,
+    *,
+    may_miss: bool = False,
 ) -> str:
     """The message for features that are not numbers; `columns` are texts like "'age' (string)".
 
     `where` is the table, with the line if it is known; `values` are the texts found there, and
-    `dialect` is that of a CSV.
+    `dialect` is that of a CSV; `may_miss` tells that values of all these features may be missing.
     """
     remedy = "Leave them out or encode them as numbers"
     if values and all(map(is_missing_mark, values)):
         remedy = (
-            f"{quoted(values[0])} seems to mark a missing value, and every value must be finite: "
-            "drop such rows or fill the value"
+            f"{quoted(values[0])} seems to mark a missing value{missing_option(values, dialect)}"
+            if may_miss
+            else f"{quoted(values[0])} seems to mark a missing value, and every value must be "
+            "finite: drop such rows or fill the value"
         )
     elif option := next(filter(None, (_number_option(value, dialect) for value in values)), None):
         remedy = f"If they are numbers of another spelling, say {option}"
@@ -104,6 +114,13 @@ def not_numbers(
         f"{where}: features must be numbers; these columns are not: {listed(columns, show=str)}. "
         f"{remedy}"
     )
+
+
+def missing_option(texts: Iterable[str], dialect: Dialect) -> str:
+    """The end of a sentence: which option makes `texts` of a CSV stand for missing values too."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(dict.fromkeys((*dialect.missing, *texts)))
+    return f": say --missing {shlex.quote(line.getvalue())} (missing)"
 
 
 _SPELLED = re.compile(r"\s*[+-]?\d[\d.,'\u2019\xa0\u202f ]*\s*", re.ASCII)
@@ -123,7 +140,9 @@ def _number_option(text: str, dialect: Dialect) -> str | None:
     return None
 
 
-def _explain(source: str, reason: str, columns: Sequence[str], dialect: Dialect) -> str:
+def _explain(
+    source: str, reason: str, columns: Sequence[str], dialect: Dialect, may_miss: Collection[str]
+) -> str:
     """The message of an error, `reason`, in terms of the file: its lines and its columns."""
     other_width = re.search(r"Expected (\d+) columns, got (\d+)", reason)
     if other_width:
@@ -143,12 +162,17 @@ def _explain(source: str, reason: str, columns: Sequence[str], dialect: Dialect)
         return f"{source} has no byte order mark: say --encoding utf-16-le or another (encoding)"
     column = re.search(r"In CSV column #(\d+):(?: Row #\d+:)? (.*)", reason, re.DOTALL)
     if column:
-        return _bad_value(source, columns, int(column[1]), column[2], dialect)
+        return _bad_value(source, columns, int(column[1]), column[2], dialect, may_miss)
     return f"cannot read {source}: {reason}"
 
 
 def _bad_value(
-    source: str, columns: Sequence[str], number: int, detail: str, dialect: Dialect
+    source: str,
+    columns: Sequence[str],
+    number: int,
+    detail: str,
+    dialect: Dialect,
+    may_miss: Collection[str],
 ) -> str:
     """The message for a value of column `number` that Arrow refused with `detail`."""
     if number >= len(columns):  # after a separator that ends each line
@@ -176,7 +200,7 @@ def _bad_value(
 
     line = _line_where(source, is_it, dialect)
     shown = [f"{quoted(name)} ({quoted(text)} {kind})"]
-    return not_numbers(f"{source}{line}", shown, [text], dialect)
+    return not_numbers(f"{source}{line}", shown, [text], dialect, may_miss=name in may_miss)
 
 
 def readable(text: str) -> str:

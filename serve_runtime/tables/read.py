@@ -44,6 +44,8 @@ class Selection:
     """Features that are float64."""
     times: Collection[str] = ()
     """Features that are float64: seconds since 1970 of dates and times (in CSV, of ISO 8601)."""
+    may_miss: Collection[str] = ()
+    """Features of which values may be missing, so that messages tell how a CSV's mark is taken."""
 
 
 class TableReader(Protocol):

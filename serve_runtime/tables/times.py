@@ -7,7 +7,8 @@ from serve_runtime.features.times import UNITS
 from serve_runtime.shown import quoted
 from serve_runtime.tables.arrow import pa, pc
 from serve_runtime.tables.csv.numbers import missing_texts, parse_texts
-from serve_runtime.tables.dialect import PLAIN, Dialect
+from serve_runtime.tables.dialect import PLAIN, Dialect, is_missing_mark
+from serve_runtime.tables.explain_errors import missing_option
 from serve_runtime.tables.numbers import to_precise
 
 _ZONED: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
@@ -27,11 +28,14 @@ def is_iso(texts: list[str]) -> bool:
     return True
 
 
-def text_seconds(column: Any, source: str, name: str, dialect: Dialect = PLAIN) -> Any:
+def text_seconds(
+    column: Any, source: str, name: str, dialect: Dialect = PLAIN, *, may_miss: bool = False
+) -> Any:
     """The seconds, as an Arrow array of float64, of one of texts: each a date or time of ISO 8601,
     in UTC where it says no zone, or a number, which counts as it is; null where one is missing.
 
-    Raises InputError for other texts, which names `source` and the column `name`.
+    Raises InputError for other texts, which names `source` and the column `name`, and where values
+    of a CSV's column `may_miss`, the option for a mark of missing ones.
     """
     texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
     gaps = pa.array(["", *missing_texts(dialect)], pa.string())
@@ -46,9 +50,11 @@ def text_seconds(column: Any, source: str, name: str, dialect: Dialect = PLAIN) 
         numbers = parse_texts(pc.if_else(of_number, texts, "0"), pa.float64(), dialect)
     except pa.ArrowInvalid:
         text = next(text for text in odd if not _is_number(text, dialect))
+        is_mark = may_miss and is_missing_mark(text)
+        remedy = f"; if it marks a missing value{missing_option([text], dialect)}" * is_mark
         raise InputError(
             f"{source}: column {quoted(name)} holds {quoted(text)}, which is no date or time of "
-            "ISO 8601, such as 2024-01-31T10:20:30Z, and no number of seconds"
+            f"ISO 8601, such as 2024-01-31T10:20:30Z, and no number of seconds{remedy}"
         ) from None
     times = _parsed(pc.if_else(of_number, pa.scalar(None, pa.string()), texts))
     return pc.if_else(pc.fill_null(of_number, False), numbers, times)

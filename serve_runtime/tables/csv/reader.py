@@ -65,6 +65,7 @@ class CsvReader:
         encoding_is_assumed: bool = False,
     ) -> None:
         self._source, fields = source, told_fields(told, header)
+        self._may_miss = frozenset[str]()
         encoding = fields.get("encoding", "utf-8")
         self._stream = PeekableStream(open_bytes(source, encoding, assumed=encoding_is_assumed))
         try:
@@ -90,6 +91,7 @@ class CsvReader:
         `tables.read.open_table` does."""
         features, others = wanted.features, wanted.others
         texts, times = wanted.texts, wanted.times
+        self._may_miss = frozenset(wanted.may_miss)
         if {*features, *others} - set(self.names):
             if self.dialect.header:
                 check_header(self._source, self.names, self.dialect)
@@ -117,7 +119,7 @@ class CsvReader:
             columns = [
                 to_floats(self._parsed(name, batch.column(name), types, kinds[name]), kinds[name])
                 if name in kinds
-                else text_seconds(batch.column(name), self._source, name, self.dialect)
+                else self._seconds(name, batch.column(name))
                 if name in times
                 else _as_levels(batch.column(name))
                 for name in features
@@ -164,7 +166,8 @@ class CsvReader:
                 for name, text in zip(bad, texts, strict=True)
             ]
             where = self._source if self._source == STDIO else f"{self._source}, line {line}"
-            problem = not_numbers(where, shown, texts, self.dialect)
+            may_miss = self._may_miss.issuperset(bad)
+            problem = not_numbers(where, shown, texts, self.dialect, may_miss=may_miss)
             if not self.dialect.header and line == rows[0][1]:
                 problem += data_hint(rows[0][0], list(kinds), self.dialect)
             raise InputError(problem)
@@ -180,7 +183,7 @@ class CsvReader:
             names += trailing  # nothing may stand there in any row
             types = pa.schema([*schema, *(pa.field(name, pa.null()) for name in trailing)])
         with (
-            reading(self._source, self.names, self.dialect),
+            reading(self._source, self.names, self.dialect, self._may_miss),
             readable_by_arrow(self._stream) as open_file,
         ):
             batches = pacsv.open_csv(
@@ -239,8 +242,13 @@ class CsvReader:
         try:
             return parse_texts(column, data_type, self.dialect)
         except pa.ArrowInvalid as reason:
-            with reading(self._source, self.names, self.dialect):
+            with reading(self._source, self.names, self.dialect, self._may_miss):
                 raise pa.ArrowInvalid(str(reason).replace("#0", f"#{place}", 1)) from None
+
+    def _seconds(self, name: str, column: Any) -> Any:
+        """A column of texts that are dates or times as seconds."""
+        may_miss = name in self._may_miss
+        return text_seconds(column, self._source, name, self.dialect, may_miss=may_miss)
 
     def cancel(self) -> None:
         """End the file here, also for a read that is waiting in another thread."""

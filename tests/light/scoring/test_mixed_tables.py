@@ -1,6 +1,8 @@
 """Tables with texts, gaps and precise numbers: the same bits from every file as from memory."""
 
 import csv
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -145,3 +147,40 @@ def test_gaps_and_unknown_levels_are_counted(predictor, tmp_path, kind):
     }
     assert summary.unknown_levels == {name: count for name, count in unknown.items() if count}
     assert summary.unknown_levels
+
+
+MARKS = [("?", ()), ("-", ("n.a.", "a,b")), ("missing", ("?",))]
+
+
+@pytest.mark.parametrize("before", [0, 3000])
+@pytest.mark.parametrize("name", ["age", "born"])
+@pytest.mark.parametrize(("mark", "known"), MARKS)
+def test_a_mark_of_missing_values_is_taken_as_told(predictor, tmp_path, mark, known, name, before):
+    """Where the model takes gaps, the message holds the option that makes the file one of them."""
+    path, out = tmp_path / "t.csv", tmp_path / "out.parquet"
+    rows = mixed_rows(before + 2, gaps=False).columns
+    lines = [",".join(map(str, row)) for row in zip(*rows.values(), strict=True)]
+    marked = dict(zip(NAMES, lines[before].split(","), strict=True)) | {name: mark}
+    labelled = [f"{line},no" for line in [*lines[:before], ",".join(marked.values())]]
+    path.write_text("\n".join([",".join([*NAMES, "y"]), *labelled]))
+    dialect = {"missing": list(known)}
+    with pytest.raises(InputError, match=rf"'{name}'.* missing value: say --missing ") as told:
+        score_file(predictor, path, out, dialect=dialect)
+    with pytest.raises(InputError, match=re.escape(str(told.value))):
+        evaluate_tables(predictor, path, "y", dialect=dialect)
+    said = shlex.split(re.search(r"--missing (.*) \(missing\)", str(told.value))[1])
+    (texts,) = csv.reader(said)
+    assert texts == [*known, mark]
+    score_file(predictor, path, out, dialect={"missing": texts})
+    expected = {key: values[: before + 1] for key, values in rows.items()}
+    expected[name] = [*expected[name][:before], None]
+    assert_same_bits(probabilities(out), predictor.probability(expected))
+
+
+def test_a_mark_where_nothing_may_miss_has_no_option(predictor, tmp_path):
+    row = {name: values[1] for name, values in ROWS.columns.items()}
+    for changed in ({"visits": "?"}, {"visits": "?", "age": "?"}):
+        lines = [",".join(NAMES), ",".join(map(str, {**row, **changed}.values()))]
+        (tmp_path / "t.csv").write_text("\n".join(lines))
+        with pytest.raises(InputError, match=r"'visits'.* must be finite: drop such rows or fill"):
+            score_file(predictor, tmp_path / "t.csv", tmp_path / "out.csv")
