@@ -21,7 +21,7 @@ from serve_runtime.shown import listed, quoted
 from serve_runtime.tables.arrow import pa
 from serve_runtime.tables.csv.byte_stream import ROW_BYTES, PeekableStream
 from serve_runtime.tables.dialect import PLAIN, Dialect, is_missing_mark
-from serve_runtime.tables.numbers import is_level, is_number
+from serve_runtime.tables.numbers import is_level, may_be_numbers
 from serve_runtime.tables.open_bytes import open_bytes
 
 
@@ -63,8 +63,9 @@ def check_columns(
 
 
 def check_numbers(source: str, schema: Any, features: Sequence[str]) -> None:
-    """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans."""
-    if odd := _of_other_types(schema, features, is_number):
+    """Raise InputError unless all columns `features` of an Arrow schema are numbers or booleans, or
+    hold nothing but missing values."""
+    if odd := _of_other_types(schema, features, may_be_numbers):
         raise InputError(not_numbers(source, odd))
 
 

@@ -28,6 +28,12 @@ def is_number(data_type: Any) -> bool:
     )
 
 
+def may_be_numbers(data_type: Any) -> bool:
+    """Whether a column of this Arrow type may stand where numbers are: it holds some, or nothing
+    but missing values."""
+    return is_number(data_type) or bool(pa.types.is_null(_stored(data_type)))
+
+
 def is_moment(data_type: Any) -> bool:
     """Whether a column of this Arrow type holds dates or timestamps."""
     data_type = _stored(data_type)
@@ -37,9 +43,7 @@ def is_moment(data_type: Any) -> bool:
 def is_level(data_type: Any) -> bool:
     """Whether a column of this Arrow type may hold levels of a category: texts, numbers, truths, or
     nothing but missing values; dictionaries of them too."""
-    if pa.types.is_dictionary(data_type) or pa.types.is_run_end_encoded(data_type):
-        data_type = data_type.value_type
-    return is_text_type(data_type) or pa.types.is_null(data_type) or is_number(data_type)
+    return holds_texts(data_type) or may_be_numbers(data_type)
 
 
 def holds_texts(data_type: Any) -> bool:
@@ -67,14 +71,15 @@ def to_precise(column: Any, name: str, *, time: bool = False) -> Any:
 
 
 def plain_numbers(column: Any) -> Any:
-    """An Arrow array of numbers without wrapping: a dictionary's values, and bool8 as bool."""
+    """An Arrow array of numbers without wrapping: a dictionary's values, bool8 as bool, and of
+    missing values alone, float64."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     elif pa.types.is_run_end_encoded(column.type):
         column = pc.run_end_decode(column)
     if _is_bool8(column.type):
         column = pc.not_equal(column.storage, pa.scalar(0, pa.int8()))
-    return column
+    return column.cast(pa.float64()) if pa.types.is_null(column.type) else column
 
 
 def to_floats(column: Any, number_type: Any) -> Any:

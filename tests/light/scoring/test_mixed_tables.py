@@ -9,7 +9,7 @@ import pytest
 
 from light.helpers import assert_same_bits
 from light.mixed import BORN, NAMES, mixed_predictor, mixed_rows
-from serve_runtime import InputError
+from serve_runtime import InputError, NonFiniteError
 from serve_runtime.tables.dialect import Dialect
 
 pa = pytest.importorskip("pyarrow")
@@ -184,3 +184,38 @@ def test_a_mark_where_nothing_may_miss_has_no_option(predictor, tmp_path):
         (tmp_path / "t.csv").write_text("\n".join(lines))
         with pytest.raises(InputError, match=r"'visits'.* must be finite: drop such rows or fill"):
             score_file(predictor, tmp_path / "t.csv", tmp_path / "out.csv")
+
+
+def nothing(rows):
+    """Columns of the Arrow types in which all values are missing."""
+    none = pa.nulls(rows)
+    return [none, pa.DictionaryArray.from_arrays(pa.nulls(rows, pa.int8()), pa.nulls(1))]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3000])
+@pytest.mark.parametrize("names", [["age"], ["born"], ["colour"], ["age", "born", "room"]])
+def test_columns_without_any_value_are_gaps(predictor, tmp_path, names, rows):
+    columns = {name: values[:rows] for name, values in ROWS.columns.items()}
+    expected = predictor.probability({**columns, **{name: [None] * rows for name in names}})
+    path, out, none = tmp_path / "t.parquet", tmp_path / "out.parquet", np.empty(0, np.float32)
+    for column in nothing(rows):
+        table = pa.table({**columns, **dict.fromkeys(names, column)})
+        found = score_batches(predictor, table)
+        assert_same_bits(np.concatenate([none, *(b["probability"] for b in found)]), expected)
+        assert_same_bits(predictor.probability(table), expected)
+    pq.write_table(pa.table({**columns, **dict.fromkeys(names, pa.nulls(rows))}), path)
+    summary = ScoreSummary(predictor.card)
+    score_with(TableScorer(predictor, summary=summary), path, out)
+    assert_same_bits(probabilities(out), expected)
+    assert summary.gaps >= rows * len(names)
+
+
+def test_a_column_without_any_value_is_refused_by_row(predictor, tmp_path):
+    path, message = tmp_path / "t.parquet", r"'visits' is missing \(NaN\); .* columns.missing"
+    for column in nothing(3000):
+        table = table_of("string").set_column(NAMES.index("visits"), "visits", column)
+        with pytest.raises(NonFiniteError, match=rf"^row 0, feature {message}"):
+            list(score_batches(predictor, table))
+    pq.write_table(table_of("string").set_column(2, "visits", pa.nulls(3000)), path)
+    with pytest.raises(NonFiniteError, match=rf"t.parquet: data row 1, feature {message}"):
+        score_file(predictor, path, tmp_path / "out.csv")

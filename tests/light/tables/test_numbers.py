@@ -11,7 +11,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from serve_runtime.scoring.batches import score_batches  # noqa: E402
-from serve_runtime.tables.numbers import is_number, to_floats  # noqa: E402
+from serve_runtime.tables.numbers import is_number, may_be_numbers, to_floats  # noqa: E402
 from serve_runtime.tables.read import read_batches  # noqa: E402
 
 # Arrow's own casts are off by an ULP or two in each of the first four.
@@ -59,6 +59,17 @@ def test_an_integer_beside_a_gap_is_rounded_once(predictor, values):
     batch = pa.RecordBatch.from_arrays([x1, pa.array([1.0] * len(x1))], ["x1", "x2"])
     assert to_floats(x1, pa.float32()).to_pylist() == [2**24, 2**53, 2**60 + 2**37, None]
     with pytest.raises(ValueError, match="row 3, feature 'x1' is missing"):
+        list(score_batches(predictor, [batch]))
+
+
+@pytest.mark.parametrize("kind", [pa.null(), pa.dictionary(pa.int8(), pa.null())], ids=str)
+def test_a_column_of_gaps_alone_is_one_of_numbers(predictor, kind):
+    x1 = pa.nulls(3, kind)
+    assert to_floats(x1, pa.float32()).equals(pa.nulls(3, pa.float32()))
+    assert may_be_numbers(kind)
+    assert not is_number(kind)
+    batch = pa.RecordBatch.from_arrays([x1, pa.array([1.0] * 3)], ["x1", "x2"])
+    with pytest.raises(ValueError, match="row 0, feature 'x1' is missing"):
         list(score_batches(predictor, [batch]))
 
 
