@@ -17,7 +17,7 @@ from serve_runtime.features.level_text import level_text
 from serve_runtime.features.precise import precise_numbers
 from serve_runtime.inputs.batch_limits import Limits
 from serve_runtime.inputs.blocks import ColumnInput, convert
-from serve_runtime.inputs.numeric import REAL, to_array, to_numbers
+from serve_runtime.inputs.numeric import REAL, rounded_once, to_array, to_numbers
 from serve_runtime.inputs.refusals import check_lengths
 from serve_runtime.shown import listed, quoted
 
@@ -49,6 +49,8 @@ class Encoder:
                 arrays.append(precise_numbers(columns[place], what, time=column.time))
             else:
                 array = to_array(columns[place], what)
+                if array.dtype == np.float64 and array.ndim == 1:
+                    array = rounded_once(array, columns[place])
                 # Of a wrong shape, it is refused below.
                 is_read = array.dtype.kind in REAL or array.ndim != 1
                 arrays.append(array if is_read else to_numbers(array, what))

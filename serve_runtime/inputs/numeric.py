@@ -16,6 +16,9 @@ from serve_runtime.shown import quoted
 REAL: Final = "biuf"
 """Kinds of real dtypes."""
 
+_EXACT_INTEGER: Final = 2.0**53
+"""float64 holds all integers up to this one."""
+
 _FLOATS: Final = {float, bool, type(None), np.float64, np.float32, np.float16, np.bool_}
 """Types of objects that float64 holds exactly."""
 
@@ -41,8 +44,10 @@ def to_array(values: Any, what: str) -> Array:
         return decimals(found)
     if issubclass(kind, list | tuple):
         if kind is not list and kind is not tuple:  # what it holds, whatever it gives
-            values = (list if issubclass(kind, list) else tuple).__getitem__(values, slice(None))
-        if any(map(is_masked_type, set(map(type, values)))):
+            values = _held(values)
+        if masked := set(filter(is_masked_type, set(map(type, values)))):
+            if any(found.__name__ in MISSING_TYPES for found in masked):  # numpy warns of these
+                return _objects(values, what)
             values = np.ma.array(values)
     if is_masked_type(type(values)):
         return _without_mask(values)
@@ -100,8 +105,44 @@ def _from_objects(
     except Exception:  # whatever a number of the caller's own raises
         raise _no_float(array, array.ravel().tolist(), what, names) from None
     if values and nearest is np.float32:
-        round_once(floats.ravel(), values)
+        round_once(floats.ravel(), values.__getitem__)
     return floats
+
+
+def rounded_once(array: Float64, column: Any) -> Float64:
+    """The float64 `array` (n,) that `to_array` has made of a column, so that each one gives the
+    float32 nearest to the value there, which may be an integer that float64 does not hold: beside
+    a missing value, or a fraction in a list."""
+    if issubclass(type(column), list | tuple):
+        column = _held(column)
+    if not _may_hold_integers(column) or not _are_large(array):
+        return array
+    found, places = array.copy(), getattr(column, "iloc", column)
+    round_once(found, lambda position: _plain(places[position]))
+    return found
+
+
+def _may_hold_integers(column: Any) -> bool:
+    """Whether some values of a column, of which numpy makes float64, may be integers: recognised in
+    Arrow, pandas and polars by the name of its type."""
+    if type(column) in (list, tuple):
+        return not set(map(type, column)) <= _FLOATS
+    kind = getattr(column, "dtype", None)
+    if isinstance(kind, np.dtype):
+        return False
+    name = str(getattr(column, "type", None) if kind is None else kind).lower()
+    return "int" in name or name == "category"
+
+
+def _are_large(array: Array) -> bool:
+    """Whether some real numbers are so large that float64 does not hold all integers like them."""
+    low, high = np.fmin.reduce(array, None, initial=0), np.fmax.reduce(array, None, initial=0)
+    return bool(low < -_EXACT_INTEGER or high > _EXACT_INTEGER)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as one of Python or numpy."""
+    return value.as_py() if hasattr(value, "as_py") else value  # of Arrow
 
 
 def _is_number(kind: type) -> bool:
@@ -153,6 +194,11 @@ def spells_number(text: str | bytes) -> bool:
     return True
 
 
+def _held(values: Any) -> Any:
+    """What a list or a tuple, perhaps of a subclass, holds, whatever it gives."""
+    return (list if issubclass(type(values), list) else tuple).__getitem__(values, slice(None))
+
+
 def _objects(values: Collection[Any], what: str) -> Array:
     """A list as an array of its objects (n,), or (n, d) where each of them is a row."""
     rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in values]
@@ -176,10 +222,13 @@ def _one_dimensional(values: list[Any]) -> Array:
 
 
 def _without_mask(values: Any) -> Array:
-    """A masked array, in which masked values become NaN, or None among objects."""
-    if values.dtype.kind in REAL:
-        floats = values if values.dtype.kind == "f" else values.astype(np.float64)
-        return np.ma.filled(floats, np.nan)
+    """A masked array, in which masked values become NaN, or None among objects, as which integers
+    come too that float64 does not hold."""
+    kind = values.dtype.kind
+    if kind == "f":
+        return np.ma.filled(values, np.nan)
+    if kind == "b" or (kind in REAL and not _are_large(values.data)):
+        return np.ma.filled(values.astype(np.float64), np.nan)
     mask = np.ma.getmaskarray(values)
     objects = np.array(values.data, object)
     objects[mask] = None

@@ -8,7 +8,7 @@ rounded sums: proved algorithms using rounding to odd", 2008): float32 then come
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -23,13 +23,14 @@ _SMALLEST: Final = 2.0**-126
 """Smaller float32 have fewer bits, so that any float64 might lie between two of them."""
 
 
-def round_once(floats: Float64, values: Sequence[Any]) -> None:
-    """Change those of `floats` (n,), the nearest float64 to `values`, that would not give the
-    nearest float32; `values` are numbers of any type, those without exact digits are left alone."""
+def round_once(floats: Float64, value_at: Callable[[int], Any]) -> None:
+    """Change those of `floats` (n,), each the nearest float64 to a value, that would not give the
+    nearest float32. `value_at` a position is a number of any type; those without exact digits are
+    left alone. Few are asked for."""
     ties = (floats.view(np.int64) & DROPPED) == HALF
     ties |= (np.abs(floats) < _SMALLEST) & (floats != 0)
     for position in np.flatnonzero(ties).tolist():
-        floats[position] = _to_odd(values[position])
+        floats[position] = _to_odd(value_at(position))
 
 
 def round_to_odd(near: float, top: int, bottom: int) -> float:

@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from light.helpers import NAMES, assert_same_bits
+from light.mixed import model_of, predictor_of
+from serve_runtime.bundle.affine import Affine
+from serve_runtime.features.column import Column
+from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.precise import precise_numbers
 from serve_runtime.inputs.rounding import round_once
 
 pa = pytest.importorskip("pyarrow")
+pc = pytest.importorskip("pyarrow.compute")
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 
@@ -64,7 +70,7 @@ def near_ties():
 )
 def test_objects_are_rounded_once(predictor, exact):
     floats = np.array(exact, np.float64)
-    round_once(floats, exact)
+    round_once(floats, exact.__getitem__)
     assert_same_bits(floats.astype(np.float32), np.array([nearest(v) for v in exact]))
     column = {"x1": exact, "x2": [0] * len(exact)}
     rounded = {"x1": [nearest(v) for v in exact], "x2": [0] * len(exact)}
@@ -126,3 +132,85 @@ def test_a_missing_decimal_is_named(predictor):
     for holder in HOLDERS.values():
         with pytest.raises(ValueError, match="row 1, feature 'x1' is missing"):
             predictor.probability(holder(array))
+
+
+def masked(values, dtype):
+    filled = np.array([0 if value is None else value for value in values], dtype)
+    return np.ma.array(filled, mask=[value is None for value in values])
+
+
+def capital(dtype):
+    """What pandas calls the type in which values may be missing."""
+    return dtype.replace("u", "U").replace("i", "I", 1)
+
+
+def pandas_category(values, dtype):
+    return pd.Series(pd.Categorical(pd.array(values, capital(dtype))))
+
+
+WITH_GAPS = {
+    "list": lambda values, dtype: values,
+    "tuple of numpy's": lambda values, dtype: tuple(
+        None if value is None else np.dtype(dtype).type(value) for value in values
+    ),
+    "list of a class of its own": lambda values, dtype: type("Own", (list,), {})(values),
+    "NaN in a list": lambda values, dtype: [np.nan if v is None else v for v in values],
+    "masked in a list": lambda values, dtype: [np.ma.masked if v is None else v for v in values],
+    "masked array": masked,
+    "Arrow": pa.array,
+    "Arrow chunks": lambda values, dtype: pa.chunked_array([values[:2], values[2:]], dtype),
+    "Arrow slice": lambda values, dtype: pa.array([1, None, *values], dtype).slice(2),
+    "Arrow dictionary": lambda values, dtype: pa.array(values, dtype).dictionary_encode(),
+    "Arrow runs": lambda values, dtype: pc.run_end_encode(pa.array(values, dtype)),
+    "polars": lambda values, dtype: pl.from_arrow(pa.array(values, dtype)),
+    "pandas": lambda values, dtype: pd.Series(values, dtype=capital(dtype)),
+    "pandas, other index": lambda values, dtype: pd.Series(
+        values, range(9, 9 + len(values)), capital(dtype)
+    ),
+    "pandas array": lambda values, dtype: pd.array(values, capital(dtype)),
+    "pandas Arrow": lambda values, dtype: pd.Series(values, dtype=f"{dtype}[pyarrow]"),
+    "pandas category": pandas_category,
+}
+LARGE = [2**53 + 1, 2**60 + 2**36 + 1, 2**60 + 2**36, 3, 2**63 - 1, 2**62 + 2**38 - 1, 2**24 + 1]
+
+
+def gap_predictor():
+    """A model whose logit is the sum of two numbers, in which a missing one counts as 0."""
+    columns = tuple(Column(name, low=0.0, high=1.0, missing="median", gaps=1) for name in NAMES)
+    none = np.zeros(2, np.float32)
+    encoding = Encoding(columns, none, none, np.empty(0), ())
+    return predictor_of(model_of(columns, Affine(np.ones(2, np.float32), 0.0), encoding))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("kind", WITH_GAPS)
+def test_integers_beside_gaps_are_rounded_once(kind, dtype):
+    """float64 holds them up to 2^53 only."""
+    large = [2**64 - 1, 2**63 + 2**39 + 1] if dtype == "uint64" else [-value for value in LARGE]
+    values = [None, *LARGE, *large, None, 0, 5]
+    column = WITH_GAPS[kind](values, dtype)
+    expected = np.array([0 if value is None else nearest(value) for value in values], np.float32)
+    predictor = gap_predictor()
+    found = predictor.decision_function({"x1": column, "x2": [0] * len(values)})
+    assert_same_bits(found, expected)
+    for value, logit in zip(values, expected, strict=True):
+        assert predictor.decision_function({"x1": value, "x2": 0})[0] == logit
+    exact = np.array([np.nan if value is None else float(value) for value in values])
+    np.testing.assert_array_equal(precise_numbers(column, "x1"), exact)
+
+
+def test_integers_beside_fractions_are_rounded_once():
+    values = [0.5, *LARGE, -(2**63), 2**63 + 2**39 + 1, 1e30]
+    expected = np.array([nearest(value) for value in values])
+    found = gap_predictor().decision_function({"x1": values, "x2": [0] * len(values)})
+    assert_same_bits(found, expected)
+
+
+def test_masked_rows_of_integers_are_rounded_once():
+    values = np.array([LARGE, LARGE]).T
+    rows = np.ma.array(values, mask=np.zeros(values.shape, bool))
+    rows.mask[0, 0] = rows.mask[1, 1] = True
+    expected = np.array([[nearest(value)] * 2 for value in LARGE], np.float32)
+    expected[0, 0] = expected[1, 1] = 0
+    found = gap_predictor().decision_function(rows)
+    assert_same_bits(found, gap_predictor().decision_function(expected))
