@@ -82,6 +82,11 @@ class Encoding:
         """The most terms that are added to the bias in the offset of a row."""
         return len(self.tables) + int(np.count_nonzero(self.gap))
 
+    def largest_offset(self, bias: float) -> float:
+        """What no offset is larger than, in size, but for the rounding of its sums."""
+        largest = [float(np.nanmax(np.abs(table), initial=0)) for table in self.tables]
+        return math.fsum([abs(bias), *largest, *np.abs(self.gap).tolist()])
+
     def weights(self, affine: Affine) -> Float32:
         """The weights (d,) in the order of the columns.
 
@@ -120,12 +125,13 @@ class Encoding:
         missing, (k, n) bool or None where none is."""
         rows = len(codes[0]) if codes else 0 if missing is None else missing.shape[1]
         found = np.full(rows, bias, np.float32)
-        for group in self.groups:
-            weights = [self.tables[category].take(codes[category]) for category in group]
-            found += reduce(np.add, weights)
-        if missing is not None:
-            for number in np.flatnonzero(self.gap):
-                found[missing[number]] += self.gap[number]
+        with np.errstate(over="ignore", invalid="ignore"):  # such a row is refused by its logit
+            for group in self.groups:
+                weights = [self.tables[category].take(codes[category]) for category in group]
+                found += reduce(np.add, weights)
+            if missing is not None:
+                for number in np.flatnonzero(self.gap):
+                    found[missing[number]] += self.gap[number]
         return found
 
 

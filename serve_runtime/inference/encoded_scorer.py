@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, Float32
+from serve_runtime.error_budgets import LARGEST
 from serve_runtime.errors import LogitOverflowError
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.block_plan import BOUND, IN_PLACE, LOGITS, Block
@@ -46,8 +47,7 @@ class EncodedScorer(BlockScorer):
     ) -> None:
         self._k = len(encoding.fill)
         self._encoded: dict[int, _BoundBuffers] = {}
-        tables = (float(np.nanmax(np.abs(table), initial=0)) for table in encoding.tables)
-        most = abs(bias) + sum(tables) + float(np.abs(encoding.gap).sum())
+        most = min(LARGEST, encoding.largest_offset(bias))
         super().__init__(sessions, len(encoding.columns), most, limits)
 
     def _bind_one(self) -> None:

@@ -1,13 +1,21 @@
 """Raw columns of any kind as the numbers and offsets of an encoded model: see features.encoding."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import numpy as np
 
 from serve_runtime.arrays import COLUMNS, Array, Float32
 from serve_runtime.bundle.affine import float32_of
-from serve_runtime.errors import InputError, LevelError, NonFiniteError, RowError
+from serve_runtime.error_budgets import LARGEST
+from serve_runtime.errors import (
+    InputError,
+    LevelError,
+    LogitOverflowError,
+    NonFiniteError,
+    RowError,
+)
 from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.features.dictionaries import value_at
@@ -21,6 +29,8 @@ from serve_runtime.inputs.numeric import REAL, rounded_once, to_array, to_number
 from serve_runtime.inputs.refusals import check_lengths
 from serve_runtime.shown import listed, quoted
 
+_NOTHING: Final = nullcontext()
+
 
 class Encoder:
     """Reads raw columns with the constants of `encoding`; its offsets begin with `bias`."""
@@ -28,6 +38,9 @@ class Encoder:
     def __init__(self, encoding: Encoding, bias: float, limits: Limits) -> None:
         self.encoding, self._limits = encoding, limits
         self.bias: Final = float32_of(bias)
+        # A half, since each sum is rounded.
+        self.may_overflow: Final = encoding.largest_offset(bias) > LARGEST / 2
+        """Whether the offset of a row may be larger than any float32."""
         self.groups: Final = encoding.groups
         self.names = [column.name for column in encoding.columns]
         self.codes = [LevelCodes(column) for column in encoding.categories]
@@ -35,6 +48,13 @@ class Encoder:
         place = {name: number for number, name in enumerate(self.names)}
         self.number_places = [place[column.name] for column in encoding.numbers]
         self.category_places = [place[column.name] for column in encoding.categories]
+
+    def sums(self) -> AbstractContextManager[object]:
+        """The block in which terms of offsets are added up: where they overflow, the row is refused
+        by its logit, whatever the host program has set for floating-point errors."""
+        if self.may_overflow:
+            return np.errstate(over="ignore", invalid="ignore")
+        return _NOTHING
 
     def encoded(self, columns: Sequence[Any]) -> "EncodedInput":
         """The columns of the model, in its order and of any kind, as a batch.
@@ -96,7 +116,8 @@ class EncodedInput:
         limits: Limits,
     ) -> None:
         self._encoder, self._terms, self._raw = encoder, terms, raw
-        self._sums = LevelSums(encoder.bias, terms, encoder.groups)
+        with encoder.sums():
+            self._sums = LevelSums(encoder.bias, terms, encoder.groups)
         self.names: Sequence[str] = encoder.names
         self.rows = len(numbers[0]) if numbers else len(terms[0][1])
         self._plain = len(numbers) - len(encoder.encoding.center)
@@ -123,7 +144,8 @@ class EncodedInput:
     def offset(self, start: int, stop: int, buffer: Float32) -> None:
         """Write the offsets of the rows to the beginning of `buffer`; NaN where a level is
         refused. Terms of missing numbers are not in it."""
-        self._sums.write(start, stop, buffer[: stop - start])
+        with self._encoder.sums():
+            self._sums.write(start, stop, buffer[: stop - start])
 
     def filled(self, rows: Array) -> tuple[Float32, Float32, Array]:
         """Of some `rows` (m,): the numbers (k, m) with what stands for missing ones, the offsets
@@ -132,12 +154,13 @@ class EncodedInput:
         numbers = np.empty((len(self._numbers), len(rows)), np.float32)
         offset = np.empty(len(rows), np.float32)
         self._read(rows, numbers)
-        self._sums.write_at(rows, offset)
         missing = np.isnan(numbers)
-        for number in np.flatnonzero(missing.any(1)):
-            numbers[number, missing[number]] = encoding.fill[number]
-            if encoding.gap[number]:
-                offset[missing[number]] += encoding.gap[number]
+        with self._encoder.sums():
+            self._sums.write_at(rows, offset)
+            for number in np.flatnonzero(missing.any(1)):
+                numbers[number, missing[number]] = encoding.fill[number]
+                if encoding.gap[number]:
+                    offset[missing[number]] += encoding.gap[number]
         return numbers, offset, ~np.isfinite(numbers).all(0) | np.isnan(offset)
 
     def refusal(self, row: int) -> RowError:
@@ -157,7 +180,7 @@ class EncodedInput:
                     code = column.missing_code
                     is_missing = text is None or column.code_by_text().get(text) == code
                     return LevelError(row, column.name, None if is_missing else text)
-        raise AssertionError("a row was refused whose values can be scored")
+        return LogitOverflowError(row)  # of sums that overflow in both directions
 
     def _read(self, rows: Any, buffer: Float32) -> None:
         """Write the numbers of `rows`, a slice or positions, to `buffer` (k, m)."""

@@ -44,6 +44,8 @@ class RowEncoder:
         names = [column.name for column in columns]
         taken = itemgetter(*names)
         self._taken = taken if len(names) > 1 else lambda row: (taken(row),)
+        if encoder.may_overflow:  # of which numpy would warn here
+            self._taken = _leave_to_encoder
         self._k = len(encoding.fill)
         self._pack = struct.Struct(f"{self._k}f").pack
         self._precise = [column.kind == PRECISE for column in columns[: self._k]].count(True)
@@ -94,6 +96,10 @@ class RowEncoder:
             if self._encoding.gap[number]:
                 offset = offset + self._encoding.gap[number]
         return numbers, offset
+
+
+def _leave_to_encoder(row: Mapping[str, Any]) -> Any:
+    raise LookupError
 
 
 def _are_exact(numbers: Any) -> bool:

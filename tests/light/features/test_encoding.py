@@ -54,3 +54,18 @@ def test_every_constant_is_in_the_digest():
     table[2] = 7
     found.add(sha256_of(affine, Encoding(**{**vars(ENCODING), "tables": (table,)})))
     assert len(found) == 6
+
+
+def test_sums_that_overflow_are_infinite_without_a_warning():
+    column = Column("c", CATEGORY, levels=("a",), counts=(1,))
+    largest = np.full(column.codes, np.finfo(np.float32).max)
+    encoding = Encoding(
+        (Column("x", low=0.0, high=1.0, missing="indicator"), column, column),
+        np.zeros(1, np.float32), largest[:1], np.empty(0), (largest, largest),
+    )  # fmt: skip
+    assert encoding.largest_offset(-2.0) == 3 * float(largest[0]) + 2
+    codes = [np.ones(2, np.int32)] * 2
+    for state in ("raise", "warn"):
+        with np.errstate(all=state):
+            found = encoding.offset(0.0, codes, np.array([[True, False]]))
+        assert np.isinf(found).all()

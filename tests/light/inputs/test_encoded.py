@@ -269,3 +269,33 @@ def test_many_levels(predictor):
     texts = [levels[code - 1] for code in codes]
     for x in ({"c": texts}, {"c": pa.array(texts)}, pd.DataFrame({"c": texts}, dtype="category")):
         assert_same_bits(found.decision_function(x), table[codes])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 300, 20_000])
+@pytest.mark.parametrize("levels", [2, 200])
+@pytest.mark.parametrize("state", [{}, {"all": "raise"}, {"all": "warn"}])
+def test_offsets_that_overflow_are_refused(rows, levels, state):
+    """Sums of two groups of categories, looked up one by one or together, and of a gap."""
+    names = tuple(sorted(f"level {number}" for number in range(levels)))
+    columns = (
+        Column("x", low=0.0, high=1.0, missing="indicator", gaps=1),
+        *(Column(name, CATEGORY, levels=names, counts=(1,) * levels) for name in "abcd"),
+    )
+    large = np.full(levels + 3, 3e38, np.float32)
+    large[0] = 0
+    encoding = Encoding(
+        columns, np.zeros(1, np.float32), large[1:2], np.empty(0), (large, large, -large, -large)
+    )
+    predictor = predictor_of(model_of(columns, Affine(np.ones(1, np.float32), 0.0), encoding))
+    known, unknown = names[-1], "new"
+    for changed in (
+        {"a": known, "b": known},
+        dict.fromkeys("abcd", known),
+        {"a": known, "c": known},
+        {"x": None, "a": known},
+        {},
+    ):
+        row = {"x": 1.0, **dict.fromkeys("abcd", unknown), **changed}
+        for x in ([row] * rows, {name: [value] * rows for name, value in row.items()}):
+            with np.errstate(**state), pytest.raises(LogitOverflowError, match=r"^row 0 "):
+                predictor.probability(x)
