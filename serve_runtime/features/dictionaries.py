@@ -64,6 +64,11 @@ def as_values(column: Any, what: str) -> Sequence[Any] | Array:
     return array.tolist() if array.dtype.kind in "UOT" else list(array)
 
 
+def is_bool8(data_type: Any) -> bool:
+    """Whether an Arrow type is that of true and false in a byte each."""
+    return getattr(data_type, "extension_name", None) == "arrow.bool8"
+
+
 def value_at(column: Any, row: int) -> Any:
     """The value of one row of a column of any kind."""
     try:
@@ -123,8 +128,7 @@ def _of_polars(column: Any) -> list[Dictionary] | None:
 def _of_arrow(column: Any) -> Dictionary:
     """A piece of an Arrow column, read from its buffers: Arrow's own to_numpy imports pandas."""
     if hasattr(column, "storage"):  # an extension's
-        is_bool8 = getattr(column.type, "extension_name", "") == "arrow.bool8"
-        column = column.storage.cast("bool") if is_bool8 else column.storage
+        column = column.storage.cast("bool") if is_bool8(column.type) else column.storage
     if str(column.type).startswith("run_end_encoded"):
         column = sys.modules["pyarrow"].compute.run_end_decode(column)
     if str(column.type) == "null":

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from serve_runtime.features.dictionaries import is_bool8
 from serve_runtime.features.precise import precise_numbers
 from serve_runtime.inputs.decimals import nearest_floats
 from serve_runtime.shown import quoted
@@ -77,7 +78,7 @@ def plain_numbers(column: Any) -> Any:
         column = column.dictionary_decode()
     elif pa.types.is_run_end_encoded(column.type):
         column = pc.run_end_decode(column)
-    if _is_bool8(column.type):
+    if is_bool8(column.type):
         column = pc.not_equal(column.storage, pa.scalar(0, pa.int8()))
     return column.cast(pa.float64()) if pa.types.is_null(column.type) else column
 
@@ -108,8 +109,4 @@ def _stored(data_type: Any) -> Any:
     """The type of the values of a wrapped type."""
     if pa.types.is_dictionary(data_type) or pa.types.is_run_end_encoded(data_type):
         data_type = data_type.value_type
-    return pa.bool_() if _is_bool8(data_type) else data_type
-
-
-def _is_bool8(data_type: Any) -> bool:
-    return getattr(data_type, "extension_name", None) == "arrow.bool8"
+    return pa.bool_() if is_bool8(data_type) else data_type
