@@ -267,3 +267,23 @@ def test_a_negative_index_of_a_long_dictionary_is_refused(kind):
     broken = pa.DictionaryArray.from_arrays(pa.array([0, -1], kind), levels, safe=False)
     with pytest.raises(IndexError, match="has no index from -1 to 0"):
         codes_of(broken)
+
+
+@pytest.mark.parametrize("unknown", [0, 1, 3, 4, 50])
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64", "values"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_rows_of_a_code_are_counted(unknown, kind, gaps):
+    """However many values of a dictionary have the code, and in whatever type the positions are."""
+    distinct = ["blue", "red", *(f"other {number}" for number in range(unknown))]
+    rng = np.random.default_rng(unknown)
+    texts = rng.choice(distinct, 500).astype(object)
+    texts[:100] = np.where(gaps, None, texts[:100])
+    column = texts.tolist()
+    if kind != "values":
+        column = pa.array(column).dictionary_encode()
+        column = pa.DictionaryArray.from_arrays(column.indices.cast(kind), column.dictionary)
+    found = LevelCodes(TEXTS).of_column(column)
+    for code in range(TEXTS.codes):
+        assert found.count(code) == np.count_nonzero(found.all() == code)
+    assert found.count(TEXTS.missing_code) == 100 * gaps
+    assert found.count(0) == sum(str(text).startswith("other") for text in column)
