@@ -173,9 +173,11 @@ def test_many_tables_are_read_like_the_first(tmp_path):
     for path, text in zip(paths, ("x1;x2\n1,5;2\n", "x1;x2\n1.5;2\n"), strict=True):
         with open(path, "w") as file:
             file.write(text)
-    told = dialect_of_first(paths, {"missing": ["?"]})
+    told = dialect_of_first(paths, {"missing": ["?"]}, encoding_is_assumed=False)
     assert told == Dialect(";", ",", missing=("?",))
     assert rows_of(read_batches(paths[0], NAMES, dialect=told), NAMES) == [{"x1": 1.5, "x2": 2}]
     with pytest.raises(InputError, match=re.escape("b.csv, line 2") + ".*say --decimal"):
         list(read_batches(paths[1], NAMES, dialect=told))
-    assert dialect_of_first(paths[:1], {"missing": ["?"]}) == {"missing": ["?"]}
+    assert dialect_of_first(paths[:1], {"missing": ["?"]}, encoding_is_assumed=False) == {
+        "missing": ["?"]
+    }
