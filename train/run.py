@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -121,7 +121,7 @@ def train(
         _judge(fit, rows, data, recipe.optimizer, say)
         theta = fit.theta.cpu().numpy()
         trained = Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, design)
-        served, encoding = _served(trained), trained.encoding()
+        served, encoding = _served(trained, design.names), trained.encoding()
         metrics = data.evaluate(served, encoding)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
@@ -230,13 +230,15 @@ def _write_history(path: Path, records: Iterable[Record], validation: bool) -> N
             writer.writerow([getattr(record, column) for column in columns])
 
 
-def _served(trained: Trained) -> Affine:
-    """The model on raw features, folded. Raises TrainError where float32 does not hold it."""
-    served = trained.affine()
-    if not np.isfinite(trained.layer().values).all():
+def _served(trained: Trained, names: Sequence[str]) -> Affine:
+    """The model on raw features, folded. Raises TrainError where float32 does not hold it, with
+    those of the `names` of the layer's columns whose weights it does not hold."""
+    served, layer = trained.affine(), trained.layer()
+    if not np.isfinite(layer.values).all():
+        odd = [name for name, w in zip(names, layer.weight, strict=True) if not np.isfinite(w)]
         raise TrainError(
-            "the weights for raw features leave float32: rescale the features so that their "
-            "standard deviations are neither tiny nor huge"
+            f"the weights for raw features leave float32{bool(odd) * f', of {listed(odd)}'}: "
+            "rescale the features so that their standard deviations are neither tiny nor huge"
         )
     return served
 

@@ -159,8 +159,9 @@ def test_validation_is_standardised_with_the_training_rows(train_recipe, tmp_pat
 
 
 def test_weights_that_leave_float32_when_folded_are_an_error(train_recipe):
-    with pytest.raises(TrainError, match="the weights for raw features leave float32: rescale"):
-        train_recipe(points([[0.0], [1e-42], [2e-42]], [0, 1, 1]))
+    steep = points([[0.0, 1], [2e-38, 0], [4e-38, 1]], [0, 1, 1], epochs=3000)
+    with pytest.raises(TrainError, match="raw features leave float32, of 'x1': rescale"):
+        train_recipe(steep)
 
 
 @pytest.mark.parametrize(

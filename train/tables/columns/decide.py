@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
 
 import numpy as np
 
@@ -17,15 +16,13 @@ from serve_runtime.features.column import (
     Column,
 )
 from serve_runtime.features.spellings import NUMBERS, TEXTS, canonical_text, kind_of_text
-from serve_runtime.shown import listed, printable, quoted
+from serve_runtime.shown import listed, quoted
 from train.design import Design
 from train.errors import DataError
-from train.recipe.column_keys import ColumnKeys, Columns
+from train.recipe.column_keys import Columns
+from train.tables.columns.check import check_names, check_profiles
 from train.tables.columns.profile import CategoryProfile, NumberProfile, Profile
-from train.tables.remedies import drop_remedy
 
-ID_LIKE = 0.9
-"""A category of which this share of the rows has a level of its own tells nothing of new rows."""
 _FEW_INTEGERS = 20
 """Whole numbers with at most so many values may be codes."""
 
@@ -49,13 +46,9 @@ def decide_columns(
     `profiles` are those of the features, in the order of the table; `dropped` are columns that are
     dropped already, for messages that say how to drop more.
 
-    Raises DataError for columns that nothing can be learned from: one that misses every value, or
-    one of texts of which nearly every row has its own.
+    Raises DataError for columns that nothing can be learned from, see `check_profiles`.
     """
-    _refuse(profiles, asked, dropped)
-    for profile in profiles:
-        if profile.name in asked.own:
-            _check_own(profile, asked.own[profile.name])
+    check_profiles(profiles, asked, dropped)
     columns, reasons = [], []
     for profile in profiles:
         if isinstance(profile, NumberProfile):
@@ -67,68 +60,8 @@ def decide_columns(
     imputed, center = _constants(columns, profiles)
     design = Design(tuple(columns), imputed, center)
     if not design.is_numeric:
-        _check_names([column.name for column in columns])
+        check_names([column.name for column in columns])
     return Decided(design, tuple(reasons), tuple(_notes(profiles, asked)))
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """Raise DataError where two names differ in nothing that a person sees."""
-    found = dict[str, str]()
-    for name in names:
-        other = found.setdefault(" ".join(normalize("NFKC", name).split()), name)
-        if other != name:
-            raise DataError(
-                f"two columns have the same name but for blanks or the way that characters are "
-                f"written: {other!a} and {name!a}. Rename one of them, or drop one"
-            )
-
-
-def _refuse(profiles: Sequence[Profile], asked: Columns, dropped: Sequence[str]) -> None:
-    empty = [p.name for p in profiles if p.present == 0]
-    if empty:
-        raise DataError(
-            f"every value is missing in {listed(empty)}: nothing can be learned from that. "
-            f"{drop_remedy([*dropped, *empty])}"
-        )
-    own = [
-        profile
-        for profile in profiles
-        if isinstance(profile, CategoryProfile)
-        and profile.name not in asked.category
-        and profile.levels_anywhere > ID_LIKE * profile.present_anywhere
-        and profile.present_anywhere > 2
-    ]
-    if own:
-        shown = [
-            f"{quoted(p.name)} ({p.levels_anywhere:,} texts in {p.present_anywhere:,} rows, such "
-            f"as {quoted(p.example)})"
-            for p in own
-        ]
-        names = [profile.name for profile in own]
-        raise DataError(
-            f"nearly every row has a text of its own in {listed(shown, show=str)}, which tells "
-            f"nothing of new rows. {drop_remedy([*dropped, *names])}, or say --category "
-            f"{','.join(names)} to learn from it all the same"
-        )
-
-
-def _check_own(profile: Profile, own: ColumnKeys) -> None:
-    """Raise DataError where a column's own table says what its kind cannot do."""
-    known: tuple[str, ...]
-    if isinstance(profile, NumberProfile):
-        kind, known = "number", MISSING_NUMBERS
-        odd = [key for key in ("unknown", "max_levels", "min_rows") if getattr(own, key)]
-    else:
-        kind, known, odd = "category", MISSING_LEVELS, []
-    problem = f"it is a {kind}, and {listed(odd)} is of categories: say --category for it"
-    if own.missing and own.missing not in known:
-        odd = ["missing"]
-        problem = (
-            f"it is a {kind}, and missing must be one of {', '.join(known)}; got "
-            f"{quoted(own.missing)}"
-        )
-    if odd:
-        raise DataError(f"[columns.{printable(profile.name)}]: {problem}")
 
 
 def _number(profile: NumberProfile, asked: Columns) -> tuple[Column, list[str]]:

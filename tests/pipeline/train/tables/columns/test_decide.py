@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from serve_runtime.features.column import MISSING_TEXTS, Column
+from tests.pipeline.train.tables.columns.conftest import from_disk
 from train.errors import DataError
+from train.recipe.recipe import Recipe
 
 TOWNS = ["Rome", "Pisa", "Ulm"] * 20
 
@@ -174,9 +176,43 @@ PLAIN = {
 }
 
 
-def test_numbers_whose_squares_are_zero(decide, write, ending, frame):
-    frame["tiny"] = np.arange(60) * 1e-200
-    assert decide(write(frame, ending))["tiny"].kind == "precise"
+NEAR = {
+    "squares are zero": np.where(np.arange(60) % 3, 1e-200, 3e-200),
+    "subnormal in float64": np.where(np.arange(60) % 3, 0, 5e-324),
+    "subnormal in float32": np.arange(60) * 1e-42,
+    "one other": np.where(np.arange(60) == 7, 4e-38, 0),
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_numbers_that_float32_cannot_tell_apart(decide, write, ending, frame, name):
+    frame["tiny"] = NEAR[name]
+    message = r"^the values of 'tiny' \(.*\) are too near to each other for float32.*--drop tiny$"
+    with pytest.raises(DataError, match=message):
+        decide(write(frame, ending))
+
+
+def test_a_near_number_of_held_out_rows_alone(decide, write, ending, frame):
+    constant = frame.assign(tiny=1e-200)
+    held = write(constant.assign(tiny=3e-200), ending, "held")
+    found = decide(write(constant, ending), holdout=str(held))
+    assert found["tiny"].low == found["tiny"].high
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e39])
+def test_numbers_beyond_float32_are_refused(decide, write, ending, frame, value):
+    frame.loc[7, "x"] = value
+    with pytest.raises(DataError, match=r"data row 8, column 'x' is -?inf as float32"):
+        decide(write(frame, ending))
+    path = write(frame, ending)
+    recipe = Recipe.from_dict({"data": {"file": str(path), "target": "y", "holdout": 0}})
+    with pytest.raises(DataError, match=r"data row 8, column 'x' is -?inf as float32"):
+        from_disk(recipe)
+
+
+def test_one_number_far_from_all_others(decide, write, ending, frame):
+    frame.loc[7, "x"] = 3e38
+    assert decide(write(frame, ending))["x"].kind == "number"
 
 
 @pytest.mark.parametrize("name", PRECISE)
