@@ -84,7 +84,8 @@ class Columns:
         'only held-out rows had, "median" and "unknown"; else "error"',
         more='"error": it is refused. Numbers: it counts as the "mean" or the "median" of the '
         'training rows; "indicator" is the median and a weight of its own besides. Categories: '
-        'it is a "level" of its own, or counts as an "unknown" one.',
+        'it is a "level" of its own where training rows miss it, else it may count as an '
+        '"unknown" one.',
     )  # fmt: skip
     unknown: str = key(
         "average", str, _UNKNOWN_WANTED, "What a level does that training did not see.",

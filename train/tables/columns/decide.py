@@ -113,6 +113,8 @@ def _end(value: float, precise: bool) -> float:
 def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[str]]:
     keys, why = asked.of(profile.name), []
     missing, told = _missing(profile, keys.missing, MISSING_LEVELS, "level", "unknown")
+    if missing == "unknown" and profile.gaps:
+        raise DataError(_unserved(profile))
     if missing == "unknown" and keys.unknown == "error":
         if told == "unknown" or profile.gaps_anywhere:
             raise DataError(_contradiction(profile))
@@ -145,13 +147,21 @@ def _category(profile: CategoryProfile, asked: Columns) -> tuple[Column, list[st
     return column, why
 
 
+def _unserved(profile: CategoryProfile) -> str:
+    return (
+        f"column {quoted(profile.name)}: {profile.gaps:,} training rows have no value there, and "
+        'columns.missing is "unknown" for it, which counts them as the average of the others: that '
+        'is not what they teach. Say missing "level" for it, a weight of its own, or drop the rows '
+        "without a value"
+    )
+
+
 def _contradiction(profile: CategoryProfile) -> str:
     found = f" (it misses {profile.gaps_anywhere:,} values)" * (profile.gaps_anywhere > 0)
-    level = ', or missing "level", a weight of its own' * (profile.gaps > 0)
     return (
         f"column {quoted(profile.name)}: a missing value counts as an unknown level there{found}, "
-        'and columns.unknown is "error", which refuses those: say unknown "average" for it'
-        f'{level}, or missing "error" and drop the rows without a value'
+        'and columns.unknown is "error", which refuses those: say unknown "average" for it, or '
+        'missing "error" and drop the rows without a value'
     )
 
 

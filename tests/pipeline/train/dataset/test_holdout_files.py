@@ -23,7 +23,7 @@ HELD = labelled(rows_of(300, seed=5, towns=(*TOWNS, "Bernkastel", " Trier", "Enk
 SETTINGS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "unknown levels are rare ones": {"town": {"min_rows": 130, "unknown": "rare"}},
-    "gaps that are filled": {"missing": "median", "plan": {"missing": "unknown"}},
+    "gaps that are filled": {"missing": "median", "plan": {"missing": "level"}},
 }
 
 Fit = Callable[..., dict[str, Any]]

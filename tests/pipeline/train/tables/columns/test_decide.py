@@ -8,6 +8,7 @@ from serve_runtime.features.column import MISSING_TEXTS, Column
 from tests.pipeline.train.tables.columns.conftest import from_disk
 from train.errors import DataError
 from train.recipe.recipe import Recipe
+from train.tables.holdout import held_out
 
 TOWNS = ["Rome", "Pisa", "Ulm"] * 20
 
@@ -122,7 +123,7 @@ def test_rare_levels_are_merged(decide, write, ending, frame):
 
 
 def test_policies_of_one_column_and_of_all(decide, write, ending, frame):
-    frame["town"], frame["land"] = [None, *TOWNS[1:]], ["it", "de"] * 30
+    frame["town"], frame["land"] = TOWNS, ["it", "de"] * 30
     found = decide(
         write(frame, ending),
         {"unknown": "average", "missing": "unknown", "land": {"unknown": "rare"}},
@@ -132,16 +133,28 @@ def test_policies_of_one_column_and_of_all(decide, write, ending, frame):
     assert found["x"].missing == "error", "no policy of numbers"
 
 
+@pytest.mark.parametrize("unknown", ["average", "rare", "error"])
+def test_gaps_of_training_rows_are_not_unknown(decide, write, ending, frame, unknown):
+    frame["town"] = [None, *TOWNS[1:59], None]
+    path = write(frame, ending)
+    message = r"^column 'town': 2 training rows have no value there.* Say missing \"level\" for it"
+    for asked in ({"missing": "unknown"}, {"town": {"missing": "unknown"}}):
+        with pytest.raises(DataError, match=message):
+            decide(path, {"unknown": unknown, **asked})
+    assert decide(path, {"unknown": unknown, "missing": "level"})["town"].missing == "level"
+
+
 def test_gaps_as_unknown_levels_that_are_refused(decide, write, ending, frame):
-    frame["town"] = [None, *TOWNS[1:]]
-    message = r"'town': a missing value counts as an unknown level .*misses 1 .* say unknown \"av"
-    with pytest.raises(DataError, match=message):
-        decide(write(frame, ending), {"town": {"missing": "unknown", "unknown": "error"}})
     frame["town"] = TOWNS
     path = write(frame, ending)
+    refused = {"town": {"missing": "unknown", "unknown": "error"}}
     with pytest.raises(DataError, match=r'level there, and columns\.unknown is "error"'):
-        decide(path, {"town": {"missing": "unknown", "unknown": "error"}})
+        decide(path, refused)
     assert decide(path, {"missing": "level", "unknown": "error"})["town"].missing == "error"
+    frame.loc[held_out(frame["y"].to_numpy(np.float32), 0.2, 1).argmax(), "town"] = None
+    message = r"'town': a missing value counts as an unknown level .*misses 1 .* say unknown \"av"
+    with pytest.raises(DataError, match=message):
+        decide(write(frame, ending), refused, holdout=0.2)
 
 
 def test_a_gap_that_is_to_be_refused(decide, write, ending, frame):
