@@ -121,9 +121,6 @@ _DEFAULT: Final = Columns()
 
 
 def own_tables(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The tables [columns.NAME] among the `values` of the section [columns]."""
-    return {
-        name: value
-        for name, value in values.items()
-        if isinstance(value, dict) and name not in _NAMES
-    }
+    """The tables [columns.NAME] among the `values` of the section [columns]: all that are tables,
+    as no key of the section itself is one. So a column may be called like a key."""
+    return {name: value for name, value in values.items() if isinstance(value, dict)}

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from serve_runtime.shown import quoted
+from serve_runtime.shown import printable, quoted
 from train.errors import RecipeError
 
 _MOST_BYTES = 1 << 26
@@ -51,6 +51,7 @@ def override(document: dict[str, Any], assignment: str) -> None:
     if section == "columns" and dot:  # of one column, whose name may have dots too
         table = document.setdefault(section, {})
         if isinstance(table, dict):
+            _check_free(table, column, {})
             put(table, column, last, value)
             return
     put(document, section, key, value)
@@ -61,4 +62,16 @@ def put(document: dict[str, Any], section: str, key: str, value: Any) -> None:
     table = document.setdefault(section, {})
     if not isinstance(table, dict):
         raise RecipeError(f"[{section}] must be a section of the recipe; got {quoted(table)}")
+    if section == "columns":
+        _check_free(table, key, value)
     table[key] = value
+
+
+def _check_free(columns: dict[str, Any], key: str, value: Any) -> None:
+    """Raise RecipeError where `key` of the section [columns] is to be a table and is none, or the
+    reverse: a column may be called like a key of the section, and TOML takes one of both."""
+    if key in columns and isinstance(columns[key], dict) != isinstance(value, dict):
+        raise RecipeError(
+            f"columns.{printable(key)} cannot be both a key of [columns] and the table of the "
+            "column of this name: write the key into [columns.NAME] of each column instead"
+        )

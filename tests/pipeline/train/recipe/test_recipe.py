@@ -6,7 +6,8 @@ import tomllib
 import pytest
 
 from train.errors import RecipeError
-from train.recipe.column_keys import Columns
+from train.recipe.column_keys import ColumnKeys, Columns
+from train.recipe.key_declaration import keys_of
 from train.recipe.keys import Data, Log, Model, Optimizer
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
@@ -236,3 +237,13 @@ def test_without_paths_files_are_named_but_not_located():
 
 def test_without_paths_leaves_a_fraction_alone():
     assert recipe("[data]\nholdout = 0.25").without_paths() == recipe("[data]\nholdout = 0.25")
+
+
+@pytest.mark.parametrize("name", list(keys_of(Columns)))
+def test_columns_may_be_called_like_keys(name):
+    own = {"missing": "error", "min_rows": 2}
+    recipe = Recipe.from_dict({"columns": {name: own}})
+    assert recipe.columns == Columns(own={name: ColumnKeys(missing="error", min_rows=2)})
+    assert Recipe.from_dict(tomllib.loads(recipe.to_toml())) == recipe
+    with pytest.raises(RecipeError, match=rf"no key 'levels' in \[columns\.{name}\]"):
+        Recipe.from_dict({"columns": {name: {"levels": 2}}})

@@ -52,6 +52,21 @@ def test_an_override_in_a_recipe_that_has_no_such_table():
 
 
 @pytest.mark.parametrize(
+    "assignments",
+    [
+        ("columns.missing.missing=error", "columns.missing=level"),
+        ("columns.missing=level", "columns.missing.missing=error"),
+        ("columns.category.min_rows=2", 'columns.category=["town"]'),
+    ],
+)
+def test_a_key_that_is_a_column_too(assignments):
+    document = {}
+    override(document, assignments[0])
+    with pytest.raises(RecipeError, match=r"^columns\.\w+ cannot be both a key of \[columns\] and"):
+        override(document, assignments[1])
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, r"^cannot read recipe\.toml: No such file or directory$"),
