@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from serve_runtime import container_limits
+from train.errors import TrainError
 
 _UNITS = {
     f"{prefix}{unit}": base**power
@@ -39,6 +40,16 @@ def budget(memory: str | None) -> int:
     allowed = parse_size(memory) if memory is not None else container_limits.available_memory() // 2
     assert allowed is not None  # the recipe has been checked
     return allowed
+
+
+def require(least: int, allowed: int, told: str | None, what: str) -> None:
+    """Raise TrainError where `least` bytes, which `what` needs, are more than are `allowed`, by the
+    recipe's `data.memory` if it has `told` them."""
+    if least > allowed:
+        raise TrainError(
+            f"{format_size(allowed)} of memory (data.memory = {told!r}) are too little: {what} "
+            f"need {format_size(least)}"
+        )
 
 
 def peak() -> int:

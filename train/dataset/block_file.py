@@ -42,6 +42,11 @@ def rows_in_block(width: int, columns: int) -> int:
     return chunk * max(1, _BLOCK_VALUES // (chunk * (width + 1)))
 
 
+def row_bytes(layer: Layer) -> int:
+    """The bytes of a row's features, label and codes."""
+    return 4 * (layer.design.dense + 1) + sum(kind.itemsize for kind in layer.code_types)
+
+
 class Raw(NamedTuple):
     """Some rows as they are read."""
 
@@ -140,11 +145,6 @@ class BlockFile:
             values = torch.from_numpy(self._array(number, np.dtype(np.float32), self.width + 1))
             yield Rows(values[:-1], values[-1], self._codes(number), self.categories)
             self._advise(number, "MADV_DONTNEED")
-
-    @property
-    def row_bytes(self) -> int:
-        """The bytes of a row's features, label and codes."""
-        return 4 * (self.width + 1) + self._code_bytes
 
     @property
     def _block_bytes(self) -> int:

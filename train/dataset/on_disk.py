@@ -15,18 +15,18 @@ from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-from train.dataset.block_file import Raw, rows_in_block
+from train.dataset.block_file import Raw, row_bytes, rows_in_block
 from train.dataset.dataset import WORDS, check_known, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
 from train.dataset.layer import Layer, layer_moments
-from train.errors import DataError, TrainError
+from train.errors import DataError
 from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource
-from train.memory_budget import format_size, peak
+from train.memory_budget import format_size, peak, require
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample
 from train.standardize import Scaling
@@ -67,19 +67,7 @@ class OnDiskDataset:
     ) -> None:
         self._device, self._allowed = device, allowed
         self._loss, self._group = recipe.optimizer.loss, group
-        width = len(files.names)
-        block = 4 * (width + 1) * rows_in_block(width, width)
-        raw = 2 * np.dtype(files.number_type).itemsize // 4  # blocks' memory while rows are read
-        # It depends on `allowed` alone, so that a resumed training draws the same batches.
-        self._pool = max(1, allowed // 8 // block)
-        least = peak() + _READING + (raw + self._pool) * block
-        if least > allowed:
-            raise TrainError(
-                f"{format_size(allowed)} of memory (data.memory = {recipe.data.memory!r}) are too "
-                f"little: this process, Arrow's reader and blocks of {format_size(block)} need "
-                f"{format_size(least)}"
-            )
-        self.picking = f"from {self._pool} blocks of {rows_in_block(width, width)} rows at a time"
+        require(peak() + _READING, allowed, recipe.data.memory, "this process and Arrow's reader")
         self._where = where
         with files.unchanged():
             training, holdout = self._read(recipe, files, say)
@@ -116,7 +104,7 @@ class OnDiskDataset:
     def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
             return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
-        resident = fits(part.file.count * part.file.row_bytes, self._device)
+        resident = fits(part.file.count * row_bytes(self.layer), self._device)
         return GpuGradients(
             part.file.blocks,
             part.count,
@@ -194,6 +182,7 @@ class OnDiskDataset:
         out = np.zeros(len(labels), bool)
         if part and not isinstance(part, str):
             out = held_out(labels, part, recipe.model.seed)
+        before = peak() + _READING
         decided, reading = read_as_found(
             files,
             recipe.data,
@@ -202,6 +191,7 @@ class OnDiskDataset:
         )
         tell(decided, say)
         self._design, self.dialect = decided.design, reading.dialect_to_tell()
+        self._plan_blocks(recipe, reading, before)
         holdout = None
         if isinstance(part, str):
             others = find_table_files(recipe.data, part, files.names)
@@ -213,6 +203,26 @@ class OnDiskDataset:
         training, split = self._split(source, files, reading, labels, out)
         return training, holdout or split
 
+    def _plan_blocks(self, recipe: Recipe, reading: Reading, before: int) -> None:
+        """How many blocks mini-batches are drawn from at a time. Raises TrainError where they do
+        not fit into memory; `before` are the bytes taken before the columns were decided."""
+        design, layer = self._design, self._raw_layer
+        rows = rows_in_block(design.dense, len(design.columns))
+        block = row_bytes(layer) * rows
+        number = np.dtype(reading.number_type).itemsize
+        filling = rows * (number * (len(design.numbers) + 1) + 4 * len(design.categories))
+        # It depends on `allowed` alone, so that a resumed training draws the same batches.
+        self._pool = max(1, self._allowed // 8 // block)
+        # The levels of categories are in memory by now.
+        least = max(before, peak()) + 2 * filling + self._pool * block
+        what = f"this process, Arrow's reader and blocks of {format_size(block)}"
+        require(least, self._allowed, recipe.data.memory, what)
+        self.picking = f"from {self._pool} blocks of {rows} rows at a time"
+
+    @property
+    def _raw_layer(self) -> Layer:
+        return Layer(self._design, Scaling.none(self._design.dense))
+
     def _split(
         self,
         source: str,
@@ -223,8 +233,8 @@ class OnDiskDataset:
     ) -> tuple[DiskPart, DiskPart | None]:
         """Read the rows of `files`, those of `source`, into two parts: to train on, and those in
         the mask `out`. Raises DataError for one that the model refuses."""
-        held, raw = int(out.sum()), Layer(self._design, Scaling.none(self._design.dense))
-        new = partial(DiskPart, self._where, raw, reading, self._group)
+        held = int(out.sum())
+        new = partial(DiskPart, self._where, self._raw_layer, reading, self._group)
         kept, apart = new(len(labels) - held), new(held) if held else None
         parts = [(kept, ~out), *([(apart, out)] if apart else [])]
         wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])

@@ -16,6 +16,7 @@ import torch
 
 from train import run_folder
 from train.dataset import choose, on_disk
+from train.dataset.disk_gradients import DiskGradients
 from train.errors import DataError, TrainError
 from train.recipe.column_keys import Columns
 from train.recipe.recipe import Recipe
@@ -274,3 +275,71 @@ def test_other_pools_of_mini_batches_are_not_resumed(frame, tmp_path, crowded):
     message = r"picking of mini-batches is from \d+ blocks of 1024 rows at a time, was from"
     with pytest.raises(ValueError, match=message):
         train(other, tmp_path / "run", resume=True)
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[tuple[int, int]]:
+    """Of each mini-batch on disk how many rows are in memory to draw from, and their bytes."""
+    found: list[tuple[int, int]] = []
+    fill = DiskGradients._fill
+
+    def note(self, numbers):
+        fill(self, numbers)
+        rows, labels = self._pool
+        found.append((len(labels), rows.nbytes + labels.nbytes + self._pool_codes.nbytes))
+
+    monkeypatch.setattr(DiskGradients, "_fill", note)
+    return found
+
+
+@pytest.fixture
+def on_disk_with(tmp_path, monkeypatch):
+    """`on_disk_with(columns, memory)`: these columns on disk, as if the process took no memory, or
+    that much after the columns were decided."""
+
+    def dataset(columns: dict, memory: str, after: int = 0) -> on_disk.OnDiskDataset:
+        peaks = iter([0, 0, after])
+        labels = np.arange(ROWS) % 2
+        pq.write_table(pa.table({**columns, "y": labels}), tmp_path / "rows.parquet")
+        monkeypatch.setattr(on_disk, "peak", lambda: next(peaks))
+        asked = recipe(tmp_path / "rows.parquet", data={"memory": memory, "holdout": 0})
+        device = torch.device("cpu")
+        found = choose.choose_dataset(asked, device, tmp_path, lambda text: None)
+        assert isinstance(found, on_disk.OnDiskDataset)
+        return found
+
+    return dataset
+
+
+RNG = np.random.default_rng(2)
+GAPS = np.where(np.arange(ROWS) % 5, RNG.normal(size=ROWS), np.nan)  # have an indicator
+NUMBERS = {"gaps": GAPS} | {f"n{i}": RNG.normal(size=ROWS) for i in range(5)}
+TEXTS = {f"c{i}": RNG.choice(["a", "b", "c"], ROWS) for i in range(20)}
+
+
+@pytest.mark.parametrize(
+    "columns", [NUMBERS, TEXTS, NUMBERS | TEXTS], ids=["numbers", "texts", "both"]
+)
+def test_mini_batches_are_drawn_from_what_is_said(columns, on_disk_with, drawn, monkeypatch):
+    rows_of_width = "train.gradients.numba_kernels.block_rows"
+    monkeypatch.setattr(rows_of_width, lambda width: 64 * (2 + width % 2))
+    found = on_disk_with(columns, "900kB")
+    blocks, rows = map(int, re.findall(r"\d+", found.picking))
+    list(found.gradient_source(batches=True).batches(500, torch.Generator()))
+    assert max(count for count, _ in drawn) == blocks * rows < ROWS
+    most = max(size for _, size in drawn)
+    assert most <= 900e3 / 8 < most + most / blocks, "as many blocks as fit"
+
+
+def test_memory_that_is_too_little_for_many_categories(on_disk_with):
+    with pytest.raises(TrainError, match=r"too little: .* and blocks of 53.2 kB need \d+ kB$"):
+        on_disk_with(NUMBERS | TEXTS, "250kB")
+    on_disk_with(NUMBERS, "250kB")
+
+
+def test_memory_that_levels_take_counts(on_disk_with, crowded):
+    crowded()
+    many = {"c": [f"level {i // 2}" for i in range(ROWS)]}
+    on_disk_with(many, "700kB")
+    with pytest.raises(TrainError, match=r"need 1\.\d+ MB$"):
+        on_disk_with(many, "700kB", after=10**6)
