@@ -140,7 +140,8 @@ class Checkpoints:
 
         After the first SIGINT or SIGTERM the update under way is finished, a checkpoint is written
         and StoppedError is raised; a second signal ends the process at once. Where another process
-        is lost, a checkpoint is written too, and LostProcessError names it.
+        is lost, a checkpoint is written too, LostProcessError names it, and SIGTERM is ignored from
+        then on.
         """
         is_main = threading.current_thread() is threading.main_thread()  # others take no signals
         handlers = {n: signal.signal(n, self._on_signal) for n in _SIGNALS if is_main}
@@ -149,6 +150,8 @@ class Checkpoints:
             yield
         except LostProcessError as reason:
             self._write(fit)
+            if is_main:  # torchrun sends it to all that are left, which end anyway and say why
+                handlers[signal.SIGTERM] = signal.SIG_IGN
             raise LostProcessError(
                 f"{reason}: training ended after update {fit.state.updates:,}; {self.path} has "
                 "all of it, go on with the same command and --resume"
