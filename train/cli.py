@@ -48,6 +48,11 @@ _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml
     metavar="SECTION.KEY=VALUE",
     help="Set any key of the recipe.",
 )
+@click.option(
+    "--unpenalised",
+    is_flag=True,
+    help="No penalty, so that weights have standard errors: --weight-decay 0.",
+)
 @key_options
 def main(
     data: str | None,
@@ -56,6 +61,7 @@ def main(
     force: bool,
     resume: bool,
     assignments: tuple[str, ...],
+    unpenalised: bool,
     **settings: Any,
 ) -> None:
     """Fit a logistic regression to a table and leave a run folder.
@@ -68,8 +74,13 @@ def main(
       python -m train
       python -m train customers.parquet --target churned --out runs/churn
       python -m train --recipe recipes/six-points-zeros.toml --lr 0.5
+    `python -m train summary RUN` prints standard errors, tests and odds ratios.
     """
     with command_errors():
+        if unpenalised:
+            if settings["optimizer__weight_decay"]:
+                raise click.UsageError("--unpenalised and --weight-decay exclude each other")
+            settings["optimizer__weight_decay"] = 0.0
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
         with loading():

@@ -36,6 +36,8 @@ from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
+from train.statistics.estimates import statistics
+from train.statistics.importance import importance
 from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
@@ -130,6 +132,12 @@ def train(
         per_deviation = trained.per_deviation(data.moments.deviation)
         card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
         weights = dict(zip(names, per_deviation, strict=True))
+        figures = {
+            "metrics": metrics,
+            WEIGHTS_PER_DEVIATION: weights,
+            "importance": importance(rows, fit.theta, data.layer, data.moments),
+            "statistics": statistics(fit, rows, data.layer),
+        }
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
@@ -137,8 +145,7 @@ def train(
                 trained=trained,
                 sample=data.sample(),
                 card=card,
-                metrics=metrics,
-                weights=weights,
+                figures=figures,
                 training=fit.state_dict(),
             )
             (folder / run_folder.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")

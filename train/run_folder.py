@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from serve_runtime.arrays import Floats
-from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
+from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.manifest import FileEntry, read_bytes
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.bundle.sealed_json import seal, unseal
@@ -25,7 +25,6 @@ from serve_runtime.shown import quoted
 from train.archive import load_archive, require_plain
 from train.design import Design
 from train.errors import RunError
-from train.evaluate.metrics import Metrics
 from train.model import plain_model
 from train.standardize import Scaling
 from train.trained import Trained
@@ -98,12 +97,11 @@ def write(
     trained: Trained,
     sample: Sample,
     card: ModelCard,
-    metrics: Mapping[str, Metrics],
-    weights: Mapping[str, float],
+    figures: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `weights` are those per standard deviation of each
-    feature, by name, `training` is the state in which training ended."""
+    """Write checkpoint.pt and metrics.json; `figures` are what the latter holds for a person,
+    `training` is the state in which training ended."""
     buffer = io.BytesIO()
     torch.save(
         {
@@ -126,8 +124,7 @@ def write(
     document = {
         "format_version": FORMAT_VERSION,
         "checkpoint": vars(FileEntry.of(buffer.getvalue())),
-        "metrics": metrics,
-        WEIGHTS_PER_DEVIATION: weights,
+        **figures,
     }
     (folder / METRICS).write_text(seal(document, indent=1), encoding="utf-8")
 
@@ -137,22 +134,30 @@ def read(folder: Path) -> Run:
     return read_replaced(folder, _read)
 
 
-def _read(folder: Path) -> Run:
-    path = folder / CHECKPOINT
-    try:
-        content, metrics = read_bytes(path), read_bytes(folder / METRICS)
-    except ArtifactError as reason:
-        raise RunError(
-            f"{folder} is not a run: {reason}; make one with `python -m train`"
-        ) from None
-    document = unseal(
-        metrics.decode("utf-8", errors="replace"),
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What metrics.json holds. Raises RunError unless it is whole and unaltered."""
+    return unseal(
+        _bytes(folder, METRICS).decode("utf-8", errors="replace"),
         what=str(folder / METRICS),
         version=FORMAT_VERSION,
         error=RunError,
         remedy="train again",
         indent=1,
     )
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return read_bytes(folder / name)
+    except ArtifactError as reason:
+        raise RunError(
+            f"{folder} is not a run: {reason}; make one with `python -m train`"
+        ) from None
+
+
+def _read(folder: Path) -> Run:
+    path = folder / CHECKPOINT
+    content, document = _bytes(folder, CHECKPOINT), read_metrics(folder)
     found = vars(FileEntry.of(content))
     if found != document.get("checkpoint"):
         raise RunError(

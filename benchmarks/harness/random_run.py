@@ -61,8 +61,7 @@ def random_run(
         trained=trained,
         sample=run_folder.sample_rows(features),
         card=card,
-        metrics={},
-        weights={},
+        figures={},
         training={},
     )
     return folder
@@ -145,9 +144,7 @@ def random_mixed_run(folder: Path, **kind: int | float | bool) -> Path:
     taken = rows.take(run_folder.sample_positions(len(rows), len(card.columns)))
     sample = run_folder.raw_rows(trained.design, taken.numbers, taken.texts)
     folder.mkdir(parents=True)
-    run_folder.write(
-        folder, trained=trained, sample=sample, card=card, metrics={}, weights={}, training={}
-    )
+    run_folder.write(folder, trained=trained, sample=sample, card=card, figures={}, training={})
     return folder
 
 
