@@ -139,7 +139,10 @@ class EncodedInput:
 
     def copy(self, start: int, stop: int, buffer: Float32) -> None:
         """Copy the numbers to the beginning of the columns of `buffer` (k, at least the rows)."""
-        self._read(slice(start, stop), buffer[:, : stop - start])
+        if self._whole is not None:
+            self._whole.copy(start, stop, buffer)
+        else:
+            self._read(slice(start, stop), buffer[:, : stop - start])
 
     def offset(self, start: int, stop: int, buffer: Float32) -> None:
         """Write the offsets of the rows to the beginning of `buffer`; NaN where a level is
