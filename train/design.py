@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Float64
 from serve_runtime.bundle.card import is_unicode
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, is_numeric
+from serve_runtime.features.column import PRECISE, Column, categories_of, is_numeric, numbers_of
 from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
 
@@ -33,13 +33,12 @@ class Design:
     @cached_property
     def numbers(self) -> tuple[Column, ...]:
         """The k columns that are numbers: NUMBER, then PRECISE."""
-        kinds = (NUMBER, PRECISE)
-        return tuple(column for kind in kinds for column in self.columns if column.kind == kind)
+        return numbers_of(self.columns)
 
     @cached_property
     def categories(self) -> tuple[Column, ...]:
         """The columns that are categories."""
-        return tuple(column for column in self.columns if column.kind == CATEGORY)
+        return categories_of(self.columns)
 
     @cached_property
     def indicators(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from export.parity.mixed.kinds import as_lists
 from export.parity.proof_rows import GOLDEN_LOGITS, ProofBatch
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, is_numeric
+from serve_runtime.features.column import categories_of, is_numeric, numbers_of
 from serve_runtime.features.raw_rows import RawRows
 
 
@@ -48,11 +48,9 @@ def golden_values(card: ModelCard) -> Rows:
     }
     numbers = [
         [np.nan if value is None else value for value in rows_of[column.name]]
-        for kind in (NUMBER, PRECISE)
-        for column in columns
-        if column.kind == kind
+        for column in numbers_of(columns)
     ]
-    texts = tuple(tuple(rows_of[column.name]) for column in columns if column.kind == CATEGORY)
+    texts = tuple(tuple(rows_of[column.name]) for column in categories_of(columns))
     return RawRows(np.array(numbers, np.float64).reshape(len(numbers), len(card.golden)), texts)
 
 

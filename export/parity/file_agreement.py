@@ -14,7 +14,13 @@ from export.parity.encoded_model import Model, affine_of, encoding_of, model_of
 from serve_runtime.arrays import Array
 from serve_runtime.bundle.affine import float32_of
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.features.column import (
+    CATEGORY,
+    PRECISE,
+    Column,
+    categories_of,
+    numbers_of,
+)
 from serve_runtime.shown import quoted
 
 _LONGEST = 100
@@ -99,15 +105,14 @@ def _constants(model: Model) -> dict[str, Array]:
 
 def _named(what: str, i: int, card: ModelCard) -> str:
     """What constant `i` of these is called in messages."""
-    numbers = [c for kind in (NUMBER, PRECISE) for c in card.columns if c.kind == kind]
+    numbers = numbers_of(card.columns)
     if what == "bias":
         return "the bias"
     if what == "float64 centre":
-        numbers = [column for column in numbers if column.kind == PRECISE]
+        numbers = tuple(column for column in numbers if column.kind == PRECISE)
     if not what.startswith("table"):
         return f"the {what} of {quoted(numbers[i].name)}"
-    categories = [column for column in card.columns if column.kind == CATEGORY]
-    column = categories[int(what.split()[1])]
+    column = categories_of(card.columns)[int(what.split()[1])]
     texts = ["unknown", *map(quoted, column.levels), "missing", "rare"]
     return f"the weight of {quoted(column.name)} = {texts[i]}"
 

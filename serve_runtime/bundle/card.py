@@ -11,7 +11,7 @@ from typing import Any
 
 from serve_runtime.bundle.sealed_json import digest, seal, unseal
 from serve_runtime.errors import CardError
-from serve_runtime.features.column import CATEGORY, Column, is_finite
+from serve_runtime.features.column import CATEGORY, Column, categories_of, is_finite
 from serve_runtime.shown import listed, quoted
 
 CARD_KEY = "serve_runtime.card"
@@ -109,7 +109,7 @@ class ModelCard:
     @property
     def categories(self) -> tuple[str, ...]:
         """Names of the columns that are categories, in order."""
-        return tuple(column.name for column in self.columns if column.kind == CATEGORY)
+        return tuple(column.name for column in categories_of(self.columns))
 
     @property
     def feature_min(self) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ Standard library only, since the model card is made of these.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeGuard
 
@@ -182,6 +182,17 @@ def number_columns(
         Column(name, low=least, high=most)
         for name, least, most in zip(names, low, high, strict=True)
     )
+
+
+def numbers_of(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The k columns that are numbers, in the order in which models take them: NUMBER, then PRECISE,
+    each in the order of the columns."""
+    return tuple(c for kind in (NUMBER, PRECISE) for c in columns if c.kind == kind)
+
+
+def categories_of(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns that are categories, in order."""
+    return tuple(column for column in columns if column.kind == CATEGORY)
 
 
 def is_numeric(columns: Iterable[Column]) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.sealed_json import sha256
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.features.column import Column, categories_of, numbers_of
 from serve_runtime.shown import listed
 
 MOST_COMBINATIONS: Final = 1 << 14
@@ -49,14 +49,12 @@ class Encoding:
     @property
     def numbers(self) -> tuple[Column, ...]:
         """The k columns that are numbers, in the order of the numbers."""
-        return tuple(
-            column for kind in (NUMBER, PRECISE) for column in self.columns if column.kind == kind
-        )
+        return numbers_of(self.columns)
 
     @property
     def categories(self) -> tuple[Column, ...]:
         """The columns that are categories, in order."""
-        return tuple(column for column in self.columns if column.kind == CATEGORY)
+        return categories_of(self.columns)
 
     @property
     def groups(self) -> list[range]:

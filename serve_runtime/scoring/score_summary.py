@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.codes import LevelCodes
-from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from serve_runtime.features.column import CATEGORY, PRECISE, Column, categories_of
 from serve_runtime.scoring.batches import names_that_may_miss
 
 
@@ -44,7 +44,7 @@ class ScoreSummary:
         """Values that were missing, where the model takes that."""
         self.unknown_levels = dict[str, int]()
         """By category, values that training did not see, where there are any."""
-        self._levels = [LevelCodes(c) for c in card.columns if c.kind == CATEGORY]
+        self._levels = list(map(LevelCodes, categories_of(card.columns)))
         with np.errstate(over="ignore"):  # a range that float32 cannot hold has no end
             self._ranges = {
                 column.name: _range(column) for column in card.columns if column.kind != CATEGORY

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.features.column import NUMBER, Column, categories_of, numbers_of
 from serve_runtime.features.raw_rows import RawRows
 
 
 def as_columns(columns: Sequence[Column], rows: RawRows) -> dict[str, Any]:
     """The columns by name: float32 arrays, float64 arrays of precise numbers, lists of texts."""
     numbers = {
-        name: values.astype(np.float32) if kind == NUMBER else values
-        for (name, kind), values in zip(_numbers(columns), rows.numbers, strict=True)
+        number.name: values.astype(np.float32) if number.kind == NUMBER else values
+        for number, values in zip(numbers_of(columns), rows.numbers, strict=True)
     }
     texts = dict(zip(_categories(columns), map(list, rows.texts), strict=True))
     return {column.name: (numbers | texts)[column.name] for column in columns}
@@ -22,8 +22,8 @@ def as_columns(columns: Sequence[Column], rows: RawRows) -> dict[str, Any]:
 def as_lists(columns: Sequence[Column], rows: RawRows) -> list[list[Any]]:
     """The rows, each a list of its values in the order of the columns; None where missing."""
     numbers = {
-        name: [None if value != value else value for value in values]
-        for (name, _), values in zip(_numbers(columns), rows.numbers.tolist(), strict=True)
+        number.name: [None if value != value else value for value in values]
+        for number, values in zip(numbers_of(columns), rows.numbers.tolist(), strict=True)
     }
     every = numbers | dict(zip(_categories(columns), map(list, rows.texts), strict=True))
     values = [every[column.name] for column in columns]
@@ -48,9 +48,5 @@ def as_arrow(columns: Sequence[Column], rows: RawRows) -> Any:
     return pyarrow.table(arrays)
 
 
-def _numbers(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(c.name, c.kind) for kind in (NUMBER, PRECISE) for c in columns if c.kind == kind]
-
-
 def _categories(columns: Sequence[Column]) -> list[str]:
-    return [column.name for column in columns if column.kind == CATEGORY]
+    return [column.name for column in categories_of(columns)]

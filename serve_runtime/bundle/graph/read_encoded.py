@@ -19,7 +19,7 @@ from serve_runtime.bundle.onnx_graph import (
 )
 from serve_runtime.bundle.onnx_writer import UNPACKED, attribute
 from serve_runtime.bundle.protobuf_wire import field, messages
-from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column
+from serve_runtime.features.column import PRECISE, Column, categories_of, numbers_of
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import quoted
 
@@ -56,11 +56,10 @@ def _read_constants(
 
     Raises _GraphError where one is missing, or has another size than the columns say.
     """
-    categories = [column for column in columns if column.kind == CATEGORY]
-    tables = tuple(_table(nodes, i, column) for i, column in enumerate(categories))
+    tables = tuple(_table(nodes, i, column) for i, column in enumerate(categories_of(columns)))
     names = tensor_names(columns)
-    precise = sum(column.kind == PRECISE for column in columns)
-    k = precise + sum(column.kind == NUMBER for column in columns)
+    numbers = numbers_of(columns)
+    k, precise = len(numbers), sum(column.kind == PRECISE for column in numbers)
 
     def values(name: str, count: int, dtype: str = "<f4") -> Array:
         data, size = raw.get(names(name), b""), np.dtype(dtype).itemsize * count

@@ -10,8 +10,10 @@ from serve_runtime.features.column import (
     MADE_OF_MISSING,
     PRECISE,
     Column,
+    categories_of,
     is_numeric,
     number_columns,
+    numbers_of,
 )
 
 COLOUR = Column(
@@ -99,3 +101,10 @@ def test_an_invalid_category_cannot_be_made(change, message):
 def test_a_number_has_a_finite_range(ends):
     with pytest.raises(CardError, match="its range is not two finite numbers"):
         number_columns(["x"], [ends[0]], [ends[1]])
+
+
+def test_numbers_are_taken_before_precise_ones():
+    b, c, d, e = number_columns("bcde", [0] * 4, [1] * 4)
+    columns = [COLOUR, replace(b, kind=PRECISE), c, replace(d, kind=PRECISE), e]
+    assert [column.name for column in numbers_of(columns)] == ["c", "e", "b", "d"]
+    assert categories_of(columns) == (COLOUR,)

@@ -14,6 +14,7 @@ from serve_runtime.features.column import (
     NUMBER,
     PRECISE,
     Column,
+    numbers_of,
 )
 from serve_runtime.features.spellings import NUMBERS, TEXTS, canonical_text, kind_of_text
 from serve_runtime.shown import listed, quoted
@@ -188,14 +189,14 @@ def _check_error(profile: Profile, missing: str) -> None:
 def _constants(columns: Sequence[Column], profiles: Sequence[Profile]) -> tuple[Float64, Float64]:
     """What stands for missing numbers (k,), and the centres of precise ones (p,)."""
     imputed, center = list[float](), list[float]()
-    for kind in (NUMBER, PRECISE):
-        for column, profile in zip(columns, profiles, strict=True):
-            if column.kind == kind and isinstance(profile, NumberProfile):
-                imputed.append(
-                    np.nan if column.missing == "error"
-                    else profile.mean if column.missing == "mean" else profile.median
-                )  # fmt: skip
-                center += [_center(profile)] if kind == PRECISE else []
+    of = {profile.name: profile for profile in profiles if isinstance(profile, NumberProfile)}
+    for column in numbers_of(columns):
+        profile = of[column.name]
+        imputed.append(
+            np.nan if column.missing == "error"
+            else profile.mean if column.missing == "mean" else profile.median
+        )  # fmt: skip
+        center += [_center(profile)] if column.kind == PRECISE else []
     return np.array(imputed, np.float64), np.array(center, np.float64)
 
 
