@@ -39,6 +39,20 @@ class Categories:
         ends = list(accumulate(self.sizes, initial=numbers))
         return [slice(*ends[i : i + 2]) for i in range(len(self.shares))]
 
+    def centred(self, theta: Tensor) -> Tensor:
+        """`theta` (d + 1,) with the weights of each category around their mean over the rows to
+        train on, and those means in the bias: the same logits, as they are served."""
+        if not self.shares:
+            return theta
+        result = theta.clone()
+        for share, place in zip(
+            self.shares, self.places(len(theta) - 1 - self.levels), strict=True
+        ):
+            mean = torch.dot(share.to(result), result[place])
+            result[place] -= mean
+            result[-1] += mean
+        return result
+
 
 NO_CATEGORIES = Categories()
 

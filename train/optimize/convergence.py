@@ -63,10 +63,11 @@ class Columns:
 def distance(data: GradientSource, theta: Tensor, weight_decay: float) -> Distance:
     """How far `theta` (d + 1,) is from the minimum."""
     found, theta = newton_step(data, theta, weight_decay), theta.double()
+    change = relative_change(found.step, theta, data.categories, weight_decay)
     return Distance(
         float(found.gradient.abs().amax()),
         found.decrement / 2,
-        relative_change(found.step, theta) if found.exact else torch.inf,
+        change if found.exact else torch.inf,
     )
 
 
@@ -91,7 +92,8 @@ def verdict(
         search = find_minimum(data, theta, weight_decay, steps)
     if search.direction is not None:
         return _no_minimum(data, taking_part(data, search.direction), columns)
-    off = relative_change(theta.double() - search.theta, theta.double())
+    theta = theta.double()
+    off = relative_change(theta - search.theta, theta, data.categories, weight_decay)
     if search.converged and off < CONVERGED:
         return f"converged: each weight is right to four digits, after {updates:,} updates"
     share = f"{100 * max(off, 0 if search.converged else search.left):.2g}%"
@@ -126,22 +128,13 @@ def penalised_levels(
         return ""
     names = [columns.names[feature] for feature in found]
     others = f" (likewise {listed(names[1:], _MOST_NAMES)})" if len(names) > 1 else ""
-    weights = _centred(data, theta)[found].tolist()
+    weights = data.categories.centred(theta.double())[found].tolist()
     label = quoted(columns.classes[bool(toward[found[0]] > 0)])
     return (
         f"note: all rows with {quoted(names[0])} are {label}{others}: without a penalty there "
         f"would be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, "
         "beside an average of 0 in the column"
     )
-
-
-def _centred(data: GradientSource, theta: Tensor) -> Tensor:
-    """The weights (d,) with those of each category around their mean over the rows, on the CPU."""
-    weights = theta[:-1].double().cpu().clone()
-    numbers = len(weights) - data.categories.levels
-    for share, place in zip(data.categories.shares, data.categories.places(numbers), strict=True):
-        weights[place] -= torch.dot(share, weights[place])
-    return weights
 
 
 def _no_minimum(data: GradientSource, together: Sequence[int], columns: Columns) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.gradients.design import add_products, in_float64, logits, reach, several_logits, squared
-from train.gradients.source import GradientSource, Rows
+from train.gradients.source import Categories, GradientSource, Rows
 from train.optimize.block_inverse import BlockInverse
 from train.optimize.conjugate_gradient import inverse_of, solve
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
@@ -88,9 +88,17 @@ class Search:
         return self.direction is None and self.exact and self.left < CONVERGED
 
 
-def relative_change(step: Tensor, theta: Tensor) -> float:
+def relative_change(
+    step: Tensor, theta: Tensor, categories: Categories, weight_decay: float
+) -> float:
     """The largest change of a weight by `step`, as a share of the weight; for weights below a
-    thousandth of the largest one, of that thousandth."""
+    thousandth of the largest one, of that thousandth.
+
+    Without a penalty the weights of a category may rise together where the bias falls. So they are
+    compared as they are served, around their mean; with one, no weights are as good as others.
+    """
+    if not weight_decay:
+        step, theta = categories.centred(step), categories.centred(theta)
     smallest = max(_SMALL * float(theta.abs().amax()), torch.finfo(torch.float64).tiny)
     return float((step.abs() / theta.abs().clamp_min(smallest)).amax())
 
@@ -162,7 +170,8 @@ def find_minimum(
         if not found.curved and steps == 0 and theta.any():  # from 0 on, curvature does not vanish
             start = theta = torch.zeros_like(theta)
             found = newton_step(data, theta, weight_decay)
-        left, exact = relative_change(found.step, theta), found.exact
+        left = relative_change(found.step, theta, data.categories, weight_decay)
+        exact = found.exact
         if not weight_decay and found.right:
             return Search(theta, steps, left, exact, theta)
         if found.curved and found.exact and left < CONVERGED:

@@ -130,7 +130,8 @@ def _minimum(fit: Fit, rows: GradientSource) -> Tensor | str:
     found = newton_step(rows, fit.theta, 0.0)
     if found.right:
         return separable
-    near = relative_change(found.step, fit.theta.double()) < CONVERGED
+    change = relative_change(found.step, fit.theta.double(), rows.categories, 0.0)
+    near = change < CONVERGED
     if not (near and found.curved and found.exact):
         return "training has not come to the minimum of the cost"
     return fit.theta.double() - found.step

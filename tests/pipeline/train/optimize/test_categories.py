@@ -47,6 +47,40 @@ def test_weights_are_scikit_learns_to_four_digits(shape):
     assert apart.max() < 1e-4
 
 
+def even(count: int, sizes: tuple[int, ...]):
+    """Rows in which all levels are as frequent, so that each has rows of both classes."""
+    rng = np.random.default_rng(1)
+    x, codes = rng.normal(size=(3, count)), [rng.integers(0, size, count) for size in sizes]
+    logit = 0.5 * rng.normal(size=3) @ x
+    for column, size in zip(codes, sizes, strict=True):
+        logit += 0.5 * rng.normal(size=size)[column]
+    return rows_of(x, codes, sizes, rng.random(count) < 1 / (1 + np.exp(-logit)))
+
+
+@pytest.mark.parametrize(
+    "sizes", [(40, 30), (300, 300), (560, 20)], ids=["few", "more than 512", "one of more than 512"]
+)
+def test_without_a_penalty_levels_converge_as_they_are_served(sizes):
+    rows = even(20_000, sizes)
+    fit, data = fitted(rows, weight_decay=0.0), gradient_source(rows)
+    names = [f"f{i}" for i in range(len(fit.theta))]
+    columns = Columns(names, (0, 1), lambda feature, value: value, names)
+    said = verdict(data, fit.theta, 0.0, fit.state.updates, columns, fit.search)
+    assert said.startswith("converged: each weight is right to four digits")
+    one = LogisticRegression(C=np.inf, tol=1e-9, max_iter=5000)
+    one.fit(one_hot(rows).features.double().T.numpy(), rows.labels.numpy())
+    theirs = torch.from_numpy(np.append(one.coef_[0], one.intercept_))
+    ours, theirs = map(rows.categories.centred, (fit.theta.double(), theirs))
+    assert (ours - theirs).abs().max() < 1e-4 * theirs.abs().max()
+    moved = fit.theta.double().clone()
+    moved[3 : 3 + sizes[0]] += 50
+    moved[-1] -= 50
+    torch.testing.assert_close(rows.categories.centred(moved), ours)
+    assert verdict(data, moved, 0.0, 9, columns, fit.search).startswith("converged")
+    moved[3] += 0.01
+    assert verdict(data, moved, 0.0, 9, columns, fit.search).startswith("warning")
+
+
 def test_moments_of_codes_are_those_of_one_hot():
     rows = coded(20_000, 3, (4, 600, 2), seed=2)
     found = second_moments(gradient_source(rows), lambda rows: rows.labels + 1, torch.float64)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.train.tables.columns.conftest import from_disk
 from serve_runtime.features.column import MISSING_TEXTS, Column
-from tests.pipeline.train.tables.columns.conftest import from_disk
 from train.errors import DataError
 from train.recipe.recipe import Recipe
 from train.tables.holdout import held_out
