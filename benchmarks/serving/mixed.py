@@ -195,6 +195,9 @@ class _Offset(EncodedInput):
     def offset(self, start: int, stop: int, buffer: Float32) -> None:
         buffer[: stop - start] = self._offsets[start:stop]
 
+    def offsets(self) -> Float32:
+        return self._offsets
+
 
 def _only_offset(affine: Affine, encoding: Encoding) -> Encoder:
     """An Encoder of the numbers of `encoding` alone."""

@@ -20,7 +20,7 @@ position (n,) of each row's among them, from -1, the last one, to m - 2."""
 _LEAST_ROWS: Final = 1 << 14
 """Fewer rows are summed in less time than making tables takes."""
 
-_CHUNK_ROWS: Final = 1 << 15
+_CHUNK_ROWS: Final = 1 << 17
 """Rows that are summed at a time, so that what is passed on stays in the cache."""
 
 
@@ -39,12 +39,11 @@ class _Lookup(NamedTuple):
         if len(self.positions) == 1:
             found: Array = self.positions[0][rows]
             return found
-        # Mixed types would be added several times as slowly.
-        kind = np.result_type(np.int32, *self.positions)
-        found = self.positions[0][rows].astype(kind)
+        # Up to MOST_COMBINATIONS they fit; mixed types would be added several times as slowly.
+        found = self.positions[0][rows].astype(np.int16)
         for size, positions in zip(self.sizes[1:], self.positions[1:], strict=True):
-            found *= kind.type(size)
-            found += positions[rows].astype(kind, copy=False)
+            found *= np.int16(size)
+            found += positions[rows].astype(np.int16, copy=False)
         return found
 
 

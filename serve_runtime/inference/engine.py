@@ -161,9 +161,7 @@ class Engine:
             logit = np.empty(batch.rows, np.float32)
         further = []
         if self._encoding is not None:
-            offset = np.empty(batch.rows, np.float32)
-            cast("EncodedInput", batch).offset(0, batch.rows, offset)
-            further.append(offset[None])
+            further.append(cast("EncodedInput", batch).offsets()[None])
         self._sessions[LOGITS_ONLY].bind(columns, logit[None], further=further)()
         return logit
 

@@ -150,6 +150,12 @@ class EncodedInput:
         with self._encoder.sums():
             self._sums.write(start, stop, buffer[: stop - start])
 
+    def offsets(self) -> Float32:
+        """The offsets (n,) of all rows, as `offset` writes them."""
+        found = np.empty(self.rows, np.float32)
+        self.offset(0, self.rows, found)
+        return found
+
     def filled(self, rows: Array) -> tuple[Float32, Float32, Array]:
         """Of some `rows` (m,): the numbers (k, m) with what stands for missing ones, the offsets
         (m,) with their terms, and whether each is refused (m,)."""
