@@ -10,7 +10,7 @@ from serve_runtime.arrays import Array
 from serve_runtime.errors import RowError
 from serve_runtime.features.column import Column
 from serve_runtime.features.dictionaries import as_dictionaries, as_values
-from serve_runtime.features.level_text import level_text
+from serve_runtime.features.level_text import level_text, texts_in_other_types
 from serve_runtime.features.spellings import (
     NUMBERS,
     TEXTS,
@@ -55,7 +55,8 @@ class LevelCodes(dict[Any, int]):
     """The code of a value of a category: `found[value]`, for the values of its column.
 
     A text is looked up; anything else by its `level_text`, and not kept: 1, 1.0 and True are one
-    key, but not one level. Raises TypeError for a value that is no level, and for a number, or
+    key, but not one level. A float that is no level so is looked up in the other types that hold
+    it. Raises TypeError for a value that is no level, and for a number, or
     true and false, that is no known level where no level is one, or where a level spells it in
     another way, as "02134" does 2134: that column is another one.
     """
@@ -74,6 +75,8 @@ class LevelCodes(dict[Any, int]):
         if text is None:
             return self.column.missing_code
         code = self.get(text, 0)
+        if not code and isinstance(value, float | np.floating):
+            code = next(filter(None, map(super().get, texts_in_other_types(value))), 0)
         if not code and not isinstance(value, str):
             self._refuse_other_kind(text)
         return code

@@ -8,6 +8,7 @@ import numpy as np
 
 from serve_runtime.inputs.numeric import MISSING_TYPES
 
+_FLOATS: Final = np.float64, np.float32, np.float16
 _MOST_DIGITS: Final = 4000
 """Of a whole Decimal that is written out: Python writes an int of up to 4,300 digits, and the ones
 of Decimal("1E+999999999") would fill memory."""
@@ -40,6 +41,15 @@ def level_text(value: Any) -> str | None:
     if isinstance(value, numbers.Integral):
         return str(int(value))
     raise TypeError(f"a {type(value).__name__} is no level")
+
+
+def texts_in_other_types(value: float | np.floating[Any]) -> list[str]:
+    """The texts of a float in the other types that hold it, the widest first: JSON, and lists that
+    libraries make, give the float32 0.1 as 0.10000000149011612."""
+    with np.errstate(over="ignore", under="ignore"):
+        held = [kind(value) for kind in _FLOATS]
+    # As Python's floats: numpy would round the value to float32 to compare it with one.
+    return [text for x in held if float(x) == float(value) and (text := level_text(x))]
 
 
 def _is_decimal(value: Any) -> bool:

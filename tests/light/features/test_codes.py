@@ -115,7 +115,29 @@ def test_float32_levels_are_the_shortest_texts_of_float32():
         assert codes_of(values, column) == [1]
     with_null = pa.DictionaryArray.from_arrays([0, 1], pa.array([single, None], pa.float32()))
     assert codes_of(with_null, column) == [1, column.missing_code]
-    assert codes_of([float(single)], column) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_a_widened_float_is_the_level_that_it_was(kind):
+    levels = ("0.1", "0.2", "1.5")
+    column = Column("rate", CATEGORY, levels=levels, counts=(1,) * 3)
+    narrow = np.array([0.1, 0.2, 1.5, 0.7], kind)
+    for values in (
+        narrow, narrow.tolist(), narrow.astype(np.float64), narrow.astype(np.float32),
+        narrow.astype(object), pa.array(narrow.tolist()), pl.Series(narrow.tolist()),
+        pd.Series(narrow.tolist(), dtype="category"), pd.Series(narrow.tolist(), dtype="Float64"),
+    ):  # fmt: skip
+        assert codes_of(values, column) == [1, 2, 3, UNKNOWN]
+
+
+def test_a_narrowed_float_that_lost_nothing_is_its_level():
+    exact = float(np.float32(0.1))
+    column = Column("rate", CATEGORY, levels=("0.1", str(exact)), counts=(1, 1))
+    assert codes_of([0.1, exact, np.float32(0.1)], column) == [1, 2, 1]
+    alone = Column("rate", CATEGORY, levels=(str(exact),), counts=(1,))
+    assert codes_of([0.1, np.float32(0.1), 1e300], alone) == [UNKNOWN, 1, UNKNOWN]
+    near = Column("rate", CATEGORY, levels=("0.12345679",), counts=(1,))
+    assert codes_of([0.12345678901, np.float32(0.12345678901)], near) == [UNKNOWN, 1]
 
 
 def test_whole_numbers_beside_gaps_keep_all_their_digits():
