@@ -196,7 +196,7 @@ class Predictor:
         encoder = model.encoder
         if encoder is not None and out is None and (found := model.score_dict(x, kind)) is not None:
             return found
-        return Call(model.engine, x, model.card.feature_names, LIMITS, encoder).scores(kind, out)
+        return Call(model.engine, x, model.names, LIMITS, encoder).scores(kind, out)
 
     def selftest(self) -> SelfTest:
         """Check that this machine scores the model as promised; takes some milliseconds.

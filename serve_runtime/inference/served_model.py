@@ -22,6 +22,8 @@ class ServedModel(NamedTuple):
     files: tuple[ModelFile, ...]
     card: ModelCard
     engine: Engine
+    names: tuple[str, ...]
+    """Of the columns, in order."""
     classes: Array
     threshold: np.float32
     row: tuple[int]
@@ -36,17 +38,17 @@ class ServedModel(NamedTuple):
         """The model of `files`, which `engine` scores with."""
         card = files[0].card
         labels, threshold = label_array(card.classes), np.float32(card.threshold)
-        encoding = files[0].encoding
+        encoding, names = files[0].encoding, card.feature_names
         if encoding is None:
-            row = (len(card.feature_names),)
-            return cls(files, card, engine, labels, threshold, row, None, None)
+            row = (len(names),)
+            return cls(files, card, engine, names, labels, threshold, row, None, None)
         # Not for models of plain numbers, since they take 2 ms to load.
         from serve_runtime.inputs.encoded import Encoder
         from serve_runtime.inputs.encoded_row import RowEncoder
 
         encoder = Encoder(encoding, files[0].affine.bias, LIMITS)
         rows = RowEncoder(encoder)
-        return cls(files, card, engine, labels, threshold, (-1,), encoder, rows)
+        return cls(files, card, engine, names, labels, threshold, (-1,), encoder, rows)
 
     def score_dict(self, row: Any, kind: int) -> Float32 | None:
         """Scores of one row that may be a dict, as a new array, with the least overhead; None where

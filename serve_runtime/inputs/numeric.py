@@ -25,6 +25,9 @@ _FLOATS: Final = {float, bool, type(None), np.float64, np.float32, np.float16, n
 MISSING_TYPES: Final = {"NoneType", "NAType", "NaTType", "MaskedConstant"}
 """Names of the types of None, pandas.NA, pandas.NaT and numpy.ma.masked."""
 
+_UNMASKED: Final = {tuple, list, float, int, str, bool}
+"""Usual types of values and rows, asked first."""
+
 
 def is_masked_type(kind: type) -> bool:
     """Asked without numpy.ma, which takes 10 ms to load and is there if there is a masked array."""
@@ -45,7 +48,8 @@ def to_array(values: Any, what: str) -> Array:
     if issubclass(kind, list | tuple):
         if kind is not list and kind is not tuple:  # what it holds, whatever it gives
             values = _held(values)
-        if masked := set(filter(is_masked_type, set(map(type, values)))):
+        kinds = set(map(type, values))
+        if not kinds <= _UNMASKED and (masked := set(filter(is_masked_type, kinds))):
             if any(found.__name__ in MISSING_TYPES for found in masked):  # numpy warns of these
                 return _objects(values, what)
             values = np.ma.array(values)
