@@ -64,16 +64,22 @@ def assert_four_digits(run: run_folder.Run, expected: np.ndarray) -> None:
     np.testing.assert_allclose(ours, expected, rtol=5e-4, atol=5e-5 * np.abs(expected).max())
 
 
+def said_of(frame: pd.DataFrame, folder: Path, on_disk_by: pytest.MonkeyPatch | None) -> list[str]:
+    """What is said of a training on `frame` into folder / "run", on disk where that is given."""
+    frame.to_csv(folder / "rows.csv", index=False)
+    if on_disk_by:
+        on_disk_by.setattr(choose, "_needed", lambda files: 1 << 60)
+        on_disk_by.setattr(on_disk, "_READING", 0)
+    said: list[str] = []
+    train(recipe(folder / "rows.csv"), folder / "run", say=said.append)
+    return said
+
+
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "digits"])
 @pytest.mark.parametrize("disk", [False, True])
 def test_weights_are_those_of_scikit_learn(name, disk, tmp_path, monkeypatch):
     frame = mixed(name)
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    if disk:
-        monkeypatch.setattr(choose, "_needed", lambda files: 1 << 60)
-        monkeypatch.setattr(on_disk, "_READING", 0)
-    said: list[str] = []
-    train(recipe(tmp_path / "rows.csv"), tmp_path / "run", say=said.append)
+    said = said_of(frame, tmp_path, monkeypatch if disk else None)
     run = run_folder.read(tmp_path / "run")
     assert any("C = 1 in scikit-learn" in line for line in said)
     assert any(line.startswith("converged") for line in said)
@@ -214,12 +220,7 @@ def test_costs_of_rows_held_out_are_those_of_rows_served(unknown, tmp_path):
 def test_a_gap_that_tells_the_class_is_named_with_its_column(disk, tmp_path, monkeypatch):
     frame = mixed("wine")[["c0", "c3", "y"]]
     frame["c0"] = frame["c0"].where(frame["y"] == "no")
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    if disk:
-        monkeypatch.setattr(choose, "_needed", lambda files: 1 << 60)
-        monkeypatch.setattr(on_disk, "_READING", 0)
-    said: list[str] = []
-    train(recipe(tmp_path / "rows.csv"), tmp_path / "run", say=said.append)
+    said = said_of(frame, tmp_path, monkeypatch if disk else None)
     (line,) = [line for line in said if "separable" in line]
     assert "by 'c0 missing' alone" in line
     assert line.endswith("use --weight-decay, or --drop c0")
