@@ -30,8 +30,12 @@ def main(run: Path) -> None:
     """
     with command_errors():
         with loading():
+            from train.errors import RunError
             from train.run_folder import read_metrics
-        for line in lines(read_metrics(run)):
+        figures = read_metrics(run)
+        if "statistics" not in figures:
+            raise RunError(f"{run} is of an earlier version, which left no statistics: train again")
+        for line in lines(figures):
             echo(line)
 
 

@@ -11,6 +11,7 @@ import statsmodels.formula.api as smf
 from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer, load_iris
 
+from benchmarks.harness.random_run import random_run
 from train.recipe.recipe import Recipe
 from train.run import train
 from train.run_folder import read_metrics
@@ -185,3 +186,10 @@ def test_a_folder_that_is_no_run_is_an_error(tmp_path):
     result = CliRunner().invoke(main, [str(tmp_path)])
     assert result.exit_code == 1
     assert "is not a run" in result.output
+
+
+def test_a_run_without_statistics_is_an_error(tmp_path):
+    random_run(tmp_path / "run", 3, seed=1)
+    result = CliRunner().invoke(main, [str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "which left no statistics: train again" in result.output
