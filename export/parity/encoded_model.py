@@ -79,7 +79,7 @@ class EncodedModel:
     def offsets(self, rows: RawRows) -> Float32:
         """The offsets (n,) of raw rows: float32 sums in the stated order."""
         found = encode(self.encoding, rows)
-        return self.encoding.offset(self.affine.bias, found.codes, found.missing)
+        return self.encoding.offset(self.affine.bias, found.codes, found.numbers)
 
 
 Model = Affine | EncodedModel

@@ -5,6 +5,7 @@ Standard library only, since the model card is made of these.
 
 import math
 import re
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeGuard
@@ -37,6 +38,9 @@ MISSING_LEVELS: Final = ("error", "level", "unknown")
 UNKNOWN_LEVELS: Final = ("average", "rare", "error")
 """What a level does that training did not see: it counts as the average training row, as the rare
 level, or is refused."""
+
+MOST_KNOTS: Final = 1024
+"""Of a bent number."""
 
 MISSING_TEXTS: Final = (
     *("", "?", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null", "None", "NaT"),
@@ -82,6 +86,9 @@ class Column:
     time: bool = False
     """Whether values are dates or times, which count as the seconds since 1970 began in UTC; only
     of PRECISE columns."""
+    knots: tuple[float, ...] = ()
+    """Of a bent number, whose part of the logit is a Curve: where its segments begin, float32
+    values (of a PRECISE column, behind its `center`), ascending."""
 
     def __post_init__(self) -> None:
         def require(condition: bool, problem: str) -> None:
@@ -102,9 +109,11 @@ class Column:
             texts = (*self.levels, *self.rare, *self.missing_texts)
             require(not texts and not self.counts, "a number has no levels")
             require(self.levels_are == TEXTS, "a number has no levels")
+            require(_are_knots(self.knots), "its knots are no ascending float32 numbers")
         else:
             known = MISSING_LEVELS
             require(self.low is None and self.high is None, "a category has no range")
+            require(not self.knots, "a category has no knots")
             require(len(self.levels) == len(self.counts), "levels and counts differ in number")
             every = [*self.levels, *self.rare, *self.missing_texts]
             require(all(map(_is_text, every)), "a level is no text of Unicode without NUL")
@@ -171,7 +180,7 @@ class Column:
 
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
-_LISTS: Final = {"missing_texts", "levels", "counts", "rare"}
+_LISTS: Final = {"knots", "missing_texts", "levels", "counts", "rare"}
 
 
 def number_columns(
@@ -197,7 +206,7 @@ def categories_of(columns: Sequence[Column]) -> tuple[Column, ...]:
 
 def is_numeric(columns: Iterable[Column]) -> bool:
     """Whether a model of these columns takes plain numbers alone, so that nothing is encoded."""
-    return all(column.kind == NUMBER and column.missing == "error" for column in columns)
+    return all(c.kind == NUMBER and c.missing == "error" and not c.knots for c in columns)
 
 
 def is_finite(value: object) -> TypeGuard[int | float]:
@@ -206,6 +215,23 @@ def is_finite(value: object) -> TypeGuard[int | float]:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:  # an int beyond any float
         return False
+
+
+def _are_knots(knots: Sequence[object]) -> bool:
+    """Whether they are ascending numbers that float32 holds, at most MOST_KNOTS."""
+    if len(knots) > MOST_KNOTS:
+        return False
+    before = -math.inf
+    for knot in knots:
+        if type(knot) is not float or not is_finite(knot) or not before < knot:
+            return False
+        try:
+            if struct.unpack("f", struct.pack("f", knot))[0] != knot:
+                return False
+        except OverflowError:
+            return False
+        before = knot
+    return True
 
 
 def _is_text(text: object) -> bool:

@@ -1,9 +1,10 @@
 """The constants with which raw columns become numbers and an offset.
 
 A row of raw columns becomes k float32 numbers and one float32 offset:
-    offset = ((bias + s₀) + s₁) + …, + the gap terms,
+    offset = ((bias + s₀) + s₁) + …, + the gap terms, + the curves,
     s = (tᵢ + tᵢ₊₁) + … of each group of categories (see `Encoding.groups`),
-where tᵢ is the weight of the level that category i has in this row; then
+where tᵢ is the weight of the level that category i has in this row, and a curve is what a bent
+number adds (see features.curve), whose weight among the others is 0; then
     logit = Gemm(W, numbers, C = offset).
 Each sum is rounded to float32, in this order, so that every runtime gives the same bits.
 """
@@ -20,6 +21,7 @@ from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import Column, categories_of, numbers_of
+from serve_runtime.features.curve import Curve
 from serve_runtime.shown import listed
 
 MOST_COMBINATIONS: Final = 1 << 14
@@ -45,6 +47,8 @@ class Encoding:
     """(p,) what is subtracted from each PRECISE number."""
     tables: tuple[Float32, ...]
     """Of each CATEGORY the weight of every code, (column.codes,); NaN where it is refused."""
+    curves: tuple[Curve, ...] = ()
+    """Of each bent number, in the order of the numbers."""
 
     @property
     def numbers(self) -> tuple[Column, ...]:
@@ -55,6 +59,11 @@ class Encoding:
     def categories(self) -> tuple[Column, ...]:
         """The columns that are categories, in order."""
         return categories_of(self.columns)
+
+    @property
+    def bent(self) -> tuple[int, ...]:
+        """Which of the k numbers have a curve."""
+        return tuple(i for i, column in enumerate(self.numbers) if column.knots)
 
     @property
     def groups(self) -> list[range]:
@@ -110,6 +119,8 @@ class Encoding:
     def values(self) -> bytes:
         """All constants, little-endian, in one order: what `sha256_of` hashes."""
         arrays: tuple[Array, ...] = (self.fill, self.gap, self.center, *self.tables)
+        for curve in self.curves:  # the card holds the knots
+            arrays += (curve.value, curve.slope)
         return b"".join(
             array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in arrays
         )
@@ -118,18 +129,19 @@ class Encoding:
         """A copy of `numbers` (k, n) with `fill` where they are missing."""
         return np.where(np.isnan(numbers), self.fill[:, None], numbers)
 
-    def offset(self, bias: float, codes: Sequence[Array], missing: Array | None = None) -> Float32:
-        """The offsets (n,): from the codes of each category, (n,) each, and from where numbers are
-        missing, (k, n) bool or None where none is."""
-        rows = len(codes[0]) if codes else 0 if missing is None else missing.shape[1]
-        found = np.full(rows, bias, np.float32)
+    def offset(self, bias: float, codes: Sequence[Array], numbers: Float32) -> Float32:
+        """The offsets (n,): from the codes of each category, (n,) each, and from the `numbers`
+        (k, n), NaN where one is missing."""
+        found = np.full(numbers.shape[1], bias, np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # such a row is refused by its logit
             for group in self.groups:
                 weights = [self.tables[category].take(codes[category]) for category in group]
                 found += reduce(np.add, weights)
-            if missing is not None:
-                for number in np.flatnonzero(self.gap):
-                    found[missing[number]] += self.gap[number]
+            for number in np.flatnonzero(self.gap).tolist():
+                found[np.isnan(numbers[number])] += self.gap[number]
+            for number, curve in zip(self.bent, self.curves, strict=True):
+                values = numbers[number]
+                found += curve.at(np.where(np.isnan(values), self.fill[number], values))
         return found
 
 

@@ -89,7 +89,7 @@ class Rows:
 
     def logits(self, affine=AFFINE, encoding=ENCODING):
         """(n,) from a plain session on the filled numbers and the sums of the tables."""
-        offset = encoding.offset(affine.bias, self.codes, np.isnan(self.numbers))
+        offset = encoding.offset(affine.bias, self.codes, self.numbers)
         filled = np.ascontiguousarray(encoding.filled(self.numbers))
         rows = -len(offset) % 4
         session = Session(write_graph(affine, COLUMNS, offset=True), ("CPUExecutionProvider",))

@@ -31,7 +31,7 @@ def served_logits(
     around their centres, and the codes (m,) of each category."""
     if encoding is None:
         return logits(torch.from_numpy(numbers), torch.from_numpy(served.values))
-    offset = torch.from_numpy(encoding.offset(served.bias, codes, np.isnan(numbers)))
+    offset = torch.from_numpy(encoding.offset(served.bias, codes, numbers))
     filled = torch.from_numpy(encoding.filled(numbers))
     return torch.addmv(offset, filled.t(), torch.from_numpy(served.weight))
 

@@ -33,12 +33,12 @@ def test_missing_numbers_are_filled():
 
 
 def test_the_offset_is_summed_in_float32_in_order():
-    codes, missing = [np.array([0, 1, 2, 3])], np.zeros((2, 4), bool)
-    missing[0, 1] = True
+    codes, numbers = [np.array([0, 1, 2, 3])], np.zeros((2, 4), np.float32)
+    numbers[0, 1] = NAN
     bias = np.float32(0.3)
     tenth = np.float32(0.1)
     expected = [bias, (bias + tenth) + np.float32(0.25), bias + np.float32(-0.2), NAN]
-    found = ENCODING.offset(float(bias), codes, missing)
+    found = ENCODING.offset(float(bias), codes, numbers)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.array(expected, np.float32))
 
@@ -67,5 +67,5 @@ def test_sums_that_overflow_are_infinite_without_a_warning():
     codes = [np.ones(2, np.int32)] * 2
     for state in ("raise", "warn"):
         with np.errstate(all=state):
-            found = encoding.offset(0.0, codes, np.array([[True, False]]))
+            found = encoding.offset(0.0, codes, np.array([[NAN, 0]], np.float32))
         assert np.isinf(found).all()

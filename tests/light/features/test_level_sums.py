@@ -68,7 +68,7 @@ def test_every_row_has_the_sums_of_the_encoding(data):
         positions = rng.integers(low, m - 1, rows).astype(kind)
         codes.append(values[positions])
         terms.append((table[values], positions))
-    expected = encoding.offset(float(bias[0]), codes)
+    expected = encoding.offset(float(bias[0]), codes, np.empty((0, rows), np.float32))
     sums = LevelSums(bias, terms, encoding.groups)
     found = np.empty(rows, np.float32)
     sums.write(0, rows, found)

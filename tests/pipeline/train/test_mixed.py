@@ -264,6 +264,6 @@ def test_the_layer_is_served_by_its_state_dict(tmp_path):
     features = np.concatenate(parts).T.astype(np.float32)
     logits = layer[0](torch.from_numpy(features)).detach().numpy()[:, 0]
     numbers = served.astype(np.float32)
-    offset = encoding.offset(affine.bias, codes, np.isnan(numbers))
+    offset = encoding.offset(affine.bias, codes, numbers)
     expected = affine.weight @ encoding.filled(numbers) + offset
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)

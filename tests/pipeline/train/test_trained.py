@@ -46,7 +46,7 @@ def test_what_is_served_is_the_trained_layer(age, center):
         for colour, shape in ((0, 0), (1, 1), (2, 0), (3, 1)):
             numbers = np.array([[age], [when - 1e9 - 4]], np.float32)
             codes = [np.array([colour + 1]), np.array([shape + 1])]
-            offset = encoding.offset(affine.bias, codes, np.isnan(numbers))
+            offset = encoding.offset(affine.bias, codes, numbers)
             filled = encoding.filled(numbers)[:, 0] - (0 if center is None else center)
             assert affine.weight @ filled + offset[0] == pytest.approx(
                 layer(age, when, colour, shape), abs=2e-6

@@ -232,9 +232,7 @@ def run(opened, encoding, raw, layout, stop=None):
 def expected_scores(model, raw):
     """Logits and probabilities (2, n) of numbers and offsets that numpy has encoded."""
     affine, encoding = model
-    missing = np.isnan(raw.numbers)
-    rows = raw.numbers.shape[1] if len(raw.numbers) else len(raw.codes[0])
-    offset = encoding.offset(affine.bias, raw.codes, missing) if rows else np.empty(0, np.float32)
+    offset = encoding.offset(affine.bias, raw.codes, raw.numbers)
     taken = {"offset": offset[None]}
     if len(raw.numbers):
         taken["columns"] = encoding.filled(raw.numbers)
