@@ -32,7 +32,7 @@ import numpy as np
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32
 from serve_runtime.bundle.affine import Affine, float32_of, float_of
 from serve_runtime.bundle.graph.sigmoid import sigmoid, sigmoid_constants
-from serve_runtime.bundle.onnx_writer import Node, Shape, Value, write_onnx
+from serve_runtime.bundle.onnx_writer import ML, ML_OPERATORS, Node, Shape, Value, write_onnx
 from serve_runtime.bundle.protobuf_wire import MOST_FIELDS, WireError, messages
 from serve_runtime.errors import ArtifactError
 
@@ -197,7 +197,7 @@ def _read_constants(content: bytes, where: str) -> tuple[str, Affine]:
 def refuse(where: str, field: str, problem: str, *, encoded: bool = False) -> NoReturn:
     """Raise ArtifactError for a file that export did not write; `encoded` as its card says."""
     if encoded:
-        operators = "operators of ONNX itself and LabelEncoder of ai.onnx.ml"
+        operators = f"operators of ONNX itself and {' and '.join(ML_OPERATORS)} of {ML}"
     else:
         names = dict.fromkeys(node.operator for node in nodes(ROWS, centered=True))
         operators = f"operators {', '.join(names)} of ONNX itself"

@@ -18,7 +18,9 @@ FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
 """Of onnx.TensorProto.DataType."""
 _TYPES: Final = {np.dtype("<i8"): INT64, np.dtype("<f4"): FLOAT, np.dtype("<f8"): DOUBLE}
 ML: Final = "ai.onnx.ml"
-"""The domain of operators on texts."""
+"""The domain of operators on texts, and of trees."""
+ML_OPERATORS: Final = ("LabelEncoder", "TreeEnsembleRegressor")
+"""Those of this domain that files have."""
 ML_OPSET: Final = 2
 
 Attribute = int | list[int] | np.float32 | Float32 | tuple[str, ...]
@@ -92,7 +94,8 @@ def attribute(name: str, value: Attribute) -> bytes:
     elif isinstance(value, np.ndarray):
         kind, content = 6, _fixed32(7, value)
     elif isinstance(value, list):
-        kind, content = 7, b"".join(field(8, number) for number in value)
+        encoded = {number: field(8, number) for number in set(value)}  # there may be 10,000
+        kind, content = 7, b"".join(map(encoded.__getitem__, value))
     else:
         kind, content = 8, _texts(9, value)
     return field(1, name) + content + field(20, kind)

@@ -109,7 +109,10 @@ class Column:
             texts = (*self.levels, *self.rare, *self.missing_texts)
             require(not texts and not self.counts, "a number has no levels")
             require(self.levels_are == TEXTS, "a number has no levels")
-            require(_are_knots(self.knots), "its knots are no ascending float32 numbers")
+            require(
+                _are_knots(self.knots),
+                "its knots are no ascending float32 numbers, or one of them is subnormal",
+            )
         else:
             known = MISSING_LEVELS
             require(self.low is None and self.high is None, "a category has no range")
@@ -179,6 +182,7 @@ class Column:
         return texts | {t: self.missing_code for t in MADE_OF_MISSING if t not in texts}
 
 
+_SMALLEST_NORMAL: Final = 2.0**-126
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _LISTS: Final = {"knots", "missing_texts", "levels", "counts", "rare"}
 
@@ -218,12 +222,15 @@ def is_finite(value: object) -> TypeGuard[int | float]:
 
 
 def _are_knots(knots: Sequence[object]) -> bool:
-    """Whether they are ascending numbers that float32 holds, at most MOST_KNOTS."""
+    """Whether they are ascending numbers that float32 holds, at most MOST_KNOTS; none of them
+    subnormal, which some hosts take for 0, so that they would find another segment."""
     if len(knots) > MOST_KNOTS:
         return False
     before = -math.inf
     for knot in knots:
         if type(knot) is not float or not is_finite(knot) or not before < knot:
+            return False
+        if 0 < abs(knot) < _SMALLEST_NORMAL:
             return False
         try:
             if struct.unpack("f", struct.pack("f", knot))[0] != knot:

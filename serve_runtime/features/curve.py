@@ -1,10 +1,32 @@
 """The piecewise linear function that a bent number adds to the offset of a row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from serve_runtime.arrays import Float32
+
+_SMALLEST_NORMAL = np.float32(2.0**-126)
+
+
+def after(values: Float32) -> Float32:
+    """The next float32 after each of `values` (n,) that is not subnormal: hosts may take subnormal
+    numbers for 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.nextafter(values, np.float32(np.inf))
+    behind_zero = np.where(values < 0, np.float32(0), _SMALLEST_NORMAL)
+    result: Float32 = np.where(np.abs(found) < _SMALLEST_NORMAL, behind_zero, found)
+    return result
+
+
+def single_values(knots: Sequence[float]) -> Float32:
+    """The values (s,) that have a weight of their own in a curve of these `knots`: those of which
+    the next float32 is a knot too (see `after`)."""
+    found = np.array(knots, np.float32)
+    result: Float32 = found[:-1][after(found[:-1]) == found[1:]]
+    return result
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -12,7 +34,7 @@ class Curve:
     """value[j] + slope[j]·(x - origin[j]), j the segment of x: knots[j - 1] <= x < knots[j].
 
     The difference, the product and the sum are each rounded to float32. It may jump at a knot; that
-    is how a single value gets a weight of its own, between itself and the next float32.
+    is how a single value gets a weight of its own, between itself and the float32 `after` it.
     """
 
     knots: Float32
@@ -22,7 +44,7 @@ class Curve:
     slope: Float32
     """(m + 1,)"""
 
-    @property
+    @cached_property
     def origin(self) -> Float32:
         """(m + 1,) the knot at which a segment begins; of the first one, that at which it ends: so
         nothing cancels, however far from 0 the values are."""

@@ -6,29 +6,45 @@ a column is called as a tensor of ours is, the tensor of ours gets underscores b
 
 Columns: numbers [n, batch], each column [1, batch] -> logit, probability [1, batch].
     X = numbers, and Cast(precise - precise_center) below them; where X is NaN, the fill value
-    logit = Gemm(weight, X - center, C = ((bias + s₀) + s₁) + … + gap terms)
+    logit = Gemm(weight, X - center, C = ((bias + s₀) + s₁) + … + gap terms + curves)
 s is the sum of a group of categories (see features.encoding), each of them what LabelEncoder (of
 ai.onnx.ml) finds for a text. A gap term is -0 where the number is there:
-adding that changes no value, and no sign of a zero.
+adding that changes no value, and no sign of a zero. A curve is (x - origin)·slope + value, a Sub, a
+Mul and an Add, for which one TreeEnsembleRegressor (of ai.onnx.ml) finds origin, slope and value of
+the segments in which the bent numbers x of X lie; their weights are 0.
 
 Rows: numbers [batch, n], each column [batch, 1] -> [batch, 1]. They become columns by a Transpose,
 and then all is as above, so that one row has one score, whatever its layout. The Where for missing
 numbers stands between the Transpose and the Gemm: an optimiser may make one node of these two, a
-Gemm of rows, which sums in another order.
+Gemm of rows, which sums in another order. So that it has no cause to move the Transpose behind that
+Where, trees, which take rows, get them from a Where of their own.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from serve_runtime.arrays import ROWS, Array
 from serve_runtime.bundle.affine import Affine, float32_of
+from serve_runtime.bundle.graph.curves import tree_ensemble
 from serve_runtime.bundle.graph.level_keys import code_by_key
 from serve_runtime.bundle.graph.sigmoid import sigmoid, sigmoid_constants
-from serve_runtime.bundle.onnx_writer import DOUBLE, FLOAT, ML, STRING, Node, Shape, Value
+from serve_runtime.bundle.onnx_writer import (
+    DOUBLE,
+    FLOAT,
+    ML,
+    ML_OPERATORS,
+    STRING,
+    Node,
+    Shape,
+    Value,
+)
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 from serve_runtime.features.encoding import Encoding
+
+_SWAPPED: Final[Mapping[str, Any]] = {"perm": [1, 0]}
+"""Of a Transpose of two axes."""
 
 
 class EncodedGraph(NamedTuple):
@@ -52,7 +68,7 @@ def encoded_graph(affine: Affine, encoding: Encoding, layout: str) -> EncodedGra
     total = _add_levels(builder, affine, encoding)
     numbers = None
     if len(affine.weight):
-        numbers, total = _add_gaps(builder, _add_numbers(builder, encoding), total, encoding)
+        numbers, total = _add_terms(builder, _add_numbers(builder, encoding), total, encoding)
     _add_score(builder, affine, numbers, total)
     return EncodedGraph(
         [
@@ -75,7 +91,7 @@ class _Builder(NamedTuple):
 
     def add(self, output: str, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add a node, and return the name of its output."""
-        domain = ML if operator == "LabelEncoder" else ""
+        domain = ML if operator in ML_OPERATORS else ""
         self.nodes.append(Node(operator, inputs, output, attributes, domain))
         return output
 
@@ -158,7 +174,7 @@ def _add_levels(builder: _Builder, affine: Affine, encoding: Encoding) -> str:
 
 
 def _add_numbers(builder: _Builder, encoding: Encoding) -> str:
-    """The k numbers as columns [k, batch], with NaN where one is missing."""
+    """The k numbers as the layout has them, with NaN where one is missing."""
     parts, axis = [], int(builder.rows)
     if len(encoding.fill) > len(encoding.center):
         parts.append("numbers")
@@ -174,27 +190,56 @@ def _add_numbers(builder: _Builder, encoding: Encoding) -> str:
     numbers = parts[0]
     if len(parts) > 1:
         numbers = builder.add("numbers_all", "Concat", *parts, axis=axis)
-    if builder.rows:
-        numbers = builder.add("columns", "Transpose", numbers, perm=[1, 0])
     return numbers
 
 
-def _add_gaps(builder: _Builder, numbers: str, total: str, encoding: Encoding) -> tuple[str, str]:
-    """`numbers` with what stands for missing ones, and `total` plus their further terms."""
+def _add_terms(builder: _Builder, numbers: str, total: str, encoding: Encoding) -> tuple[str, str]:
+    """`numbers` as columns [k, batch], with what stands for missing ones, and `total` plus the
+    terms of gaps and curves."""
+    columns = builder.add("columns", "Transpose", numbers, **_SWAPPED) if builder.rows else numbers
     fill = builder.constant("fill", encoding.fill.reshape(-1, 1))
-    missing = builder.add("missing", "IsNaN", numbers)
-    numbers = builder.add("filled", "Where", missing, fill, numbers)
-    gaps = np.flatnonzero(encoding.gap)
-    if not len(gaps):
-        return numbers, total
-    gap = builder.constant("gap", encoding.gap.reshape(-1, 1))
-    zero = builder.constant("minus_zero", np.full((1, 1), -0.0, np.float32))
-    every = builder.add("gaps", "Where", missing, gap, zero)
+    missing = builder.add("missing", "IsNaN", columns)
+    filled = builder.add("filled", "Where", missing, fill, columns)
     terms = []
-    for i in gaps.tolist():
-        index = builder.constant(f"number_{i}", np.array([i], np.int64))
-        terms.append(builder.add(f"gap_{i}", "Gather", every, index, axis=0))
-    return numbers, builder.add("offset", "Sum", total, *terms)
+    if len(gaps := np.flatnonzero(encoding.gap)):
+        gap = builder.constant("gap", encoding.gap.reshape(-1, 1))
+        zero = builder.constant("minus_zero", np.full((1, 1), -0.0, np.float32))
+        every = builder.add("gaps", "Where", missing, gap, zero)
+        terms += [_row(builder, every, "gap", i) for i in gaps.tolist()]
+    if encoding.curves:
+        every = _add_curves(builder, numbers, filled, encoding)
+        terms += [_row(builder, every, "curve", i) for i in range(len(encoding.curves))]
+    return filled, builder.add("offset", "Sum", total, *terms) if terms else total
+
+
+def _row(builder: _Builder, values: str, name: str, index: int) -> str:
+    """One row of `values`."""
+    at = builder.constant(f"number_{index}", np.array([index], np.int64))
+    return builder.add(f"{name}_{index}", "Gather", values, at, axis=0)
+
+
+def _add_curves(builder: _Builder, numbers: str, filled: str, encoding: Encoding) -> str:
+    """What each of the c curves adds, [c, batch], of the `filled` columns of `numbers`."""
+    bent, curves = np.array(encoding.bent, np.int64), encoding.curves
+    if builder.rows:  # not the transposed columns: see above
+        missing = builder.add("missing_rows", "IsNaN", numbers)
+        fill = builder.constant("fill_rows", encoding.fill.reshape(1, -1))
+        rows = builder.add("filled_rows", "Where", missing, fill, numbers)
+    else:
+        rows = builder.add("filled_rows", "Transpose", filled, **_SWAPPED)
+    trees = tree_ensemble(curves, encoding.bent)
+    rows = builder.add("segment_rows", "TreeEnsembleRegressor", rows, **trees)
+    segments = builder.add("segments", "Transpose", rows, **_SWAPPED)
+    parts = []
+    for i, name in enumerate(("value", "slope", "origin")):
+        which = np.arange(i * len(curves), (i + 1) * len(curves), dtype=np.int64)
+        which_rows = builder.constant(f"{name}_rows", which)
+        parts.append(builder.add(f"segment_{name}", "Gather", segments, which_rows, axis=0))
+    value, slope, origin = parts
+    x = builder.add("bent", "Gather", filled, builder.constant("bent_rows", bent), axis=0)
+    distance = builder.add("distance", "Sub", x, origin)
+    rise = builder.add("rise", "Mul", distance, slope)
+    return builder.add("curves", "Add", rise, value)
 
 
 def _add_score(builder: _Builder, affine: Affine, numbers: str | None, total: str) -> None:

@@ -3,11 +3,13 @@ them and compared.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from serve_runtime.arrays import Array, Float32
 from serve_runtime.bundle.affine import Affine, float32_of, float_of
+from serve_runtime.bundle.graph.curves import PER_SEGMENT, curves_of
 from serve_runtime.bundle.graph.encoded import tensor_names
 from serve_runtime.bundle.graph.level_keys import code_by_key
 from serve_runtime.bundle.onnx_graph import (
@@ -20,8 +22,11 @@ from serve_runtime.bundle.onnx_graph import (
 from serve_runtime.bundle.onnx_writer import UNPACKED, attribute
 from serve_runtime.bundle.protobuf_wire import field, messages
 from serve_runtime.features.column import PRECISE, Column, categories_of, numbers_of
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import quoted
+
+_TREES: Final = b"TreeEnsembleRegressor"
 
 
 class _GraphError(ValueError):
@@ -39,7 +44,8 @@ def read_encoded_graph(
     """
     with whole_file(where):
         # More than the nodes, constants, inputs and outputs together.
-        layout, graph, raw = read_parts(content, where, most := 64 + 4 * len(columns))
+        bent = sum(bool(column.knots) for column in columns)
+        layout, graph, raw = read_parts(content, where, most := 64 + 4 * len(columns) + 2 * bent)
         try:
             affine, encoding = _read_constants(messages(graph, 1, most), raw, columns)
             require_same(content, write_model(affine, layout, encoding), where, encoded=True)
@@ -71,9 +77,10 @@ def _read_constants(
     center = values("center", k) if names("center") in raw else None
     gap = values("gap", k) if names("gap") in raw else np.zeros(k, np.float32)
     affine = Affine(weight, float_of(values("bias", 1)), center)
-    return affine, Encoding(
-        columns, values("fill", k), gap, values("precise_center", precise, "<f8"), tables
-    )
+    knots = [column.knots for column in numbers if column.knots]
+    curves = curves_of(_segments(nodes[len(tables) :], knots), knots) if knots else ()
+    precise_center = values("precise_center", precise, "<f8")
+    return affine, Encoding(columns, values("fill", k), gap, precise_center, tables, curves)
 
 
 def _table(nodes: Sequence[memoryview], index: int, column: Column) -> Float32:
@@ -86,16 +93,28 @@ def _table(nodes: Sequence[memoryview], index: int, column: Column) -> Float32:
         )
     codes = list(code_by_key(column).values())
     table = np.empty(column.codes, np.float32)
-    table[:] = _floats(attributes[0], "default_float", np.float32(0), column)
-    table[codes] = _floats(attributes[2], "values_floats", np.zeros(len(codes), np.float32), column)
+    what = quoted(column.name)
+    table[:] = _floats(attributes[0], "default_float", np.float32(0), what)
+    table[codes] = _floats(attributes[2], "values_floats", np.zeros(len(codes), np.float32), what)
     return table
 
 
-def _floats(found: memoryview, name: str, like: np.float32 | Float32, column: Column) -> Float32:
-    """The values of an attribute, which must be as long as that of `like`."""
+def _segments(nodes: Sequence[memoryview], knots: Sequence[Sequence[float]]) -> Float32:
+    """The weights of the segments of curves with these `knots`, out of a TreeEnsembleRegressor,
+    which may be anywhere among the nodes."""
+    for node in nodes:
+        if messages(node, 4) == [_TREES] and (attributes := messages(node, 5)):
+            count = PER_SEGMENT * sum(len(of_curve) + 1 for of_curve in knots)
+            like = np.zeros(count, np.float32)
+            return _floats(attributes[-1], "target_weights", like, "the bent numbers")
+    raise _GraphError("there is no TreeEnsembleRegressor, which bent numbers need")
+
+
+def _floats(found: memoryview, name: str, like: np.float32 | Float32, what: str) -> Float32:
+    """The values of an attribute of `what`, which must be as long as that of `like`."""
     expected = len(attribute(name, like))
     if len(found) != expected:
-        raise _GraphError(f"{name} of {quoted(column.name)} has {len(found)} bytes, not {expected}")
+        raise _GraphError(f"{name} of {what} has {len(found)} bytes, not {expected}")
     values = np.frombuffer(found, UNPACKED, like.size, len(field(1, name)))["value"]
     return values.astype(np.float32)
 
@@ -110,8 +129,23 @@ def _check_values(affine: Affine, encoding: Encoding) -> None:
             raise _GraphError(f"value {good.argmin()} of {name} is not finite")
     for column, fill in zip(encoding.numbers, encoding.fill, strict=True):
         _check_weight(fill, column.missing == "error", "what stands for missing values", column)
+    for number, curve in zip(encoding.bent, encoding.curves, strict=True):
+        _check_curve(encoding.numbers[number], curve, affine, number)
     for column, table in zip(encoding.categories, encoding.tables, strict=True):
         _check_table(column, table)
+
+
+def _check_curve(column: Column, curve: Curve, affine: Affine, number: int) -> None:
+    for name, values in {"value": curve.value, "slope": curve.slope}.items():
+        if not (good := np.isfinite(values)).all():
+            raise _GraphError(
+                f"the {name} of {quoted(column.name)} in segment {good.argmin()} is not finite"
+            )
+    center = 0 if affine.center is None else affine.center[number]
+    if affine.weight[number] or center:
+        raise _GraphError(
+            f"{quoted(column.name)} is bent, but has a weight or a centre besides its curve"
+        )
 
 
 def _check_table(column: Column, table: Float32) -> None:

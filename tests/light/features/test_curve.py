@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from serve_runtime.error_budgets import LARGEST
 from serve_runtime.errors import CardError
 from serve_runtime.features.column import CATEGORY, Column, is_numeric
-from serve_runtime.features.curve import Curve
+from serve_runtime.features.curve import Curve, after, single_values
 from serve_runtime.features.encoding import Encoding
 
 NAN = float("nan")
@@ -26,6 +27,21 @@ def test_segments_begin_at_their_knots():
     found = CURVE.at(x)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
+
+
+def test_subnormal_numbers_are_after_nothing():
+    smallest = 2.0**-126
+    values = np.array([0, -0.0, -smallest, smallest, 1, -1, LARGEST], np.float32)
+    beyond = float(np.nextafter(np.float32(smallest), np.float32(1)))
+    expected = [smallest, smallest, 0, beyond, 1 + 2.0**-23, -1 + 2.0**-24, np.inf]
+    with np.errstate(all="raise"):
+        assert after(values).tolist() == expected
+
+
+def test_single_values_are_followed_by_a_knot():
+    one, more = 1.0, 1 + 2.0**-23
+    assert single_values((-3.0, 0.0, 2.0**-126, one, more, 1 + 2.0**-22)).tolist() == [0, one, more]
+    assert single_values((0.0,)).tolist() == []
 
 
 def test_a_missing_bent_number_counts_as_its_fill():
@@ -53,8 +69,8 @@ def test_a_model_with_a_bent_number_encodes_it():
 
 
 @pytest.mark.parametrize(
-    "knots", [(1.0, 1.0), (2.0, 1.0), (0.1,), (NAN,), (1e300,), (1,), LONG]
-)  # fmt: skip
+    "knots", [(1.0, 1.0), (2.0, 1.0), (0.1,), (NAN,), (1e300,), (1,), (2.0**-127,), LONG]
+)
 def test_knots_are_ascending_float32_numbers(knots):
     with pytest.raises(CardError, match="ascending float32"):
         Column("x", low=0.0, high=1.0, knots=knots)

@@ -14,6 +14,7 @@ from serve_runtime.bundle.model_file import card_field
 from serve_runtime.bundle.onnx_graph import write_graph, write_model
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, MISSING_TEXTS, NUMBER, PRECISE, Column
+from serve_runtime.features.curve import Curve, after
 from serve_runtime.features.encoding import Encoding, sha256_of
 from serve_runtime.inference.inner_blocks import least_rows
 
@@ -58,7 +59,8 @@ def random_column(rng, name, kinds=(NUMBER, PRECISE, CATEGORY)):
     kind = kinds[rng.integers(len(kinds))]
     if kind != CATEGORY:
         missing = ("error", "mean", "median", "indicator")[rng.integers(4)]
-        return number(name, kind=kind, missing=missing)
+        knots = random_knots(rng) if rng.random() < 0.3 else ()
+        return number(name, kind=kind, missing=missing, knots=knots)
     texts = [str(text) for text in rng.permutation(LOOK_ALIKES)[: rng.integers(1, 12)]]
     known = MISSING_TEXTS if rng.random() < 0.5 else ("", "?")[: rng.integers(3)]
     texts = [text for text in texts if text not in known]
@@ -77,6 +79,13 @@ def random_values(rng, size):
     """Of very different sizes, and zeros of both signs."""
     found = rng.normal(size=size) * 10.0 ** rng.integers(-4, 4, size)
     return np.where(rng.random(size) < 0.1, -0.0, found).astype(np.float32)
+
+
+def random_knots(rng):
+    """Ascending, of very different sizes, some with the next float32 behind them."""
+    found = random_values(rng, rng.integers(1, 40))
+    found = np.append(found, after(found[::5]))
+    return tuple(np.unique(found).tolist())
 
 
 def random_table(rng, column):
@@ -101,11 +110,17 @@ def random_model(rng, columns, *, centered=None):
     gap = np.where(has_gap, random_values(rng, k), 0).astype(np.float32) + np.float32(0)
     tables = tuple(random_table(rng, c) for c in columns if c.kind == CATEGORY)
     centered = rng.random() < 0.5 if centered is None else centered
-    center = random_values(rng, k) if centered and k else None
-    affine = Affine(random_values(rng, k), float(random_values(rng, 1)[0]), center)
-    return Model(
-        affine, Encoding(tuple(columns), fill, gap, 1e9 * rng.normal(size=precise), tables)
-    )
+    straight = np.array([not c.knots for c in numbers], np.float32)
+    center = random_values(rng, k) * straight if centered and k else None
+    affine = Affine(random_values(rng, k) * straight, float(random_values(rng, 1)[0]), center)
+    curves = tuple(random_curve(rng, c.knots) for c in numbers if c.knots)
+    precise_center = 1e9 * rng.normal(size=precise)
+    return Model(affine, Encoding(tuple(columns), fill, gap, precise_center, tables, curves))
+
+
+def random_curve(rng, knots):
+    value, slope = random_values(rng, (2, len(knots) + 1)) + np.float32(0)
+    return Curve(np.array(knots, np.float32), value, slope)
 
 
 def encoded_card(model, **changes):
@@ -143,6 +158,15 @@ def _model_of_every_kind():
 
 MODEL = _model_of_every_kind()
 
+BENT_KINDS = (
+    number("income", missing="indicator", knots=(0.0, 2.0**-126, 2.5)),
+    number("born", kind=PRECISE, missing="mean", knots=(-7.0,)),
+    category("size", ("L", "M")),
+    number("age"),
+)
+"""Columns of a model of which some are bent."""
+BENT_MODEL = random_model(np.random.default_rng(4), BENT_KINDS, centered=True)
+
 
 class Raw(NamedTuple):
     """Rows as a model file takes them, and as they are encoded."""
@@ -157,15 +181,19 @@ class Raw(NamedTuple):
 
 
 def random_rows(rng, encoding, count):
-    """Rows with levels, unknown ones, gaps, look-alikes, precise numbers near and far; in the
-    second half none of them is refused."""
+    """Rows with levels, unknown ones, gaps, look-alikes, precise numbers near and far, numbers at
+    knots and beside them; in the second half none of them is refused."""
     first, k = np.arange(count) < count // 2, len(encoding.fill)
     absent = (rng.random((k, count)) < 0.1) & (first | ~np.isnan(encoding.fill)[:, None])
     numbers, plain, precise = random_values(rng, (k, count)), k - len(encoding.center), []
+    for number, curve in zip(encoding.bent, encoding.curves, strict=True):
+        numbers[number] = around_knots(rng, curve.knots, count)
     for i, center in enumerate(encoding.center, plain):
         near = center + rng.normal(size=count) * 10.0 ** rng.integers(-9, 4, count)
         ends = rng.choice([center, np.nextafter(center, 0), -center, 0.0, 5e-324], count)
         values = np.where(rng.random(count) < 0.2, ends, near)
+        if i in encoding.bent:
+            values = np.where(rng.random(count) < 0.5, center + numbers[i], values)
         values[first & (rng.random(count) < 0.01)] = 1e300
         values[absent[i]] = np.nan
         precise.append(values)
@@ -184,6 +212,16 @@ def random_rows(rng, encoding, count):
         texts.append(found)
         codes.append(np.array([codes_of(value) for value in found], int))
     return Raw(numbers, precise, texts, codes)
+
+
+def around_knots(rng, knots, count):
+    """(count,) float32: knots, the float32 before and behind each, and others of any size."""
+    with np.errstate(over="ignore"):
+        below, above = (np.nextafter(knots, np.float32(end)) for end in (-np.inf, np.inf))
+    near = rng.choice(np.concatenate([knots, below, above]), count)
+    far = rng.choice(np.array([0, -0.0, 3e38, -3e38, 1e-45, 1e30], np.float32), count)
+    among = rng.choice(3, count, p=[0.6, 0.35, 0.05])
+    return np.choose(among, [near, random_values(rng, count), far])
 
 
 def codes_in_onnxruntime(column):

@@ -19,6 +19,7 @@ from light.bundle.graph.random_encodings import (
 )
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.onnx_graph import write_model
+from serve_runtime.error_budgets import LARGEST
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE
 
 
@@ -49,6 +50,14 @@ SPECIAL = {
     "precise numbers alone": [number(f"t{i}", kind=PRECISE, missing="mean") for i in range(5)],
     "one number with gaps": [number("a", missing="median")],
     "gaps alone": [number(f"x{i}", missing="indicator") for i in range(7)],
+    "one bent number": [number("a", knots=(0.5,))],
+    "bent numbers alone": [
+        number(f"x{i}", missing="indicator", knots=tuple(map(float, range(i + 1))))
+        for i in range(7)
+    ],
+    "1,024 knots": [number("a", knots=tuple(map(float, range(1024)))), number("b")],
+    "knots at the ends": [number("a", knots=(-LARGEST, -(2.0**-126), 0.0, 2.0**-126, LARGEST))],
+    "100 bent numbers": [number(f"x{i}", knots=(0.0, 2.0**-126)) for i in range(100)],
     "300 categories": [category(f"c{i}", (str(i), "b")) for i in range(300)],
     "10,000 levels": [category("zip", [f"{i:05}" for i in range(10_000)]), number("x")],
     "long texts": [category("text", ["x" * 100_000, "x" * 100_001, "é" * 30_000])],
@@ -70,7 +79,8 @@ def test_files_of_special_encodings(columns):
 def test_no_rows_have_no_scores(layout, optimised):
     rng = np.random.default_rng(1)
     columns = [category("c"), number("p", kind=PRECISE), number("x", missing="indicator")]
-    for some in ([columns[0]], columns[1:], columns):
+    columns.append(number("b", knots=(0.5,)))
+    for some in ([columns[0]], columns[1:3], columns[3:], columns):
         model = random_model(rng, some)
         raw = random_rows(rng, model.encoding, 4)
         opened = session(write_model(model.affine, layout, model.encoding), 1, optimised)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from light.bundle.edits import add, drop, edited, put, swap
 from light.bundle.graph.random_encodings import (
+    BENT_KINDS,
+    BENT_MODEL,
     EVERY_KIND,
     MODEL,
     NAMES,
@@ -32,6 +34,7 @@ from serve_runtime.bundle.protobuf_wire import field
 from serve_runtime.features.encoding import sha256_of
 
 CONTENT = write_model(MODEL.affine, ROWS, MODEL.encoding)
+BENT = write_model(BENT_MODEL.affine, ROWS, BENT_MODEL.encoding)
 
 
 def read(content, columns=EVERY_KIND):
@@ -77,6 +80,10 @@ def of_node(operator):
 
 def constant(name):
     return 5, CONSTANTS.index(name)
+
+
+def bent_constant(name):
+    return 5, list(encoded_graph(*BENT_MODEL, ROWS).constants).index(name)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +145,75 @@ def test_what_export_does_not_write_is_refused(path, change, message):
         read(evil)
     text = str(caught.value)
     assert re.match(r"m\.onnx holds another \w+ than export writes: ", text)
-    assert "ONNX itself and LabelEncoder of ai.onnx.ml" in text
+    assert "ONNX itself and LabelEncoder and TreeEnsembleRegressor of ai.onnx.ml" in text
     assert text.isprintable()
     assert len(text) < 500
+
+
+(_TREE_AT,) = [
+    i
+    for i, node in enumerate(encoded_graph(*BENT_MODEL, ROWS).nodes)
+    if node.operator == "TreeEnsembleRegressor"
+]
+TREES = 1, _TREE_AT
+
+
+def tree(name):
+    return 5, list(encoded_graph(*BENT_MODEL, ROWS).nodes[_TREE_AT].attributes).index(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        ((TREES,), put(4, "TreeEnsembleClassifier"), "no TreeEnsembleRegressor, which bent num"),
+        ((TREES,), drop(5, 11), "target_weights of the bent numbers has .* bytes, not 109"),
+        ((TREES,), drop(1), r"node\[\d+\].output\[0\] is there"),
+        ((TREES,), put(7, "com.evil"), "domain is 'com.evil', not 'ai.onnx.ml'"),
+        ((TREES,), add(5, field(1, "more")), "target_weights of the bent numbers has 6 bytes"),
+        ((TREES, tree("n_targets")), put(3, 9), r"attribute\[0\].i is 9, not 6"),
+        ((TREES, tree("nodes_treeids")), put(8, 1), r"ints\[0\] is 1, not 0"),
+        ((TREES, tree("nodes_nodeids")), swap(1, 2), r"ints\[0\] is 1, not 0"),
+        ((TREES, tree("nodes_featureids")), put(8, 1), r"ints\[0\] is 1, not 0"),
+        ((TREES, tree("nodes_modes")), put(9, "BRANCH_LEQ"), "'BRANCH_LEQ', not 'BRANCH_LT'"),
+        ((TREES, tree("nodes_values")), put(7, np.float32(7)), r"floats\[0\] is 7.0, not 1.17"),
+        ((TREES, tree("nodes_truenodeids")), put(8, 2), r"ints\[0\] is 2, not 1"),
+        ((TREES, tree("nodes_falsenodeids")), put(8, 0), r"ints\[0\] is 0, not 4"),
+        ((TREES, tree("target_treeids")), drop(8), r"ints\[11\] is"),
+        ((TREES, tree("target_nodeids")), put(8, 0), r"ints\[0\] is 0, not 2"),
+        ((TREES, tree("target_ids")), put(8, 1), r"ints\[0\] is 1, not 0"),
+        ((TREES, tree("target_weights")), put(7, np.float32("nan")),
+         "the value of 'income' in segment 0 is not finite"),
+        ((TREES, tree("target_weights")), put(7, np.float32("inf"), 16),
+         "the slope of 'born' in segment 1 is not finite"),
+        ((TREES, tree("target_weights")), put(7, np.float32(7), 5), r"floats\[5\] is 7.0, not 0.0"),
+        ((bent_constant("weight"),), put(9, b"\0\0\x80\x3f" * 3), "'income' is bent, but has a w"),
+        ((bent_constant("center"),), put(9, b"\0\0\x80\x3f" * 3), "'income' is bent, but has a w"),
+        ((bent_constant("fill_rows"),), put(9, b"\0" * 12), "raw_data is 0"),
+        ((bent_constant("bent_rows"),), put(9, b"\0" * 16), "raw_data is 0"),
+        ((bent_constant("slope_rows"),), put(9, b"\0" * 16), "raw_data is 0"),
+    ],
+)  # fmt: skip
+def test_other_trees_are_refused(path, change, message):
+    evil = edited(BENT, change, GRAPH, *path)
+    assert evil != BENT
+    with pytest.raises(ArtifactError, match=message) as caught:
+        read(evil, BENT_KINDS)
+    assert len(str(caught.value)) < 500
+
+
+def test_other_knots_are_refused():
+    income, *others = BENT_KINDS
+    for knots, message in {
+        (): "target_weights of the bent numbers has .* bytes, not",
+        (0.0, 2.5): "target_weights of the bent numbers has .* bytes, not",
+        (0.0, 2.0, 2.5): r"floats\[0\] is 1.17.*, not 2.0",
+        (0.0, 2.0**-126, 3.0): r"floats\[4\] is 2.5, not 3.0",
+    }.items():
+        with pytest.raises(ArtifactError, match=message):
+            read(BENT, (replace(income, knots=knots), *others))
+    with pytest.raises(ArtifactError, match="no TreeEnsembleRegressor, which bent numbers need"):
+        read(CONTENT, tuple(replace(c, knots=(1.0,)) if c.kind == "number" else c
+                            for c in EVERY_KIND))  # fmt: skip
 
 
 def test_the_edits_change_nothing_by_themselves():
@@ -193,32 +266,41 @@ def test_the_files_of_the_two_kinds_are_not_taken_for_each_other():
 # Damage.
 
 
-def test_of_bit_flips_only_other_constants_are_read():
-    ours, accepted = sha256_of(*MODEL), 0
-    for position in range(len(CONTENT)):
-        evil = flipped(CONTENT, position, 1 << position % 8)
+KINDS_OF_FILES = {"every kind": (MODEL, CONTENT), "bent": (BENT_MODEL, BENT)}
+DAMAGED = pytest.mark.parametrize(
+    ("model", "ours"), KINDS_OF_FILES.values(), ids=list(KINDS_OF_FILES)
+)
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_of_bit_flips_only_other_constants_are_read(every):
+    accepted, (model, ours) = 0, (MODEL, CONTENT) if every == 1 else (BENT_MODEL, BENT)
+    for position in range(0, len(ours), every):
+        evil = flipped(ours, position, 1 << position % 8)
         try:
-            layout, affine, encoding = read(evil)
+            layout, affine, encoding = read(evil, model.encoding.columns)
         except ArtifactError:
             continue
-        assert sha256_of(affine, encoding) != ours
+        assert sha256_of(affine, encoding) != sha256_of(*model)
         assert write_model(affine, layout, encoding) == evil
         accepted += 1
-    assert accepted > 30
+    assert accepted > 30 // every
 
 
-def test_no_truncation_is_read():
-    for length in range(len(CONTENT)):
+@DAMAGED
+def test_no_truncation_is_read(model, ours):
+    for length in range(len(ours)):
         with pytest.raises(ArtifactError, match=r"holds another|is not a whole ONNX file"):
-            read(CONTENT[:length])
+            read(ours[:length], model.encoding.columns)
 
 
+@DAMAGED
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
-def test_edited_files_are_refused_or_what_is_written(data):
-    content = refielded(data.draw(st.randoms(use_true_random=False)), CONTENT)
+def test_edited_files_are_refused_or_what_is_written(model, ours, data):
+    content = refielded(data.draw(st.randoms(use_true_random=False)), ours)
     try:
-        layout, affine, encoding = read(content)
+        layout, affine, encoding = read(content, model.encoding.columns)
     except ArtifactError:
         return
     assert write_model(affine, layout, encoding) == content
