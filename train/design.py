@@ -1,8 +1,9 @@
 """How the columns of a table become those of the one linear layer, which is trained.
 
-The layer's weights are those of the k numbers, of the indicators of missing numbers, and then of
-the codes of each category that training saw, in the order of the codes. Nothing builds that matrix:
-rows are kept as numbers and codes.
+The layer's weights are those of the k numbers, of the indicators of missing numbers, of the
+further columns of bent numbers (see train.bends.basis), and then of the codes of each category that
+training saw, in the order of the codes. Nothing builds that matrix: rows are kept as dense columns
+and codes.
 """
 
 import math
@@ -12,11 +13,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.arrays import Float64
+from serve_runtime.arrays import Float32, Float64, Floats
 from serve_runtime.bundle.card import is_unicode
 from serve_runtime.features.column import PRECISE, Column, categories_of, is_numeric, numbers_of
 from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
+from train.bends.basis import Basis
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -45,10 +47,39 @@ class Design:
         """Those of the k numbers that have an indicator, by position."""
         return tuple(i for i, column in enumerate(self.numbers) if column.missing == "indicator")
 
+    @cached_property
+    def bases(self) -> dict[int, Basis]:
+        """Of the bent ones of the k numbers, by position, their further columns."""
+        return {i: Basis.of(column.knots) for i, column in enumerate(self.numbers) if column.knots}
+
+    @cached_property
+    def further(self) -> dict[int, slice]:
+        """Of each bent number, by position, where in the layer its further columns are."""
+        places, start = {}, len(self.numbers) + len(self.indicators)
+        for i, basis in self.bases.items():
+            places[i] = slice(start, start + basis.width)
+            start += basis.width
+        return places
+
     @property
-    def dense(self) -> int:
+    def flat(self) -> int:
         """The number of numbers and indicators, k + g."""
         return len(self.numbers) + len(self.indicators)
+
+    @cached_property
+    def dense(self) -> int:
+        """The number of columns before those of levels: `flat` and the further ones of bends."""
+        return self.flat + sum(basis.width for basis in self.bases.values())
+
+    def served(self, number: int, values: Floats) -> Float32:
+        """The raw `values` (n,) of the number at the position `number`, NaN where missing, as they
+        are served: filled, behind the centre, rounded to float32 once."""
+        first = len(self.numbers) - len(self.center)
+        center = self.center[number - first] if number >= first else 0.0
+        wide = values.astype(np.float64, copy=False)
+        filled = np.where(np.isnan(wide), self.imputed[number], wide)
+        with np.errstate(over="ignore"):  # the caller checks
+            return (filled - center).astype(np.float32)
 
     @cached_property
     def trained_codes(self) -> tuple[npt.NDArray[np.intp], ...]:
@@ -138,6 +169,8 @@ class Design:
         """The names of the columns of the table that those of the layer are made of, (width,)."""
         found = [column.name for column in self.numbers]
         found += [found[i] for i in self.indicators]
+        for i, basis in self.bases.items():
+            found += [found[i]] * basis.width
         for column, codes in zip(self.categories, self.trained_codes, strict=True):
             found += [column.name] * len(codes)
         return tuple(found)
@@ -147,6 +180,12 @@ class Design:
         """What the columns of the layer are called in messages, (width,)."""
         found = [column.name for column in self.numbers]
         found += [f"{found[i]} missing" for i in self.indicators]
+        first = len(self.numbers) - len(self.center)
+        for i, basis in self.bases.items():
+            center = self.center[i - first] if i >= first else 0.0
+            words = ["near"] * basis.hats + ["="] * len(basis.single)
+            points = [f"{point:.9g}" for point in (basis.points + center).tolist()]
+            found += [f"{found[i]} {word} {text}" for word, text in zip(words, points, strict=True)]
         for column, codes in zip(self.categories, self.trained_codes, strict=True):
             texts = [f"= {level}" for level in column.levels] + ["missing", "rare"]
             found += [f"{column.name} {texts[code - 1]}" for code in codes.tolist()]

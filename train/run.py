@@ -37,7 +37,7 @@ from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.statistics.estimates import statistics
-from train.statistics.importance import importance
+from train.statistics.importance import curve_deviations, importance
 from train.trained import Trained
 
 HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
@@ -129,7 +129,8 @@ def train(
             say(line)
         if not lost:  # they tell why it may be worse
             _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
-        per_deviation = trained.per_deviation(data.moments.deviation)
+        bent = curve_deviations(rows, fit.theta, data.layer)
+        per_deviation = trained.per_deviation(data.moments.deviation, bent)
         card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
         weights = dict(zip(names, per_deviation, strict=True))
         figures = {
@@ -240,9 +241,13 @@ def _write_history(path: Path, records: Iterable[Record], validation: bool) -> N
 def _served(trained: Trained, names: Sequence[str]) -> Affine:
     """The model on raw features, folded. Raises TrainError where float32 does not hold it, with
     those of the `names` of the layer's columns whose weights it does not hold."""
-    served, layer = trained.affine(), trained.layer()
-    if not np.isfinite(layer.values).all():
-        odd = [name for name, w in zip(names, layer.weight, strict=True) if not np.isfinite(w)]
+    served, layer, encoding = trained.affine(), trained.layer(), trained.encoding()
+    odd = [name for name, w in zip(names, layer.weight, strict=True) if not np.isfinite(w)]
+    if encoding is not None:
+        for place, curve in zip(encoding.bent, encoding.curves, strict=True):
+            if not np.isfinite([curve.value, curve.slope]).all():
+                odd.append(f"the curve of {encoding.numbers[place].name}")
+    if odd or not np.isfinite(layer.values).all():
         raise TrainError(
             f"the weights for raw features leave float32{bool(odd) * f', of {listed(odd)}'}: "
             "rescale the features so that their standard deviations are neither tiny nor huge"

@@ -33,6 +33,10 @@ class Scaling:
             np.where(constant, np.inf, moments.deviation),
         )
 
+    def take(self, place: slice) -> "Scaling":
+        """That of the features at `place`."""
+        return Scaling(self.mean[place], self.scale[place])
+
     def apply(self, features: Floats) -> Float32:
         """Standardised copy of `features` (d, n): computed in float64, rounded once."""
         result: Float32 = np.empty(features.shape, np.float32)

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import listed, quoted
-from train.dataset.layer import Layer
+from train.dataset.layer import Layer, scaling_of
 from train.design import Design
 from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
 from train.run_folder import Sample
-from train.standardize import Moments, Scaling
+from train.standardize import Moments
 from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
 from train.trained import Trained
@@ -42,7 +42,7 @@ class Dataset(Protocol):
     positives: dict[str, float]
     """The share of rows of the positive class, of each part: "training" and "holdout"."""
     moments: Moments
-    """Moments of the raw numbers and indicators of the rows to train on, (design.dense,)."""
+    """Moments of the raw columns but levels, of the rows to train on, (design.dense,)."""
     on_disk: bool
     """Whether the rows did not fit into memory."""
     picking: str
@@ -70,18 +70,13 @@ class Dataset(Protocol):
 
 def layer_of(design: Design, moments: Moments, *, standardize: bool, say: Say) -> Layer:
     """The layer over standardised numbers, or over numbers as they are served; `moments` are those
-    of its numbers and indicators. Warns by `say` of features that are constant."""
-    names = design.names[: design.dense]
-    constant = [name for name, c in zip(names, moments.constant, strict=True) if c]
+    of all columns but levels. Warns by `say` of features that are constant."""
+    pairs = zip(design.names, moments.constant[: design.flat], strict=False)
+    constant = [name for name, c in pairs if c]
     if constant:
         effect = "its weight becomes 0" if standardize else "it acts as a second bias"
         say(f"warning: constant in the training rows: {listed(constant)}; {effect}")
-    if standardize:
-        return Layer(design, Scaling.of(moments))
-    scaling = Scaling.none(len(names))
-    k, p = len(design.numbers), len(design.center)
-    scaling.mean[k - p : k] = design.center  # float32 does not hold them otherwise
-    return Layer(design, scaling)
+    return Layer(design, scaling_of(design, moments, standardize=standardize))
 
 
 def check_standardised(features: npt.NDArray[np.float32], names: Sequence[str], part: str,

@@ -8,7 +8,7 @@ import numpy as np
 
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
-from train.dataset.layer import Layer
+from train.dataset.layer import Layer, further_moments
 from train.gradients.numba_kernels import chunk_slices
 from train.gradients.processes import ProcessGroup
 from train.run_folder import raw_rows, sample_positions
@@ -22,8 +22,9 @@ class DiskPart:
     """The rows to train on, or the rows held out: their file, digest, moments and sample.
 
     `count` is the number of rows of all processes; this one keeps `mine`, whole chunks. Rows are
-    added in order, then `finish` is called; from then on `sample`, `digest`, `moments` and
-    `positives` are those of the rows of all processes.
+    added in order, then `finish` is called; from then on `sample`, `digest`, `moments` (of the
+    numbers), `further` (of the further columns of bent ones) and `positives` are those of the rows
+    of all processes.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class DiskPart:
         self.file = BlockFile(where, layer, reading.number_type)
         self._positions = sample_positions(count, columns)
         self._sample: list[RawRows] = []
-        self._digest, self._moments = RowDigest(), list[Moments]()
+        self._digest, self._moments = RowDigest(), list[tuple[Moments, Moments]]()
         self._positives, self._seen = 0.0, 0
 
     @property
@@ -70,7 +71,10 @@ class DiskPart:
         self.sample = RawRows.joined([rows for each in samples for rows in each])
         self.digest = RowDigest()
         self.digest.chunks = [chunk for each in digests for chunk in each]
-        self.moments = reduce(operator.add, (chunk for each in moments for chunk in each))
+        chunks = [chunk for each in moments for chunk in each]
+        self.moments, self.further = (
+            reduce(operator.add, parts) for parts in zip(*chunks, strict=True)
+        )
         self.positives = sum(positives)
 
     def _see(self, rows: Raw) -> None:
@@ -86,4 +90,5 @@ class DiskPart:
         for chunk in chunk_slices(len(self._design.columns), count):
             places = [found[chunk] for found in rows.places]
             self._digest.add(rows.numbers[:, chunk], rows.labels[chunk], places, vocabularies)
-            self._moments.append(Moments.of(rows.numbers[:, chunk]))
+            numbers = rows.numbers[:, chunk]
+            self._moments.append((Moments.of(numbers), further_moments(self._design, numbers)))

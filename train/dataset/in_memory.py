@@ -11,7 +11,7 @@ from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.dataset import WORDS, Say, check_known, check_standardised, layer_of
-from train.dataset.layer import layer_moments
+from train.dataset.layer import further_moments, layer_moments
 from train.design import Design
 from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
 from train.gradients.cpu import gradient_source
@@ -47,7 +47,8 @@ class InMemoryDataset:
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
-        self.moments = layer_moments(tables.moments, design, self.rows)
+        further = further_moments(design, table.features)
+        self.moments = layer_moments(tables.moments, design, self.rows, further)
         self.layer = layer_of(design, self.moments, standardize=recipe.model.standardize, say=say)
         self.digests = {f"{WORDS[name]} rows": part.digest() for name, part in self._parts.items()}
 

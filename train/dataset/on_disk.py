@@ -81,7 +81,7 @@ class OnDiskDataset:
         self.rows = training.count
         self.holdout_rows = holdout.count if holdout else 0
         self.positives = {name: part.positives / part.count for name, part in self._parts.items()}
-        self.moments = layer_moments(training.moments, self._design, self.rows)
+        self.moments = layer_moments(training.moments, self._design, self.rows, training.further)
         self.layer = layer_of(
             self._design, self.moments, standardize=recipe.model.standardize, say=say
         )

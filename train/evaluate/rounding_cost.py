@@ -24,9 +24,10 @@ def rounding_cost(data: Dataset, trained: Trained, served: Metrics) -> Iterator[
     `served` are the metrics of the training rows as they are served; they are set beside those of
     the same rows with all digits of their source. No line where no logit moves by 0.001.
     """
-    rounding = data.moments.rounding[: len(trained.raw_weight)]
+    weight = np.abs(trained.line_weight)  # bends were trained on what is served
+    rounding = data.moments.rounding[: len(weight)]
     names = [column.name for column in data.layer.design.numbers]
-    cost = np.abs(trained.raw_weight) * rounding
+    cost = weight * rounding
     named = [int(i) for i in np.argsort(-cost, kind="stable") if cost[i] >= _WORTH_SAYING]
     if not named:
         return

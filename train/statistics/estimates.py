@@ -106,6 +106,8 @@ class Estimates:
 def statistics(fit: Fit, rows: GradientSource, layer: Layer) -> dict[str, Any]:
     """What metrics.json says of the weights that `fit` has found with `rows`: that of `Estimates`,
     or under "none" a sentence why there are none. All processes call it."""
+    if layer.design.bases:
+        return {"none": "columns are bent, and have no single weight: train with --bend none"}
     best = _minimum(fit, rows)
     found = best if isinstance(best, str) else estimates(rows, best, layer)
     return {"none": found} if isinstance(found, str) else found.to_dict()

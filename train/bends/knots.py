@@ -1,0 +1,50 @@
+"""Knots of a bent number, from a sample of its values."""
+
+import numpy as np
+
+from serve_runtime.arrays import Float32
+from train.bends.basis import SMALLEST, after
+
+_HEAVY = 1 / 20
+"""A value that more than this share of the rows has gets a weight of its own."""
+
+
+def knots_of(values: Float32, size: int) -> tuple[float, ...]:
+    """The knots of a Column with the sampled `values` (n,) as they are served, none missing, whose
+    curve bends at `size` quantiles at most.
+
+    Values that many rows have are single values; the curve's knots are quantiles of the others,
+    values that occur, with both ends of their range. Empty where nothing is left to bend: with two
+    different values or fewer.
+    """
+    rounded = np.where(np.abs(values) <= SMALLEST, np.float32(0), values)
+    distinct, counts = np.unique(rounded, return_counts=True)
+    if len(distinct) <= 2:
+        return ()
+    heavy = counts > _HEAVY * len(values)
+    single = distinct[heavy]
+    # A knot next to a single value, or to its end, could not be told from one.
+    near = np.concatenate([single, after(single), after(after(single))])
+    rest = np.repeat(distinct[~heavy], counts[~heavy])
+    curve = np.empty(0, np.float32)
+    if len(rest):
+        shares = np.arange(size + 2) / (size + 1)
+        curve = np.setdiff1d(np.quantile(rest, shares, method="nearest"), near)
+        curve = _apart(curve[~np.isin(after(curve), single)])
+    if len(curve) <= 2:  # a line, which the number itself is
+        curve, others = curve[:0], int((~heavy).sum())
+        # With the line, weights of all but two values tell every function of the values.
+        spare = max(0, 2 - others)
+        single = single[spare // 2 : len(single) - (spare + 1) // 2]
+    return tuple(np.unique(np.concatenate([curve, single, after(single)])).tolist())
+
+
+def _apart(knots: Float32) -> Float32:
+    """Those of the ascending `knots` that are no float32 neighbours of the one kept before."""
+    kept = np.ones(len(knots), bool)
+    beside, last = after(knots), 0
+    for place in range(1, len(knots)):
+        kept[place] = knots[place] > beside[last]
+        last = place if kept[place] else last
+    result: Float32 = knots[kept]
+    return result
