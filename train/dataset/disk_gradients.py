@@ -9,7 +9,8 @@ from torch import Tensor
 from serve_runtime.arrays import Array, Float32
 from train.dataset.block_file import BlockFile
 from train.gradients import numba_kernels
-from train.gradients.category_kernels import CategorySums, codes_by_row
+from train.gradients.category_kernels import CategorySums, codes_by_row, weights_of
+from train.gradients.numba_kernels import NO_WEIGHTS
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import Rows, chunks
 from train.gradients.threads import BlockThreads
@@ -41,7 +42,7 @@ class DiskGradients:
         self._sums = np.empty((-(-file.count // step), file.width + 1), np.float32)
         self._picked_sums = np.empty((0, file.width + 1), np.float32)
         self._blocks_in_pool = pool
-        self._pool = np.empty((0, file.width), np.float32), np.empty(0, np.float32)
+        self._pool = self._no_rows()
         self._levels: CategorySums | None = None
         self._picked_levels: CategorySums | None = None
         self._most_picked = 0
@@ -90,19 +91,24 @@ class DiskGradients:
 
     def _fill(self, numbers: Sequence[int]) -> None:
         """Fill the pool with the rows of the blocks `numbers`, row-major."""
-        self._pool = np.empty((0, self._width), np.float32), np.empty(0, np.float32)
+        self._pool = self._no_rows()
         count = sum(map(self._file.rows_of, numbers))
         by_rows, labels = np.empty((count, self._width), np.float32), np.empty(count, np.float32)
-        start, codes = 0, list[Array]()
+        start, codes, weights = 0, list[Array](), [NO_WEIGHTS]
         for rows in self._file.blocks(numbers):
             place = slice(start, start + len(rows.labels))
             by_rows[place], labels[place] = rows.features.numpy().T, rows.labels.numpy()
+            weights.append(weights_of(rows))
             if rows.codes:
                 codes.append(codes_by_row(rows.codes))
             start = place.stop
-        self._pool = by_rows, labels
+        self._pool = by_rows, labels, np.concatenate(weights)
         if codes:
             self._pool_codes = np.concatenate(codes)
+
+    def _no_rows(self) -> tuple[Float32, Float32, Float32]:
+        """Features, labels and weights of an empty pool."""
+        return np.empty((0, self._width), np.float32), np.empty(0, np.float32), NO_WEIGHTS
 
     def _all_sums(self, kind: int, theta: Float32) -> Array:
         """The sums of each block of rows, or with categories those of all rows."""
@@ -110,7 +116,8 @@ class DiskGradients:
             return self._levels.over(kind, self._file.blocks(), theta)
         done = 0
         for rows in self._file.blocks():
-            given = (kind, rows.features.numpy(), rows.labels.numpy(), theta)
+            data = rows.features.numpy(), rows.labels.numpy(), weights_of(rows)
+            given = (kind, *data, theta)
             free, count = self._sums[done:], len(rows.labels)
             done += len(self._threads.sum(numba_kernels.gradient_sums, given, count, free))
         return self._sums[:done]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from serve_runtime.arrays import Float32, Float64
 from train.gradients.numba_kernels import (
+    NO_WEIGHTS,
     PICKED_ROWS,
     block_logits,
     block_products,
@@ -24,12 +25,13 @@ from train.gradients.numba_kernels import (
     block_rows,
     compiled,
     mean,
+    weigh,
 )
 from train.gradients.source import Categories, Rows
 from train.gradients.threads import BLOCKS_A_THREAD, BlockThreads
 from train.gradients.vectors import byte_at, fma, int_at, short_at
 
-NUMBA_KERNELS_SHA256 = "c42186d5298839459ed253f8ab5951803753a17c18aa5c397f5415f9a1c70ab4"
+NUMBA_KERNELS_SHA256 = "215bfbb61ce68f1bdc8f6e9f58819d76fb7173e1580d19c08ec7e0cc91f7cc24"
 """The digest of numba_kernels.py, for the reason that its VECTORS_SHA256 has."""
 
 FEW_LEVELS = 512
@@ -46,6 +48,7 @@ class _Data(NamedTuple):
 
     x: Float32
     y: Float32
+    w: Float32
     addresses: npt.NDArray[np.intp]
     """(c,) of each category's first code."""
     bytes: npt.NDArray[np.intp]
@@ -89,8 +92,8 @@ class CategorySums:
     def over_picked(
         self, kind: int, data: tuple[Any, ...], index: npt.NDArray[np.int64], theta: Float32
     ) -> Float64:
-        """Do what `over` does, over the rows `index` of `data`: features (n, k), labels (n,) and
-        codes (n, c), row by row."""
+        """Do what `over` does, over the rows `index` of `data`: features (n, k), labels (n,),
+        weights (n,) or NO_WEIGHTS, and codes (n, c), row by row."""
         blocks, segment = -(-len(index) // self._step), self._blocks_in_segment(len(index))
         weights = self._without_levels(theta)
         given = (kind, *data, index, self._starts, weights, theta, self._step, segment)
@@ -127,9 +130,15 @@ def as_data(rows: Rows) -> _Data:
     return _Data(
         rows.features.numpy(),
         rows.labels.numpy(),
+        weights_of(rows),
         np.array([codes.data_ptr() for codes in rows.codes], np.intp),
         np.array([codes.element_size() for codes in rows.codes], np.intp),
     )
+
+
+def weights_of(rows: Rows) -> Float32:
+    """The weights (n,) of `rows`, on the CPU, or NO_WEIGHTS."""
+    return NO_WEIGHTS if rows.weights is None else rows.weights.numpy()
 
 
 def codes_by_row(codes: Iterable[Tensor]) -> npt.NDArray[np.integer]:
@@ -184,6 +193,7 @@ def _sums(
     loss: int,
     x: Float32,
     y: Float32,
+    w: Float32,
     addresses: Any,
     sizes: Any,
     starts: Any,
@@ -224,6 +234,8 @@ def _sums(
                 for i in range(count):
                     z[i] += weight[codes[i]]
             numbers[block, width] = block_residuals(loss, z, y[start : start + count])
+            if len(w):
+                numbers[block, width] = weigh(z, w[start : start + count])
             block_products(x, start, count, z, numbers[block])
             for j in range(len(addresses)):
                 read_codes(addresses[j], sizes[j], start, count, codes)
@@ -236,6 +248,7 @@ def _picked_sums(
     loss: int,
     x: Float32,
     y: Float32,
+    w: Float32,
     codes: Any,
     index: Any,
     starts: Any,
@@ -269,6 +282,10 @@ def _picked_sums(
                 z[i] = logit
             products[:width] = 0
             products[width] = block_residuals(loss, z, label[:count])
+            if len(w):  # the labels have served
+                for i in range(count):
+                    label[i] = w[index[start + i]]
+                products[width] = weigh(z, label[:count])
             for i in range(count):
                 row = index[start + i]
                 for j in range(width):

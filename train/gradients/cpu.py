@@ -1,6 +1,7 @@
 """Gradients of rows in memory on the CPU."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from train.gradients import numba_kernels
-from train.gradients.category_kernels import CategorySums, codes_by_row
+from train.gradients.category_kernels import CategorySums, codes_by_row, weights_of
 from train.gradients.design import add_products, logits
 from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS
@@ -62,6 +63,8 @@ def torch_gradient(loss: str, rows: Rows, theta: Tensor, residuals: Tensor, out:
     overwritten."""
     logits(rows, theta, out=residuals)
     LOSSES[loss].residual_(residuals, rows.labels)
+    if rows.weights is not None:
+        residuals.mul_(rows.weights)
     add_products(rows, residuals, out.zero_())
     out.div_(len(residuals))
 
@@ -72,11 +75,11 @@ class NumbaGradients(_InMemoryRows):
     def __init__(self, rows: Rows, *, batches: bool) -> None:
         width, count = rows.features.shape
         if batches:  # row by row in memory, since a batch reads whole rows at random
-            rows = Rows(rows.features.t().contiguous().t(), rows.labels)
+            rows = replace(rows, features=rows.features.t().contiguous().t())
         super().__init__(rows)
         step = numba_kernels.PICKED_ROWS if batches else numba_kernels.block_rows(width)
         features = rows.features.t() if batches else rows.features
-        self._data = features.numpy(), rows.labels.numpy()
+        self._data = features.numpy(), rows.labels.numpy(), weights_of(rows)
         self._all = torch.arange(count) if batches else None
         self._threads = BlockThreads(step)
         self._sums = np.empty((-(-count // step), width + 1), np.float32)
@@ -103,7 +106,12 @@ class CategoryGradients(_InMemoryRows):
         self._by_row = None
         if batches:  # a batch reads whole rows at random
             features = rows.features.t().contiguous().numpy()
-            self._by_row = features, rows.labels.numpy(), codes_by_row(rows.codes)
+            self._by_row = (
+                features,
+                rows.labels.numpy(),
+                weights_of(rows),
+                codes_by_row(rows.codes),
+            )
             self._all = np.arange(self.count)
         self._known = are_known(rows)
 

@@ -70,8 +70,8 @@ def add_sorted(codes: Tensor, values: Tensor, out: Tensor) -> None:
 
 
 def in_float64(rows: Rows) -> Rows:
-    """`rows` with features and labels in float64."""
-    return replace(rows, features=rows.features.double(), labels=rows.labels.double())
+    """`rows` with features, labels and weights in float64."""
+    return rows.in_type(torch.float64)
 
 
 def absolute(rows: Rows) -> Rows:
@@ -95,26 +95,28 @@ def reach(data: GradientSource, theta: Tensor) -> float:
 
 
 def measure(data: GradientSource, loss: str, theta: Tensor) -> tuple[float, float]:
-    """Mean cost and accuracy of `theta` on all rows; a probability of 0.5 counts as positive."""
+    """Mean cost and accuracy of `theta` on all rows, each counting by its weight; a probability of
+    0.5 counts as positive."""
     cost = right = 0.0
     theta, categories = _with_unknown(theta, data.categories)
     for rows in data.blocks():
         logit = logits(replace(rows, categories=categories), theta)
         share = len(rows.labels) / data.count
         hits = (logit.sigmoid() >= 0.5) == (rows.labels == 1)
-        cost += float(LOSSES[loss].cost(logit, rows.labels)) * share
-        right += float(hits.float().mean()) * share
+        cost += float(LOSSES[loss].cost(logit, rows.labels, rows.weights)) * share
+        right += float(rows.weighted(hits.float()).mean()) * share
     cost, right = data.group.sum(torch.tensor([cost, right], dtype=torch.float64)).tolist()
     return cost, right
 
 
 def squared_norms(data: GradientSource) -> tuple[float, float]:
-    """Mean and maximum of |x|² over the rows."""
+    """Mean and maximum of weight·|(x, 1)|² over the rows, whose weights are 1 on average."""
     total, most = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for rows in data.blocks():
-        squares = rows.features.double().square().sum(0).cpu() + len(rows.codes)
-        total, most = total + squares.sum(), torch.maximum(most, squares.amax())
-    return float(data.group.sum(total)) / data.count, float(data.group.maximum(most))
+        squares = rows.features.double().square().sum(0) + len(rows.codes)
+        total += rows.weighted(squares).cpu().sum()
+        most = torch.maximum(most, rows.weighted(squares + 1).cpu().amax())
+    return float(data.group.sum(total)) / data.count + 1, float(data.group.maximum(most))
 
 
 def _with_unknown(theta: Tensor, categories: Categories) -> tuple[Tensor, Categories]:

@@ -134,7 +134,7 @@ class GpuGradients:
                 copied = _copied(pinned, self._device)
                 ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 ready.record(copying)
-            for tensor in (copied.features, copied.labels, *copied.codes):
+            for tensor in tensors_of(copied):
                 tensor.record_stream(working)
             if before:
                 working.wait_event(before[1])
@@ -143,6 +143,12 @@ class GpuGradients:
         if before:
             working.wait_event(before[1])
             yield before[0]
+
+
+def tensors_of(rows: Rows) -> tuple[Tensor, ...]:
+    """All that `rows` are made of."""
+    weights = () if rows.weights is None else (rows.weights,)
+    return (rows.features, rows.labels, *rows.codes, *weights)
 
 
 def _copied(rows: Rows, device: torch.device) -> Rows:
@@ -155,7 +161,7 @@ def _one_hot(rows: Rows) -> Rows:
         (codes == torch.arange(size, device=codes.device)[:, None]).to(rows.features.dtype)
         for codes, size in zip(rows.codes, rows.categories.sizes, strict=True)
     ]
-    return Rows(torch.cat([rows.features, *flags]), rows.labels)
+    return Rows(torch.cat([rows.features, *flags]), rows.labels, weights=rows.weights)
 
 
 def _each(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
@@ -164,6 +170,7 @@ def _each(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
         features=change(rows.features),
         labels=change(rows.labels),
         codes=tuple(map(change, rows.codes)),
+        weights=None if rows.weights is None else change(rows.weights),
     )
 
 
@@ -178,18 +185,22 @@ def _sums_of(width: int, device: torch.device) -> Sums:
     partial = torch.empty(triton_kernels.programs(device), width + 1, device=device)
     none = torch.zeros(width + 1, 16, device=device)
     try:
-        triton_kernels.gradient_sums("bce", none[:-1], none[-1], none[:, 0].contiguous(), partial)
+        triton_kernels.gradient_sums(
+            "bce", none[:-1], none[-1], None, none[:, 0].contiguous(), partial
+        )
     except Exception:  # no C compiler, or a GPU that Triton does not know: it raises what it likes
         return _torch_sums
 
     def sums(loss: str, rows: Rows, theta: Tensor) -> Tensor:
-        return triton_kernels.gradient_sums(loss, rows.features, rows.labels, theta, partial)
+        return triton_kernels.gradient_sums(
+            loss, rows.features, rows.labels, rows.weights, theta, partial
+        )
 
     return sums
 
 
 def _torch_sums(loss: str, rows: Rows, theta: Tensor) -> Tensor:
-    residual = LOSSES[loss].residual_(logits(rows, theta), rows.labels)
+    residual = rows.weighted(LOSSES[loss].residual_(logits(rows, theta), rows.labels))
     numbers, wide = rows.features @ residual, residual.double()
     sums = torch.zeros_like(theta, dtype=torch.float64)
     sums[: len(numbers)], sums[-1] = numbers, residual.sum()

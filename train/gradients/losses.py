@@ -1,7 +1,7 @@
 """Cost and closed-form gradient of the model, for each loss.
 
 With z = Xw + b and p = sigmoid(z), the mean cost C over n rows has dC/dw = Xᵀr / n and
-dC/db = Σr / n, where the residual r = dC/dz·n is
+dC/db = Σr / n, where the residual r = dC/dz·n is, times the weight of the row where it has one,
     binary cross-entropy  C = -mean(y log p + (1 - y) log(1 - p)):  r = p - y
     mean squared error    C = mean((p - y)²):                       r = 2 (p - y) p (1 - p)
     linear                C = mean(z²) / 2, whatever y is:          r = z
@@ -14,18 +14,27 @@ bound the curvature of the other costs.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
+class Cost(Protocol):
+    """A mean over rows, as a function of logits, labels and, where not all rows count alike, of
+    their weights: each (n,). The weights' own mean is taken to be 1."""
+
+    def __call__(self, logit: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The mean cost."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """What is minimised, as functions of logits and labels (n,)."""
 
-    cost: Callable[[Tensor, Tensor], Tensor]
-    """Mean cost; finite wherever the logits are."""
+    cost: Cost
+    """Finite wherever the logits are."""
     residual_: Callable[[Tensor, Tensor], Tensor]
     """Turns the logits into the residuals r, in place."""
     curvature: float
@@ -36,8 +45,19 @@ def _bce_residual(logit: Tensor, label: Tensor) -> Tensor:
     return logit.sigmoid_().sub_(label)
 
 
-def _mse_cost(logit: Tensor, label: Tensor) -> Tensor:
-    return functional.mse_loss(logit.sigmoid(), label)
+def _bce_cost(logit: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logit, label, weight)
+
+
+def _mse_cost(logit: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    if weight is None:
+        return functional.mse_loss(logit.sigmoid(), label)
+    return (weight * (logit.sigmoid() - label).square()).mean()
+
+
+def _linear_cost(logit: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    squares = logit.square()
+    return (squares if weight is None else weight * squares).mean() / 2
 
 
 def _mse_residual(logit: Tensor, label: Tensor) -> Tensor:
@@ -50,9 +70,9 @@ def _mse_residual(logit: Tensor, label: Tensor) -> Tensor:
 _Q = (15 - math.sqrt(33)) / 24
 
 LOSSES = {
-    "bce": Loss(functional.binary_cross_entropy_with_logits, _bce_residual, 1 / 4),
+    "bce": Loss(_bce_cost, _bce_residual, 1 / 4),
     "mse": Loss(_mse_cost, _mse_residual, 2 * _Q**2 * (1 - _Q) * (2 - 3 * _Q)),
-    "linear": Loss(lambda logit, label: logit.square().mean() / 2, lambda logit, label: logit, 1),
+    "linear": Loss(_linear_cost, lambda logit, label: logit, 1),
 }
 
 

@@ -44,6 +44,8 @@ _BLOCK_VALUES, _LEAST_ROWS, _MOST_ROWS = 1 << 17, 256, 4096
 """A block of features fills half of a second-level cache of 1 MiB, unless rows are very wide."""
 PICKED_ROWS = 256
 """Rows in a block of `picked_gradient_sums`: they are read twice."""
+NO_WEIGHTS: Float32 = np.empty(0, np.float32)
+"""How kernels are told that all rows count alike."""
 
 
 def compiled(function: Any) -> Any:
@@ -172,6 +174,22 @@ def block_residuals(loss: int, z: Float32, y: Float32) -> Any:
 
 
 @compiled
+def weigh(z: Float32, w: Float32) -> Any:
+    """Multiply the residuals `z` of `block_residuals` by the weights `w`; returns their sum."""
+    count = len(w)
+    whole, s = count // LANES * LANES, splat(_ZERO)
+    for i in range(0, whole, LANES):
+        residual = multiply(load(z, i), load(w, i))
+        store(z, i, residual)
+        s = add(s, residual)
+    if whole < count:
+        residual = multiply(load(z, whole), load_some(w, whole, count - whole))
+        store(z, whole, residual)
+        s = add(s, residual)
+    return total(s)
+
+
+@compiled
 def block_products(x: Float32, start: int, count: int, residual: Float32, out: Float32) -> None:
     """Put the sums of residual·x over the rows that `block_logits` takes into `out` (d, …)."""
     last, whole = x.shape[0] - 1, count // _AT_ONCE * _AT_ONCE
@@ -195,6 +213,7 @@ def gradient_sums(
     loss: int,
     x: Float32,
     y: Float32,
+    w: Float32,
     theta: Float32,
     step: int,
     first: int,
@@ -205,8 +224,8 @@ def gradient_sums(
     """Put the sums of residual·(x, 1) over the rows of a block into the block's row of `out`.
 
     Blocks have `step` rows; those from `first` to before `last` are computed. `x` (d, n) is
-    feature-major, `theta` (d + 1,) the weights and the bias, `out` (blocks, d + 1), `buffers` what
-    `scratch(step)` gives.
+    feature-major, `w` are the weights of the rows (n,) or NO_WEIGHTS, `theta` (d + 1,) those of the
+    features and the bias, `out` (blocks, d + 1), `buffers` what `scratch(step)` gives.
     """
     z, _ = buffers
     width, rows = x.shape
@@ -215,6 +234,8 @@ def gradient_sums(
         count = min(step, rows - start)
         block_logits(x, start, count, theta, z)
         out[k, width] = block_residuals(loss, z, y[start : start + count])
+        if len(w):
+            out[k, width] = weigh(z, w[start : start + count])
         block_products(x, start, count, z, out[k])
 
 
@@ -223,6 +244,7 @@ def picked_gradient_sums(
     loss: int,
     x: Float32,
     y: Float32,
+    w: Float32,
     index: Any,
     theta: Float32,
     step: int,
@@ -254,6 +276,10 @@ def picked_gradient_sums(
         for j in range(width):
             sums[j] = _ZERO
         sums[width] = block_residuals(loss, z, label[:count])
+        if len(w):  # the labels have served
+            for i in range(count):
+                label[i] = w[index[start + i]]
+            sums[width] = weigh(z, label[:count])
         for i in range(count):
             row = index[start + i]
             for j in range(width):

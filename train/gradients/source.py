@@ -70,6 +70,10 @@ class Rows:
     0. Its size, in rows held out only, is the code of an unknown level, which counts as the mean of
     the category's weights over the rows to train on."""
     categories: Categories = NO_CATEGORIES
+    weights: Tensor | None = None
+    """(n,) how much each row counts, in the dtype of the labels: above 0, and 1 on average over the
+    rows to train on, so that sums divided by the number of rows are weighted means. None where all
+    count alike."""
 
     def at(self, place: slice | Tensor) -> "Rows":
         """The rows at `place`: views for a slice, copies for indices."""
@@ -78,7 +82,21 @@ class Rows:
             features=self.features[:, place],
             labels=self.labels[place],
             codes=tuple(codes[place] for codes in self.codes),
+            weights=None if self.weights is None else self.weights[place],
         )
+
+    def in_type(self, dtype: torch.dtype) -> "Rows":
+        """The rows with features, labels and weights in `dtype`."""
+        return replace(
+            self,
+            features=self.features.to(dtype),
+            labels=self.labels.to(dtype),
+            weights=None if self.weights is None else self.weights.to(dtype),
+        )
+
+    def weighted(self, values: Tensor) -> Tensor:
+        """`values` (n,) times the weights of the rows; as they are where all count alike."""
+        return values if self.weights is None else values * self.weights
 
 
 class GradientSource(Protocol):

@@ -19,8 +19,8 @@ _PROGRAMS_A_PROCESSOR = 4
 
 @triton.jit
 def _sums(
-    x, y, theta, out, rows, stride, width,
-    LOSS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
+    x, y, w, theta, out, rows, stride, width,
+    LOSS: tl.constexpr, WEIGHTED: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     program, programs = tl.program_id(0), tl.num_programs(0)
     feature, row = tl.arange(0, WIDTH), tl.arange(0, ROWS)
@@ -43,6 +43,8 @@ def _sums(
             residual = 2.0 * (p - label) * p * (1.0 - p)
         else:
             residual = logit
+        if WEIGHTED:
+            residual *= tl.load(w + here, mask=inside, other=0.0)
         residual = tl.where(inside, residual, 0.0)
         sums += tl.sum(tile * residual[None, :], 1)
         total += residual
@@ -59,16 +61,20 @@ def programs(device: torch.device) -> int:
     return _PROGRAMS_A_PROCESSOR * processors
 
 
-def gradient_sums(loss: str, x: Tensor, y: Tensor, theta: Tensor, partial: Tensor) -> Tensor:
+def gradient_sums(
+    loss: str, x: Tensor, y: Tensor, w: Tensor | None, theta: Tensor, partial: Tensor
+) -> Tensor:
     """Sums of residual·(x, 1) over the rows of `x` (d, n) and `y` (n,): (d + 1,), float64.
 
-    Features may lie apart in memory; the values of each must be contiguous. `partial`, float32
-    (programs, d + 1), is overwritten with the sums of each program.
+    Features may lie apart in memory; the values of each must be contiguous. `w` (n,) are the
+    weights of the rows, None where all count alike. `partial`, float32 (programs, d + 1), is
+    overwritten with the sums of each program.
     """
     width, rows = x.shape
     padded = max(2, triton.next_power_of_2(width))
     _sums[(len(partial),)](
-        x, y, theta, partial, rows, x.stride(0), width,
-        LOSS=LOSS_CODES[loss], WIDTH=padded, ROWS=max(16, min(1024, _TILE_VALUES // padded)),
+        x, y, y if w is None else w, theta, partial, rows, x.stride(0), width,
+        LOSS=LOSS_CODES[loss], WEIGHTED=w is not None, WIDTH=padded,
+        ROWS=max(16, min(1024, _TILE_VALUES // padded)),
     )  # fmt: skip
     return partial.sum(0, dtype=torch.float64)

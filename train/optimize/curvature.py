@@ -62,7 +62,7 @@ def _block_inverse(data: GradientSource, spec: Optimizer) -> BlockInverse:
     curvature = LOSSES[spec.loss].curvature
     return BlockInverse(
         data,
-        lambda rows: torch.full_like(rows.labels, curvature),
+        lambda rows: rows.weighted(torch.full_like(rows.labels, curvature)),
         penalty_curvature(data.largest.double(), spec.penalty),
     )
 
@@ -123,7 +123,7 @@ def step_length(data: GradientSource, loss: str, weight_decay: float, batch_size
     rows, largest = data.count, _largest_eigenvalue(data)
     if 0 < batch_size < rows:
         share = (rows - batch_size) / (batch_size * (rows - 1))
-        largest = (1 - share) * largest + share * (squared_norms(data)[1] + 1)
+        largest = (1 - share) * largest + share * squared_norms(data)[1]
         largest *= 2
     return 1 / (LOSSES[loss].curvature * largest + weight_decay)
 

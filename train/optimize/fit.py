@@ -267,10 +267,10 @@ class Fit:
 
     def _diverged(self) -> TrainError:
         # The Hessian of the mean cross-entropy is at most XᵀX / 4n, whose largest eigenvalue is at
-        # most (mean |x|² + 1) / 4; gradient descent is stable for steps below twice the inverse.
+        # most mean |(x, 1)|² / 4; gradient descent is stable for steps below twice the inverse.
         lr, curvature = float(self.spec.lr), LOSSES[self.spec.loss].curvature
         squared_norm, _ = squared_norms(self._rows)
-        stable = 1 / ((squared_norm + 1) * curvature + self.spec.penalty)
+        stable = 1 / (squared_norm * curvature + self.spec.penalty)
         return TrainError(
             f"the cost is not finite at update {self.state.updates} (epoch "
             f"{self.state.epoch}) with lr {lr:g}: the steps are too long; try "

@@ -14,7 +14,7 @@ from train.gradients.numba_kernels import compiled
 from train.gradients.source import GradientSource
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "dbe892db23cb716c2cb28b806cd7b6f93b31d89a2cb687ca526ab4831da53999"
+CATEGORY_KERNELS_SHA256 = "d2e4ef58e43aa68a5bed11870b62ff72b502103e3abc201bd98f10c4e0eb3f9d"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 _PARTS = 4
@@ -36,7 +36,7 @@ def _by_torch(data: GradientSource, theta: Tensor, vector: Tensor) -> Tensor:
     for rows in map(in_float64, data.blocks()):
         at, by = several_logits(rows, both).T
         p = at.sigmoid()
-        add_products(rows, p * (1 - p) * by, result)
+        add_products(rows, rows.weighted(p * (1 - p) * by), result)
     return result
 
 
@@ -55,6 +55,7 @@ def _on_codes(data: GradientSource, theta: Tensor, vector: Tensor) -> Tensor:
 def _add(
     x: Float32,
     y: Float32,
+    w: Float32,
     addresses: Any,
     sizes: Any,
     starts: Any,
@@ -86,6 +87,8 @@ def _add(
         for i in range(count):
             p = 1 / (1 + math.exp(-at[i]))
             by[i] *= p * (1 - p)
+            if len(w):
+                by[i] *= w[start + i]
             out[-1] += by[i]
         for j in range(width):
             for i in range(count):

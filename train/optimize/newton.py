@@ -119,9 +119,9 @@ def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Ste
         nonlocal wrong
         p = logits(rows, theta).sigmoid()
         residual = p - rows.labels
-        add_products(rows, residual, sums)
+        add_products(rows, rows.weighted(residual), sums)
         wrong += (residual.abs() >= 0.5).sum()
-        return p * (1 - p)
+        return rows.weighted(p * (1 - p))
 
     if len(theta) > _MOST_DENSE:
         product = partial(hessian_product, data, theta, penalties)
@@ -222,7 +222,7 @@ def _costs(
         at, by = logits(rows, theta), logits(rows, step)
         for i, length in enumerate(lengths):
             result[i] += functional.binary_cross_entropy_with_logits(
-                at - length * by, rows.labels, reduction="sum"
+                at - length * by, rows.labels, rows.weights, reduction="sum"
             )
     result = data.group.sum(result) / data.count
     ends = theta - theta.new_tensor(lengths)[:, None] * step

@@ -18,7 +18,7 @@ from train.gradients.numba_kernels import compiled
 from train.gradients.source import Categories, GradientSource, Rows
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "dbe892db23cb716c2cb28b806cd7b6f93b31d89a2cb687ca526ab4831da53999"
+CATEGORY_KERNELS_SHA256 = "d2e4ef58e43aa68a5bed11870b62ff72b502103e3abc201bd98f10c4e0eb3f9d"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 
@@ -58,14 +58,14 @@ class Merged:
 
 def second_moments(
     data: GradientSource,
-    weigh: Callable[[Rows], Tensor] = lambda rows: torch.ones_like(rows.labels),
+    weigh: Callable[[Rows], Tensor] = lambda rows: rows.weighted(torch.ones_like(rows.labels)),
     dtype: torch.dtype = torch.float32,
     merged: Merged | None = None,
 ) -> Tensor:
-    """XᵀDX/n (d + 1, d + 1) in float64, X with a column of ones, D the weights of rows.
+    """XᵀDX/n (d + 1, d + 1) in float64, X with a column of ones, D a diagonal matrix.
 
-    `weigh` maps rows, in `dtype`, to their weights (m,). Products are computed in `dtype`, and
-    chunks of rows added in float64. With `merged` X is the merged design.
+    `weigh` maps rows, in `dtype`, to their part of it (m,), by default their weights. Products are
+    computed in `dtype`, and chunks of rows added in float64. With `merged` X is the merged design.
     """
     categories, numbers = data.categories, len(data.largest) - 1 - data.categories.levels
     if merged:
@@ -74,7 +74,7 @@ def second_moments(
     sums = data.largest.new_zeros(size, size, dtype=torch.float64)
     levels = _LevelMoments(numbers, categories) if categories.shares else None
     for some in data.blocks():
-        rows = replace(some, features=some.features.to(dtype), labels=some.labels.to(dtype))
+        rows = some.in_type(dtype)
         weight = weigh(rows)
         rows = merged.of(rows) if merged else rows
         weighted = rows.features * weight

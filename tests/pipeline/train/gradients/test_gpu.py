@@ -33,11 +33,15 @@ for width in (1, 2, 7, 30, 256):
         x = torch.randn(width, rows + 3, generator=generator)[:, :rows]
         y = torch.randint(2, (rows,), generator=generator).float()
         theta = torch.randn(width + 1, generator=generator) / width**0.5
+        w = torch.rand(rows, generator=generator) * 2
         for loss in ("bce", "mse", "linear"):
-            partial = torch.empty(programs(x.device), width + 1)
-            found = gradient_sums(loss, x, y, theta, partial)
-            expected = _torch_sums(loss, Rows(x.double(), y.double()), theta.double())
-            assert (found - expected).abs().max() <= 1e-5 * expected.abs().max(), (width, rows)
+            for weights in (None, w):
+                partial = torch.empty(programs(x.device), width + 1)
+                found = gradient_sums(loss, x, y, weights, theta, partial)
+                plain = Rows(x, y, weights=weights).in_type(torch.float64)
+                expected = _torch_sums(loss, plain, theta.double())
+                worst = (found - expected).abs().max()
+                assert worst <= 1e-5 * expected.abs().max(), (width, rows)
 """
 
 
