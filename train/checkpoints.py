@@ -27,8 +27,9 @@ from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
 from train.recipe.recipe import Recipe
 from train.run_folder import NOT_OURS, versions
+from train.selection.choice import Choice
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 _ZIP = b"PK"
 """How a checkpoint of format version 1 begins: it was torch's archive alone."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -39,7 +40,8 @@ class Checkpoints:
 
     The first process of `group` writes the file every `recipe.log.checkpoint_every` updates, and
     when a signal ends the training; it replaces the file as a whole. `inputs` is everything besides
-    the recipe that the training depends on: name → digest or description. A checkpoint is loaded
+    the recipe that the training depends on: name → digest or description; `choice`, of the penalty,
+    is kept too. A checkpoint is loaded
     only by a training with the same recipe and the same inputs. `say` takes lines for a person.
     """
 
@@ -48,10 +50,11 @@ class Checkpoints:
         recipe: Recipe,
         out: Path,
         inputs: Mapping[str, str],
+        choice: Choice,
         say: Callable[[str], None],
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self.path, self._group = path_of(out), group
+        self.path, self._group, self._choice = path_of(out), group, choice
         if group.first:
             remove_leftovers(self.path)
         self._every, self._say = recipe.log.checkpoint_every, say
@@ -69,57 +72,22 @@ class Checkpoints:
         Raises RunError where it was truncated or altered, was written by another version, or was
         made by another recipe or from other rows, saying what differs.
         """
-        content = self._group.gather(self._read() if self._group.first else None)[0]
-        if content is None:
+        saved = _saved(self.path, self._group)
+        if saved is None:
             return False
         try:
-            saved = load_archive(self._unsealed(content))
             made_for, versions = _texts(saved["made_for"]), _texts(saved["versions"])
             self._check(made_for)
             fit.load_state_dict(saved["fit"])
         except RunError:
             raise
         except NOT_OURS as reason:
-            raise RunError(
-                f"{self.path} is whole, but torch {self._versions['torch']} cannot read it "
-                f"({type(reason).__name__}): resume with what it was made with, or start anew with "
-                "--force"
-            ) from None
+            raise _unreadable(self.path, reason) from None
         other = [f"{k} {v} (now {self._versions.get(k)})" for k, v in versions.items()
                  if v != self._versions.get(k)]  # fmt: skip
         if other:
             self._say(f"warning: the checkpoint was made with {', '.join(other)}: bits may differ")
         return True
-
-    def _read(self) -> bytes | None:
-        try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as reason:
-            raise RunError(f"cannot read {self.path}: {reason.strerror}") from None
-
-    def _unsealed(self, content: bytes) -> bytes:
-        """What torch.save wrote into a checkpoint file, which is intact, or RunError is raised."""
-        if content.startswith(_ZIP):
-            raise RunError(
-                f"{self.path} has format version 1, this version reads {_FORMAT_VERSION}: resume "
-                "with the version that wrote it, or start anew with --force"
-            )
-        header, _, saved = content.partition(b"\n")
-        document = unseal(
-            header.decode("utf-8", errors="replace"),
-            what=str(self.path),
-            version=_FORMAT_VERSION,
-            error=RunError,
-            remedy="start anew with --force",
-        )
-        if document.get("content") != vars(FileEntry.of(saved)):
-            raise RunError(
-                f"{self.path} was truncated or altered since it was written: start anew with "
-                "--force"
-            )
-        return saved
 
     def _check(self, made_for: Mapping[str, str]) -> None:
         keys = sorted({*made_for, *self._made_for})
@@ -194,6 +162,7 @@ class Checkpoints:
             {
                 "made_for": self._made_for,
                 "versions": self._versions,
+                "choice": self._choice.state_dict(),
                 "fit": fit.state_dict(),
             },
             buffer,
@@ -202,6 +171,75 @@ class Checkpoints:
         header = {"format_version": _FORMAT_VERSION, "content": vars(FileEntry.of(content))}
         with new_file(self.path, notice=self._say) as aside:
             aside.write_bytes(b"%s\n%s" % (seal(header).encode(), content))
+
+
+def saved_choice(out: Path, group: ProcessGroup = SINGLE_PROCESS) -> Mapping[str, Any] | None:
+    """What the checkpoint of the run folder `out` holds of the choice of a penalty: the state_dict
+    of a `Choice`; None where there is no checkpoint.
+
+    Raises RunError as `Checkpoints.load` does, but does not look at what it was made for.
+    """
+    path = path_of(out)
+    saved = _saved(path, group)
+    if saved is None:
+        return None
+    try:
+        choice: Mapping[str, Any] = saved["choice"]
+    except NOT_OURS as reason:
+        raise _unreadable(path, reason) from None
+    return choice
+
+
+def _saved(path: Path, group: ProcessGroup) -> Any:
+    """What torch.save wrote into the checkpoint file, read by the first process of `group`; None
+    where there is no file. Raises RunError."""
+    content = group.gather(_read(path) if group.first else None)[0]
+    if content is None:
+        return None
+    try:
+        return load_archive(_unsealed(path, content))
+    except RunError:
+        raise
+    except NOT_OURS as reason:
+        raise _unreadable(path, reason) from None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as reason:
+        raise RunError(f"cannot read {path}: {reason.strerror}") from None
+
+
+def _unsealed(path: Path, content: bytes) -> bytes:
+    """What torch.save wrote into a checkpoint file, which is intact, or RunError is raised."""
+    if content.startswith(_ZIP):
+        raise RunError(
+            f"{path} has format version 1, this version reads {_FORMAT_VERSION}: resume "
+            "with the version that wrote it, or start anew with --force"
+        )
+    header, _, saved = content.partition(b"\n")
+    document = unseal(
+        header.decode("utf-8", errors="replace"),
+        what=str(path),
+        version=_FORMAT_VERSION,
+        error=RunError,
+        remedy="start anew with --force",
+    )
+    if document.get("content") != vars(FileEntry.of(saved)):
+        raise RunError(
+            f"{path} was truncated or altered since it was written: start anew with --force"
+        )
+    return saved
+
+
+def _unreadable(path: Path, reason: Exception) -> RunError:
+    return RunError(
+        f"{path} is whole, but torch {torch.__version__} cannot read it "
+        f"({type(reason).__name__}): resume with what it was made with, or start anew with --force"
+    )
 
 
 def _texts(values: Any) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import listed, quoted
 from train import run_folder
-from train.checkpoints import Checkpoints, path_of
+from train.checkpoints import Checkpoints, path_of, saved_choice
 from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
 from train.errors import TrainError
@@ -79,7 +79,8 @@ def train(
     """
     device = pick_device(recipe.optimizer.device)
     with _folder(out, force, resume, group) as folder:
-        data = choose_dataset(recipe, device, folder, say, group)
+        saved = saved_choice(out, group) if resume else None
+        data = choose_dataset(recipe, device, folder, say, group, saved)
         design = data.layer.design
         names = [column.name for column in design.columns]
         say(f"{data.rows:,} rows, {len(names):,} features, positive class "
@@ -89,10 +90,11 @@ def train(
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
 
-        recipe = _with_penalty(recipe, data, say)
+        asked, recipe = recipe, _with_penalty(recipe, data)
+        optimizer = replace(recipe.optimizer, weight_decay=data.choice.l2)
         model = new_model(design.width, recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
-        spec, preconditioner = resolve_learning_rate(rows, recipe.optimizer)
+        spec, preconditioner = resolve_learning_rate(rows, optimizer)
         if recipe.optimizer.lr == "auto" and preconditioner is None:
             say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
         fit = Fit(
@@ -107,7 +109,7 @@ def train(
         inputs = dict(data.digests)  # what the result depends on besides the recipe
         if recipe.optimizer.in_batches(data.rows):
             inputs["picking of mini-batches"] = data.picking
-        checkpoints = Checkpoints(recipe, out, inputs, say, group)
+        checkpoints = Checkpoints(asked, out, inputs, data.choice, say, group)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.state.updates:,}")
         elif resume:
@@ -139,6 +141,8 @@ def train(
             "importance": importance(rows, fit.theta, data.layer, data.moments),
             "statistics": statistics(fit, rows, data.layer),
         }
+        if selection := data.choice.figures():
+            figures["selection"] = selection
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
@@ -157,18 +161,11 @@ def train(
     return Result(metrics, card, summary)
 
 
-def _with_penalty(recipe: Recipe, data: Dataset, say: Callable[[str], None]) -> Recipe:
-    """The recipe with the penalty written out. Where there are categories and none is said it is
-    1/n: without one, a level that has rows of one class only has no best weight."""
+def _with_penalty(recipe: Recipe, data: Dataset) -> Recipe:
+    """The recipe with the penalty written out, where it is not said as weight_decay."""
     if recipe.optimizer.weight_decay is not None:
         return recipe
-    decay = 1 / data.rows if data.layer.design.categories else 0.0
-    if decay:
-        say(
-            f"L2 penalty: weight_decay {decay:.3g}, which is 1 / rows (C = 1 in scikit-learn), "
-            "since there are categories; say --weight-decay 0 for none"
-        )
-    return replace(recipe, optimizer=replace(recipe.optimizer, weight_decay=decay))
+    return replace(recipe, penalty=replace(recipe.penalty, l2=data.choice.l2))
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import gzip
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +27,10 @@ def choose_dataset(
     where: Path,
     say: Say,
     group: ProcessGroup = SINGLE_PROCESS,
+    saved: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Read the rows of `recipe`, into memory where they fit.
+    """Read the rows of `recipe`, into memory where they fit, and choose the penalty by them, unless
+    it is `saved` in a checkpoint.
 
     Otherwise, and where several processes share the rows, they are kept on disk, in files in the
     folder `where`. Raises TrainError, InputError or DataError.
@@ -45,9 +49,9 @@ def choose_dataset(
                 f"{format_size(allowed)} are allowed: rows are kept on disk, in {where}"
             )
         if needed > allowed or group.size > 1:
-            return OnDiskDataset(recipe, files, where, allowed, say, device, group)
-        return InMemoryDataset(recipe, files, device, say)
-    return InMemoryDataset(recipe, None, device, say)
+            return OnDiskDataset(recipe, files, where, allowed, say, device, group, saved)
+        return InMemoryDataset(recipe, files, device, say, saved)
+    return InMemoryDataset(recipe, None, device, say, saved)
 
 
 def _needed(files: TableFiles) -> int:

@@ -15,6 +15,7 @@ from train.errors import DataError
 from train.evaluate.metrics import Metrics
 from train.gradients.source import GradientSource
 from train.run_folder import Sample
+from train.selection.choice import Choice
 from train.standardize import Moments
 from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
@@ -32,6 +33,8 @@ class Dataset(Protocol):
 
     layer: Layer
     """What the columns are, and how they become those of the layer."""
+    choice: Choice
+    """The penalty, and what was found out of fold."""
     dialect: dict[str, Any]
     """How the CSV files are written, as the card holds it."""
     classes: Classes

@@ -1,7 +1,8 @@
 """The dataset whose rows are all in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +18,11 @@ from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
 from train.gradients.cpu import gradient_source
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
+from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
+from train.selection.choose import select
 from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables
 from train.tables.table import Table
@@ -37,11 +40,21 @@ class InMemoryDataset:
     picking = "from all rows"
 
     def __init__(
-        self, recipe: Recipe, files: TableFiles | None, device: torch.device, say: Say
+        self,
+        recipe: Recipe,
+        files: TableFiles | None,
+        device: torch.device,
+        say: Say,
+        saved: Mapping[str, Any] | None = None,
     ) -> None:
+        """`saved` is what a checkpoint holds of the choice, where a training is resumed."""
         self._device, self._loss = device, recipe.optimizer.loss
         tables = load_tables(recipe, files, say)
-        table, holdout, design = tables.training, tables.holdout, tables.decided.design
+        table, holdout = tables.training, tables.holdout
+        self.choice = select(
+            recipe, tables.decided.design, tables.sample, say, SINGLE_PROCESS, saved
+        )
+        design = self.choice.design
         self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
         self.classes, self.dialect = table.classes, table.reading.dialect_to_tell()
         self.rows = table.rows

@@ -1,9 +1,10 @@
 """The dataset whose rows do not fit into memory, or are shared by processes."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak, require
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample
+from train.selection.choose import select
 from train.standardize import Scaling
 from train.tables.columns.plan import read_as_found
 from train.tables.columns.reading import Reading
@@ -64,13 +66,15 @@ class OnDiskDataset:
         say: Callable[[str], None],
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
+        saved: Mapping[str, Any] | None = None,
     ) -> None:
+        """`saved` is what a checkpoint holds of the choice, where a training is resumed."""
         self._device, self._allowed = device, allowed
         self._loss, self._group = recipe.optimizer.loss, group
         require(peak() + _READING, allowed, recipe.data.memory, "this process and Arrow's reader")
         self._where = where
         with files.unchanged():
-            training, holdout = self._read(recipe, files, say)
+            training, holdout = self._read(recipe, files, say, saved)
         self._parts = {"training": training} | ({"holdout": holdout} if holdout else {})
         for part in self._parts.values():
             part.finish(group)
@@ -162,7 +166,11 @@ class OnDiskDataset:
             yield served_logits(served, encoding, numbers, codes), rows.labels.numpy()
 
     def _read(
-        self, recipe: Recipe, files: TableFiles, say: Callable[[str], None]
+        self,
+        recipe: Recipe,
+        files: TableFiles,
+        say: Callable[[str], None],
+        saved: Mapping[str, Any] | None,
     ) -> tuple[DiskPart, DiskPart | None]:
         """Read the raw rows to train on and the raw rows held out.
 
@@ -183,14 +191,15 @@ class OnDiskDataset:
         if part and not isinstance(part, str):
             out = held_out(labels, part, recipe.model.seed)
         before = peak() + _READING
-        decided, reading = read_as_found(
+        decided, reading, sample = read_as_found(
             files,
             recipe.data,
             recipe.columns,
             lambda reading: decide_from_files(recipe, files, reading, labels, ~out),
         )
         tell(decided, say)
-        self._design, self.dialect = decided.design, reading.dialect_to_tell()
+        self.choice = select(recipe, decided.design, sample, say, self._group, saved)
+        self._design, self.dialect = self.choice.design, reading.dialect_to_tell()
         self._plan_blocks(recipe, reading, before)
         holdout = None
         if isinstance(part, str):

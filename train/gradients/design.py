@@ -37,6 +37,30 @@ def several_logits(rows: Rows, thetas: Tensor) -> Tensor:
     return result
 
 
+def logits_of_several(rows: Rows, thetas: Tensor) -> Tensor:
+    """The logits (m, n) of each of `thetas` (m, d + 1)."""
+    numbers = len(rows.features)
+    result = torch.addmm(thetas[:, -1:], thetas[:, :numbers], rows.features)
+    for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
+        wide = codes.int()
+        for row, theta in zip(result, thetas, strict=True):
+            row += theta[place].index_select(0, wide)
+    return result
+
+
+def products_of_several(rows: Rows, values: Tensor) -> Tensor:
+    """Xᵀ times each of `values` (m, n): (m, d + 1)."""
+    numbers = len(rows.features)
+    result = values.new_zeros(len(values), numbers + rows.categories.levels + 1)
+    result[:, :numbers] = values @ rows.features.T
+    for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
+        wide = codes.int()
+        for row, value in zip(result, values, strict=True):
+            row[place].index_add_(0, wide, value)
+    result[:, -1] = values.sum(1)
+    return result
+
+
 def add_products(rows: Rows, values: Tensor, out: Tensor) -> None:
     """Add Xᵀ·`values` (n,) to `out` (d + 1,), which has the dtype of `values`."""
     numbers = len(rows.features)

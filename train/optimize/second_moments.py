@@ -70,24 +70,40 @@ def second_moments(
     categories, numbers = data.categories, len(data.largest) - 1 - data.categories.levels
     if merged:
         categories, numbers = merged.categories, merged.numbers
-    size = numbers + categories.levels + 1
-    sums = data.largest.new_zeros(size, size, dtype=torch.float64)
-    levels = _LevelMoments(numbers, categories) if categories.shares else None
+    sums = MomentSums(numbers, categories, data.largest)
     for some in data.blocks():
         rows = some.in_type(dtype)
         weight = weigh(rows)
-        rows = merged.of(rows) if merged else rows
+        sums.add(merged.of(rows) if merged else rows, weight)
+    return data.group.sum(sums.total()) / data.count
+
+
+class MomentSums:
+    """XᵀDX (d + 1, d + 1) in float64 of rows that come some at a time, on the device of `like`."""
+
+    def __init__(self, numbers: int, categories: Categories, like: Tensor) -> None:
+        size = numbers + categories.levels + 1
+        self._numbers = numbers
+        self._sums = like.new_zeros(size, size, dtype=torch.float64)
+        self._levels = _LevelMoments(numbers, categories) if categories.shares else None
+
+    def add(self, rows: Rows, weight: Tensor) -> None:
+        """Add `rows` with their weights (m,)."""
+        numbers, sums = self._numbers, self._sums
         weighted = rows.features * weight
         sums[:numbers, :numbers] += weighted @ rows.features.t()
         sums[:numbers, -1] += weighted.sum(1)
         sums[-1, -1] += weight.sum()
-        if levels:
-            levels.add(rows, weighted.double(), weight.double(), sums)
-    sums[-1, :-1] = sums[:-1, -1]
-    if levels:
-        below = torch.ones_like(sums, dtype=torch.bool).tril(-1)
-        sums = torch.where(below, sums.T, sums)
-    return data.group.sum(sums) / data.count
+        if self._levels:
+            self._levels.add(rows, weighted.double(), weight.double(), sums)
+
+    def total(self) -> Tensor:
+        """The sums of all rows so far."""
+        self._sums[-1, :-1] = self._sums[:-1, -1]
+        if not self._levels:
+            return self._sums
+        below = torch.ones_like(self._sums, dtype=torch.bool).tril(-1)
+        return torch.where(below, self._sums.T, self._sums)
 
 
 class _LevelMoments:

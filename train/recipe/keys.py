@@ -230,11 +230,9 @@ class Optimizer:
         "hold-out cost are kept.",
     )  # fmt: skip
     weight_decay: float | None = key(
-        None, NUMBER, "a number, 0 or more, in float32", "L2 penalty, never on the bias.",
+        None, NUMBER, "a number, 0 or more, in float32", "Another name of --l2.",
         fits=lambda v: 0 <= v <= FLOAT32_MAX, flag="--weight-decay", metavar="NUMBER", parse=float,
-        shown="1 / rows where there are categories, else 0",
-        more="weight_decay / 2 times the sum of the squared weights is added to the cost: those of "
-        "standardised numbers, and of levels. 1 / rows is scikit-learn's C = 1.",
+        shown="penalty.l2", more="It is torch.optim.SGD's, but for the bias, which has none.",
     )  # fmt: skip
     device: str = key(
         "auto", str, "auto, cpu or cuda", "Where to train.",

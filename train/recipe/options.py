@@ -16,6 +16,7 @@ _GROUPS = {
     "data": "Data",
     "columns": "Columns",
     "model": "Model",
+    "penalty": "Penalty",
     "optimizer": "Optimiser",
     "log": "Run",
 }

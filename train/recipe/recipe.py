@@ -15,12 +15,14 @@ from train.errors import RecipeError
 from train.recipe.column_keys import ColumnKeys, Columns, own_tables
 from train.recipe.key_declaration import check, keys_of
 from train.recipe.keys import Data, Log, Model, Optimizer
+from train.recipe.penalty_keys import Penalty
 
 SOURCES = ("file", "points", "simulate", "builtin")
 """The keys of [data] that say where the rows come from; a recipe has one of them."""
 
 SECTIONS: dict[str, type] = {
-    "data": Data, "columns": Columns, "model": Model, "optimizer": Optimizer, "log": Log
+    "data": Data, "columns": Columns, "model": Model, "penalty": Penalty, "optimizer": Optimizer,
+    "log": Log,
 }  # fmt: skip
 
 
@@ -31,6 +33,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     columns: Columns = field(default_factory=Columns)
     model: Model = field(default_factory=Model)
+    penalty: Penalty = field(default_factory=Penalty)
     optimizer: Optimizer = field(default_factory=Optimizer)
     log: Log = field(default_factory=Log)
 
@@ -68,10 +71,31 @@ class Recipe:
             raise RecipeError('optimizer.tolerance = "auto" needs optimizer.loss = "bce"')
         if optimizer.patience and not recipe.data.holdout:
             raise RecipeError("optimizer.patience needs data.holdout: rows to look at")
+        _check_penalty(recipe.penalty, optimizer)
         sources = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(sources) > 1:
             raise RecipeError(f"[data] needs one source; got {', '.join(sources)}")
         return recipe
+
+    @property
+    def l2(self) -> float | str:
+        """The L2 penalty that is asked for, or by default: a number, or "auto"."""
+        penalty, optimizer = self.penalty, self.optimizer
+        if penalty.l2 is not None:
+            return penalty.l2
+        said = optimizer.weight_decay is not None or penalty.l1
+        by_default = optimizer.lr == "auto" and optimizer.loss == "bce" and not said
+        return "auto" if by_default else optimizer.penalty
+
+    @property
+    def l1(self) -> float:
+        """The L1 penalty that is asked for, 0 where none is."""
+        return self.penalty.l1 or 0.0
+
+    @property
+    def needs_folds(self) -> bool:
+        """Whether fits are made without some of the rows, to choose a penalty or to measure it."""
+        return self.l2 == "auto" or self.penalty.folds is not None
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The recipe as TOML tables, defaults written out, absent keys left out."""
@@ -95,6 +119,36 @@ class Recipe:
             if isinstance(value, str)
         }
         return replace(self, data=replace(self.data, **named))  # type: ignore[arg-type]
+
+
+def _check_penalty(penalty: Penalty, optimizer: Optimizer) -> None:
+    """Raise RecipeError where a penalty does not go with what else is said."""
+    if optimizer.weight_decay is not None:
+        said = [name for name in ("l2", "l1") if getattr(penalty, name) is not None]
+        if said:
+            raise RecipeError(
+                f"penalty.{said[0]} and optimizer.weight_decay exclude each other: weight_decay is "
+                "another name of l2, so leave it out"
+            )
+    if optimizer.loss != "bce":
+        for name, chosen in (
+            ('l2 = "auto"', penalty.l2 == "auto"), ("l1", penalty.l1), ("folds", penalty.folds)
+        ):  # fmt: skip
+            if chosen:
+                raise RecipeError(f'penalty.{name} needs optimizer.loss = "bce"')
+    if penalty.l1:
+        for name, fits, needed in (
+            ("lr", optimizer.lr == "auto", 'lr = "auto"'),
+            ("batch_size", not optimizer.batch_size, "full batches: batch_size = 0"),
+            ("momentum", optimizer.momentum in (None, "auto"), 'momentum = "auto"'),
+            ("tolerance", optimizer.tolerance in (None, "auto"), 'tolerance = "auto"'),
+            ("patience", not optimizer.patience, "patience = 0"),
+        ):
+            if not fits:
+                raise RecipeError(
+                    f"penalty.l1 needs optimizer.{needed}; got "
+                    f"{name} = {quoted(getattr(optimizer, name))}"
+                )
 
 
 def _section(kind: type, name: str, values: Mapping[str, Any]) -> Any:

@@ -9,8 +9,9 @@ import numpy as np
 from serve_runtime.arrays import Float32, Floats
 from train.errors import DataError
 from train.recipe.recipe import Recipe
+from train.selection.sample import Sample, Sampler
 from train.standardize import Moments
-from train.tables.columns.aliases import Sample
+from train.tables.columns import aliases
 from train.tables.columns.decide import Decided, decide_columns
 from train.tables.columns.profile import Indices, Mask, Profiler
 from train.tables.columns.reading import Reading
@@ -35,6 +36,8 @@ class Tables:
     decided: Decided
     moments: Moments
     """Of the numbers in the rows to train on."""
+    sample: Sample | None
+    """The rows by which a penalty is chosen, where one is."""
 
 
 def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
@@ -61,7 +64,7 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
                 first, seen = seen, seen + len(labels)
                 add(features, codes, rows[first:seen], trained)
 
-    decided, moments = _decide(recipe, reading, names, labels, all_rows)
+    decided, moments, sample = _decide(recipe, reading, names, labels, ~out, all_rows)
     tell(decided, say)
     numbers = tuple(column.name for column in decided.design.numbers)
     moments = moments.take([reading.numbers.index(name) for name in numbers])
@@ -75,15 +78,15 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
         check_rows(
             found.features, found.codes, found.vocabularies, decided.design, source, indices[1]
         )
-    return Tables(training, held[0] if held else None, decided, moments)
+    return Tables(training, held[0] if held else None, decided, moments, sample)
 
 
 def decide_from_files(
     recipe: Recipe, files: TableFiles, reading: Reading, labels: Float32, training: Mask
-) -> tuple[Decided, Reading]:
+) -> tuple[Decided, Reading, Sample | None]:
     """What `load_tables` decides, by reading the files some rows at a time, more than once where
-    medians are needed; and how they are read from then on. `labels` (n,) are those of all rows,
-    `training` (n,) says which are trained on.
+    medians are needed; how they are read from then on, and the rows by which a penalty is chosen.
+    `labels` (n,) are those of all rows, `training` (n,) says which are trained on.
 
     Raises DataError or InputError.
     """
@@ -104,9 +107,9 @@ def decide_from_files(
         if first != len(training):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    decided, _ = _decide(recipe, reading, files.names, labels, all_rows)
+    decided, _, sample = _decide(recipe, reading, files.names, labels, training, all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
-    return decided, replace(reading, numbers=numbers)
+    return decided, replace(reading, numbers=numbers), sample
 
 
 def _decide(
@@ -114,15 +117,20 @@ def _decide(
     reading: Reading,
     names: Sequence[str],
     labels: Float32,
+    training: Mask,
     all_rows: Callable[[Reading, Add], None],
-) -> tuple[Decided, Moments]:
+) -> tuple[Decided, Moments, Sample | None]:
     """Decide on the columns `names`; `all_rows` passes once over all rows and adds them. Also the
-    moments of the numbers in the rows that are trained on."""
-    profiler, sample = Profiler(reading), Sample(labels)
+    moments of the numbers in the rows that are trained on, `training` (n,), and a sample of those
+    rows where a penalty is chosen by it."""
+    profiler, looked_at = Profiler(reading), aliases.Sample(labels)
+    sampler = Sampler(labels, training, len(names)) if recipe.needs_folds else None
 
     def add(features: Floats, codes: Sequence[Int32], rows: Indices, trained: bool) -> None:
         profiler.add(features, codes, rows, trained)
-        sample.add(features, codes, rows)
+        looked_at.add(features, codes, rows)
+        if sampler and trained:
+            sampler.add(features, codes, rows)
 
     all_rows(reading, add)
     look = profiler.second_look(recipe.columns)
@@ -133,5 +141,6 @@ def _decide(
         )
         look.end_pass()
     decided = decide_columns(profiler.finish(look, names), recipe.columns, recipe.data.drop)
-    decided = replace(decided, notes=(*decided.notes, *sample.aliases(reading)))
-    return decided, profiler.moments
+    decided = replace(decided, notes=(*decided.notes, *looked_at.aliases(reading)))
+    sample = sampler.sample(reading, decided.design) if sampler else None
+    return decided, profiler.moments, sample

@@ -9,6 +9,7 @@ from train.errors import RecipeError
 from train.recipe.column_keys import ColumnKeys, Columns
 from train.recipe.key_declaration import keys_of
 from train.recipe.keys import Data, Log, Model, Optimizer
+from train.recipe.penalty_keys import Penalty
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 
@@ -73,6 +74,7 @@ def test_an_empty_recipe_has_the_documented_defaults():
         Data(header=True, holdout=0.2, drop=[]),
         Columns(category=[], number=[], max_levels=32_000, min_rows=1, unknown="average"),
         Model(init="default", standardize=True, seed=1),
+        Penalty(l2=None, l1=None, folds=None),
         Optimizer(
             loss="bce",
             lr="auto",
