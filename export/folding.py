@@ -6,8 +6,8 @@ rounded to float32, and where |m|/s is large, large terms now cancel, so that th
 beside the same figures of the graph that subtracts m first. What folding owes is the difference
 between the two totals. Rounding hardly counts: while the folded weights are normal numbers it is at
 most 1/(d + 2) of the bound, since both grow with the same Σ|wᵢxᵢ|. Of a model that encodes its
-columns, the weights of levels and what stands for a missing number are rounded too; its precise
-numbers have a centre of their own, in float64, and no second one.
+columns, the weights of levels, what stands for a missing number, and values and slopes of curves
+are rounded too; its precise numbers have a centre of their own, in float64, and no second one.
 """
 
 import math
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from export.parity import encoded_model
 from export.parity.encoded_model import Model, served_ranges
@@ -22,7 +23,9 @@ from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.error_budgets import logit_bound
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding
+from train.bends.basis import Segments
 from train.trained import Trained
 
 Form = Literal["folded", "subtract-first"]
@@ -115,16 +118,41 @@ def arithmetic_bound(affine: Affine, card: ModelCard, encoding: Encoding | None 
     served = _served(affine, card, encoding)
     reach = np.nanmax(np.abs(served.values - served.center), axis=0, initial=0)
     magnitude = np.abs(affine.weight.astype(np.float64)) @ reach + abs(affine.bias)
-    added = 0
+    added, farthest = 0, reach.max(initial=0)
     if encoding is not None:
         tables = [
             np.nanmax(np.abs(table.astype(np.float64)), initial=0) for table in encoding.tables
         ]
-        magnitude += math.fsum([*tables, *np.abs(encoding.gap.astype(np.float64))])
-        added = encoding.terms
-    centered = affine.center is not None
-    farthest = reach.max(initial=0)
-    return float(logit_bound(magnitude, farthest, len(affine.weight), centered, added))
+        gaps = encoding.gap[encoding.gap != 0].astype(np.float64)
+        magnitude += math.fsum([*tables, *np.abs(gaps)])
+        added = len(tables) + len(gaps)
+        for number, curve in zip(encoding.bent, encoding.curves, strict=True):
+            segment, distance = _reached(curve, served.values[:, number])
+            value, slope = (part[segment].astype(np.float64) for part in (curve.value, curve.slope))
+            magnitude += (np.abs(value) + np.abs(slope * distance)).max()
+            farthest = max(farthest, np.abs(distance).max())
+    centered, bent = affine.center is not None, encoding is not None and len(encoding.curves) > 0
+    width = len(affine.weight)
+    return float(logit_bound(magnitude, farthest, width, centered, added, bent=bent))
+
+
+def _reached(curve: Curve, values: Float64) -> tuple[npt.NDArray[np.intp], Float64]:
+    """Where a curve is largest and smallest: the segments that a number reaches, and how far from
+    their origins.
+
+    `values` (3,) are the smallest and the largest number, and what stands for a missing one, or
+    NaN. Each segment is linear, so it is both its ends within the range that count.
+    """
+    low, high, fill = values.astype(np.float32).tolist()  # as they are looked up
+    edges = np.concatenate([[-np.inf], curve.knots, [np.inf]])
+    reached = np.flatnonzero((edges[:-1] <= high) & (low < edges[1:]))
+    ends = [np.maximum(edges[reached], low), np.minimum(edges[reached + 1], high)]
+    segments = [reached, reached]
+    if not math.isnan(fill):
+        segments.append(curve.knots.searchsorted([fill], side="right"))
+        ends.append(np.array([fill]))
+    segment = np.concatenate(segments)
+    return segment, np.concatenate(ends) - curve.origin[segment]
 
 
 class _Served(NamedTuple):
@@ -160,8 +188,9 @@ def _rounding(
 ) -> float:
     """Largest |exact logit of the files - logit of `trained`| of a row within the card's ranges.
 
-    The difference is itself a sum over the columns, and affine in each number: each column
-    contributes most at an end of its range, where it is missing, or at one of its levels.
+    The difference is itself a sum over the columns, and affine in each number, or in each segment
+    of its curve: each column contributes most at an end of its range or of a segment, where it is
+    missing, or at one of its levels.
     """
     served = _served(affine, card, encoding)
     weight = affine.weight.astype(np.float64) - trained.raw_weight
@@ -169,15 +198,18 @@ def _rounding(
     differences = [*np.stack([weight * low, weight * high], axis=1)]
     if encoding is not None:
         missing = _of_missing(trained, affine, encoding, served)
+        for number, curve, true in zip(encoding.bent, encoding.curves, trained.curves, strict=True):
+            ends = np.append(served.values[:2, number], np.nan)
+            differences[number] = _of_curve(curve, true, ends)
         differences = [np.append(d, m) for d, m in zip(differences, missing, strict=True)]
         differences += [
             table.astype(np.float64) - true
             for table, true in zip(encoding.tables, trained.tables, strict=True)
         ]
     scored = [d[~np.isnan(d)] for d in differences]
-    ends = np.array([[d.min() for d in scored if len(d)], [d.max() for d in scored if len(d)]])
+    most = np.array([[d.min() for d in scored if len(d)], [d.max() for d in scored if len(d)]])
     offset = affine.bias - trained.bias_at(trained.precise_center + served.center)
-    return float(np.abs(ends.sum(1) + offset).max())
+    return float(np.abs(most.sum(1) + offset).max())
 
 
 def _of_missing(trained: Trained, affine: Affine, encoding: Encoding, served: _Served) -> Float64:
@@ -185,8 +217,24 @@ def _of_missing(trained: Trained, affine: Affine, encoding: Encoding, served: _S
     assert trained.design is not None
     imputed = trained.design.imputed - trained.precise_center - served.center
     true = trained.raw_weight * imputed + trained.missing_weight
-    filled: Float64 = affine.weight.astype(np.float64) * (served.values[2] - served.center)
-    return filled + encoding.gap - true
+    filled = affine.weight.astype(np.float64) * (served.values[2] - served.center)
+    found: Float64 = filled + encoding.gap - true
+    for number, curve, bent in zip(encoding.bent, encoding.curves, trained.curves, strict=True):
+        # The bend was trained on what is served, the line that it bends on what is imputed.
+        rounded = served.values[2, number] - imputed[number]
+        found[number] += _of_curve(curve, bent, served.values[:, number])[-1]
+        found[number] += trained.line_weight[number] * rounded
+    return found
+
+
+def _of_curve(curve: Curve, true: Segments, values: Float64) -> Float64:
+    """By how much a curve differs from the `true` one where `_reached` says; `values` (3,) are as
+    there, so that the last one is that of a missing number where it is not refused."""
+    segment, distance = _reached(curve, values)
+    value = curve.value[segment].astype(np.float64) - true.value[segment]
+    slope = curve.slope[segment].astype(np.float64) - true.slope[segment]
+    result: Float64 = value + slope * distance
+    return result
 
 
 def _center(trained: Trained) -> Float32:

@@ -216,7 +216,10 @@ def _data_bounds(card: ModelCard, model: Model, sample: Rows) -> DataBounds:
         logit = folding.arithmetic_bound(affine, card, encoding)
         probability = min(1, logit / 4 + PROBABILITY_ULP * 2 * UNIT_ROUNDOFF)
     low, high = folding.ranges(card, encoding)
-    moves = UNIT_ROUNDOFF * np.abs(affine.weight) * np.maximum(np.abs(low), np.abs(high))
+    weight = np.abs(affine.weight.astype(np.float64))
+    if encoding is not None:  # a bend was trained on what is served, the line that it bends was not
+        weight[list(encoding.bent)] = [abs(float(curve.slope[0])) for curve in encoding.curves]
+    moves = UNIT_ROUNDOFF * weight * np.maximum(np.abs(low), np.abs(high))
     names = card.feature_names
     if encoding is not None:
         names = tuple(column.name for column in encoding.numbers)

@@ -9,12 +9,19 @@ A graph that subtracts a centre first has one rounding more, and Σ|wᵢ(xᵢ - 
 γ(d + c + 2)·(Σ|wᵢxᵢ| + Σ|tⱼ| + |b|) takes its place. How raw values become xᵢ and tⱼ has no budget:
 that is exact, or one stated rounding.
 
+A bent number has a curve in place of a weight: v + s·(x - o), of the segment in which x is. That is
+one more term of the sum, of size |v| + |s·(x - o)|. Difference, product and sum are each rounded,
+and then the term goes through the additions that every term goes through (a product of k factors
+1 + δ, |δ| <= u, is 1 + θ, |θ| <= γ(k): Lemma 3.1 there). Those are two roundings more than wx has:
+γ(d + c + 4)·(Σ|wᵢxᵢ| + Σ(|v| + |s·(x - o)|) + Σ|tⱼ| + |b|), d all numbers, bent or not. Which
+segment it is has no budget: to compare is exact.
+
 Probability. It is a function of one float32, the logit, so it is held against the exact sigmoid
 of that very logit, in units in the last place (ULP).
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -48,6 +55,16 @@ _LOWEST = 1 / (1 + math.exp(-LOWEST_LOGIT)) * (1 + PROBABILITY_ULP * 2 * UNIT_RO
 """The largest probability allowed to a logit below LOWEST_LOGIT."""
 
 
+class Segments(NamedTuple):
+    """Where b bent numbers of n rows are on their curves: value + slope·distance, (b, n) each."""
+
+    value: _Real
+    """Float32 values, as `slope` holds."""
+    slope: _Real
+    distance: Float64
+    """Of the number from the origin of its segment, before float32 rounds it."""
+
+
 def gamma(terms: int) -> float:
     """Higham's γ(k) = k·u / (1 - k·u), where `terms` = k is the most roundings that any term of a
     sum goes through."""
@@ -60,15 +77,18 @@ def logit_reference(
     bias: float,
     center: Float32 | None = None,
     terms: Float64 | None = None,
+    segments: Segments | None = None,
 ) -> tuple[Float64, Float64]:
     """Exact logits weight·(x - center) + bias of `rows` (n, d), and their a-priori bounds: (n,).
 
     `weight` and `center` (d,) and `bias` are the float32 values of the model; `center` None is 0.
-    `terms` (c, n), float32 values too, are what else is added to the bias of each row.
+    `terms` (c, n), float32 values too, are what else is added to the bias of each row; `segments`
+    are those of the bent numbers, whose weight and centre are 0.
     The products of float32 values are exact in float64 and are summed with compensation, so the
     logit is off by little more than its own rounding to float64; a centre adds a rounding of each
-    term. Both are less than 2⁻²⁶ of the bound. Non-finite rows give non-finite logits and bounds;
-    the bound is infinite where a term may overflow float32, since then nothing is promised.
+    term, a curve two. All are less than 2⁻²⁶ of the bound. Non-finite rows give non-finite logits
+    and bounds; the bound is infinite where a term may overflow float32, since then nothing is
+    promised.
     """
     step = max(1, _BLOCK // max(1, len(weight)))
     logit, bound = np.empty(len(rows)), np.empty(len(rows))
@@ -85,36 +105,59 @@ def logit_reference(
             wide *= weight64
             if terms is not None:
                 wide = np.concatenate((wide, terms[:, part]))
+            if segments is not None:
+                value, slope, distance = (of_all[:, part] for of_all in segments)
+                farthest = np.maximum(farthest, np.abs(distance).max(0, initial=0))
+                wide = np.concatenate((wide, value, slope * distance))
             magnitude = np.abs(wide).sum(0) + abs(bias)
-            bound[part] = logit_bound(magnitude, farthest, len(weight), center is not None, added)
+            bound[part] = logit_bound(
+                magnitude,
+                farthest,
+                len(weight),
+                center is not None,
+                added,
+                bent=segments is not None,
+            )
             logit[part] = _compensated_sum(wide, bias)
     return logit, bound
 
 
 def logit_bound(
-    magnitude: Float64, farthest: Float64 | float, width: int, centered: bool, added: int = 0
+    magnitude: Float64,
+    farthest: Float64 | float,
+    width: int,
+    centered: bool,
+    added: int = 0,
+    *,
+    bent: bool = False,
 ) -> Float64:
     """The a-priori bound for rows (n,) of `width` features, as the module says.
 
-    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + Σ|tᵢ| + |b|, `farthest` the largest |xᵢ - cᵢ|, 0 where no
-    centre is subtracted, `added` the number of tᵢ. Infinite where one of them may overflow float32.
+    `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + Σ(|v| + |s·(x - o)|) + Σ|tᵢ| + |b|, `farthest` the largest
+    |xᵢ - cᵢ| and |x - o|, 0 where nothing is subtracted, `added` the number of tᵢ; with `bent` a
+    feature has a curve. Infinite where one of them may overflow float32.
     """
-    terms = width + added + 2 + centered
+    terms = width + added + 2 + (2 if bent else centered)
     overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
 
 
-def flushed(rows: _Real, weight: Float32, center: Float32 | None) -> Float64:
+def flushed(
+    rows: _Real, weight: Float32, center: Float32 | None, segments: Segments | None = None
+) -> Float64:
     """How far the logit of each row (n, d) may move where the host flushes subnormals to zero.
 
     Returns (n,). What is flushed is below 2⁻¹²⁶: an operand of a product, which is multiplied by
-    the other one, the product itself, a sum, the bias.
+    the other one, the product itself, a sum, the bias; of a curve also both sides of its
+    difference. A subnormal number counts as 0, whatever the curve is between the two.
     """
     wide = np.abs(rows.astype(np.float64) - (0.0 if center is None else center.astype(np.float64)))
     factor = np.abs(weight.astype(np.float64)) * (1 if center is None else 2)
-    lost: Float64 = SMALLEST_NORMAL * ((3.0 + wide + factor).sum(1) + 2)
-    return lost
+    lost = (3.0 + wide + factor).sum(1) + 2
+    if segments is not None:
+        lost += (4.0 + 3 * np.abs(segments.slope) + np.abs(segments.distance)).sum(0)
+    return np.asarray(SMALLEST_NORMAL * lost)
 
 
 def flushes_to_zero() -> bool:

@@ -8,11 +8,12 @@ import numpy as np
 
 from serve_runtime.arrays import COLUMNS, ROWS, Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.error_budgets import LARGEST, flushed
+from serve_runtime.error_budgets import LARGEST, Segments, flushed
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.blocks import BatchInput, ColumnInput, RowInput
 
 if TYPE_CHECKING:  # loaded for a model that encodes its rows
+    from serve_runtime.features.encoding import Encoding
     from serve_runtime.inputs.encoded import EncodedInput, Encoder
     from serve_runtime.inputs.encoded_row import RowEncoder
 
@@ -152,7 +153,18 @@ class EncodedRows(TrialRows):
     def lost(self) -> Float64:
         """See TrialRows."""
         numbers, _, _ = self._encoder.encoded_rows(self._rows).filled(np.arange(self.count))
-        return flushed(numbers.T, self._affine.weight, self._affine.center)
+        segments = _segments(self._encoder.encoding, numbers)
+        return flushed(numbers.T, self._affine.weight, self._affine.center, segments)
+
+
+def _segments(encoding: "Encoding", numbers: Float32) -> Segments | None:
+    """The segments of the bent ones of filled `numbers` (k, n); None where there are none."""
+    found = []
+    for number, curve in zip(encoding.bent, encoding.curves, strict=True):
+        at = curve.knots.searchsorted(numbers[number], side="right")
+        distance = numbers[number].astype(np.float64) - curve.origin[at]
+        found.append((curve.value[at], curve.slope[at], distance))
+    return Segments(*map(np.array, zip(*found, strict=True))) if found else None
 
 
 def _ends(columns: Sequence[T]) -> Sequence[T]:

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, num
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
 from train import run_folder
+from train.bends.knots import knots_of
 from train.design import Design
 from train.standardize import Moments, Scaling
 from train.trained import Trained
@@ -83,13 +85,15 @@ def random_mixed(
     offset: float = 0.0,
     rows: int = 300,
     plain: bool = False,
+    bent: Collection[int] = (),
 ) -> tuple[Trained, ModelCard, RawRows]:
     """A model with random weights of `numbers` numbers, precise numbers and categories, the card
     that a run would have, and rows as if it had been trained on them.
 
     Columns take turns in what a missing value and an unknown level do; with `plain` a missing value
     is refused, and an unknown level counts as the average. Numbers have `offset` for their mean;
-    the first that has an indicator has no other weight.
+    the first that has an indicator has no other weight. Those of the numbers that are `bent` have
+    some single values.
     """
     rng = np.random.default_rng(seed)
     k = numbers + precise
@@ -105,9 +109,15 @@ def random_mixed(
     columns = []
     for i, (row, policy) in enumerate(zip(values, policies, strict=True)):
         name, kind = (f"number {i}", NUMBER) if i < numbers else (f"precise {i}", PRECISE)
+        knots: tuple[float, ...] = ()
+        if i in bent:
+            middle_of_column = center[i - numbers] if kind == PRECISE else 0
+            for start, value in ((1, middle_of_column), (2, np.nanmax(row))):
+                row[start::6] = np.where(np.isnan(row[start::6]), np.nan, value)
+            knots = knots_of((row[~np.isnan(row)] - middle_of_column).astype(np.float32), 6)
         gaps = int(np.isnan(row).sum())
         low, high = float(np.nanmin(row)), float(np.nanmax(row))
-        columns.append(Column(name, kind, low, high, policy, gaps))
+        columns.append(Column(name, kind, low, high, policy, gaps, knots=knots))
     texts = []
     for i in range(categories):
         column, drawn = _random_category(f"category {i}", i, rng, rows, plain)
@@ -120,9 +130,10 @@ def random_mixed(
     imputed = np.where(refused, np.nan, [np.nanmedian(row) for row in values])
     design = Design(tuple(columns), imputed, center)
     kept = [np.nanmean(row) for row in values]
-    indicators = len(design.indicators)
+    further = design.dense - design.flat
     scaling = Scaling(
-        np.append(kept, np.full(indicators, 0.1)), np.append(scale, np.full(indicators, 0.3))
+        np.concatenate([kept, np.full(len(design.indicators), 0.1), np.full(further, 0.2)]),
+        np.concatenate([scale, np.full(len(design.indicators), 0.3), np.ones(further)]),
     )
     weight = rng.normal(size=design.width).astype(np.float32) / np.float32(np.sqrt(k + categories))
     for number in design.indicators[:1]:
@@ -137,7 +148,7 @@ def random_mixed(
     return trained, card, RawRows(values, tuple(map(tuple, texts)))
 
 
-def random_mixed_run(folder: Path, **kind: int | float | bool) -> Path:
+def random_mixed_run(folder: Path, **kind: int | float | bool | Collection[int]) -> Path:
     """Write a run folder with the random model that `random_mixed` makes of `kind`."""
     trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
     assert trained.design is not None

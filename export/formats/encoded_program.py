@@ -6,6 +6,9 @@ TorchScript compiles the text, and torch.export traces it, so that both compute 
     codes int64 [batch, categories]: 0 is an unknown level, 1 the first one (see Column),
 each only where the model has such columns, and gives logit and probability, both [batch, 1]. A code
 that its category does not have is an error: index_select refuses it, also a negative one.
+
+A bent number (see features.curve) is in the segment that bucketize finds: right=True means
+knots[j - 1] <= x < knots[j].
 """
 
 from typing import Final
@@ -35,6 +38,16 @@ def encode(self, texts: List[List[str]]) -> Tensor:
 "" is a missing value; `self.levels` is `levels(encoding)`."""
 
 
+_CURVE: Final = (
+    "bent = x[:, {number}].contiguous()",
+    "segment = torch.bucketize(bent, self.knots_{i}, right=True)",
+    "bent = bent - self.knots_{i}.index_select(0, (segment - 1).clamp(min=0))",
+    "bent = bent * self.slope_{i}.index_select(0, segment)",
+    "offset = offset + (self.value_{i}.index_select(0, segment) + bent)",
+)
+"""What curve `i`, that of a number, adds to the offset: three roundings and that of the offset."""
+
+
 def levels(encoding: Encoding) -> list[dict[str, int]]:
     """Of each category the code of each text that is no unknown level."""
     return [column.code_by_text() for column in encoding.categories]
@@ -52,7 +65,7 @@ def inputs(encoding: Encoding) -> list[str]:
 
 def forward(affine: Affine, encoding: Encoding) -> str:
     """The text of the method; it depends on how many columns of each kind there are, on whether a
-    centre is subtracted, and on where a gap adds to the offset."""
+    centre is subtracted, on where a gap adds to the offset, and on which numbers are bent."""
     taken, numbers = inputs(encoding), len(encoding.fill) > 0
     lines = []
     if "precise" in taken:
@@ -72,6 +85,8 @@ def forward(affine: Affine, encoding: Encoding) -> str:
     logit = "offset.unsqueeze(1)"
     if numbers:
         lines.append("x = torch.where(torch.isnan(x), self.fill, x)")
+        for i, number in enumerate(encoding.bent):
+            lines += [line.format(i=i, number=number) for line in _CURVE]
         if affine.center is not None:
             lines.append("x = x - self.center")
         logit = f"torch.addmm({logit}, x, self.weight.t())"

@@ -15,6 +15,7 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import MODEL_BYTES
 from serve_runtime.errors import ArtifactError, ServeError
 from serve_runtime.features.column import NUMBER
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
 from train.archive import require_size
@@ -24,7 +25,8 @@ def tensors(affine: Affine, encoding: Encoding | None = None) -> dict[str, torch
     """Copies of the values: weight (1, d), bias (1,) and, if there is one, center (d,); float32.
 
     Where columns are encoded, also fill (k,), gap (k,) if a gap adds to the offset, precise_center
-    (p,) float64 if there are precise numbers, and table_0, table_1, … of each category.
+    (p,) float64 if there are precise numbers, table_0, table_1, … of each category, and knots_0,
+    value_0, slope_0, … of each bent number.
     """
     values = {"weight": torch.tensor(affine.weight[None]), "bias": torch.tensor([affine.bias])}
     if affine.center is not None:
@@ -36,6 +38,9 @@ def tensors(affine: Affine, encoding: Encoding | None = None) -> dict[str, torch
         if len(encoding.center):
             values["precise_center"] = torch.tensor(encoding.center)
         values |= {f"table_{i}": torch.tensor(table) for i, table in enumerate(encoding.tables)}
+        for i, curve in enumerate(encoding.curves):
+            parts = {"knots": curve.knots, "value": curve.value, "slope": curve.slope}
+            values |= {f"{name}_{i}": torch.tensor(part) for name, part in parts.items()}
     return values
 
 
@@ -72,13 +77,17 @@ def encoding_of(values: Mapping[str, torch.Tensor], card: str, where: str) -> En
     columns = ModelCard.from_json(card, where=f"the card in {where}").columns
     arrays = {name: tensor.detach().numpy() for name, tensor in values.items()}
     fill = arrays["fill"]
-    tables = sum(name.startswith("table_") for name in arrays)
+    tables, curves = (sum(n.startswith(part) for n in arrays) for part in ("table_", "knots_"))
     return Encoding(
         columns,
         fill,
         arrays.get("gap", np.zeros_like(fill)),
         arrays.get("precise_center", np.zeros(0)),
         tuple(arrays[f"table_{i}"] for i in range(tables)),
+        tuple(
+            Curve(*(arrays[f"{part}_{i}"] for part in ("knots", "value", "slope")))
+            for i in range(curves)
+        ),
     )
 
 

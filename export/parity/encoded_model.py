@@ -4,8 +4,10 @@ Encoding is written out here once more, value by value, so that what serves is h
 definition in serve_runtime.features and not to itself.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.error_budgets import logit_reference
+from serve_runtime.error_budgets import Segments, logit_reference
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
 
@@ -48,6 +50,18 @@ def encode(encoding: Encoding, rows: RawRows) -> Encoded:
     return Encoded(served, tuple(codes))
 
 
+class Terms(NamedTuple):
+    """What the logits of n rows are the sums of, beside the bias."""
+
+    numbers: Float32
+    """(k, n) that are multiplied with the weights."""
+    added: Float64
+    """(c, n): the weight of the level of each category, and of the gap of each number that has one,
+    0 where it is not missing."""
+    segments: Segments | None
+    """Of the bent numbers; None where there are none."""
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
 class EncodedModel:
     """The float32 values of a model that encodes its columns."""
@@ -58,13 +72,13 @@ class EncodedModel:
     def reference(self, rows: RawRows) -> tuple[Float64, Float64]:
         """Exact logits of raw rows and their float32 error bounds, both (n,) float64; NaN for a
         row that is refused."""
-        numbers, terms = self.filled_and_terms(rows)
-        affine = self.affine
-        return logit_reference(numbers.T, affine.weight, affine.bias, affine.center, terms)
+        found, affine = self.terms(rows), self.affine
+        return logit_reference(
+            found.numbers.T, affine.weight, affine.bias, affine.center, found.added, found.segments
+        )
 
-    def filled_and_terms(self, rows: RawRows) -> tuple[Float32, Float64]:
-        """The numbers (k, n) that are multiplied with the weights, and the terms (c, n) that are
-        added to the bias."""
+    def terms(self, rows: RawRows) -> Terms:
+        """What the logits of raw rows are the sums of."""
         encoding, found = self.encoding, encode(self.encoding, rows)
         terms: list[Array] = [
             table.take(code) for table, code in zip(encoding.tables, found.codes, strict=True)
@@ -73,13 +87,51 @@ class EncodedModel:
             np.where(found.missing[number], encoding.gap[number], 0)
             for number in np.flatnonzero(encoding.gap)
         ]
-        added = np.array(terms, np.float64).reshape(encoding.terms, len(rows))
-        return encoding.filled(found.numbers), added
+        added = np.array(terms, np.float64).reshape(len(terms), len(rows))
+        filled = encoding.filled(found.numbers)
+        return Terms(filled, added, _segments(encoding, filled))
 
     def offsets(self, rows: RawRows) -> Float32:
         """The offsets (n,) of raw rows: float32 sums in the stated order."""
-        found = encode(self.encoding, rows)
-        return self.encoding.offset(self.affine.bias, found.codes, found.numbers)
+        encoding, found = self.encoding, encode(self.encoding, rows)
+        offset = np.full(len(rows), self.affine.bias, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for group in encoding.groups:
+                offset += reduce(np.add, [encoding.tables[i].take(found.codes[i]) for i in group])
+            for number in np.flatnonzero(encoding.gap):
+                offset[found.missing[number]] += encoding.gap[number]
+            for curve in self.curves(rows):
+                offset += curve
+        return offset
+
+    def curves(self, rows: RawRows) -> Float32:
+        """What the curve of each bent number adds to the offset of raw rows, (b, n)."""
+        encoding = self.encoding
+        found = _segments(encoding, encoding.filled(encode(encoding, rows).numbers))
+        if found is None:
+            return np.empty((0, len(rows)), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # float64 keeps so much of the difference of two float32 values that to round it again
+            # gives what one rounding to float32 gives (Figueroa, "When is double rounding
+            # innocuous?", SIGNUM Newsletter 30, 1995).
+            moved = found.distance.astype(np.float32) * found.slope.astype(np.float32)
+            result: Float32 = found.value.astype(np.float32) + moved
+        return result
+
+
+def _segments(encoding: Encoding, numbers: Float32) -> Segments | None:
+    """The segments in which the bent ones of `numbers` (k, n) are, found one by one."""
+    if not encoding.curves:
+        return None
+    found = []
+    for number, curve in zip(encoding.bent, encoding.curves, strict=True):
+        knots, values = curve.knots.tolist(), numbers[number].tolist()
+        segment = np.array([bisect_right(knots, value) for value in values], np.intp)
+        origin = np.array([knots[max(j - 1, 0)] for j in segment.tolist()], np.float64)
+        distance = numbers[number].astype(np.float64) - origin
+        found.append((curve.value[segment], curve.slope[segment], distance))
+    value, slope, distance = (np.array(part, np.float64) for part in zip(*found, strict=True))
+    return Segments(value, slope, distance)
 
 
 Model = Affine | EncodedModel

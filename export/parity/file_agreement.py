@@ -100,6 +100,9 @@ def _constants(model: Model) -> dict[str, Array]:
         found |= {"float64 centre": encoding.center, "fill value": encoding.fill}
         found |= {"gap term": encoding.gap}
         found |= {f"table {i}": table for i, table in enumerate(encoding.tables)}
+        for i, curve in enumerate(encoding.curves):
+            found |= {f"knots {i}": curve.knots, f"values {i}": curve.value}
+            found |= {f"slopes {i}": curve.slope}
     return found
 
 
@@ -110,11 +113,15 @@ def _named(what: str, i: int, card: ModelCard) -> str:
         return "the bias"
     if what == "float64 centre":
         numbers = tuple(column for column in numbers if column.kind == PRECISE)
-    if not what.startswith("table"):
-        return f"the {what} of {quoted(numbers[i].name)}"
-    column = categories_of(card.columns)[int(what.split()[1])]
-    texts = ["unknown", *map(quoted, column.levels), "missing", "rare"]
-    return f"the weight of {quoted(column.name)} = {texts[i]}"
+    kind, _, which = what.partition(" ")
+    if kind == "table":
+        column = categories_of(card.columns)[int(which)]
+        texts = ["unknown", *map(quoted, column.levels), "missing", "rare"]
+        return f"the weight of {quoted(column.name)} = {texts[i]}"
+    if kind in ("knots", "values", "slopes"):
+        column = [column for column in numbers if column.knots][int(which)]
+        return f"{kind.removesuffix('s')} {i} of the curve of {quoted(column.name)}"
+    return f"the {what} of {quoted(numbers[i].name)}"
 
 
 def _bits(values: Array) -> Array:

@@ -1,5 +1,6 @@
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -87,6 +88,72 @@ def test_the_bound_is_no_looser_than_its_formula():
     assert bound[0] == pytest.approx(
         error_budgets.gamma(4) * (3 + 1 + 4) + 2 * 2.0**-149, rel=1e-15
     )
+
+
+@st.composite
+def bent_rows(draw):
+    """Two bent numbers (values, slopes, numbers, origins) and a straight one in 3 rows."""
+    pairs = [draw(arrays(np.float32, (2, 3), elements=numbers)) for _ in range(4)]
+    if draw(st.booleans()):  # where the value and what the slope adds cancel
+        value, slope, x, origin = pairs
+        value[:] = -slope * (x - origin)
+    return pairs, draw(arrays(np.float32, (3,), elements=numbers)), draw(numbers), draw(numbers)
+
+
+@given(bent_rows(), st.permutations(range(4)))
+def test_the_bound_holds_for_curves_in_any_order(drawn, order):
+    (value, slope, x, origin), straight, weight, bias = drawn
+    segments = error_budgets.Segments(value, slope, x.astype(np.float64) - origin)
+    rows, weights = np.array([*x, straight]).T, np.array([0, 0, weight], np.float32)
+    logit, bound = error_budgets.logit_reference(rows, weights, bias, segments=segments)
+    bent = value + slope * (x - origin)
+    parts = [*bent, straight * np.float32(weight), np.full(3, bias, np.float32)]
+    summed = reduce(np.add, [parts[i] for i in order])
+    for i in range(3):
+        exact = Fraction(bias) + Fraction(weight) * Fraction(float(straight[i]))
+        for v, s, a, o in zip(*(p[:, i].tolist() for p in (value, slope, x, origin)), strict=True):
+            exact += Fraction(v) + Fraction(s) * (Fraction(a) - Fraction(o))
+        assert abs(Fraction(float(summed[i])) - exact) <= Fraction(bound[i])
+        assert abs(Fraction(logit[i]) - exact) <= Fraction(bound[i]) / 2**26
+
+
+def test_the_bound_of_curves_is_no_looser_than_its_formula():
+    one = np.ones((2, 1))
+    segments = error_budgets.Segments(3 * one, np.array([[0.5], [2]]), -4 * one)
+    logit, bound = error_budgets.logit_reference(
+        np.array([[7.0, 8.0]]), np.zeros(2, np.float32), 1.0, None, one[:1], segments
+    )
+    assert logit.tolist() == [1 + 1 + (3 - 2) + (3 - 8)]
+    assert bound[0] == pytest.approx(
+        error_budgets.gamma(2 + 1 + 4) * (1 + 1 + 3 + 2 + 3 + 8) + 2 * 2.0**-149, rel=1e-15
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "slope", "distance", "finite"),
+    [
+        (0, 0, 3.5e38, False),
+        (0, 2.0**100, 2.0**30, False),
+        (3e38, 1, 3e38, False),
+        (-3e38, 1, 3e38, False),
+        (0, 0, 3.4e38, True),
+        (1e38, -1, 1e38, True),
+        (np.nan, 1, 1, False),
+    ],
+)
+def test_curves_that_may_overflow_are_promised_nothing(value, slope, distance, finite):
+    segments = error_budgets.Segments(*np.array([[[value]], [[slope]], [[distance]]], np.float64))
+    rows = np.zeros((1, 1))
+    _, bound = error_budgets.logit_reference(rows, rows[0], 0.5, segments=segments)
+    assert np.isfinite(bound[0]) == finite
+
+
+def test_curves_may_lose_what_is_flushed():
+    none = np.zeros((1, 1), np.float32)
+    plain = error_budgets.flushed(none, none[0], None)
+    segments = error_budgets.Segments(*np.array([[[5.0]], [[-3.0]], [[-7.0]]]))
+    found = error_budgets.flushed(none, none[0], None, segments)
+    assert (found - plain) / 2.0**-126 == 4 + 3 * 3 + 7
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -4,8 +4,8 @@ No tolerance can express them, so each is tried by itself.
 
 A row has the same bits alone and in any batch, from any array, at any number of threads; a
 probability is in [0, 1], right for its logit, and never falls while the logit rises, not even from
-one float32 to the next; a logit never moves against the sign of a feature's weight; a neighbour's
-NaN changes nothing; and a row without a finite logit is refused.
+one float32 to the next; a logit never moves against the sign of a feature's weight, or against its
+curve; a neighbour's NaN changes nothing; and a row without a finite logit is refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -119,6 +119,11 @@ def _raw(
         "logit monotone in each number by the sign of its weight",
         mixed.monotone_in_numbers(name, one, model, random),
     )
+    if model.encoding.curves:
+        yield (
+            "logit as high as a bent number is on its curve",
+            mixed.monotone_on_curves(name, one, model, random),
+        )
     yield (
         "a row that cannot be scored is refused",
         mixed.bad_rows_are_refused(name, one, several, model, random),

@@ -13,6 +13,7 @@ from export.errors import ParityError
 from export.formats.artifact import Score
 from export.parity.contracts.in_layout import METHODS, LayoutPredictor
 from export.parity.encoded_model import EncodedModel, without_overflow
+from export.parity.mixed.bent_rows import values_of_curve
 from export.parity.mixed.kinds import as_columns, as_dicts, as_lists
 from export.parity.mixed.texts import unseen
 from serve_runtime.arrays import Array, Float32
@@ -74,12 +75,14 @@ def _alone(one: LayoutPredictor, row: RawRows) -> Float32:
 def monotone_in_numbers(
     name: str, predictor: LayoutPredictor, model: EncodedModel, rows: RawRows
 ) -> int:
-    """The logit moves with the sign of a number's weight as the number rises; returns how many
-    rows. Raises ParityError naming the file, the column and its values."""
+    """The logit moves with the sign of a number's weight as the number rises, unless it is bent;
+    returns how many rows. Raises ParityError naming the file, the column and its values."""
     shown, numbers, weight = 0, model.encoding.numbers, model.affine.weight
     for i in np.unique(np.linspace(0, max(0, len(numbers) - 1), _FEATURES).astype(int)):
         if not len(numbers):
             break
+        if numbers[i].knots:
+            continue
         values = _rising(rows.numbers[i], np.float32 if numbers[i].kind == NUMBER else np.float64)
         for start in range(min(3, len(rows))):
             stepped = rows.take([start] * len(values))
@@ -92,6 +95,41 @@ def monotone_in_numbers(
                 raise ParityError(
                     f"{name}: the logit moves against the sign of the weight of "
                     f"{numbers[i].name!r} as it rises from {values[0]!s} to {values[-1]!s}"
+                )
+            shown += len(stepped)
+    return shown
+
+
+def monotone_on_curves(
+    name: str, predictor: LayoutPredictor, model: EncodedModel, rows: RawRows
+) -> int:
+    """The logit is the higher, the higher a bent number is on its curve, and the same where that is
+    the same; returns how many rows.
+
+    Each rounded operation is monotone: within a segment the curve moves with the sign of its slope,
+    and so does the logit; across segments it goes as the curve goes. Raises ParityError naming the
+    file, the column and its values.
+    """
+    shown, bent = 0, model.encoding.bent
+    for i in np.unique(np.linspace(0, len(bent) - 1, _FEATURES).astype(int)):
+        column = model.encoding.numbers[bent[i]]
+        kind = np.float32 if column.kind == NUMBER else np.float64
+        values = np.append(_rising(rows.numbers[bent[i]], kind), values_of_curve(model, bent[i]))
+        for start in range(min(3, len(rows))):
+            stepped = rows.take([start] * len(values))
+            changed = stepped.numbers.copy()
+            changed[bent[i]] = values
+            stepped = without_overflow(RawRows(changed, stepped.texts), model)
+            height = model.curves(stepped)[i]
+            order = np.argsort(height, kind="stable")
+            rise, moved = np.diff(height[order]), np.diff(predictor.scores(stepped)[0][order])
+            wrong = (moved < 0) | ((rise == 0) & (moved != 0))
+            if wrong.any():
+                at = int(wrong.argmax())
+                two = stepped.numbers[bent[i], order[at : at + 2]].tolist()
+                raise ParityError(
+                    f"{name}: the logit moves against the curve of {column.name!r} from "
+                    f"{two[0]!s} to {two[1]!s}"
                 )
             shown += len(stepped)
     return shown
@@ -167,6 +205,12 @@ def bad_rows(model: EncodedModel, row: RawRows) -> dict[str, RawRows]:
         overflow = RawRows(numbers, row.texts)
         if np.isposinf(model.reference(overflow)[1])[0] and (size[:plain].sum() > 4):
             found["terms that overflow"] = overflow
+    for i, curve in zip(model.encoding.bent, model.encoding.curves, strict=True):
+        column, steepness = model.encoding.numbers[i], abs(float(curve.slope[-1]))
+        if column.kind == NUMBER and steepness * (LARGEST - float(curve.knots[-1])) > 2 * LARGEST:
+            numbers = row.numbers.copy()
+            numbers[i] = LARGEST
+            found[f"a curve that overflows in {column.name!r}"] = RawRows(numbers, row.texts)
     return found
 
 

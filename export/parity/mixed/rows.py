@@ -13,6 +13,7 @@ import numpy as np
 
 from export.parity import proof_rows
 from export.parity.encoded_model import EncodedModel, encode, served_ranges
+from export.parity.mixed.bent_rows import along_curves, on_every_segment, values_at_knots
 from export.parity.mixed.texts import scored_texts, unseen, unusual_texts
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.bundle.card import ModelCard
@@ -51,6 +52,7 @@ def mixed_batches(
         _levels(model),
         batch("gaps", _gaps(model, whole)),
         batch("ends of precise numbers", _precise_ends(model, whole)),
+        *_knots(model, whole),
         *_of_served_numbers(model, whole, rng),
         batch("refused and not finite", _refused(model, inside)),
     ]  # fmt: skip
@@ -76,9 +78,14 @@ def more_batches(model: EncodedModel, rows: int) -> Iterator[proof_rows.ProofBat
 
 def random_raw_rows(model: EncodedModel, count: int, rng: np.random.Generator) -> RawRows:
     """Rows uniform over the ranges and levels of training, some values missing or unknown, where
-    that is not refused."""
+    that is not refused, and some bent numbers at a knot."""
     encoding = model.encoding
     numbers = _inside(encoding, count, rng)
+    for number in encoding.bent:
+        at_knots = rng.random(count) < 1 / _UNUSUAL
+        values = values_at_knots(encoding, number)
+        drawn = (rng.random(count) * len(values)).astype(int)
+        numbers[number, at_knots] = values[drawn[at_knots]]
     for row, fill, column in zip(numbers, encoding.fill, encoding.numbers, strict=True):
         gaps = rng.random(count) < 1 / _UNUSUAL
         if column.missing != "error" and not np.isnan(fill):
@@ -113,9 +120,10 @@ def far_raw_rows(model: EncodedModel, rows: RawRows, rng: np.random.Generator) -
 
 def along(model: EncodedModel, logits: Float64, base: RawRows) -> RawRows:
     """Rows with the given logits (n,): the numbers of `base`, n rows without gaps, moved along the
-    weights. Where no row of float32 numbers has a logit, its row is left out."""
+    weights, or where all are bent, along a curve. Where no row of float32 numbers has a logit, its
+    row is left out."""
     if not model.affine.weight.any():
-        return base
+        return along_curves(model, logits, base)
     exact = model.reference(base)[0]
     served = encode(model.encoding, base).numbers.T
     moved = proof_rows.moved(model.affine, logits - exact, served)
@@ -187,6 +195,20 @@ def _levels(model: EncodedModel) -> proof_rows.ProofBatch:
     return proof_rows.ProofBatch("every level", found, model.offsets(found))
 
 
+def _knots(model: EncodedModel, base: RawRows) -> Iterator[proof_rows.ProofBatch]:
+    """Bent numbers on every segment of their curves, the other numbers adding nothing, so that the
+    logit is the very offset; and the others anywhere."""
+    if not model.encoding.bent:
+        return
+    alone = on_every_segment(model, base.take([0]), _neutral(model, 1))
+    yield proof_rows.ProofBatch("every segment", alone, model.offsets(alone))
+    numbers = base.numbers[:, np.arange(len(alone)) % len(base)]
+    bent = list(model.encoding.bent)
+    numbers[bent] = alone.numbers[bent]
+    texts = base.take(np.arange(len(alone)) % len(base)).texts
+    yield proof_rows.ProofBatch("every segment, any row", RawRows(numbers, texts))
+
+
 def _gaps(model: EncodedModel, base: RawRows) -> RawRows:
     """Each number missing alone, any two neighbours, and all of them."""
     k = len(model.affine.weight)
@@ -230,7 +252,7 @@ def _of_served_numbers(
     if not len(model.affine.weight):
         return
     encoding, first = model.encoding, base.take([0])
-    offset = model.offsets(first)[0]
+    offset = model.offsets(RawRows(_neutral(model, 1), first.texts))[0]
     affine = replace(model.affine, bias=float(offset))
     for batch in proof_rows.of_numbers(affine, encode(encoding, base).numbers.T, rng):
         served = batch.rows

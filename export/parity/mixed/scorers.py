@@ -58,10 +58,12 @@ def _exact_sum_score(model: EncodedModel) -> Score:
     center = 0.0 if model.affine.center is None else model.affine.center.astype(np.float64)
 
     def score(rows: RawRows) -> Scores:
-        filled, terms = model.filled_and_terms(rows)
+        found = model.terms(rows)
         with np.errstate(invalid="ignore"):
-            products = (filled.T - center) * weight
-        logits = exact_sums(np.concatenate((products, terms.T), axis=1), model.affine.bias)
+            parts = [(found.numbers.T - center) * weight, found.added.T]
+            if (on := found.segments) is not None:
+                parts += [on.value.T, (on.slope * on.distance).T]
+        logits = exact_sums(np.concatenate(parts, axis=1), model.affine.bias)
         return logits, sigmoid(logits)
 
     return score
@@ -89,12 +91,16 @@ def _torch_eager_score(model: EncodedModel, dtype: Any) -> Score:
 
     @torch.no_grad()
     def score(rows: RawRows) -> Scores:
-        filled, terms = model.filled_and_terms(rows)
+        found = model.terms(rows)
         offset = values["bias"].expand(len(rows))
-        gaps = range(len(model.encoding.tables), len(terms))
+        gaps = range(len(model.encoding.tables), len(found.added))
         for group in (*model.encoding.groups, *([gap] for gap in gaps)):
-            offset = offset + reduce(torch.add, torch.from_numpy(terms[group]).to(dtype))
-        x = torch.from_numpy(filled.T.copy()).to(dtype)
+            offset = offset + reduce(torch.add, torch.from_numpy(found.added[group]).to(dtype))
+        if found.segments is not None:
+            parts = (torch.from_numpy(part).to(dtype) for part in found.segments)
+            for value, slope, distance in zip(*parts, strict=True):
+                offset = offset + (value + slope * distance)
+        x = torch.from_numpy(found.numbers.T.copy()).to(dtype)
         if "center" in values:
             x = x - values["center"]
         logit = torch.addmm(offset[:, None], x, values["weight"].t())
@@ -108,7 +114,10 @@ def _onnx_reference_score(path: Path, layout: str, encoding: Encoding) -> Score:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(onnx.load_from_string(read_bytes(path)))
+    from export.parity.mixed.reference_trees import TreeEnsembleRegressor
+
+    model = onnx.load_from_string(read_bytes(path))
+    evaluator = ReferenceEvaluator(model, new_ops=[TreeEnsembleRegressor])
 
     def score(rows: RawRows) -> Scores:
         with np.errstate(all="ignore"):  # exp overflows where the sigmoid is 0

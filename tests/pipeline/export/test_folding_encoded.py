@@ -16,21 +16,25 @@ from export.parity.encoded_model import EncodedModel, encode
 from export.parity.mixed.texts import unseen
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.raw_rows import RawRows
+from train.bends.basis import Basis
 from train.design import Design
 from train.trained import Trained
 
-KINDS = ((3, 2, 3), (2, 0, 1), (0, 2, 1), (0, 0, 2), (3, 0, 0), (0, 2, 0))
-"""Numbers, precise numbers and categories."""
+Kind = tuple[int, int, int] | tuple[int, int, int, set[int]]
+KINDS: tuple[Kind, ...] = (
+    (3, 2, 3), (2, 0, 1), (0, 2, 1), (0, 0, 2), (3, 0, 0), (0, 2, 0),
+    (3, 2, 1, {1, 2, 4}), (2, 0, 0, {0, 1}), (0, 3, 0, {0, 1, 2}),
+)  # fmt: skip
+"""Numbers, precise numbers and categories; and which numbers are bent."""
 
 
-def make(
-    kind: tuple[int, int, int], seed: int = 0, offset: float = 0.0
-) -> tuple[Trained, ModelCard, RawRows]:
+def make(kind: Kind, seed: int = 0, offset: float = 0.0) -> tuple[Trained, ModelCard, RawRows]:
     """A random model, and rows of it; some have levels that training has not seen."""
-    numbers, precise, categories = kind
+    numbers, precise, categories, *bent = kind
     trained, card, rows = random_mixed(
-        numbers, precise, categories, seed=seed, offset=offset, rows=80
+        numbers, precise, categories, seed=seed, offset=offset, rows=80, bent=set().union(*bent)
     )
     texts = list(map(list, rows.texts))
     for i, column in enumerate(design_of(trained).categories):
@@ -65,12 +69,26 @@ def trained_logits(trained: Trained, numbers: np.ndarray, codes: np.ndarray) -> 
             for x, center, imputed in zip(row, centers, design.imputed.tolist(), strict=True)
         ]
         dense += [Fraction(row[i] != row[i]) for i in design.indicators]
+        for i, basis in design.bases.items():
+            served = np.float32(design.imputed[i] - centers[i]) if row[i] != row[i] else row[i]
+            dense += further_columns(basis, Fraction(float(served)))
         found.append(
             Fraction(trained.bias)
             + sum(w * (x - m) / s for w, x, m, s in zip(weight, dense, mean, scale, strict=False))
             + sum(of_code[code] for of_code, code in zip(levels, coded, strict=True))
         )
     return found
+
+
+def further_columns(basis: Basis, x: Fraction) -> list[Fraction]:
+    """The columns of a bent number besides itself, exactly."""
+    knots = list(map(Fraction, basis.curve.tolist()))
+    hats = [
+        max(Fraction(0), min((x - left) / (middle - left), (right - x) / (right - middle)))
+        for left, middle, right in zip(knots, knots[1:], knots[2:], strict=False)
+    ]
+    x = Fraction(0) if 0 <= x < Fraction(2) ** -126 else x  # as some processors take it
+    return hats + [Fraction(x == value) for value in map(Fraction, basis.single.tolist())]
 
 
 def weights_of_codes(trained: Trained, category: int) -> dict[int, Fraction]:
@@ -103,8 +121,20 @@ def exact_logits(model: EncodedModel, numbers: np.ndarray, codes: np.ndarray) ->
             )
             + sum(Fraction(t[c].item()) for t, c in zip(encoding.tables, coded, strict=True))
             + sum(map(Fraction, encoding.gap[np.isnan(row)].tolist()))
+            + sum(
+                on_curve(curve, filled[i])
+                for i, curve in zip(encoding.bent, encoding.curves, strict=True)
+            )
         )
     return found
+
+
+def on_curve(curve: Curve, x: float) -> Fraction:
+    j = sum(knot <= x for knot in curve.knots.tolist())
+    value, slope, origin = (
+        Fraction(float(part[j])) for part in (curve.value, curve.slope, curve.origin)
+    )
+    return value + slope * (Fraction(x) - origin)
 
 
 def off(ours: list[Fraction], theirs: list[Fraction]) -> float:
@@ -115,7 +145,7 @@ def off(ours: list[Fraction], theirs: list[Fraction]) -> float:
 @pytest.mark.parametrize("offset", [0.0, 30.0, 1e5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_total_bounds_the_distance_to_the_trained_model(
-    kind: tuple[int, int, int], offset: float, form: folding.Form
+    kind: Kind, offset: float, form: folding.Form
 ) -> None:
     trained, card, rows = make(kind, seed=int(offset), offset=offset)
     model = model_of(trained, form)
@@ -132,15 +162,19 @@ def test_the_total_bounds_the_distance_to_the_trained_model(
 
 
 @pytest.mark.parametrize("form", [FOLDED, SUBTRACT_FIRST])
-def test_the_rounding_is_reached_by_a_row(form: folding.Form) -> None:
-    """So that the bound is the largest there is: of ends of the ranges, gaps and levels."""
-    trained, card, _ = make((2, 1, 1), offset=30.0)
+@pytest.mark.parametrize("kind", [(2, 1, 1), (2, 1, 0, {1, 2})])
+def test_the_rounding_is_reached_by_a_row(kind: Kind, form: folding.Form) -> None:
+    """So that the bound is the largest there is: of ends of ranges, segments, gaps and levels."""
+    trained, card, _ = make(kind, offset=30.0)
     model = model_of(trained, form)
     low, high = folding.ranges(card, model.encoding)
     ends = [
         [a, b, *([np.nan] if np.isfinite(fill) else [])]
         for a, b, fill in zip(low.tolist(), high.tolist(), model.encoding.fill, strict=True)
     ]
+    for i, curve in zip(model.encoding.bent, model.encoding.curves, strict=True):
+        knots = [*curve.knots, *np.nextafter(curve.knots, np.float32(-np.inf))]
+        ends[i] += [knot for knot in knots if np.float32(low[i]) <= knot <= np.float32(high[i])]
     scored = [np.flatnonzero(~np.isnan(table)).tolist() for table in model.encoding.tables]
     rows = list(product(*ends, *scored))
     numbers = np.array([row[: len(ends)] for row in rows], np.float32).T

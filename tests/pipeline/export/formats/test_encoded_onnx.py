@@ -25,9 +25,11 @@ def plain(value: object) -> object:
 
 def made_node(node: Node) -> onnx.NodeProto:
     attributes = {name: plain(value) for name, value in node.attributes.items()}
-    return helper.make_node(
+    made = helper.make_node(
         node.operator, node.inputs, [node.output], domain=node.domain or None, **attributes
     )
+    made.attribute.sort(key=lambda attribute: [*attributes].index(attribute.name))
+    return made
 
 
 def made_value(value: Value) -> onnx.ValueInfoProto:
@@ -45,7 +47,7 @@ def written_by_onnx(model: Model, layout: str) -> bytes:
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", 13)]
-    if model.encoding.categories:
+    if any(node.domain for node in nodes):
         opsets.append(helper.make_opsetid("ai.onnx.ml", 2))
     made = helper.make_model(
         graph, opset_imports=opsets, ir_version=7, producer_name="serve-runtime"
@@ -59,6 +61,10 @@ MODELS = {
     "categories": (category("a"), category("b", ("x" * 200, "é", " "))),
     "precise": (number("t", kind="precise"), number("u", kind="precise", missing="mean")),
     "gaps": tuple(number(f"x{i}", missing="indicator") for i in range(5)),
+    "bent": (
+        number("x", knots=(0.5,)),
+        number("t", kind="precise", missing="mean", knots=tuple(map(float, range(9)))),
+    ),
     "names": tuple(category(name) for name in ("numbers", "logit", "z", "level_0", "bias")),
     "many": tuple(random_column(np.random.default_rng(i), f"c{i}") for i in range(40)),
 }

@@ -11,16 +11,24 @@ import torch
 
 from benchmarks.harness.random_run import random_mixed
 from export.formats import torch_export, torchscript
+from export.parity.corpus import proof_batches
 from export.parity.encoded_model import EncodedModel, encode
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.raw_rows import RawRows
 
-KINDS = ((3, 2, 3), (0, 0, 2), (2, 0, 0), (0, 2, 0), (1, 0, 1), (0, 1, 1))
-"""Numbers, precise numbers and categories."""
+Kind = tuple[int, int, int] | tuple[int, int, int, set[int]]
+BENT: tuple[Kind, ...] = ((3, 2, 3, {0, 1, 4}), (2, 0, 0, {0, 1}), (0, 2, 1, {0, 1}))
+KINDS: tuple[Kind, ...] = (
+    (3, 2, 3), (0, 0, 2), (2, 0, 0), (0, 2, 0), (1, 0, 1), (0, 1, 1), *BENT,
+)  # fmt: skip
+"""Numbers, precise numbers and categories; and which numbers are bent."""
 
 
-def make(kind: tuple[int, int, int], seed: int = 0) -> tuple[EncodedModel, ModelCard, RawRows]:
-    trained, card, rows = random_mixed(*kind, seed=seed)
+def make(kind: Kind, seed: int = 0) -> tuple[EncodedModel, ModelCard, RawRows]:
+    numbers, precise, categories, *bent = kind
+    trained, card, rows = random_mixed(
+        numbers, precise, categories, seed=seed, bent=set().union(*bent)
+    )
     encoding = trained.encoding()
     assert encoding is not None
     return EncodedModel(trained.affine(), encoding), card, rows
@@ -34,7 +42,7 @@ def script(content: bytes) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code", [torchscript, torch_export])
-def test_a_file_scores_raw_rows(tmp_path: Path, kind: tuple[int, int, int], code: Any) -> None:
+def test_a_file_scores_raw_rows(tmp_path: Path, kind: Kind, code: Any) -> None:
     model, card, rows = make(kind)
     (tmp_path / "file").write_bytes(code.build(model.affine, card, model.encoding))
     artifact = code.load(tmp_path / "file")
@@ -47,8 +55,28 @@ def test_a_file_scores_raw_rows(tmp_path: Path, kind: tuple[int, int, int], code
         assert (np.abs(logit - exact[:count]) <= bound[:count]).all()
 
 
+@pytest.mark.parametrize("kind", BENT)
+@pytest.mark.parametrize("code", [torchscript, torch_export])
+def test_bent_numbers_are_looked_up_as_defined(tmp_path: Path, kind: Kind, code: Any) -> None:
+    """At every knot, its neighbours, zeros, NaN and the largest values, in any batch: the logit is
+    the very offset where other numbers add nothing."""
+    model, card, rows = make(kind)
+    (tmp_path / "file").write_bytes(code.build(model.affine, card, model.encoding))
+    score = code.load(tmp_path / "file").score
+    batches = {batch.name: batch.rows for batch in proof_batches(card, model, rows)}
+    every = batches["every segment"]
+    if not model.affine.weight.any():
+        every = RawRows.joined([every, batches["gaps"], batches["random rows"].take(range(99))])
+    expected = model.offsets(every).view(np.uint32)
+    refused = np.isnan(model.offsets(every))
+    for count in (0, 1, 2, 7, len(every)):
+        logit, _ = score(every.take(range(count)))
+        assert ((logit.view(np.uint32) == expected[:count]) | refused[:count]).all()
+        assert (np.isnan(logit) == refused[:count]).all()
+
+
 @pytest.mark.parametrize("kind", KINDS[:2])
-def test_the_bytes_do_not_depend_on_what_was_exported_before(kind: tuple[int, int, int]) -> None:
+def test_the_bytes_do_not_depend_on_what_was_exported_before(kind: Kind) -> None:
     model, card, _ = make(kind)
     first = torchscript.build(model.affine, card, model.encoding)
     other, other_card, _ = make((2, 1, 2), seed=4)
