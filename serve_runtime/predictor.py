@@ -129,7 +129,8 @@ class Predictor:
     def coef_(self) -> Float64:
         """Weights of the raw features, (1, d) float64: the very float32 values that are served.
 
-        A model with categories has none (AttributeError): its weights are those of levels.
+        A model with categories or bent numbers has none (AttributeError): its weights are those of
+        levels, and of segments.
         """
         affine, encoding = self._model.files[0].affine, self._model.files[0].encoding
         weight = affine.weight if encoding is None else encoding.weights(affine)
@@ -137,8 +138,8 @@ class Predictor:
 
     @property
     def intercept_(self) -> Float64:
-        """The logit where all features are 0, (1,) float64. A model with categories has none
-        (AttributeError)."""
+        """The logit where all features are 0, (1,) float64. A model with categories or bent numbers
+        has none (AttributeError)."""
         affine, encoding = self._model.files[0].affine, self._model.files[0].encoding
         if encoding is None:
             return np.array([affine.intercept])

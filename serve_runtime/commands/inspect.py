@@ -117,10 +117,23 @@ def _values(column: "Column") -> str:
     missing = "" if column.missing == "error" else f"  missing: {column.missing}"
     if column.low is not None:
         precise = "" if column.kind == "number" else f" {column.kind}"
-        return f"[{column.low:g}, {column.high:g}]{precise}{missing}"
+        bent = f"  {_bends(column)}" if column.knots else ""
+        return f"[{column.low:g}, {column.high:g}]{precise}{bent}{missing}"
     levels = f"{len(column.levels):,}: {listed(column.levels, 3)}"
     rare = f" and {len(column.rare):,} rare ones as one" if column.rare else ""
     return f"{levels}{rare}{missing}  unknown: {column.unknown}"
+
+
+def _bends(column: "Column") -> str:
+    """Where a bent number is piecewise linear, and how many of its values have a weight of their
+    own."""
+    from serve_runtime.features.curve import after, single_values
+
+    single = single_values(column.knots)
+    knots = len({*column.knots} - {*single.tolist(), *after(single).tolist()})
+    found = [f"{knots:,} knot{'s' * (knots != 1)}"] if knots else []
+    found += [f"{len(single):,} single value{'s' * (len(single) != 1)}"] if len(single) else []
+    return f"bent: {', '.join(found)}"
 
 
 def _weights(card: "ModelCard") -> list[float] | None:

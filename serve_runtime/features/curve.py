@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Array, Float32
 
-_SMALLEST_NORMAL = np.float32(2.0**-126)
+_MOST_COMPARED: Final = 255
+"""Knots that a number is compared with one after the other; a uint8 counts no further."""
+_LEAST_NUMBERS: Final = 32
+"""Fewer numbers for each knot are searched for in less time."""
+
+_SMALLEST_NORMAL: Final = np.float32(2.0**-126)
 
 
 def after(values: Float32) -> Float32:
@@ -52,8 +58,22 @@ class Curve:
 
     def at(self, numbers: Float32) -> Float32:
         """The function at `numbers` (n,), which are not missing: NaN gives NaN."""
-        segment = self.knots.searchsorted(numbers, side="right")
-        result: Float32 = numbers - self.origin.take(segment)
-        result *= self.slope.take(segment)
-        result += self.value.take(segment)
+        segment = self._segments(numbers)
+        # "wrap" looks at no bounds, which takes less time.
+        result: Float32 = numbers - self.origin.take(segment, mode="wrap")
+        result *= self.slope.take(segment, mode="wrap")
+        result += self.value.take(segment, mode="wrap")
         return result
+
+    def _segments(self, numbers: Float32) -> Array:
+        """The segment (n,) of each number; that of NaN may be any."""
+        knots = self.knots
+        if len(knots) > _MOST_COMPARED or len(numbers) < _LEAST_NUMBERS * len(knots):
+            return knots.searchsorted(numbers, side="right")
+        # In random order a search guesses wrong at every other step: comparing with every knot
+        # takes 5 to 30 % of its time.
+        count, reached = np.zeros(len(numbers), np.uint8), np.empty(len(numbers), bool)
+        for knot in knots:
+            np.greater_equal(numbers, knot, out=reached)
+            count += reached.view(np.uint8)
+        return count.astype(np.intp)

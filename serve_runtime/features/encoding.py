@@ -29,6 +29,11 @@ MOST_COMBINATIONS: Final = 1 << 14
 are looked up faster than in the tables of the categories (see level_sums)."""
 
 
+MOST_OFFSET: Final = 2.0**126
+"""A quarter of the largest float32. Where numbers are bent, a row whose offset is as large is
+refused, as one whose logit overflows: for some number every curve that rises gets there."""
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
 class Encoding:
     """How a model that takes more than plain numbers encodes its columns.
@@ -87,17 +92,23 @@ class Encoding:
     @property
     def terms(self) -> int:
         """The most terms that are added to the bias in the offset of a row."""
-        return len(self.tables) + int(np.count_nonzero(self.gap))
+        return len(self.tables) + int(np.count_nonzero(self.gap)) + len(self.curves)
 
     def largest_offset(self, bias: float) -> float:
-        """What no offset is larger than, in size, but for the rounding of its sums."""
+        """What no offset of a row that is scored is larger than, in size, but for the rounding of
+        its sums."""
+        return MOST_OFFSET if self.curves else self.largest_unbent(bias)
+
+    def largest_unbent(self, bias: float) -> float:
+        """What no offset is larger than, in size, before curves are added."""
         largest = [float(np.nanmax(np.abs(table), initial=0)) for table in self.tables]
         return math.fsum([abs(bias), *largest, *np.abs(self.gap).tolist()])
 
     def weights(self, affine: Affine) -> Float32:
         """The weights (d,) in the order of the columns.
 
-        Raises AttributeError, as of an attribute that is not there, where a column is a category.
+        Raises AttributeError, as of an attribute that is not there, where a column is a category or
+        a bent number.
         """
         self._require_numbers()
         weight = dict(zip((column.name for column in self.numbers), affine.weight, strict=True))
@@ -114,6 +125,11 @@ class Encoding:
             raise AttributeError(
                 f"a model with categories ({listed(names, 3)}) has no coef_ and no intercept_: "
                 "each level has a weight of its own"
+            )
+        if names := [column.name for column in self.numbers if column.knots]:
+            raise AttributeError(
+                f"a model with bent numbers ({listed(names, 3)}) has no coef_ and no intercept_: "
+                "what each adds to the logit is a curve"
             )
 
     def values(self) -> bytes:

@@ -19,7 +19,7 @@ from serve_runtime.errors import (
 from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.features.dictionaries import value_at
-from serve_runtime.features.encoding import Encoding
+from serve_runtime.features.encoding import MOST_OFFSET, Encoding
 from serve_runtime.features.level_sums import LevelSums, Term
 from serve_runtime.features.level_text import level_text
 from serve_runtime.features.precise import precise_numbers
@@ -31,6 +31,9 @@ from serve_runtime.shown import listed, quoted
 
 _NOTHING: Final = nullcontext()
 
+_CURVE_ROWS: Final = 1 << 14
+"""Rows for which curves are looked up at a time."""
+
 
 class Encoder:
     """Reads raw columns with the constants of `encoding`; its offsets begin with `bias`."""
@@ -39,8 +42,10 @@ class Encoder:
         self.encoding, self._limits = encoding, limits
         self.bias: Final = float32_of(bias)
         # A half, since each sum is rounded.
-        self.may_overflow: Final = encoding.largest_offset(bias) > LARGEST / 2
-        """Whether the offset of a row may be larger than any float32."""
+        self.may_overflow: Final = encoding.largest_unbent(bias) > LARGEST / 2
+        """Whether the offset of a row may be larger than any float32, even without curves."""
+        self.curves: Final = list(zip(encoding.bent, encoding.curves, strict=True))
+        """Of each bent number, which one of the numbers it is, and its curve."""
         self.groups: Final = encoding.groups
         self.names = [column.name for column in encoding.columns]
         self.codes = [LevelCodes(column) for column in encoding.categories]
@@ -52,7 +57,7 @@ class Encoder:
     def sums(self) -> AbstractContextManager[object]:
         """The block in which terms of offsets are added up: where they overflow, the row is refused
         by its logit, whatever the host program has set for floating-point errors."""
-        if self.may_overflow:
+        if self.may_overflow or self.curves:
             return np.errstate(over="ignore", invalid="ignore")
         return _NOTHING
 
@@ -146,9 +151,11 @@ class EncodedInput:
 
     def offset(self, start: int, stop: int, buffer: Float32) -> None:
         """Write the offsets of the rows to the beginning of `buffer`; NaN where a level is
-        refused. Terms of missing numbers are not in it."""
+        refused, or a bent number missing. Terms of missing numbers are not in it."""
         with self._encoder.sums():
             self._sums.write(start, stop, buffer[: stop - start])
+            if self._encoder.curves:
+                self._add_curves(start, stop, buffer)
 
     def offsets(self) -> Float32:
         """The offsets (n,) of all rows, as `offset` writes them."""
@@ -170,6 +177,10 @@ class EncodedInput:
                 numbers[number, missing[number]] = encoding.fill[number]
                 if encoding.gap[number]:
                     offset[missing[number]] += encoding.gap[number]
+            for bent, curve in self._encoder.curves:
+                offset += curve.at(numbers[bent])
+            if self._encoder.curves:
+                _refuse_large(offset)
         return numbers, offset, ~np.isfinite(numbers).all(0) | np.isnan(offset)
 
     def refusal(self, row: int) -> RowError:
@@ -189,14 +200,39 @@ class EncodedInput:
                     code = column.missing_code
                     is_missing = text is None or column.code_by_text().get(text) == code
                     return LevelError(row, column.name, None if is_missing else text)
-        return LogitOverflowError(row)  # of sums that overflow in both directions
+        return LogitOverflowError(row)  # of sums that overflow in both directions, or large curves
+
+    def _add_curves(self, start: int, stop: int, buffer: Float32) -> None:
+        """Add what the curves give to the offsets at the beginning of `buffer`, some rows after the
+        others, so that they stay in the cache."""
+        for first in range(start, stop, _CURVE_ROWS):
+            rows = slice(first, min(first + _CURVE_ROWS, stop))
+            total = buffer[first - start : rows.stop - start]
+            for number, curve in self._encoder.curves:
+                values = self._numbers[number][rows]
+                if values.dtype != np.float32 or number >= self._plain:
+                    values = np.empty(len(total), np.float32)
+                    self._read_number(number, rows, values)
+                total += curve.at(values)
+            _refuse_large(total)
 
     def _read(self, rows: Any, buffer: Float32) -> None:
         """Write the numbers of `rows`, a slice or positions, to `buffer` (k, m)."""
-        for number, (column, target) in enumerate(zip(self._numbers, buffer, strict=True)):
-            if number < self._plain:
-                convert(column[rows], target)
-            else:
-                center = self._encoder.encoding.center[number - self._plain]
-                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                    np.subtract(column[rows], center, out=target, casting="same_kind")
+        for number, target in enumerate(buffer):
+            self._read_number(number, rows, target)
+
+    def _read_number(self, number: int, rows: Any, target: Float32) -> None:
+        """Write one of the numbers of `rows` to `target` (m,)."""
+        values = self._numbers[number][rows]
+        if number < self._plain:
+            convert(values, target)
+        else:
+            center = self._encoder.encoding.center[number - self._plain]
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                np.subtract(values, center, out=target, casting="same_kind")
+
+
+def _refuse_large(offset: Float32) -> None:
+    """Make NaN of offsets (m,) of MOST_OFFSET or more, in size."""
+    if not (offset.max(initial=0) < MOST_OFFSET and offset.min(initial=0) > -MOST_OFFSET):
+        offset[~(np.abs(offset) < MOST_OFFSET)] = np.nan

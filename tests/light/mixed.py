@@ -11,6 +11,7 @@ from serve_runtime.bundle.model_file import ModelFile, card_field
 from serve_runtime.bundle.onnx_graph import write_graph, write_model
 from serve_runtime.bundle.sealed_json import sha256
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding, sha256_of
 from serve_runtime.inference.sessions import Session
 
@@ -25,8 +26,9 @@ COLOUR = Column(
 )  # fmt: skip
 CODE = Column("code", CATEGORY, levels=("-1", "2.5", "3", "True"), counts=(1, 2, 3, 4))
 ROOM = Column("room", CATEGORY, missing="unknown", levels=("bath", "hall"), counts=(1, 2))
+KNOTS = (0.0, 2.0**-126, 18.0, 30.5, 67.0)
 COLUMNS_OF_MODEL = (
-    Column("age", low=0.0, high=99.0, missing="indicator", gaps=3),
+    Column("age", low=0.0, high=99.0, missing="indicator", gaps=3, knots=KNOTS),
     COLOUR,
     Column("visits", low=0.0, high=9.0),
     Column("born", PRECISE, BORN, BORN + 9e4, missing="median", gaps=1, time=True),
@@ -45,8 +47,19 @@ ENCODING = Encoding(
         np.array([0, 0.3, -0.6, 0.123, 1.3, NAN, 0], np.float32),
         np.array([0, 0.2, -0.3, 0, 0], np.float32),
     ),
+    curves=(
+        Curve(
+            np.array(KNOTS, np.float32),
+            value=np.array([0.3, 1.3, 0.3, -0.7, 0.11, 0.5], np.float32),
+            slope=np.array([0.01, 0, 0.07, -0.013, 0.2, 1e-3], np.float32),
+        ),
+    ),
 )
-"""Its `age` has no weight of its own, only one where it is missing."""
+"""Its `age` is bent, and its value 0 has a weight of its own."""
+STRAIGHT = replace(
+    ENCODING, columns=(replace(COLUMNS_OF_MODEL[0], knots=()), *COLUMNS_OF_MODEL[1:]), curves=()
+)
+"""The same without the curve: `age` has no weight, but where it is missing."""
 
 
 def model_of(columns=COLUMNS_OF_MODEL, affine=AFFINE, encoding=ENCODING, **card):

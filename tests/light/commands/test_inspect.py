@@ -1,12 +1,15 @@
 import platform
 from dataclasses import replace
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
 from light import mixed
+from light.bundle.graph.random_encodings import number, random_model
 from light.commands.running import invoke
 from light.helpers import TINY, write_model
+from serve_runtime.features.column import PRECISE
 
 
 def test_inspect_tells_what_the_card_says(card):
@@ -66,6 +69,24 @@ def test_inspect_shows_the_weights_per_standard_deviation(card, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("knots", "shown"),
+    [
+        ((1.0,), "bent: 1 knot"),
+        ((1.0, 2.0), "bent: 2 knots"),
+        ((0.0, 2.0**-126), "bent: 1 single value"),
+        ((0.0, 2.0**-126, 1.0, 1 + 2.0**-23, 1 + 2.0**-22), "bent: 3 single values"),
+        ((-5.0, 0.0, 2.0**-126), "bent: 1 knot, 1 single value"),
+    ],
+)
+def test_inspect_tells_how_a_number_is_bent(tmp_path, knots, shown):
+    columns = [number("a"), number("b", kind=PRECISE, knots=knots)]
+    model = random_model(np.random.default_rng(0), columns)
+    (tmp_path / "model.onnx").write_bytes(mixed.file_of(columns, *model))
+    result = invoke("inspect", tmp_path / "model.onnx")
+    assert result.output.splitlines()[-1] == f"  'b'  [0, 1] precise  {shown}"
+
+
 @pytest.mark.parametrize("weights", [None, [], [1.0], ["a", "b"], {"x1": 1.0, "x2": 2.0}, 3])
 def test_inspect_shows_no_weights_that_are_none(card, tmp_path, weights):
     result = with_weights(card, weights, tmp_path / "m.onnx")
@@ -117,7 +138,7 @@ def test_inspect_shows_levels_and_what_gaps_do(tmp_path):
     assert "missing      as each feature says; a row with an infinite" in result.output
     assert result.output.splitlines()[-7:] == [
         "features     6, each with its range or levels in the training rows",
-        "  'age'  [0, 99]  missing: indicator",
+        "  'age'  [0, 99]  bent: 3 knots, 1 single value  missing: indicator",
         "  'colour'  6: ' rot', 'blau', 'gru\u0308n' and 3 more and 2 rare ones as one"
         "  missing: level  unknown: average",
         "  'visits'  [0, 9]",

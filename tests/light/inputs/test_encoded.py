@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from light.bundle.graph.random_encodings import around_knots, number, random_model
 from light.helpers import assert_same_bits
 from light.inputs.mixed_kinds import KINDS, dicts
 from light.mixed import (
@@ -18,6 +19,8 @@ from light.mixed import (
     ENCODING,
     NAMES,
     NAN,
+    STRAIGHT,
+    Rows,
     mixed_predictor,
     mixed_rows,
     model_of,
@@ -26,6 +29,7 @@ from light.mixed import (
 from serve_runtime import InputError, LevelError, LogitOverflowError, NonFiniteError, RowError
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.column import CATEGORY, Column
+from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding
 
 
@@ -33,6 +37,18 @@ from serve_runtime.features.encoding import Encoding
 def predictor():
     return mixed_predictor()
 
+
+@pytest.fixture(scope="module")
+def straight():
+    return predictor_of(model_of(STRAIGHT.columns, encoding=STRAIGHT))
+
+
+BENT_ALONE = (
+    number("a", missing="median", knots=(0.0, 2.0**-126, 1.0)),
+    number("b", missing="indicator", knots=tuple(map(float, range(-7, 80)))),
+    number("c", missing="mean", knots=tuple(map(float, range(0, 3000, 10)))),
+)
+"""Compared with every knot, and of many knots, searched for."""
 
 ROWS = {count: mixed_rows(count) for count in (1, 100, 1024, 100_000)}
 
@@ -42,6 +58,13 @@ ROWS = {count: mixed_rows(count) for count in (1, 100, 1024, 100_000)}
 def test_every_kind_gives_the_same_bits(predictor, kind, rows):
     expected = ROWS[rows].logits()
     assert_same_bits(predictor.decision_function(KINDS[kind](ROWS[rows].columns)), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_same_bits_without_curves(straight, kind):
+    for rows in (ROWS[1], ROWS[1024]):
+        found = straight.decision_function(KINDS[kind](rows.columns))
+        assert_same_bits(found, rows.logits(encoding=STRAIGHT))
 
 
 NEVER_EMPTY = {"Arrow chunks", "Arrow slice", "pandas Arrow dictionary"}
@@ -61,14 +84,15 @@ def test_every_kind_gives_the_same_bits_on_two_threads(kind):
     assert_same_bits(found, rows.logits())
 
 
-def test_one_row_has_the_bits_that_it_has_in_a_batch(predictor):
-    rows = mixed_rows(500, seed=1)
+@pytest.mark.parametrize("kind", ["predictor", "straight"])
+def test_one_row_has_the_bits_that_it_has_in_a_batch(request, kind):
+    rows, predictor = mixed_rows(500, seed=1), request.getfixturevalue(kind)
     logit, probability = predictor.scores(rows.columns)
-    for number, row in enumerate(dicts(rows.columns)):
+    for i, row in enumerate(dicts(rows.columns)):
         for one in (row, [row], (row,), [list(row.values())]):
-            assert predictor.decision_function(one)[0] == logit[number]
-            assert predictor.probability(one)[0] == probability[number]
-        assert [score[0] for score in predictor.scores(row)] == [logit[number], probability[number]]
+            assert predictor.decision_function(one)[0] == logit[i]
+            assert predictor.probability(one)[0] == probability[i]
+        assert [score[0] for score in predictor.scores(row)] == [logit[i], probability[i]]
 
 
 def test_values_that_one_row_may_have(predictor):
@@ -240,7 +264,7 @@ def test_a_model_of_numbers_with_gaps_takes_arrays():
 
 def test_a_model_of_categories_alone(predictor):
     encoding = replace(
-        ENCODING, columns=(COLOUR,), tables=ENCODING.tables[:1], fill=np.empty(0, np.float32),
+        STRAIGHT, columns=(COLOUR,), tables=ENCODING.tables[:1], fill=np.empty(0, np.float32),
         gap=np.empty(0, np.float32), center=np.empty(0),
     )  # fmt: skip
     affine = Affine(np.empty(0, np.float32), 0.5)
@@ -269,6 +293,81 @@ def test_many_levels(predictor):
     texts = [levels[code - 1] for code in codes]
     for x in ({"c": texts}, {"c": pa.array(texts)}, pd.DataFrame({"c": texts}, dtype="category")):
         assert_same_bits(found.decision_function(x), table[codes])
+
+
+def bent_predictor(knots=(-1.0, 2.0), slope=(1e30, 0, -1e30), **column):
+    """Of one bent number, `x`, beside a straight one."""
+    columns = (
+        Column("x", low=0.0, high=1.0, knots=knots, **column),
+        Column("y", low=0.0, high=1.0),
+    )
+    curve = Curve(*(np.array(part, np.float32) for part in (knots, np.ones(len(slope)), slope)))
+    fill = np.array([NAN if column.get("missing", "error") == "error" else 0.5, NAN], np.float32)
+    encoding = Encoding(columns, fill, np.zeros(2, np.float32), np.empty(0), (), (curve,))
+    return predictor_of(model_of(columns, Affine(np.array([0, 1], np.float32), 0.5), encoding))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 300, 70_000])
+@pytest.mark.parametrize("state", [{}, {"all": "raise"}, {"all": "warn"}])
+def test_curves_that_overflow_are_refused(rows, state):
+    predictor = bent_predictor()
+    for x, error in {
+        3e38: LogitOverflowError,
+        -3e38: LogitOverflowError,
+        2e8: LogitOverflowError,
+        float("inf"): NonFiniteError,
+        float("nan"): NonFiniteError,
+    }.items():
+        columns = {"x": np.ones(rows, np.float32), "y": np.zeros(rows, np.float32)}
+        columns["x"][-1] = x
+        given = [columns, np.stack([*columns.values()], axis=1)]
+        if rows == 1:
+            given += [{"x": x, "y": 0.0}, [{"x": x, "y": 0.0}]]
+        for kind in given:
+            with np.errstate(**state), pytest.raises(error, match=rf"^row {rows - 1}\b"):
+                predictor.probability(kind)
+
+
+def test_large_offsets_of_curves_are_scores():
+    predictor = bent_predictor()
+    columns = {"x": np.float32([1, 7e7, -7e7]), "y": np.float32([0, 0, 0])}
+    with np.errstate(all="raise"):
+        found = predictor.decision_function(columns)
+        alone = [predictor.decision_function({"x": x, "y": 0.0})[0] for x in (1.0, 7e7, -7e7)]
+    assert found.tolist() == alone
+    assert found[0] == 1.5
+    assert -(2.0**126) < found[1] < -6e37
+    assert found[2] == found[1] < 0
+
+
+@pytest.mark.parametrize("rows", [1, 3, 5000, 150_000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bent_numbers_alone_have_the_bits_of_the_encoding(rows, threads):
+    """Columns one behind the other, which are read where they lie, and apart; with and without
+    gaps; of several types."""
+    model = random_model(np.random.default_rng(8), BENT_ALONE)
+    predictor = predictor_of(model_of(BENT_ALONE, *model), threads)
+    for gaps in (False, True):
+        numbers = np.stack([
+            around_knots(np.random.default_rng(9), curve.knots, rows) for curve in model[1].curves
+        ])  # fmt: skip
+        numbers = np.clip(numbers, -1e20, 1e20)
+        if gaps:
+            numbers[:, ::7] = NAN
+        made = Rows({}, numbers, [])
+        expected = made.logits(*model)
+        joined = dict(zip("abc", numbers, strict=True))
+        for taken in (
+            joined,
+            numbers.T,
+            np.ascontiguousarray(numbers.T),
+            {name: values.astype(np.float64) for name, values in joined.items()},
+            {name: np.repeat(values, 3)[::3] for name, values in joined.items()},
+        ):
+            assert_same_bits(predictor.decision_function(taken), expected)
+        for row in range(0, min(rows, 500)):
+            alone = {name: float(values[row]) for name, values in joined.items()}
+            assert predictor.decision_function(alone)[0] == expected[row]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 300, 20_000])

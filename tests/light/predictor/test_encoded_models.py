@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from light.bundle.graph.random_encodings import number, random_model
 from light.helpers import assert_same_bits
 from light.mixed import (
     CODE,
@@ -15,6 +16,7 @@ from light.mixed import (
     ENCODING,
     NAMES,
     NAN,
+    STRAIGHT,
     file_of,
     mixed_rows,
     model_of,
@@ -104,6 +106,23 @@ def test_a_model_with_categories_has_no_coefficients(predictor):
         assert not hasattr(predictor, name)
         with pytest.raises(AttributeError, match="each level has a weight of its own"):
             getattr(predictor, name)
+
+
+def test_a_model_with_bent_numbers_has_no_coefficients():
+    model = random_model(np.random.default_rng(0), [number("a"), number("b", knots=(1.0,))])
+    bent = predictor_of(model_of(model.encoding.columns, *model))
+    for name in ("coef_", "intercept_"):
+        assert not hasattr(bent, name)
+        with pytest.raises(AttributeError, match=r"bent numbers \('b'\) has no .* is a curve"):
+            getattr(bent, name)
+
+
+def test_a_reload_may_bend_a_number(predictor):
+    golden = golden_of(STRAIGHT)
+    served = Predictor(file_of(STRAIGHT.columns, encoding=STRAIGHT, golden=golden))
+    assert_same_bits(served.decision_function(ROWS.columns), ROWS.logits(encoding=STRAIGHT))
+    assert served.reload(file_of(golden=golden_of()))
+    assert_same_bits(served.decision_function(ROWS.columns), ROWS.logits())
 
 
 def test_coefficients_are_in_the_order_of_the_columns():

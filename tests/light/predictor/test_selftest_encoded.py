@@ -17,6 +17,7 @@ from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.served_model import ServedModel
 from serve_runtime.selftest import BATCHES
 
+(CURVE,) = ENCODING.curves
 ROWS = listed(mixed_rows(8).columns, tuple)
 
 
@@ -75,6 +76,9 @@ def test_a_golden_row_outside_its_budget_is_named():
         {"fill": ENCODING.fill + np.array([0, 0, 900], np.float32)},
         {"gap": ENCODING.gap * np.float32(0.5)},
         {"center": ENCODING.center + 512},
+        {"curves": (replace(CURVE, value=CURVE.value + np.float32(0.25)),)},
+        {"curves": (replace(CURVE, slope=CURVE.slope[::-1].copy()),)},
+        {"curves": (replace(CURVE, knots=CURVE.knots + np.float32(9)),)},
     ],
 )
 def test_another_encoding_than_the_golden_rows_is_refused(change):
