@@ -51,7 +51,7 @@ _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml
 @click.option(
     "--unpenalised",
     is_flag=True,
-    help="No penalty, so that weights have standard errors: --weight-decay 0.",
+    help="No penalty, so that weights have standard errors: --l2 0.",
 )
 @key_options
 def main(
@@ -78,9 +78,11 @@ def main(
     """
     with command_errors():
         if unpenalised:
-            if settings["optimizer__weight_decay"]:
-                raise click.UsageError("--unpenalised and --weight-decay exclude each other")
-            settings["optimizer__weight_decay"] = 0.0
+            for other in ("--l2", "--l1", "--weight-decay"):
+                section = "optimizer" if other == "--weight-decay" else "penalty"
+                if settings[f"{section}__{other[2:].replace('-', '_')}"]:
+                    raise click.UsageError(f"--unpenalised and {other} exclude each other")
+            settings["penalty__l2"] = settings["penalty__l1"] = 0.0
         recipe, name = _recipe(data, recipe_file, assignments, settings)
         out = out or Path("runs") / name
         with loading():

@@ -94,8 +94,10 @@ def train(
         optimizer = replace(recipe.optimizer, weight_decay=data.choice.l2)
         model = new_model(design.width, recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
-        spec, preconditioner = resolve_learning_rate(rows, optimizer)
-        if recipe.optimizer.lr == "auto" and preconditioner is None:
+        spec, preconditioner = optimizer.resolved(1.0), None
+        if not recipe.l1:  # which needs no steps of gradient descent
+            spec, preconditioner = resolve_learning_rate(rows, optimizer)
+        if recipe.optimizer.lr == "auto" and preconditioner is None and not recipe.l1:
             say(f"lr {spec.lr:.4g}, as long as the curvature of the cost allows")
         fit = Fit(
             model,
@@ -105,6 +107,7 @@ def train(
             shuffle=torch.Generator().manual_seed(recipe.model.seed),
             validation=data.holdout(),
             preconditioner=preconditioner,
+            l1=recipe.l1,
         )
         inputs = dict(data.digests)  # what the result depends on besides the recipe
         if recipe.optimizer.in_batches(data.rows):
@@ -206,12 +209,16 @@ def _judge(
     elif spec.loss == "bce" and spec.tolerance:
         now, early = fit.state, fit.state.epoch < spec.epochs and not fit.search
         remedy = "use --tolerance auto" if early else "raise --epochs"
-        say(verdict(rows, fit.theta, spec.penalty, now.updates, columns, fit.search, remedy))
+        found = fit.theta, spec.penalty, now.updates, columns, fit.search, remedy, fit.l1
+        say(verdict(rows, *found))
     elif (
         spec.loss == "bce" and asked.lr == "auto" and asked.tolerance is None
         and not spec.penalty and (said := separation(rows, fit.theta, columns))
     ):  # fmt: skip
         say(said)  # mini-batches end near the minimum, not at it, but there may be none
+    if fit.l1:
+        say(f"the L1 penalty leaves {int(fit.theta[:-1].count_nonzero()):,} of "
+            f"{design.width:,} weights; the others are 0")  # fmt: skip
     if spec.loss == "bce" and (note := penalised_levels(rows, fit.theta, spec.penalty, columns)):
         say(note)
 

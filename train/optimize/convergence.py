@@ -12,6 +12,7 @@ from serve_runtime.shown import MOST_CHARACTERS, listed, printable, quoted
 from train.gradients.source import GradientSource
 from train.optimize.curvature import MOST_FEATURES
 from train.optimize.newton import CONVERGED, Search, find_minimum, newton_step, relative_change
+from train.optimize.proximal import find_l1_minimum
 from train.optimize.separation import (
     Alone,
     each_alone,
@@ -79,21 +80,25 @@ def verdict(
     columns: Columns,
     search: Search | None = None,
     remedy: str = "raise --epochs",
+    l1: float = 0.0,
 ) -> str:
     """One sentence on whether a training of the cross-entropy has come to its minimum, and what to
     do where it has not.
 
     `theta` (d + 1,) are the weights after `updates`; `search` is how the search for the minimum
-    ended, if training had one; `remedy` lets a training come nearer.
+    ended, if training had one; `remedy` lets a training come nearer; `l1` is the L1 penalty.
     """
     if search is None:
         # For wide models a step of Newton's method may take as long as a training.
         steps = 1 if len(theta) > MOST_FEATURES + 1 else _MOST_STEPS
-        search = find_minimum(data, theta, weight_decay, steps)
+        if l1:
+            search = find_l1_minimum(data, theta, weight_decay, l1, steps)
+        else:
+            search = find_minimum(data, theta, weight_decay, steps)
     if search.direction is not None:
         return _no_minimum(data, taking_part(data, search.direction), columns)
     theta = theta.double()
-    off = relative_change(theta - search.theta, theta, data.categories, weight_decay)
+    off = relative_change(theta - search.theta, theta, data.categories, weight_decay + l1)
     if search.converged and off < CONVERGED:
         return f"converged: each weight is right to four digits, after {updates:,} updates"
     share = f"{100 * max(off, 0 if search.converged else search.left):.2g}%"

@@ -18,6 +18,7 @@ from train.optimize.block_inverse import BlockInverse
 from train.optimize.convergence import distance
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
 from train.optimize.newton import Search, find_minimum
+from train.optimize.proximal import find_l1_minimum
 from train.optimize.updates import Updates, learning_rates
 from train.recipe.keys import Optimizer
 
@@ -99,7 +100,10 @@ class Fit:
         shuffle: torch.Generator,
         validation: GradientSource | None = None,
         preconditioner: Tensor | BlockInverse | None = None,
+        l1: float = 0.0,
     ) -> None:
+        self.l1 = l1
+        """The L1 penalty. With one, training is a search for the minimum from the beginning."""
         self.spec, self.state = spec, FitState()
         self._rows, self._every, self._shuffle = rows, every, shuffle
         self._validation = validation
@@ -235,6 +239,9 @@ class Fit:
             return gradient <= float(spec.tolerance or 0)
         if spec.patience:
             return self._is_converged(gradient)
+        if self.l1:
+            self._find_minimum()
+            return True
         wide = len(self.theta) > MOST_FEATURES + 1
         flat, few = (_FLAT_WIDE, _FEW_WIDE) if wide else (_FLAT, _FEW_UPDATES)
         if wide and self._rows.categories.shares:
@@ -257,9 +264,15 @@ class Fit:
         the direction in which the cost falls for ever, none are better than others."""
         now, spec = self.state, self.spec
         wide = len(self.theta) > MOST_FEATURES + 1
-        most = min(_MOST_STEPS_WIDE if wide else _MOST_STEPS, spec.epochs - now.epoch)
+        few = wide and not self.l1
+        most = min(_MOST_STEPS_WIDE if few else _MOST_STEPS, spec.epochs - now.epoch)
         # What `updated` writes meanwhile is the state before: a resumed training starts here again.
-        found = find_minimum(self._rows, self.theta, spec.penalty, most, self.updated)
+        if self.l1:
+            found = find_l1_minimum(
+                self._rows, self.theta, spec.penalty, self.l1, most, self.updated
+            )
+        else:
+            found = find_minimum(self._rows, self.theta, spec.penalty, most, self.updated)
         self.search = found
         if found.direction is None:
             self.theta.copy_(found.theta)

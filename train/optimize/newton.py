@@ -103,6 +103,31 @@ def relative_change(
     return float((step.abs() / theta.abs().clamp_min(smallest)).amax())
 
 
+class Residuals:
+    """Weighs rows in float64 by the second derivatives p(1 - p) of their costs at `theta`, and adds
+    up what the first ones are made of. Every row is to come once."""
+
+    def __init__(self, data: GradientSource, theta: Tensor) -> None:
+        self._data, self._theta, self._sums = data, theta, torch.zeros_like(theta)
+        self._wrong = torch.zeros((), dtype=torch.int64, device=theta.device)
+
+    def __call__(self, rows: Rows) -> Tensor:
+        """The weights (m,) of `rows`."""
+        p = logits(rows, self._theta).sigmoid()
+        residual = p - rows.labels
+        add_products(rows, rows.weighted(residual), self._sums)
+        self._wrong += (residual.abs() >= 0.5).sum()
+        return rows.weighted(p * (1 - p))
+
+    def gradient(self) -> Tensor:
+        """The gradient (d + 1,) of the mean cost over the rows of all processes."""
+        return self._data.group.sum(self._sums) / self._data.count
+
+    def right(self) -> bool:
+        """Whether every row was classified correctly."""
+        return not int(self._data.group.sum(self._wrong))
+
+
 @torch.no_grad()
 def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Step:
     """Newton's step at `theta` (d + 1,), by one pass over the rows; by many with more than 2,048
@@ -113,16 +138,7 @@ def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Ste
     """
     theta = theta.double()
     penalties = penalty_curvature(theta, weight_decay)
-    sums, wrong = torch.zeros_like(theta), torch.zeros((), dtype=torch.int64, device=theta.device)
-
-    def weigh(rows: Rows) -> Tensor:
-        nonlocal wrong
-        p = logits(rows, theta).sigmoid()
-        residual = p - rows.labels
-        add_products(rows, rows.weighted(residual), sums)
-        wrong += (residual.abs() >= 0.5).sum()
-        return rows.weighted(p * (1 - p))
-
+    weigh = Residuals(data, theta)
     if len(theta) > _MOST_DENSE:
         product = partial(hessian_product, data, theta, penalties)
         if data.categories.shares:
@@ -132,8 +148,8 @@ def newton_step(data: GradientSource, theta: Tensor, weight_decay: float) -> Ste
     else:
         hessian = second_moments(data, weigh, torch.float64) + torch.diag(penalties)
         product, precondition = partial(torch.mv, hessian), inverse_of(hessian.diagonal())
-    gradient = data.group.sum(sums) / data.count + penalties * theta
-    right = not int(data.group.sum(wrong))
+    gradient = weigh.gradient() + penalties * theta
+    right = weigh.right()
     if len(theta) > MOST_FEATURES + 1:
         step, exact = solve(product, precondition, gradient)
         step, exact = data.group.gather((step.cpu(), exact))[0]
@@ -201,20 +217,21 @@ def _length(
     """
     if not slow and reach(data, step) <= 1:
         return 1.0
-    whole = _costs(data, theta, step, weight_decay, (0.0, 1.0))
+    whole = costs(data, theta, step, weight_decay, (0.0, 1.0))
     if whole[1] < whole[0] and not slow:
         return 1.0
-    costs = _costs(data, theta, step, weight_decay, _LENGTHS)
-    best = int(costs.argmin())
-    return _LENGTHS[best] if costs[best] < whole[0] else 0.0
+    found = costs(data, theta, step, weight_decay, _LENGTHS)
+    best = int(found.argmin())
+    return _LENGTHS[best] if found[best] < whole[0] else 0.0
 
 
-def _costs(
+def costs(
     data: GradientSource,
     theta: Tensor,
     step: Tensor,
     weight_decay: float,
     lengths: tuple[float, ...],
+    l1: float = 0.0,
 ) -> Tensor:
     """The costs at `theta` minus each of `lengths` times `step`, by one pass; on the CPU."""
     result = theta.new_zeros(len(lengths))
@@ -226,7 +243,8 @@ def _costs(
             )
     result = data.group.sum(result) / data.count
     ends = theta - theta.new_tensor(lengths)[:, None] * step
-    return (result + weight_decay / 2 * ends[:, :-1].square().sum(1)).cpu()
+    weights = ends[:, :-1]
+    return (result + weight_decay / 2 * weights.square().sum(1) + l1 * weights.abs().sum(1)).cpu()
 
 
 def _diagonal(data: GradientSource, weigh: Callable[[Rows], Tensor]) -> Tensor:

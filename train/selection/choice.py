@@ -14,8 +14,8 @@ from train.design import Design
 class Point:
     """How a strength has done on the rows that were left out."""
 
-    c: float
-    """The strength in scikit-learn's terms: C = 1 / (rows · (l1 + l2))."""
+    c: float | None
+    """The strength in scikit-learn's terms: C = 1 / (rows · (l1 + l2)); None without a penalty."""
     log_loss: float
     """The mean over all rows, each of which was left out once."""
     standard_error: float

@@ -9,23 +9,27 @@ from tqdm import tqdm
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.evaluation.auc import auc
 from train.design import Design
+from train.errors import RecipeError
 from train.gradients.processes import ProcessGroup
+from train.optimize.proximal import MOST_COLUMNS
 from train.recipe.penalty_keys import FOLDS
 from train.recipe.recipe import Recipe
 from train.selection.choice import Candidate, Choice, FoldFigures, Point
 from train.selection.folds import fold_of_rows
 from train.selection.path import FoldPath
+from train.selection.report import TENFOLD, told
 from train.selection.sample import Sample
 from train.tables.columns.profile import Mask
 
 Say = Callable[[str], None]
 
-_STRENGTHS = tuple(10.0 ** (k / 2) for k in range(-8, 9))
-"""Of C, from strong to weak penalties."""
-_TENFOLD = 2
-"""Places from a strength to one that is ten times as weak."""
+_STRENGTHS = tuple(10.0 ** (k / 2) for k in range(8, -9, -1))
+"""Of 1 / C, from strong to weak penalties."""
 _RISEN = 2.0
 """A mean log loss has clearly risen where it is so many standard errors above the lowest one."""
+
+_LEVEL = 1e-6
+"""A mean log loss that changes by no more than this share of itself stays as it is."""
 
 
 def select(
@@ -38,7 +42,14 @@ def select(
 ) -> Choice:
     """The design and the penalty of a training whose columns make up `design`: those that `saved`,
     of a checkpoint, holds; else, with a `sample`, those that the first process of `group` chooses.
+
+    Raises RecipeError for an L1 penalty on too many columns.
     """
+    if recipe.l1 and design.width > MOST_COLUMNS:
+        raise RecipeError(
+            f"penalty.l1 needs at most {MOST_COLUMNS:,} columns of numbers and levels; there are "
+            f"{design.width:,}: use --l2, or fewer --max-levels"
+        )
     if saved is not None:
         return Choice.restored(design, saved)
     if sample is None:
@@ -67,28 +78,28 @@ def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) 
     if folds < wanted:
         say(f"{folds} folds in place of {wanted}: the rarer class has {folds} rows to train on")
     fold = fold_of_rows(sample.labels, folds, recipe.model.seed)
-    strengths = _STRENGTHS
-    if asked != "auto":
-        strengths = (_c(float(asked), recipe.l1, sample.total),)
+    strengths = _STRENGTHS if asked == "auto" else (float(asked) * sample.total,)
+    b = recipe.l1 * sample.total
     candidates, scores = list[Candidate](), list[list[Float64]]()
     most = len(designs) * len(strengths) * folds
     with tqdm(total=most, unit="fit", desc="choosing", disable=None, leave=False) as bar:
         for design in designs:
             rows = sample.rows(design, standardize=recipe.model.standardize)
-            path, points, logits = FoldPath(rows, fold, folds), list[Point](), list[Float64]()
-            for point, found in _along(path, strengths, sample.labels):
+            path, points, logits = FoldPath(rows, fold, folds, b), list[Point](), list[Float64]()
+            for found in _along(path, strengths, sample.labels):
                 bar.update(folds)
-                points.append(point)
+                a, losses = strengths[len(points)], log_losses(found, sample.labels)
+                c = 1 / (a + b) if a + b else None
+                points.append(Point(c, float(losses.mean()), standard_error(losses)))
                 logits.append(found)
             candidates.append(Candidate("", design.width, tuple(points)))
             scores.append(logits)
     taken = 0
     best = candidates[taken].best
     found = scores[taken][best]
-    c = candidates[taken].points[best].c
     choice = Choice(
         designs[taken],
-        1 / (c * sample.total) if asked == "auto" else float(asked),
+        strengths[best] / sample.total if asked == "auto" else float(asked),
         recipe.l1,
         tuple(candidates),
         taken,
@@ -96,7 +107,8 @@ def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) 
         sample.labels,
         found,
     )
-    _tell(choice, sample, say)
+    for line in told(choice, sample.total, chosen=asked == "auto"):
+        say(line)
     return choice
 
 
@@ -105,45 +117,38 @@ def _rarest(labels: Float32) -> int:
     return min(positives, len(labels) - positives)
 
 
-def _c(l2: float, l1: float, rows: int) -> float:
-    """A penalty in scikit-learn's terms; infinite where there is none."""
-    return 1 / (rows * (l2 + l1)) if l2 + l1 else np.inf
+def log_losses(logits: Float64, labels: Float32) -> Float64:
+    """The log loss (n,) of each row."""
+    return np.logaddexp(0, logits) - labels * logits
 
 
-def _along(
-    path: FoldPath, strengths: Sequence[float], labels: Float32
-) -> Iterator[tuple[Point, Float64]]:
-    """Each strength's point and logits (n,), until the log loss has clearly risen."""
-    lowest, rising = None, 0
-    for c in strengths:
-        logits = path.solve(1 / c)
-        losses = np.logaddexp(0, logits) - labels * logits
-        yield Point(c, float(losses.mean()), _standard_error(losses)), logits
-        if lowest is None or losses.mean() < lowest.mean():
-            lowest, rising = losses, 0
-            continue
-        rising += 1
-        risen = (losses - lowest).mean() > _RISEN * _standard_error(losses - lowest)
-        if rising >= _TENFOLD and risen:
-            break
-
-
-def _standard_error(values: Float64) -> float:
+def standard_error(values: Float64) -> float:
     """Of the mean of `values` (n,)."""
     return float(values.std() / np.sqrt(len(values)))
 
 
+def _along(path: FoldPath, strengths: Sequence[float], labels: Float32) -> Iterator[Float64]:
+    """The logits (n,) with each strength, until the log loss has clearly risen, or changes no
+    more."""
+    lowest, rising, level, before = None, 0, 0, np.inf
+    for a in strengths:
+        logits = path.solve(a)
+        yield logits
+        losses = log_losses(logits, labels)
+        now = float(losses.mean())
+        level, before = (level + 1 if abs(now - before) <= _LEVEL * now else 0), now
+        if level >= TENFOLD:
+            break
+        if lowest is None or now < lowest.mean():
+            lowest, rising = losses, 0
+            continue
+        rising += 1
+        risen = (losses - lowest).mean() > _RISEN * standard_error(losses - lowest)
+        if rising >= TENFOLD and risen:
+            break
+
+
 def _figures(logits: Float64, labels: Float32, held: Mask) -> FoldFigures:
-    logits, labels = logits[held], labels[held]
-    losses = np.logaddexp(0, logits) - labels * logits
-    return FoldFigures(auc(logits.astype(np.float32), labels), float(losses.mean()))
-
-
-def _tell(choice: Choice, sample: Sample, say: Say) -> None:
-    points, folds = choice.candidates[choice.taken].points, choice.folds
-    place = choice.candidates[choice.taken].best
-    best = points[place]
-    say(
-        f"penalty: l2 = {choice.l2:.3g} (C = {best.c:.3g} in scikit-learn): log loss "
-        f"{best.log_loss:.4f} ± {best.standard_error:.4f} by {len(folds)} folds"
-    )
+    """What the `logits` (n,) of the rows that were `held` out are worth."""
+    losses = log_losses(logits[held], labels[held])
+    return FoldFigures(auc(logits[held], labels[held]), float(losses.mean()))

@@ -1,9 +1,14 @@
 """Fits without each fold in turn, from strong to weak penalties, all folds at a time.
 
-Each fit minimises the sum of the cross-entropies of its rows plus a / 2 times the sum of the
-squared weights, a = 1 / C, by Newton's method in float64. Each strength begins where the one before
-has ended.
+Each fit minimises the sum of the cross-entropies of its rows, plus a / 2 times the sum of the
+squared weights, plus b times the sum of their magnitudes, by Newton's method in float64. Without b
+that is scikit-learn's C = 1 / a. Each strength begins where the one before has ended.
 """
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,8 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from serve_runtime.arrays import Float64
-from train.gradients.design import in_float64, logits_of_several, products_of_several
+from train.gradients.design import in_float64, logits_of_several, products_of_several, squared
 from train.gradients.source import Rows
+from train.optimize.curvature import MOST_FEATURES, penalty_curvature
+from train.optimize.proximal import lowest
 from train.optimize.second_moments import MomentSums
 from train.tables.columns.profile import Indices
 
@@ -27,31 +34,43 @@ _RIDGE = 1e-11
 _FEW = 1e8
 """Multiplications for which each fit gets second derivatives with weights of its own; else all have
 those of the mean fit."""
-_SMALL = 1 << 20
-"""Products of fewer values than that are not worth more than one thread."""
+_CLOSE_WIDE, _SHARE, _MOST_PRODUCTS = 1e-4, 1e-4, 50
+"""With levels and more than 512 columns: the squared decrement of a fit that is found, the share of
+it that conjugate gradients leave open, and the most products that they take."""
 _WORSE = 1e-12
 """A cost that rises by less than this share of itself is rounding."""
+
+
+Found: TypeAlias = tuple[Tensor, float]
+"""Steps (folds, d + 1), to be subtracted from the weights, and the largest squared decrement."""
+Solver: TypeAlias = Callable[[Tensor], Found]
+"""Makes steps of the gradients (folds, d + 1)."""
 
 
 class FoldPath:
     """The fits of one design along a path of strengths."""
 
-    def __init__(self, rows: Rows, fold: Indices, folds: int) -> None:
+    def __init__(self, rows: Rows, fold: Indices, folds: int, b: float = 0.0) -> None:
         """`fold` (n,) says which fold each of the rows is in."""
         self._order = np.argsort(fold, kind="stable")
         self._rows = in_float64(rows.at(torch.from_numpy(self._order)))
+        if not b:
+            self._rows = _narrowed(self._rows)
         ends = np.cumsum(np.bincount(fold, minlength=folds)).tolist()
         self._parts = [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
-        self._numbers = len(rows.features)
-        width = self._numbers + rows.categories.levels + 1
+        self._numbers, levels = len(self._rows.features), rows.categories.levels
+        width = self._numbers + levels + 1
         self._theta = torch.zeros(folds, width, dtype=torch.float64)
+        self._wide = levels > 0 and not b and width > MOST_FEATURES + 1
+        self._l1 = penalty_curvature(self._theta[0], b)
         self._own = len(rows.labels) * width**2 * folds <= _FEW
 
     def solve(self, a: float) -> Float64:
         """The logits (n,) of all rows, each by the fit without its fold, with the penalty `a`."""
         threads = torch.get_num_threads()
-        small = self._rows.features.numel() * len(self._theta) < _SMALL
-        torch.set_num_threads(1 if small else threads)
+        # Products are small, so that more threads spend their time on waiting for each other, most
+        # of all where other programs run; and the bits do not depend on how many there are.
+        torch.set_num_threads(1)
         try:
             return self._solve(a)
         finally:
@@ -59,20 +78,19 @@ class FoldPath:
 
     @torch.no_grad()
     def _solve(self, a: float) -> Float64:
-        penalties = torch.full_like(self._theta[0], a)
-        penalties[-1] = 0
+        penalties = penalty_curvature(self._theta[0], a)
         logits, costs = self._at(self._theta, penalties)
-        factor, last = None, np.inf
+        solved, last = None, np.inf
         for _ in range(_MOST_STEPS):
             p = logits.sigmoid()
             residuals = self._without_own(p - self._rows.labels)
             gradient = products_of_several(self._rows, residuals) + penalties * self._theta
-            step = None if factor is None else _solved(factor, gradient)
-            if step is None or _decrement(step, gradient) > _SLOW * last:
-                factor = _factor(self._curvature(p * (1 - p)), penalties)
-                step = _solved(factor, gradient)
-            last = _decrement(step, gradient)
-            if last <= _CLOSE:
+            found = None if solved is None else solved(gradient)
+            if found is None or found[1] > _SLOW * last:
+                solved = self._solver(p * (1 - p), penalties)
+                found = solved(gradient)
+            step, last = found
+            if last <= (_CLOSE_WIDE if self._wide else _CLOSE):
                 break
             moved = self._moved(step, penalties, costs)
             if moved is None:
@@ -94,7 +112,8 @@ class FoldPath:
         logits = logits_of_several(self._rows, theta)
         labels = self._rows.labels.expand_as(logits)
         rows = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        return logits, self._without_own(rows).sum(1) + (penalties * theta**2).sum(1) / 2
+        penalty = (penalties / 2 * theta**2 + self._l1 * theta.abs()).sum(1)
+        return logits, self._without_own(rows).sum(1) + penalty
 
     def _moved(
         self, step: Tensor, penalties: Tensor, costs: Tensor
@@ -111,16 +130,28 @@ class FoldPath:
             lengths = torch.where(worse, lengths / 2, lengths)
         return None
 
-    def _curvature(self, weights: Tensor) -> Tensor:
-        """The second derivatives (folds, d + 1, d + 1) of the costs without penalties, from the
-        `weights` (folds, n) p(1 - p)."""
+    def _solver(self, weights: Tensor, penalties: Tensor) -> Solver:
+        """Newton's steps where rows have the `weights` (folds, n) p(1 - p)."""
+        if self._wide:
+            own = self._without_own(weights)
+            return partial(_conjugate_gradients, self._rows, own, penalties)
         if self._own:
-            return torch.stack(
-                [self._moments(slice(None), of) for of in self._without_own(weights)]
-            )
-        mean = weights.mean(0)
-        parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
-        return parts.sum(0) - parts
+            own = self._without_own(weights)
+            curvature = torch.stack([self._moments(slice(None), of) for of in own])
+        else:
+            mean = weights.mean(0)
+            parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
+            curvature = parts.sum(0) - parts
+        if self._l1.any():
+            return partial(self._proximal, curvature + torch.diag(penalties))
+        return partial(_solved, _factor(curvature, penalties))
+
+    def _proximal(self, hessian: Tensor, gradient: Tensor) -> Found:
+        ends = [
+            lowest(*each, self._l1) for each in zip(hessian, gradient, self._theta, strict=True)
+        ]
+        step = self._theta - torch.stack(ends)
+        return step, _largest(step, torch.linalg.vecdot(hessian, step[:, None]))
 
     def _moments(self, part: slice, weights: Tensor) -> Tensor:
         sums = MomentSums(self._numbers, self._rows.categories, self._rows.labels)
@@ -141,10 +172,43 @@ def _factor(curvature: Tensor, penalties: Tensor) -> Tensor:
         ridge *= 100
 
 
-def _solved(factor: Tensor, gradient: Tensor) -> Tensor:
-    return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
+def _solved(factor: Tensor, gradient: Tensor) -> Found:
+    step = torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
+    return step, _largest(step, gradient)
 
 
-def _decrement(step: Tensor, gradient: Tensor) -> float:
+def _largest(step: Tensor, gradient: Tensor) -> float:
     """The largest squared decrement of the fits."""
     return float((step * gradient).sum(1).amax())
+
+
+def _conjugate_gradients(rows: Rows, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
+    """About the product of `gradient` (folds, d + 1) with the inverse of XᵀDX + penalties, D the
+    `weights` (folds, n), by conjugate gradients that its diagonal preconditions."""
+    diagonal = products_of_several(squared(rows), weights) + penalties
+    inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
+    step, residual = torch.zeros_like(gradient), gradient.clone()
+    direction = inverse * residual
+    slope = first = (residual * direction).sum(1)
+    for _ in range(_MOST_PRODUCTS):
+        image = products_of_several(rows, weights * logits_of_several(rows, direction))
+        image += penalties * direction
+        curved = (direction * image).sum(1)
+        length = torch.where(curved > 0, slope / curved, 0)[:, None]
+        step += length * direction
+        residual -= length * image
+        preconditioned = inverse * residual
+        before, slope = slope, (residual * preconditioned).sum(1)
+        if (slope <= _SHARE * first).all():
+            break
+        direction = preconditioned + torch.where(before > 0, slope / before, 0)[:, None] * direction
+    return step, _largest(step, gradient)
+
+
+def _narrowed(rows: Rows) -> Rows:
+    """`rows` with no more numbers than rows, where there are more and nothing else: rotated, which
+    leaves logits and the sum of squared weights as they are."""
+    wide = len(rows.features) > len(rows.labels) and not rows.codes
+    if not wide:
+        return rows
+    return replace(rows, features=torch.linalg.qr(rows.features, mode="r").R)

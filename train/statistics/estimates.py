@@ -120,7 +120,7 @@ def _minimum(fit: Fit, rows: GradientSource) -> Tensor | str:
     spec, search = fit.spec, fit.search
     if spec.loss != "bce":
         return "they are those of the cross-entropy: train with --loss bce"
-    if spec.penalty:
+    if spec.penalty or fit.l1:
         return "the penalty moves the weights: train with --unpenalised"
     if spec.patience:
         return "the rows held out have ended the training: train without --patience"
