@@ -34,6 +34,7 @@ from train.model import new_model
 from train.optimize.convergence import Columns, penalised_levels, separation, verdict
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
+from train.optimize.prior_correction import with_prior
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.statistics.estimates import statistics
@@ -126,13 +127,16 @@ def train(
             raise
 
         _judge(fit, rows, data, recipe.optimizer, say)
-        theta = fit.theta.cpu().numpy()
+        theta = with_prior(
+            fit.theta.cpu().numpy(), data.class_weights, data.classes, recipe.model, say
+        )
         trained = Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, design)
         served, encoding = _served(trained, design.names), trained.encoding()
         metrics = data.evaluate(served, encoding)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
-        if not lost:  # they tell why it may be worse
+        of_data = recipe.model.prior_correction is not False or not data.class_weights
+        if of_data and not lost:  # they tell why it may be worse
             _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
         bent = curve_deviations(rows, fit.theta, data.layer)
         per_deviation = trained.per_deviation(data.moments.deviation, bent)
@@ -142,7 +146,9 @@ def train(
             "metrics": metrics,
             WEIGHTS_PER_DEVIATION: weights,
             "importance": importance(rows, fit.theta, data.layer, data.moments),
-            "statistics": statistics(fit, rows, data.layer),
+            "statistics": statistics(
+                fit, rows, data.layer, data.total_weight, by_class=data.class_weights is not None
+            ),
         }
         if selection := data.choice.figures():
             figures["selection"] = selection

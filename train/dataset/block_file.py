@@ -21,7 +21,9 @@ from train.dataset.layer import Layer
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_rows
 from train.gradients.source import Rows
+from train.tables.columns.profile import Mask
 from train.tables.columns.vocabulary import Int32
+from train.tables.weights import ByClass, weights_by_class
 
 _BLOCK_VALUES = 1 << 22
 """Of float32: 16 MiB are a millisecond or more of work, and little beside any memory limit."""
@@ -42,9 +44,9 @@ def rows_in_block(width: int, columns: int) -> int:
     return chunk * max(1, _BLOCK_VALUES // (chunk * (width + 1)))
 
 
-def row_bytes(layer: Layer) -> int:
-    """The bytes of a row's features, label and codes."""
-    return 4 * (layer.design.dense + 1) + sum(kind.itemsize for kind in layer.code_types)
+def row_bytes(layer: Layer, *, weighted: bool) -> int:
+    """The bytes of a row's features, label, codes and, if it has one, weight."""
+    return 4 * (layer.design.dense + 1 + weighted) + sum(kind.itemsize for kind in layer.code_types)
 
 
 class Raw(NamedTuple):
@@ -56,22 +58,40 @@ class Raw(NamedTuple):
     """(m,)"""
     places: Sequence[Int32] = ()
     """(m,) of each category: the places of its texts in the vocabulary, -1 where missing."""
+    weights: Floats | None = None
+    """(m,), 1 on average over all rows of their part; None where all count alike."""
+
+    def take(self, index: slice | Mask) -> "Raw":
+        """The rows at `index`."""
+        return Raw(
+            self.numbers[:, index],
+            self.labels[index],
+            tuple(found[index] for found in self.places),
+            None if self.weights is None else self.weights[index],
+        )
 
 
 Seen = Callable[[Raw], object]
 
 
 class BlockFile:
-    """Features, codes and labels (0 or 1) of rows, in a file in the folder `where`.
+    """Features, codes, labels (0 or 1) and weights of rows, in a file in the folder `where`.
 
     First raw rows of `numbers` numbers, in `number_type`, are appended, then `finish` is called,
     then the numbers become the features of `layer` by `change`, then blocks are read.
     """
 
     def __init__(
-        self, where: Path, layer: Layer, number_type: type[np.floating] = np.float32
+        self,
+        where: Path,
+        layer: Layer,
+        number_type: type[np.floating] = np.float32,
+        *,
+        weighted: bool = False,
     ) -> None:
         design = layer.design
+        self.weighted = weighted
+        self._beside = 1 + weighted  # labels, and weights
         self.width, self.count = design.dense, 0
         self.step = rows_in_block(self.width, len(design.columns))
         self._numbers, self._layer, self.categories = len(design.numbers), layer, layer.categories
@@ -79,15 +99,18 @@ class BlockFile:
         self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - open as long as this
         weakref.finalize(self, self._file.close)
         self._type = np.dtype(number_type)
-        self._filling = np.empty((self._numbers + 1, self.step), number_type)
+        self._filling = np.empty((self._numbers + self._beside, self.step), number_type)
         self._places = np.empty((len(design.categories), self.step), np.int32)
-        self._rows_of_type = max(self._numbers + 1, -(-4 * (self.width + 1) // self._type.itemsize))
+        floats = self.width + self._beside
+        self._rows_of_type = max(len(self._filling), -(-4 * floats // self._type.itemsize))
         self._dense_bytes = self._rows_of_type * self._type.itemsize
         self._code_bytes = sum(kind.itemsize for kind in layer.code_types)
         self._raw = True
         self._filled = 0
         self.known = True
         """Whether all codes so far are those of levels."""
+        self.class_factors: ByClass | None = None
+        """What the weights of rows of the two classes are multiplied by when they are read."""
         self._map: mmap.mmap | None = None
 
     def append(self, rows: Raw, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
@@ -98,8 +121,10 @@ class BlockFile:
             count = min(total - start, self.step - self._filled)
             place = slice(self._filled, self._filled + count)
             some = slice(start, start + count)
-            self._filling[:-1, place] = rows.numbers[:, some]
-            self._filling[-1, place] = rows.labels[some]
+            self._filling[: self._numbers, place] = rows.numbers[:, some]
+            self._filling[self._numbers, place] = rows.labels[some]
+            if rows.weights is not None:
+                self._filling[-1, place] = rows.weights[some]
             for kept, places in zip(self._places, rows.places, strict=True):
                 kept[place] = places[some]
             self._filled, start = self._filled + count, start + count
@@ -122,10 +147,11 @@ class BlockFile:
         """
         for number in range(len(self)):
             self._advise(number + 1, "MADV_WILLNEED")
-            block = self._array(number, self._type, self._numbers + 1)
-            features, labels = apply(block[:-1]), block[-1].astype(np.float32)
-            changed = self._array(number, np.dtype(np.float32), self.width + 1)
-            changed[:-1], changed[-1] = features, labels
+            block = self._array(number, self._type, len(self._filling))
+            features = apply(block[: self._numbers])
+            beside = block[self._numbers :].astype(np.float32)
+            changed = self._array(number, np.dtype(np.float32), self.width + self._beside)
+            changed[: self.width], changed[self.width :] = features, beside
             self._advise(number, "MADV_DONTNEED")
         self._raw = False
 
@@ -136,14 +162,25 @@ class BlockFile:
     def __len__(self) -> int:
         return -(-self.count // self.step)
 
-    def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Rows]:
+    def blocks(
+        self, numbers: Iterable[int] | None = None, *, by_class: bool = True
+    ) -> Iterator[Rows]:
         """Read all blocks in order, or the blocks `numbers`; a block may leave memory when the next
-        one is asked for."""
+        one is asked for. Weights are multiplied by those of the classes, unless not `by_class`."""
         assert not self._raw
         for number in range(len(self)) if numbers is None else numbers:
             self._advise(number + 1, "MADV_WILLNEED")
-            values = torch.from_numpy(self._array(number, np.dtype(np.float32), self.width + 1))
-            yield Rows(values[:-1], values[-1], self._codes(number), self.categories)
+            values = self._array(number, np.dtype(np.float32), self.width + self._beside)
+            features, labels = values[: self.width], values[self.width]
+            own = values[-1] if self.weighted else None
+            weights = weights_by_class(own, labels, self.class_factors if by_class else None)
+            yield Rows(
+                torch.from_numpy(features),
+                torch.from_numpy(labels),
+                self._codes(number),
+                self.categories,
+                None if weights is None else torch.from_numpy(weights),
+            )
             self._advise(number, "MADV_DONTNEED")
 
     @property
@@ -176,7 +213,8 @@ class BlockFile:
 
     def _write(self, vocabularies: Sequence[Sequence[str]], seen: Seen) -> None:
         block, places = self._filling[:, : self._filled], self._places[:, : self._filled]
-        seen(Raw(block[:-1], block[-1], tuple(places)))
+        numbers, labels = block[: self._numbers], block[self._numbers]
+        seen(Raw(numbers, labels, tuple(places), block[-1] if self.weighted else None))
         start = self.count // self.step * self._block_bytes
         codes = self._layer.codes(tuple(places), vocabularies)
         for column, size in zip(codes, self.categories.sizes, strict=True):

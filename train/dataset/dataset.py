@@ -19,6 +19,7 @@ from train.selection.choice import Choice
 from train.standardize import Moments
 from train.tables.finite import first_not_finite
 from train.tables.labels import Classes
+from train.tables.weights import ByClass
 from train.trained import Trained
 
 Say = Callable[[str], None]
@@ -43,7 +44,12 @@ class Dataset(Protocol):
     holdout_rows: int
     """The number of rows held out."""
     positives: dict[str, float]
-    """The share of rows of the positive class, of each part: "training" and "holdout"."""
+    """The share of rows of the positive class, each counting by its weight, of each part:
+    "training" and "holdout"."""
+    class_weights: ByClass | None
+    """How much rows of the two classes count in training, besides their own weights."""
+    total_weight: float | None
+    """The sum of the rows' own weights, of those to train on; None where all count alike."""
     moments: Moments
     """Moments of the raw columns but levels, of the rows to train on, (design.dense,)."""
     on_disk: bool
@@ -55,7 +61,8 @@ class Dataset(Protocol):
     """SHA-256 of "training rows" and of "hold-out rows"."""
 
     def gradient_source(self, *, batches: bool) -> GradientSource:
-        """The standardised rows to train on; with `batches`, laid out for mini-batches."""
+        """The standardised rows to train on, with their weights times those of their classes; with
+        `batches`, laid out for mini-batches."""
 
     def holdout(self) -> GradientSource | None:
         """The standardised rows held out, if any."""
@@ -65,7 +72,7 @@ class Dataset(Protocol):
 
     def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
         """What the model that is served is worth on the raw rows of each part, "training" and
-        "holdout"."""
+        "holdout". Rows count by their own weights, not by those of their classes."""
 
     def evaluate_trained(self, trained: Trained) -> Metrics:
         """What the model that was trained is worth on the standardised training rows."""

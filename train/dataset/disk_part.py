@@ -1,11 +1,11 @@
 """One part of the rows on disk (those to train on, or those held out) while it is read."""
 
 import operator
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
-import numpy as np
-
+from serve_runtime.arrays import Float32, Floats
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
 from train.dataset.layer import Layer, further_moments
@@ -14,17 +14,19 @@ from train.gradients.processes import ProcessGroup
 from train.run_folder import raw_rows, sample_positions
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
-from train.tables.columns.vocabulary import texts_at
+from train.tables.columns.vocabulary import Int32, texts_at
 from train.tables.row_digest import RowDigest
+from train.tables.weights import positive_share
 
 
 class DiskPart:
     """The rows to train on, or the rows held out: their file, digest, moments and sample.
 
-    `count` is the number of rows of all processes; this one keeps `mine`, whole chunks. Rows are
-    added in order, then `finish` is called; from then on `sample`, `digest`, `moments` (of the
-    numbers), `further` (of the further columns of bent ones) and `positives` are those of the rows
-    of all processes.
+    `labels` (n,) and `weights` (n,), if there are any, are those of the rows of all processes, of
+    which `count` is the number; this one keeps `mine`, whole chunks. Rows are added in order, then
+    `finish` is called; from then on `sample`, `digest`, `moments` (of the numbers) and `further`
+    (of the further columns of bent ones) are those of the rows of all processes. `positive_share`
+    is that of all of them, each counting by its weight.
     """
 
     def __init__(
@@ -33,31 +35,35 @@ class DiskPart:
         layer: Layer,
         reading: Reading,
         group: ProcessGroup,
-        count: int,
+        labels: Float32,
+        weights: Float32 | None,
     ) -> None:
+        count = len(labels)
+        self._labels, self._weights = labels, weights
+        self.positive_share = positive_share(labels, weights)
         self._design, self._reading = layer.design, reading
         columns = len(self._design.columns)
         step = rows_in_chunk(self._design.dense, columns)
         mine = group.share(-(-count // step))
         self.count, self.mine = count, range(mine.start * step, min(count, mine.stop * step))
-        self.file = BlockFile(where, layer, reading.number_type)
+        self.file = BlockFile(where, layer, reading.number_type, weighted=weights is not None)
         self._positions = sample_positions(count, columns)
         self._sample: list[RawRows] = []
         self._digest, self._moments = RowDigest(), list[tuple[Moments, Moments]]()
-        self._positives, self._seen = 0.0, 0
+        self._seen = 0
 
     @property
     def _vocabularies(self) -> tuple[tuple[str, ...], ...]:
         return tuple(vocabulary.texts for vocabulary in self._reading.vocabularies)
 
-    def add(self, rows: Raw) -> None:
-        """Add the next of all rows. This process keeps its share."""
-        first, self._seen = self._seen, self._seen + len(rows.labels)
+    def add(self, numbers: Floats, places: Sequence[Int32]) -> None:
+        """Add the next of all rows, as `Raw` has them. This process keeps its share."""
+        first, self._seen = self._seen, self._seen + numbers.shape[1]
+        weights = None if self._weights is None else self._weights[first : self._seen]
+        rows = Raw(numbers, self._labels[first : self._seen], places, weights)
         here = slice(max(0, self.mine.start - first), max(0, self.mine.stop - first))
         if len(rows.labels[here]):
-            places = tuple(found[here] for found in rows.places)
-            mine = Raw(rows.numbers[:, here], rows.labels[here], places)
-            self.file.append(mine, self._vocabularies, self._see)
+            self.file.append(rows.take(here), self._vocabularies, self._see)
 
     def skip(self, rows: int) -> None:
         """Pass over the next `rows` rows, of which this process keeps none."""
@@ -66,8 +72,9 @@ class DiskPart:
     def finish(self, group: ProcessGroup) -> None:
         """Write what is left, and exchange what the processes have found in their rows."""
         self.file.finish(self._vocabularies, self._see)
-        found = group.gather((self._sample, self._digest.chunks, self._moments, self._positives))
-        samples, digests, moments, positives = zip(*found, strict=True)
+        self._labels, self._weights = self._labels[:0], None
+        found = group.gather((self._sample, self._digest.chunks, self._moments))
+        samples, digests, moments = zip(*found, strict=True)
         self.sample = RawRows.joined([rows for each in samples for rows in each])
         self.digest = RowDigest()
         self.digest.chunks = [chunk for each in digests for chunk in each]
@@ -75,7 +82,6 @@ class DiskPart:
         self.moments, self.further = (
             reduce(operator.add, parts) for parts in zip(*chunks, strict=True)
         )
-        self.positives = sum(positives)
 
     def _see(self, rows: Raw) -> None:
         vocabularies, count = self._vocabularies, len(rows.labels)
@@ -86,9 +92,8 @@ class DiskPart:
             for words, places in zip(vocabularies, rows.places, strict=True)
         )
         self._sample.append(raw_rows(self._design, rows.numbers[:, here - first], texts))
-        self._positives += float(rows.labels.sum(dtype=np.float64))
         for chunk in chunk_slices(len(self._design.columns), count):
-            places = [found[chunk] for found in rows.places]
-            self._digest.add(rows.numbers[:, chunk], rows.labels[chunk], places, vocabularies)
-            numbers = rows.numbers[:, chunk]
-            self._moments.append((Moments.of(numbers), further_moments(self._design, numbers)))
+            some = rows.take(chunk)
+            self._digest.add(some.numbers, some.labels, some.places, vocabularies, some.weights)
+            further = further_moments(self._design, some.numbers)
+            self._moments.append((Moments.of(some.numbers), further))

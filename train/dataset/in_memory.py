@@ -1,23 +1,21 @@
 """The dataset whose rows are all in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.dataset import WORDS, Say, check_known, check_standardised, layer_of
 from train.dataset.layer import further_moments, layer_moments
 from train.design import Design
-from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
+from train.evaluate.metrics import Blocks, Metrics, Scored, evaluate, served_logits
 from train.gradients.cpu import gradient_source
 from train.gradients.design import logits
-from train.gradients.gpu import GpuGradients, fits
+from train.gradients.gpu import GpuGradients, fits, tensors_of
 from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.recipe.recipe import Recipe
@@ -27,6 +25,7 @@ from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables
 from train.tables.table import Table
 from train.tables.table_files import TableFiles
+from train.tables.weights import class_factors, class_weights, weights_by_class
 from train.trained import Trained
 
 _CHUNKS_TO_COPY = 64
@@ -59,7 +58,10 @@ class InMemoryDataset:
         self.classes, self.dialect = table.classes, table.reading.dialect_to_tell()
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
-        self.positives = {name: float(part.labels.mean()) for name, part in self._parts.items()}
+        self.positives = {name: part.positive_share for name, part in self._parts.items()}
+        share = self.positives["training"]
+        self.class_weights = class_weights(recipe.model.class_weight, self.classes, share)
+        self.total_weight = None if table.weights is None else float(table.weights.sum())
         further = further_moments(design, table.features)
         self.moments = layer_moments(tables.moments, design, self.rows, further)
         self.layer = layer_of(design, self.moments, standardize=recipe.model.standardize, say=say)
@@ -95,8 +97,9 @@ class InMemoryDataset:
     def evaluate_trained(self, trained: Trained) -> Metrics:
         """What the trained model is worth on the training rows."""
 
-        def blocks() -> Iterator[tuple[Tensor, Float32]]:
-            yield logits(rows, torch.from_numpy(trained.theta)), rows.labels.numpy()
+        def blocks() -> Scored:
+            logit = logits(rows, torch.from_numpy(trained.theta))
+            yield logit, rows.labels.numpy(), self._parts["training"].scaled_weights
 
         rows = self._rows("training")
         return self._metrics("training", blocks)
@@ -105,12 +108,10 @@ class InMemoryDataset:
         columns = len(self.layer.design.columns)
         return evaluate(blocks, self._parts[part].rows, columns, self._loss, part=WORDS[part])
 
-    def _served(
-        self, table: Table, served: Affine, encoding: Encoding | None
-    ) -> Iterator[tuple[Tensor, Float32]]:
+    def _served(self, table: Table, served: Affine, encoding: Encoding | None) -> Scored:
         design, numbers = self.layer.design, table.served()
         if encoding is None:
-            yield served_logits(served, None, numbers), table.labels
+            yield served_logits(served, None, numbers), table.labels, table.scaled_weights
             return
         first = len(design.numbers) - len(design.center)
         if len(design.center):
@@ -118,25 +119,28 @@ class InMemoryDataset:
             numbers[first:] = table.features[first:] - design.center[:, None]
         texts = zip(design.categories, table.vocabularies, table.codes, strict=True)
         codes = [code_table(column, words).take(found) for column, words, found in texts]
-        yield served_logits(served, encoding, numbers, codes), table.labels
+        logit = served_logits(served, encoding, numbers, codes)
+        yield logit, table.labels, table.scaled_weights
 
     def _rows(self, part: str) -> Rows:
         table, layer = self._parts[part], self.layer
         features = layer.features(table.features)
         check_standardised(features, layer.design.names, WORDS[part])
         codes = layer.codes(table.codes, table.vocabularies)
+        factors = class_factors(self.class_weights, self.positives[part])
+        weights = weights_by_class(table.scaled_weights, table.labels, factors)
         return Rows(
             torch.from_numpy(features),
             torch.from_numpy(table.labels),
             tuple(map(torch.from_numpy, codes)),
             layer.categories,
+            None if weights is None else torch.from_numpy(weights),
         )
 
     def _gradient_source(self, rows: Rows, *, batches: bool) -> GradientSource:
         if self._device.type == "cpu":
             return gradient_source(rows, batches=batches)
-        tensors = (rows.features, rows.labels, *rows.codes)
-        resident = fits(sum(tensor.nbytes for tensor in tensors), self._device)
+        resident = fits(sum(tensor.nbytes for tensor in tensors_of(rows)), self._device)
         return GpuGradients(
             lambda: iter([rows]) if resident else chunks(rows, _CHUNKS_TO_COPY),
             len(rows.labels),

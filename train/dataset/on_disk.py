@@ -1,32 +1,31 @@
 """The dataset whose rows do not fit into memory, or are shared by processes."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-from train.dataset.block_file import Raw, row_bytes, rows_in_block
+from train.dataset.block_file import row_bytes, rows_in_block
 from train.dataset.dataset import WORDS, check_known, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
 from train.dataset.layer import Layer, layer_moments
+from train.dataset.split import Split, smallest_range
 from train.errors import DataError
-from train.evaluate.metrics import Blocks, Metrics, evaluate, served_logits
+from train.evaluate.metrics import Blocks, Metrics, Scored, evaluate, served_logits
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import GradientSource
+from train.gradients.source import GradientSource, Rows
 from train.memory_budget import format_size, peak, require
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample
@@ -36,9 +35,9 @@ from train.tables.columns.plan import read_as_found
 from train.tables.columns.reading import Reading
 from train.tables.columns.refused import check_rows
 from train.tables.columns.report import tell
-from train.tables.holdout import held_out
 from train.tables.load import decide_from_files
 from train.tables.table_files import TableFiles, find_table_files
+from train.tables.weights import class_factors, class_weights, say_if_unweighted
 from train.trained import Trained
 
 _READING = 1 << 28
@@ -84,7 +83,11 @@ class OnDiskDataset:
         }
         self.rows = training.count
         self.holdout_rows = holdout.count if holdout else 0
-        self.positives = {name: part.positives / part.count for name, part in self._parts.items()}
+        self.positives = {name: part.positive_share for name, part in self._parts.items()}
+        share = self.positives["training"]
+        self.class_weights = class_weights(recipe.model.class_weight, self.classes, share)
+        for name, part in self._parts.items():
+            part.file.class_factors = class_factors(self.class_weights, self.positives[name])
         self.moments = layer_moments(training.moments, self._design, self.rows, training.further)
         self.layer = layer_of(
             self._design, self.moments, standardize=recipe.model.standardize, say=say
@@ -108,7 +111,8 @@ class OnDiskDataset:
     def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
             return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
-        resident = fits(part.file.count * row_bytes(self.layer), self._device)
+        size = part.file.count * row_bytes(self.layer, weighted=part.file.weighted)
+        resident = fits(size, self._device)
         return GpuGradients(
             part.file.blocks,
             part.count,
@@ -140,9 +144,9 @@ class OnDiskDataset:
         """What the trained model is worth on the training rows."""
         theta = torch.from_numpy(trained.theta)
 
-        def blocks() -> Iterator[tuple[Tensor, Float32]]:
-            for rows in self._parts["training"].file.blocks():
-                yield logits(rows, theta), rows.labels.numpy()
+        def blocks() -> Scored:
+            for rows in self._parts["training"].file.blocks(by_class=False):
+                yield logits(rows, theta), rows.labels.numpy(), _weights_of(rows)
 
         return self._metrics("training", blocks)
 
@@ -157,13 +161,12 @@ class OnDiskDataset:
             group=self._group,
         )
 
-    def _served(
-        self, part: DiskPart, served: Affine, encoding: Encoding | None
-    ) -> Iterator[tuple[Tensor, Float32]]:
-        for rows in part.file.blocks():
+    def _served(self, part: DiskPart, served: Affine, encoding: Encoding | None) -> Scored:
+        for rows in part.file.blocks(by_class=False):
             codes = [found.numpy() for found in rows.codes]
             numbers, codes = self.layer.served(rows.features.numpy(), codes)
-            yield served_logits(served, encoding, numbers, codes), rows.labels.numpy()
+            logit = served_logits(served, encoding, numbers, codes)
+            yield logit, rows.labels.numpy(), _weights_of(rows)
 
     def _read(
         self,
@@ -187,15 +190,14 @@ class OnDiskDataset:
         del column
         size = np.dtype(files.number_type).itemsize
         _check_room(self._where, size * (len(files.names) + 1) * len(labels))
-        out = np.zeros(len(labels), bool)
-        if part and not isinstance(part, str):
-            out = held_out(labels, part, recipe.model.seed)
+        split = Split.drawn(recipe, files, labels, self.classes, say)
+        self.total_weight = split.total_weight
         before = peak() + _READING
         decided, reading, sample = read_as_found(
             files,
             recipe.data,
             recipe.columns,
-            lambda reading: decide_from_files(recipe, files, reading, labels, ~out),
+            lambda reading: decide_from_files(recipe, files, reading, labels, split.masks),
         )
         tell(decided, say)
         self.choice = select(recipe, decided.design, sample, say, self._group, saved)
@@ -207,19 +209,22 @@ class OnDiskDataset:
             with others.unchanged():
                 if not len(held := others.labels()):
                     raise DataError(f"{part} has no rows below its header")
-                theirs = held.encode(self.classes, part)
-                holdout, _ = self._split(part, others, reading, theirs, np.zeros(len(theirs), bool))
-        training, split = self._split(source, files, reading, labels, out)
-        return training, holdout or split
+                apart = Split.whole(others, held.encode(self.classes, part))
+                say_if_unweighted(part, split.own, apart.own, say)
+                (holdout,) = self._read_parts(part, others, reading, apart)
+        training, *drawn = self._read_parts(source, files, reading, split)
+        return training, holdout or (drawn[0] if drawn else None)
 
     def _plan_blocks(self, recipe: Recipe, reading: Reading, before: int) -> None:
         """How many blocks mini-batches are drawn from at a time. Raises TrainError where they do
         not fit into memory; `before` are the bytes taken before the columns were decided."""
         design, layer = self._design, self._raw_layer
         rows = rows_in_block(design.dense, len(design.columns))
-        block = row_bytes(layer) * rows
+        weighted = recipe.data.weights is not None
+        block = row_bytes(layer, weighted=weighted) * rows
         number = np.dtype(reading.number_type).itemsize
-        filling = rows * (number * (len(design.numbers) + 1) + 4 * len(design.categories))
+        beside = 1 + weighted
+        filling = rows * (number * (len(design.numbers) + beside) + 4 * len(design.categories))
         # It depends on `allowed` alone, so that a resumed training draws the same batches.
         self._pool = max(1, self._allowed // 8 // block)
         # The levels of categories are in memory by now.
@@ -232,21 +237,14 @@ class OnDiskDataset:
     def _raw_layer(self) -> Layer:
         return Layer(self._design, Scaling.none(self._design.dense))
 
-    def _split(
-        self,
-        source: str,
-        files: TableFiles,
-        reading: Reading,
-        labels: Float32,
-        out: npt.NDArray[np.bool_],
-    ) -> tuple[DiskPart, DiskPart | None]:
-        """Read the rows of `files`, those of `source`, into two parts: to train on, and those in
-        the mask `out`. Raises DataError for one that the model refuses."""
-        held = int(out.sum())
+    def _read_parts(
+        self, source: str, files: TableFiles, reading: Reading, split: Split
+    ) -> list[DiskPart]:
+        """Read the rows of `files`, those of `source`, into the parts of `split` that have rows.
+        Raises DataError for one that the model refuses."""
         new = partial(DiskPart, self._where, self._raw_layer, reading, self._group)
-        kept, apart = new(len(labels) - held), new(held) if held else None
-        parts = [(kept, ~out), *([(apart, out)] if apart else [])]
-        wanted = _range([np.flatnonzero(mask)[part.mine] for part, mask in parts])
+        parts = [(new(some.labels, some.weights), some.mask) for some in split.parts()]
+        wanted = smallest_range(np.flatnonzero(mask)[part.mine] for part, mask in parts)
         for part, mask in parts:
             part.skip(int(mask[: wanted.start].sum()))
         start = wanted.start
@@ -255,20 +253,20 @@ class OnDiskDataset:
             progress.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop
-            if start > len(labels):
+            if start > len(split.labels):
                 break
             texts = [vocabulary.texts for vocabulary in reading.vocabularies]
-            check_rows(features, places, texts, self._design, source, range(here.start, here.stop))
             for part, mask in parts:
-                rows = Raw(features, labels[here], places)
-                if not mask[here].all():
-                    of = mask[here]
-                    rows = Raw(features[:, of], rows.labels[of], [found[of] for found in places])
-                part.add(rows)
+                of = np.flatnonzero(mask[here])
+                whole = len(of) == features.shape[1]
+                some = features if whole else features[:, of]
+                found = places if whole else tuple(column[of] for column in places)
+                check_rows(some, found, texts, self._design, source, here.start + of)
+                part.add(some, found)
         progress.close()
         if start != wanted.stop:
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
-        return kept, apart
+        return [part for part, _ in parts]
 
     def _standardise(self, name: str) -> None:
         rows = self._parts[name]
@@ -288,12 +286,8 @@ class OnDiskDataset:
         rows.file.change(apply)
 
 
-def _range(indices: Sequence[npt.NDArray[np.intp]]) -> range:
-    """The smallest range that holds all `indices`, each of which is sorted."""
-    there = [index for index in indices if len(index)]
-    if not there:
-        return range(0)
-    return range(min(int(i[0]) for i in there), max(int(i[-1]) for i in there) + 1)
+def _weights_of(rows: Rows) -> Float32 | None:
+    return None if rows.weights is None else rows.weights.numpy()
 
 
 def _check_room(where: Path, needed: int) -> None:

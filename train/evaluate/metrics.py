@@ -1,6 +1,7 @@
 """What a finished model is worth on rows: cost, accuracy, AUC and log loss."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from train.gradients.losses import LOSSES, logits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 
 Metrics = Mapping[str, float | None]
-Blocks = Callable[[], Iterable[tuple[Tensor, Float32]]]
-"""Scores all rows once, some at a time: float32 logits (m,) and labels (m,), 0 or 1."""
+Scored: TypeAlias = Iterable[tuple[Tensor, Float32, Float32 | None]]
+"""All rows, some at a time: float32 logits (m,), labels (m,), 0 or 1, and weights (m,) or None."""
+Blocks: TypeAlias = Callable[[], Scored]
+"""Scores all rows once."""
 
 
 @torch.no_grad()
@@ -53,26 +56,33 @@ def evaluate(
     where all rows have one class. It is exact, unless there are more than `most_logits` rows, in
     which case no more logits are kept in memory than that: rows whose logits lie between the same
     two of those kept count as ties, and the rows are read twice. Raises DataError where a logit
-    leaves float32; `part` names the rows in its message.
+    leaves float32; `part` names the rows in its message. Where rows have weights, all are those of
+    rows that are there as often.
     """
     step = -(-count // most_logits) if most_logits else 1
-    sums, kept, first = torch.zeros(3, dtype=torch.float64), [np.empty((2, 0), np.float32)], 0
-    for logit, labels in blocks():
+    sums, kept, first = torch.zeros(4, dtype=torch.float64), list[Array](), 0
+    for logit, labels, weights in blocks():
         _check(logit, part, first)
-        share, right = len(labels) / count, (logit.sigmoid() >= 0.5).numpy() == labels
-        wide = logit.double()
-        cost = LOSSES[loss].cost(wide, torch.from_numpy(labels).double())
-        sums[0] += float(cost) * share
-        sums[1] += float(log_losses(logit.numpy(), labels).mean()) * share
-        sums[2] += int(right.sum())
-        kept.append(np.stack([logit[::step].numpy(), labels[::step]]))
+        share = len(labels) / count
+        cost, entropy, right, total = _means(loss, logit, labels, weights)
+        sums += torch.tensor(
+            [cost * share, entropy * share, right, total * share], dtype=torch.float64
+        )
+        some = [logit.numpy(), labels] if weights is None else [logit.numpy(), labels, weights]
+        kept.append(np.stack([values[::step] for values in some]))
         first += len(labels)
-    cost, entropy, right = group.sum(sums).tolist()
-    logit, label = np.concatenate([some for each in group.gather(kept) for some in each], axis=1)
-    if step == 1:
-        area = auc(logit, label)
-    else:
+    cost, entropy, right, total = group.sum(sums).tolist()
+    logit, label, *weight = np.concatenate(
+        [some for each in group.gather(kept) for some in each], axis=1
+    )
+    if step > 1:
         area = _auc_of_bins(blocks, torch.from_numpy(np.unique(logit)), group)
+    elif weight:
+        area = weighted_auc(logit, label, *weight)
+    else:
+        area = auc(logit, label)
+    if weight:  # whose mean is 1 but for rounding
+        cost, entropy, right = cost / total, entropy / total, right / total
     return {
         "rows": float(count),
         "features": float(features),
@@ -81,6 +91,31 @@ def evaluate(
         "auc": area,
         "log_loss": entropy,
     }
+
+
+def _means(
+    loss: str, logit: Tensor, labels: Float32, weights: Float32 | None
+) -> tuple[float, float, float, float]:
+    """Mean cost and mean log loss of rows, how many get their own label, and their mean weight."""
+    right = (logit.sigmoid() >= 0.5).numpy() == labels
+    wide, label = logit.double(), torch.from_numpy(labels).double()
+    entropies = log_losses(logit.numpy(), labels)
+    if weights is None:
+        cost = LOSSES[loss].cost(wide, label)
+        return float(cost), float(entropies.mean()), float(right.sum()), 1.0
+    own = weights.astype(np.float64)
+    cost = LOSSES[loss].cost(wide, label, torch.from_numpy(own))
+    return float(cost), float((own * entropies).mean()), float((own * right).sum()), own.mean()
+
+
+def weighted_auc(score: Float32, label: Float32, weight: Float32) -> float | None:
+    """The area under the curve where each row, with a label of 0 or 1, is there `weight` times;
+    None where only one class is there."""
+    levels, place = np.unique(score, return_inverse=True)
+    wide = weight.astype(np.float64)
+    by_class = (np.where(label == one, wide, 0) for one in (0, 1))
+    area, _ = auc_of_counts(*(np.bincount(place, w, len(levels)) for w in by_class))
+    return area
 
 
 def _check(logit: Tensor, part: str, first: int) -> None:
@@ -93,10 +128,13 @@ def _check(logit: Tensor, part: str, first: int) -> None:
 
 def _auc_of_bins(blocks: Blocks, edges: Tensor, group: ProcessGroup) -> float | None:
     """The area under the curve where logits between the same two `edges` count as ties."""
-    counts = torch.zeros(2, len(edges) + 1, dtype=torch.int64)
-    for logit, labels in blocks():
+    counts = torch.zeros(2, len(edges) + 1, dtype=torch.float64)
+    for logit, labels, weights in blocks():
         bins = torch.bucketize(logit, edges)
+        wide = None if weights is None else torch.from_numpy(weights).double()
         for label, count in enumerate(counts):
-            count += torch.bincount(bins[torch.from_numpy(labels == label)], minlength=len(count))
+            here = torch.from_numpy(labels == label)
+            own = None if wide is None else wide[here]
+            count += torch.bincount(bins[here], own, minlength=len(count))
     area, _ = auc_of_counts(*group.sum(counts).numpy())
     return area

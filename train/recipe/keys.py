@@ -73,10 +73,17 @@ class Data:
         None, list, "column names", "Names of all columns, where a CSV has no header.",
         fits=lambda v: bool(v) and are_names(v), shown="f0, f1, …",
     )  # fmt: skip
+    weights: str | None = key(
+        None, str, "a column's name", "Column that says how much each row counts.",
+        fits=bool, flag="--weights", metavar="COL", shown="none: all rows count alike",
+        more="Numbers, 0 or more, such as how often a row occurred; it is no feature then. A row "
+        "of weight 0 is left out. Only ratios count: weights are scaled to a mean of 1.",
+    )  # fmt: skip
     features: list[str] | None = key(
         None, list, "column names", "Columns to learn from.",
         fits=lambda v: bool(v) and are_names(v), flag="--features", metavar="COL[,COL…]",
-        parse=comma_separated, shown="all but the target and the index of a pandas frame",
+        parse=comma_separated,
+        shown="all but the target, the weights and the index of a pandas frame",
     )  # fmt: skip
     drop: list[str] = key(
         types=list, wanted="column names", help="Columns to leave out.",
@@ -138,35 +145,6 @@ class Data:
         if not self.header:
             told["header"] = False
         return {name: value for name, value in told.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model before training: one linear layer and a sigmoid."""
-
-    init: str | dict[str, Any] = key(
-        "default", (str, dict), "default, zeros, or {weight = [[…]], bias = […]}",
-        "First weights.",
-        fits=lambda v: (
-            v in ("default", "zeros") if isinstance(v, str) else v.keys() == {"weight", "bias"}
-        ),
-        flag="--init", choices=("default", "zeros"),
-        more='"default" is that of torch.nn.Linear. Given values are those of the layer that is '
-        "trained: for standardised features, where standardize is true.",
-    )  # fmt: skip
-    standardize: bool = key(
-        True, bool, "true or false", "Train on standardised features.",
-        flag="--standardize/--no-standardize",
-        more="From each value the feature's mean is subtracted, and the result is divided by the "
-        "standard deviation. Afterwards both are folded into the weights, so that the model takes "
-        "features as they are.",
-    )  # fmt: skip
-    seed: int = key(
-        1, int, "a whole number from 0 to 2³² - 1", "Seed of all that is random.",
-        fits=lambda v: 0 <= v < 2**32, flag="--seed",
-        more="That is the first weights, the rows held out, the order of mini-batches and the "
-        "simulation.",
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from serve_runtime.tables.dialect import told_fields
 from train.errors import RecipeError
 from train.recipe.column_keys import ColumnKeys, Columns, own_tables
 from train.recipe.key_declaration import check, keys_of
-from train.recipe.keys import Data, Log, Model, Optimizer
+from train.recipe.keys import Data, Log, Optimizer
+from train.recipe.model_keys import Model
 from train.recipe.penalty_keys import Penalty
 
 SOURCES = ("file", "points", "simulate", "builtin")

@@ -49,6 +49,8 @@ def lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield from _table([_ODDS, *map(_odds, found["coefficients"][1:])])
         yield ""
+        if "sum_of_weights" in found:
+            yield f"weights of rows are frequencies: {found['sum_of_weights']:.10g} in all"
         yield (
             f"{found['rows']:,} rows, log likelihood {found['log_likelihood']:.10g}, deviance "
             f"{found['deviance']:.8g} (null {found['null_deviance']:.8g})"

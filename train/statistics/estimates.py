@@ -34,6 +34,10 @@ Z_95: Final = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution: of an interval of 95 %."""
 MOST_COLUMNS: Final = 2048
 """Columns of the layer, of which the information matrix takes 34 MB."""
+_BY_CLASS: Final = (
+    "with weights of classes, one class counts for more rows than were seen, and errors would be "
+    "those of another table: train without --class-weight"
+)
 _DEPENDENT: Final = 1e-12
 """Columns depend on each other where the information matrix, scaled to a diagonal of ones, has an
 eigenvalue below this share of the largest: rounding numbers to float32 leaves 1e-14."""
@@ -79,21 +83,25 @@ class Estimates:
     """All weights of an unpenalised fit, and how well it fits its training rows."""
 
     rows: int
-    positives: int
+    total: float
+    """How many rows count: where they have weights, the sum of those, which are frequencies."""
+    positives: float
+    """How many of these are positive."""
     log_likelihood: float
     coefficients: Sequence[Estimate] = field(default_factory=tuple)
 
     @property
     def null_deviance(self) -> float:
         """-2 log-likelihood of the model that always answers the share of positives."""
-        pair = (self.positives, self.rows - self.positives)
-        return -2 * math.fsum(n * math.log(n / self.rows) for n in pair)
+        pair = (self.positives, self.total - self.positives)
+        return -2 * math.fsum(n * math.log(n / self.total) for n in pair)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as metrics.json holds it."""
         deviance = -2 * self.log_likelihood
         return {
             "rows": self.rows,
+            **({} if self.total == self.rows else {"sum_of_weights": self.total}),
             "log_likelihood": self.log_likelihood,
             "deviance": deviance,
             "null_deviance": self.null_deviance,
@@ -103,13 +111,21 @@ class Estimates:
         }
 
 
-def statistics(fit: Fit, rows: GradientSource, layer: Layer) -> dict[str, Any]:
+def statistics(
+    fit: Fit, rows: GradientSource, layer: Layer, total: float | None, *, by_class: bool
+) -> dict[str, Any]:
     """What metrics.json says of the weights that `fit` has found with `rows`: that of `Estimates`,
-    or under "none" a sentence why there are none. All processes call it."""
+    or under "none" a sentence why there are none. All processes call it.
+
+    `total` is the sum of the weights of rows as the table has them, None where there are none;
+    `by_class` says that those of their classes are in the weights of `rows` too.
+    """
     if layer.design.bases:
         return {"none": "columns are bent, and have no single weight: train with --bend none"}
+    if by_class:
+        return {"none": _BY_CLASS}
     best = _minimum(fit, rows)
-    found = best if isinstance(best, str) else estimates(rows, best, layer)
+    found = best if isinstance(best, str) else estimates(rows, best, layer, total)
     return {"none": found} if isinstance(found, str) else found.to_dict()
 
 
@@ -140,22 +156,30 @@ def _minimum(fit: Fit, rows: GradientSource) -> Tensor | str:
 
 
 @torch.no_grad()
-def estimates(rows: GradientSource, best: Tensor, layer: Layer) -> Estimates | str:
+def estimates(
+    rows: GradientSource, best: Tensor, layer: Layer, total: float | None
+) -> Estimates | str:
     """The estimates of the unpenalised cross-entropy over `rows`, which has its minimum at `best`
-    (d + 1,), float64; or a sentence why there are none. All processes call it."""
+    (d + 1,), float64; or a sentence why there are none. All processes call it.
+
+    A weight is how often a row was seen; `total` is the sum of them, None where rows have none.
+    """
     if len(best) > MOST_COLUMNS + 1:
         return f"they are computed for up to {MOST_COLUMNS:,} columns, there are {len(best) - 1:,}"
     sums = torch.zeros(2, dtype=torch.float64)
 
     def information(some: Rows) -> Tensor:
         logit = logits(some, best)
-        loss = functional.binary_cross_entropy_with_logits(logit, some.labels, reduction="sum")
-        sums.add_(torch.stack([loss, some.labels.sum()]).cpu())
+        loss = functional.binary_cross_entropy_with_logits(
+            logit, some.labels, some.weights, reduction="sum"
+        )
+        sums.add_(torch.stack([loss, some.weighted(some.labels).sum()]).cpu())
         p = logit.sigmoid()
-        return p * (1 - p)
+        return some.weighted(p * (1 - p))
 
-    moments = second_moments(rows, information, torch.float64) * rows.count
-    loss, positives = rows.group.sum(sums).tolist()
+    seen = rows.count if total is None else total
+    moments = second_moments(rows, information, torch.float64) * seen
+    loss, positives = (rows.group.sum(sums) * (seen / rows.count)).tolist()
     design = layer.design
     first = [place.start for place in rows.categories.places(design.dense)]
     kept = np.setdiff1d(np.arange(len(best)), first)
@@ -167,7 +191,7 @@ def estimates(rows: GradientSource, best: Tensor, layer: Layer) -> Estimates | s
             "some out with --drop"
         )
     found = _in_units(layer, best.cpu().numpy(), kept, first, covariance)
-    return Estimates(rows.count, round(positives), -loss, tuple(found))
+    return Estimates(rows.count, seen, positives, -loss, tuple(found))
 
 
 def _inverse(matrix: Float64) -> tuple[Float64, list[int]]:

@@ -77,6 +77,33 @@ def chosen_target(data: Data, path: str, columns: Sequence[str]) -> str:
     return found
 
 
+def chosen_weights(
+    data: Data, path: str, columns: Sequence[str], target: str, *, required: bool
+) -> str | None:
+    """The column of `path` that holds the weights of rows, if `data` names one.
+
+    Raises DataError where it is not there, unless it is not `required`, and where it is said to be
+    something else too.
+    """
+    name = data.weights
+    if name is None or (name not in columns and not required):
+        return None
+    if name not in columns:
+        raise DataError(
+            f"{path}: no column {quoted(name)} of weights; there are {listed(columns, _SHOWN)}"
+            f"{did_you_mean([name], columns)}"
+        )
+    if name == target:
+        raise DataError(f"{path}: {quoted(name)} is the target: the weights need another column")
+    for option, names in (("features", data.features or []), ("drop", data.drop)):
+        if required and name in names:
+            raise DataError(
+                f"{path}: data.{option} names {quoted(name)}, which holds the weights and is no "
+                f"feature: leave it out of data.{option}, or do without data.weights"
+            )
+    return name
+
+
 def header_hint(data: Data, path: str, columns: Sequence[str]) -> str:
     """What to say where the first line of a CSV may be a row of data, else an empty text."""
     if not data.header or holds_parquet(path) or not may_be_data(columns, 0.5):

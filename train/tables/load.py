@@ -21,6 +21,7 @@ from train.tables.columns.vocabulary import Int32
 from train.tables.holdout import held_out
 from train.tables.table import Table, load_holdout_table, load_table
 from train.tables.table_files import TableFiles
+from train.tables.weights import check_both_classes, say_if_unweighted, told_weights
 
 Add: TypeAlias = Callable[[Floats, Sequence[Int32], Indices, bool], None]
 """Takes rows: numbers (k, m), codes (m,) of each category, which (m,) of the table they are, and
@@ -48,12 +49,16 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
     """
     part, seed = recipe.data.holdout, recipe.model.seed
     table = load_table(recipe.data, seed, files, recipe.columns)
-    out = np.zeros(table.rows, bool)
+    counted = table.counted()
+    if told := told_weights(recipe.data.weights, table.weights, len(counted)):
+        say(told)
+        check_both_classes(table.labels[counted], table.classes, str(recipe.data.file))
+    out = np.zeros(len(counted), bool)
     if part and not isinstance(part, str):
-        out = held_out(table.labels, part, seed)
+        out = held_out(table.labels[counted], part, seed)
 
-    indices = [np.flatnonzero(~out), np.flatnonzero(out)]
-    parts = [table.take(rows) for rows in indices] if out.any() else [table]
+    indices = [counted[~out], counted[out]]
+    parts = [_taken(table, rows) for rows in indices if len(rows)]
     reading, names, labels = table.reading, table.feature_names, table.labels
     del table
 
@@ -64,14 +69,18 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
                 first, seen = seen, seen + len(labels)
                 add(features, codes, rows[first:seen], trained)
 
-    decided, moments, sample = _decide(recipe, reading, names, labels, ~out, all_rows)
+    trained = np.zeros(len(labels), bool)
+    trained[indices[0]] = True
+    decided, moments, sample = _decide(recipe, reading, names, labels, trained, all_rows)
     tell(decided, say)
     numbers = tuple(column.name for column in decided.design.numbers)
     moments = moments.take([reading.numbers.index(name) for name in numbers])
     training, *held = [found.ordered(numbers) for found in parts]
     if isinstance(part, str):
-        held = [load_holdout_table(recipe.data, part, training)]
-        indices[1], source = np.arange(held[0].rows), part
+        table = load_holdout_table(recipe.data, part, training)
+        say_if_unweighted(part, training.weights, table.weights, say)
+        indices[1], source = table.counted(), part
+        held = [_taken(table, indices[1])]
     else:
         source = str(recipe.data.file)
     for found in held:
@@ -81,12 +90,18 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
     return Tables(training, held[0] if held else None, decided, moments, sample)
 
 
+def _taken(table: Table, rows: Indices) -> Table:
+    """The `rows` of a table, rising; not copied where they are all."""
+    return table if len(rows) == table.rows else table.take(rows)
+
+
 def decide_from_files(
-    recipe: Recipe, files: TableFiles, reading: Reading, labels: Float32, training: Mask
+    recipe: Recipe, files: TableFiles, reading: Reading, labels: Float32, masks: Sequence[Mask]
 ) -> tuple[Decided, Reading, Sample | None]:
     """What `load_tables` decides, by reading the files some rows at a time, more than once where
     medians are needed; how they are read from then on, and the rows by which a penalty is chosen.
-    `labels` (n,) are those of all rows, `training` (n,) says which are trained on.
+    `labels` (n,) are those of all rows; the two `masks` (n,) say which are trained on, and which
+    are held out.
 
     Raises DataError or InputError.
     """
@@ -94,20 +109,20 @@ def decide_from_files(
     def all_rows(reading: Reading, add: Add) -> None:
         first = 0
         for features, codes in files.batches(reading):
-            here = training[first : first + features.shape[1]]
-            if len(here) < features.shape[1]:
+            count = features.shape[1]
+            if first + count > len(labels):
                 break
-            for trained in (True, False):
-                places = np.flatnonzero(here == trained)
-                if len(places) == len(here):
+            for trained, mask in zip((True, False), masks, strict=True):
+                places = np.flatnonzero(mask[first : first + count])
+                if len(places) == count:
                     add(features, codes, first + places, trained)
                 elif len(places):
                     add(features[:, places], [of[places] for of in codes], first + places, trained)
-            first += features.shape[1]
-        if first != len(training):
+            first += count
+        if first != len(labels):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    decided, _, sample = _decide(recipe, reading, files.names, labels, training, all_rows)
+    decided, _, sample = _decide(recipe, reading, files.names, labels, masks[0], all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
     return decided, replace(reading, numbers=numbers), sample
 

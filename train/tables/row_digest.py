@@ -24,9 +24,11 @@ class RowDigest:
         labels: Float32,
         codes: Sequence[Int32] = (),
         vocabularies: Sequence[Sequence[str]] = (),
+        weights: Floats | None = None,
     ) -> None:
-        """Add the next chunk, of numba_kernels.chunk_rows rows: numbers (k, m), labels (m,), and
-        of each category its codes (m,) with the texts that they stand for.
+        """Add the next chunk, of numba_kernels.chunk_rows rows: numbers (k, m), labels (m,), of
+        each category its codes (m,) with the texts that they stand for, and the weights (m,), if
+        rows have any.
 
         Values that float32 holds count as float32, so that a file of them has the same digest
         in either type; and texts count, in whatever order the codes have them.
@@ -36,7 +38,7 @@ class RowDigest:
             there, ranks = sorted_ranks(found, texts)
             chunk.update(repr(there).encode())
             chunk.update(np.ascontiguousarray(ranks, "<i4").data)
-        for values in (*features, labels):
+        for values in (*features, labels, *([] if weights is None else [weights])):
             narrow = np.ascontiguousarray(values, "<f4")
             if (missing := np.isnan(narrow)).any():  # there are many NaNs
                 values = np.where(missing, values.dtype.type(np.nan), values)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from serve_runtime.arrays import Float32, Floats
+from serve_runtime.arrays import Float32, Float64, Floats
 from serve_runtime.bundle.card import Label
 from serve_runtime.error_budgets import sigmoid
 from serve_runtime.shown import listed, quoted
@@ -24,6 +24,7 @@ from train.tables.finite import check_finite
 from train.tables.labels import Classes, LabelColumn
 from train.tables.row_digest import RowDigest
 from train.tables.table_files import TableFiles, find_table_files
+from train.tables.weights import counted_rows, positive_share, read_weights, scaled
 
 _BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 
@@ -45,6 +46,8 @@ class Table:
     """Which features are the numbers, and which are categories, with the texts of their codes."""
     codes: tuple[Int32, ...] = ()
     """(n,) of each category: places in the texts of `reading.vocabularies`, -1 where missing."""
+    weights: Float64 | None = None
+    """(n,) as they are in the column of weights; None where there is none."""
 
     @property
     def rows(self) -> int:
@@ -63,7 +66,22 @@ class Table:
             features=np.ascontiguousarray(self.features[:, index]),
             labels=self.labels[index],
             codes=tuple(codes[index] for codes in self.codes),
+            weights=None if self.weights is None else self.weights[index],
         )
+
+    def counted(self) -> npt.NDArray[np.intp]:
+        """Which rows count, rising: all but those of weight 0."""
+        return counted_rows(self.weights, self.rows)
+
+    @cached_property
+    def scaled_weights(self) -> Float32 | None:
+        """The weights (n,) of rows that all count, scaled to a mean of 1."""
+        return None if self.weights is None else scaled(self.weights)
+
+    @property
+    def positive_share(self) -> float:
+        """The share of positive rows, each counting by its weight."""
+        return positive_share(self.labels, self.scaled_weights)
 
     def ordered(self, numbers: tuple[str, ...]) -> "Table":
         """The same rows with the numbers in the order of the names `numbers`."""
@@ -88,9 +106,12 @@ class Table:
 
     def digest(self) -> str:
         """SHA-256 of names, classes and values: the same for the same rows in any file format."""
-        digest, texts = RowDigest(), self.vocabularies
+        digest, texts, first = RowDigest(), self.vocabularies, 0
         for features, codes, labels in self.chunks():
-            digest.add(features, labels, codes, texts)
+            here = slice(first, first + len(labels))
+            first = here.stop
+            weights = None if self.scaled_weights is None else self.scaled_weights[here]
+            digest.add(features, labels, codes, texts, weights)
         return digest.hexdigest(self.feature_names, self.classes.labels)
 
 
@@ -134,6 +155,7 @@ def _read(
         for numbers, found in files.batches(reading, labels):
             features.append(numbers)
             codes.append(found)
+        weights = read_weights(files)
     joined = tuple(map(np.concatenate, zip(*codes, strict=True)))
     return _table(
         source,
@@ -144,6 +166,7 @@ def _read(
         reading,
         joined,
         classes,
+        weights,
     )
 
 
@@ -158,6 +181,8 @@ def _from_memory(
     """A table out of `rows` (n, d), whose columns have the names `there`."""
     if data.target is not None:
         raise DataError(f"data.target names a column of a file; {source} brings its own labels")
+    if data.weights is not None:
+        raise DataError(f"data.weights names a column of a file; {source} has none: leave it out")
     names = chosen_features(data, source, there)
     check_asked(names, None, source, asked)
     columns = dict(zip(there, rows.T, strict=True))
@@ -221,8 +246,11 @@ def _table(
     reading: Reading,
     codes: tuple[Int32, ...],
     classes: Classes | None = None,
+    weights: Float64 | None = None,
 ) -> Table:
     if not len(labels):
         raise DataError(f"{source} has no rows below its header")
+    if weights is not None and len(weights) != len(labels):
+        raise DataError(f"{source}: the rows changed while they were read")
     classes = classes or labels.classes(data.positive, source)
-    return Table(features, labels.encode(classes, source), names, classes, reading, codes)
+    return Table(features, labels.encode(classes, source), names, classes, reading, codes, weights)

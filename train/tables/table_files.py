@@ -25,7 +25,12 @@ from serve_runtime.tables.parquet_table import row_group_sizes
 from serve_runtime.tables.read import open_table, read_batches
 from train.errors import DataError
 from train.recipe.keys import Data
-from train.tables.choose_columns import chosen_features, chosen_target, header_hint
+from train.tables.choose_columns import (
+    chosen_features,
+    chosen_target,
+    chosen_weights,
+    header_hint,
+)
 from train.tables.columns.reading import Reading
 from train.tables.columns.types import NARROW, kind_of
 from train.tables.columns.vocabulary import Int32
@@ -51,6 +56,8 @@ class TableFiles:
     """The columns that are features."""
     target: str
     """The column that holds the labels."""
+    weights: str | None
+    """The column that holds the weights of rows."""
     rows: int | None
     """The number of rows, where all files are Parquet; else None."""
     narrow: frozenset[str]
@@ -218,14 +225,15 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     stamps = tuple(map(_stamp, paths))
     folders = tuple(map(tables.folder_columns, tables.names))
     columns, index, rows, types = _columns(data, paths, folders)
-    path, asked = paths[0], {data.target, *(data.features or ()), *(like or ())}
+    path, asked = paths[0], {data.target, data.weights, *(data.features or ()), *(like or ())}
     left_out = [name for name in index if name not in asked]
     columns = [name for name in columns if name not in left_out]
     target = chosen_target(data, path, columns)
     if target in (data.features or ()):
         raise DataError(f"{path}: the target {quoted(target)} cannot be one of the features")
     chosen = replace(data, drop=[name for name in data.drop if name not in left_out])
-    there = [name for name in columns if name != target]
+    weights = chosen_weights(data, path, columns, target, required=like is None)
+    there = [name for name in columns if name not in (target, weights)]
     names = tuple(like or chosen_features(chosen, path, there))
     if "" in names:
         raise DataError(
@@ -246,7 +254,7 @@ def find_table_files(data: Data, source: str, like: Sequence[str] | None = None)
     if from_folders := [name for name in names if any(name in columns for columns in folders)]:
         notes.append(f"from the names of folders: {listed(from_folders, _SHOWN)}")
     return TableFiles(
-        paths, names, target, rows, narrow, kinds, data.dialect(), stamps, folders,
+        paths, names, target, weights, rows, narrow, kinds, data.dialect(), stamps, folders,
         tuple(notes),
     )  # fmt: skip
 

@@ -224,19 +224,21 @@ class _Category(_Gaps):
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self._counts = np.zeros(0, np.int64)
+        self._counts = np.zeros((2, 0), np.int64)
+        """By text, in the rows held out and in the training rows."""
 
     def add(self, codes: Int32, rows: Indices, trained: bool) -> None:
         self.count(codes < 0, rows, trained)
-        there = codes[codes >= 0] if trained else codes[:0]
-        counts = np.bincount(there, minlength=len(self.vocabulary))
-        counts[: len(self._counts)] += self._counts
+        counts = np.zeros((2, len(self.vocabulary)), np.int64)
+        counts[:, : self._counts.shape[1]] = self._counts
+        counts[int(trained)] += np.bincount(codes[codes >= 0], minlength=len(self.vocabulary))
         self._counts = counts
 
     def profile(self) -> CategoryProfile:
-        counts = dict.fromkeys(self.vocabulary.texts, 0)
-        for text, count in zip(self.vocabulary.texts, self._counts.tolist(), strict=False):
-            counts[text] += count
+        counts = dict[str, int]()
+        for text, held, trained in zip(self.vocabulary.texts, *self._counts.tolist(), strict=False):
+            if held or trained:  # else only rows that do not count have it
+                counts[text] = counts.get(text, 0) + trained
         return CategoryProfile(
             self.vocabulary.name, self.present, self.gaps, self.present_anywhere,
             self.gaps_anywhere, self.first_gap,

@@ -191,14 +191,14 @@ def test_a_row_group_that_cannot_be_read(frame, tmp_path, crowded):
 def test_a_file_that_changes_while_it_is_read(frame, tmp_path, crowded, monkeypatch):
     file = tmp_path / "rows.parquet"
     pq.write_table(frame, file)
-    split = on_disk.OnDiskDataset._split
+    read = on_disk.OnDiskDataset._read_parts
 
     def meddle(self, *arguments):
-        found = split(self, *arguments)
+        found = read(self, *arguments)
         pq.write_table(frame.slice(0, 5), file)
         return found
 
-    monkeypatch.setattr(on_disk.OnDiskDataset, "_split", meddle)
+    monkeypatch.setattr(on_disk.OnDiskDataset, "_read_parts", meddle)
     crowded()
     with pytest.raises(DataError, match=r"rows\.parquet changed while it was read"):
         train(recipe(file), tmp_path / "run")
@@ -285,7 +285,7 @@ def drawn(monkeypatch) -> list[tuple[int, int]]:
 
     def note(self, numbers):
         fill(self, numbers)
-        rows, labels = self._pool
+        rows, labels, _ = self._pool
         found.append((len(labels), rows.nbytes + labels.nbytes + self._pool_codes.nbytes))
 
     monkeypatch.setattr(DiskGradients, "_fill", note)

@@ -3,23 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from serve_runtime.bundle.affine import Affine
 from train.errors import DataError
 from train.evaluate.metrics import evaluate, served_logits
 from train.model import plain_model
+from train.tables.weights import scaled
 
 
-def metrics(features, labels, weight, bias, loss="bce", size=None, **settings):
-    """Those of weights on the rows, which are read `size` at a time."""
+def metrics(features, labels, weight, bias, loss="bce", size=None, counts=None, **settings):
+    """Those of weights on the rows, which are read `size` at a time and count `counts` each."""
     x, y = np.array(features, np.float32), np.array(labels, np.float32)
     step = size or len(y)
 
     def blocks():
         for start in range(0, len(y), step):
-            numbers = np.ascontiguousarray(x[:, start : start + step])
-            yield served_logits(served, None, numbers), y[start : start + step]
+            here = slice(start, start + step)
+            logit = served_logits(served, None, np.ascontiguousarray(x[:, here]))
+            yield logit, y[here], None if counts is None else scaled(counts)[here]
 
     served = Affine(np.array(weight, np.float32), bias)
     return evaluate(blocks, len(y), len(weight), loss, **settings)
@@ -48,6 +50,25 @@ def test_figures_are_those_of_scikit_learn(loss, rows):
     assert found["log_loss"] == pytest.approx(log_loss(labels, p), rel=1e-6)
     cost = {"bce": log_loss(labels, p), "mse": ((p - labels) ** 2).mean()}[loss]
     assert found["cost"] == pytest.approx(cost, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+@pytest.mark.parametrize("size", [7, 200])
+def test_weighted_figures_are_those_of_scikit_learn(loss, size, rows):
+    features, labels = np.round(rows[0], 1), rows[1]  # so that logits tie
+    counts = np.random.default_rng(3).exponential(size=200)
+    found = metrics(features, labels, WEIGHT, BIAS, loss, size, counts)
+    served = Affine(np.array(WEIGHT, np.float32), BIAS)
+    p = served_logits(served, None, features.astype(np.float32)).double().sigmoid().numpy()
+    assert found["rows"] == 200
+    for key, score, values in (
+        ("accuracy", accuracy_score, p >= 0.5), ("auc", roc_auc_score, p),
+        ("log_loss", log_loss, p), ("cost", log_loss if loss == "bce" else brier_score_loss, p),
+    ):  # fmt: skip
+        expected = score(labels, values, sample_weight=counts)
+        assert found[key] == pytest.approx(expected, rel=1e-6), key
+    few = metrics(features, labels, WEIGHT, BIAS, loss, size, counts, most_logits=150)
+    assert few["auc"] == pytest.approx(found["auc"], abs=0.01)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 200])

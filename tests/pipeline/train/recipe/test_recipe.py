@@ -8,7 +8,8 @@ import pytest
 from train.errors import RecipeError
 from train.recipe.column_keys import ColumnKeys, Columns
 from train.recipe.key_declaration import keys_of
-from train.recipe.keys import Data, Log, Model, Optimizer
+from train.recipe.keys import Data, Log, Optimizer
+from train.recipe.model_keys import Model
 from train.recipe.penalty_keys import Penalty
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml

@@ -60,9 +60,15 @@ def mixed(count=3000):
 
 def fitted(table, folder, **optimizer):
     table.to_parquet(folder / "table.parquet")
+    weights = {"weights": "times"} if "times" in table else {}
     recipe = Recipe.from_dict(
         {
-            "data": {"file": str(folder / "table.parquet"), "target": "y", "holdout": 0.0},
+            "data": {
+                "file": str(folder / "table.parquet"),
+                "target": "y",
+                "holdout": 0.0,
+                **weights,
+            },
             "optimizer": {"weight_decay": 0.0, "device": "cpu", **optimizer},
         }
     )
@@ -100,6 +106,38 @@ def test_statsmodels_finds_the_same(make, tmp_path):
             assert math.isclose(
                 each["per_deviation"], each["coefficient"] * deviation, rel_tol=1e-6
             )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("make", [spector, affairs, flowers, tumours, mixed])
+def test_weights_are_frequencies_as_in_statsmodels(make, whole, tmp_path):
+    table, formula = make()
+    rng = np.random.default_rng(4)
+    table["times"] = rng.integers(1 - whole, 5, len(table)) * (1 if whole else rng.random())
+    found = fitted(table, tmp_path)["statistics"]
+    seen = table[table.times > 0]
+    theirs = smf.glm(
+        f"y ~ {formula}", seen, family=sm.families.Binomial(), freq_weights=seen.times.to_numpy()
+    ).fit(tol=1e-12, tol_criterion="params", maxiter=99)
+    ours = {each["name"]: each for each in found["coefficients"]}
+    names = [NAMES.get(name, re.sub(r"\[T\.(.*)\]", r"\1", name)) for name in theirs.params.index]
+    assert sorted(ours) == sorted(names)
+    # Standardised numbers are float32: a coefficient of next to nothing has fewer digits.
+    little = 1e-7 * theirs.bse.to_numpy()
+    for key, expected, least in (
+        ("coefficient", theirs.params, little), ("standard_error", theirs.bse, 0),
+        ("z", theirs.tvalues, 1e-7),
+    ):  # fmt: skip
+        apart = np.abs([ours[name][key] for name in names] - expected)
+        assert (apart <= 1e-6 * np.abs(expected) + least).all(), key
+    for key, expected in {
+        "log_likelihood": theirs.llf, "deviance": theirs.deviance, "aic": theirs.aic,
+        "null_deviance": theirs.null_deviance, "rows": len(seen),
+        "mcfadden_r2": 1 - theirs.llf / theirs.llnull, "sum_of_weights": seen.times.sum(),
+    }.items():  # fmt: skip
+        assert math.isclose(found[key], expected, rel_tol=1e-6), key
+    printed = CliRunner().invoke(main, [str(tmp_path / "run")]).output
+    assert f"weights of rows are frequencies: {seen.times.sum():.10g} in all" in printed
 
 
 def test_gaps_have_an_indicator_of_their_own(tmp_path):

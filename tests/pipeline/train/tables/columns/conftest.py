@@ -41,7 +41,7 @@ def from_disk(recipe: Recipe) -> Decided:
         files,
         recipe.data,
         recipe.columns,
-        lambda reading: decide_from_files(recipe, files, reading, labels, ~out)[0],
+        lambda reading: decide_from_files(recipe, files, reading, labels, (~out, out))[0],
     )
 
 
