@@ -57,7 +57,7 @@ class EncodedScorer(BlockScorer):
             first.probability[:1],
         )  # fmt: skip
 
-    def score_one(self, numbers: Float32, offset: np.float32, kind: int) -> Float32 | None:
+    def score_one(self, numbers: Float32, offset: np.float32 | float, kind: int) -> Float32 | None:
         """Scores of one row as a new array, from its numbers (k,) and its offset: see
         `score_array`."""
         run, features, offsets, logit, probability = self._first

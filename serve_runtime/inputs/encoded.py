@@ -31,7 +31,7 @@ from serve_runtime.shown import listed, quoted
 
 _NOTHING: Final = nullcontext()
 
-_CURVE_ROWS: Final = 1 << 14
+_CURVE_ROWS: Final = 1 << 16
 """Rows for which curves are looked up at a time."""
 
 

@@ -5,20 +5,19 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add, getitem, itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from serve_runtime.arrays import Float32
 from serve_runtime.features.column import PRECISE
 from serve_runtime.features.curve import Curve
+from serve_runtime.features.encoding import MOST_OFFSET
 from serve_runtime.inputs.encoded import Encoder
 
 _EXACT: Final = {float, bool, np.float64, np.float32, np.float16, np.bool_}
 """Types of numbers that a float holds exactly, so that float32 is rounded once."""
 _EXACT_INTEGER: Final = 2**53
-_SMALL: Final = 2.0**100
-"""Terms below it can be added, thousands of them, without overflow."""
 
 
 class _Weights(dict[Any, np.float32]):
@@ -61,11 +60,10 @@ class RowEncoder:
             self._weights.append(_Weights(texts, table[0]))
         self._groups = [slice(group.start, group.stop) for group in encoder.groups]
         self._curves = [_curve_of(number, curve) for number, curve in encoder.curves]
-        self._terms = struct.Struct(f"{len(self._curves)}f")
 
     def encode(
         self, row: Mapping[str, Any], missing: Sequence[str] = ()
-    ) -> tuple[Float32, np.float32] | None:
+    ) -> tuple[Float32, np.float32 | float] | None:
         """The numbers (k,) and the offset of a row; None where `encoder` has to look at it. Numbers
         called as in `missing`, whatever `row` has for them, are filled."""
         try:
@@ -98,7 +96,7 @@ class RowEncoder:
             return self._bent(numbers, offset)
         return numbers, offset
 
-    def encode_filled(self, row: Mapping[str, Any]) -> tuple[Float32, np.float32] | None:
+    def encode_filled(self, row: Mapping[str, Any]) -> tuple[Float32, np.float32 | float] | None:
         """`encode` of a row of which numbers may be missing, None or NaN."""
         missing = [
             name
@@ -109,53 +107,28 @@ class RowEncoder:
             return None
         return self.encode({**row, **dict.fromkeys(missing, 0.0)}, missing)
 
-    def _bent(self, numbers: Float32, offset: np.float32) -> tuple[Float32, np.float32] | None:
-        """`numbers` (k,), and `offset` with what the curves add; None where that is not finite, or
-        so large that `encoder` may refuse it."""
-        values, round_all = numbers.tolist(), self._float32s
-        x = [values[curve.number] for curve in self._curves]
-        found = [
-            curve.segments[bisect_right(curve.knots, at)]
-            for curve, at in zip(self._curves, x, strict=True)
-        ]
-        # Python's floats are rounded to float32 after each step: to float64 first changes nothing,
-        # since that has more than twice the digits (S. Figueroa, "When is double rounding
-        # innocuous?", 1995). They neither warn nor raise.
-        distances = round_all([at - s.origin for at, s in zip(x, found, strict=True)])
-        rises = round_all([d * s.slope for d, s in zip(distances, found, strict=True)])
-        terms = round_all([rise + s.value for rise, s in zip(rises, found, strict=True)])
-        if not (max(terms) < _SMALL and min(terms) > -_SMALL):
-            return None
-        for term in np.array(terms, np.float32):
-            offset = offset + term
-        return (numbers, offset) if abs(offset) < _SMALL else None
-
-    def _float32s(self, values: Sequence[float]) -> Sequence[float]:
-        """`values`, one for each curve, rounded to float32."""
-        return self._terms.unpack(self._terms.pack(*values))
+    def _bent(self, numbers: Float32, offset: np.float32) -> tuple[Float32, float] | None:
+        """`numbers` (k,), and `offset` with what the curves add; None where that is refused."""
+        values, total = numbers.tolist(), offset.item()
+        # Python's floats, written to this cell and read again, are rounded to float32, and neither
+        # warn nor raise. That float64 has rounded them before changes nothing, since it has more
+        # than twice the digits (S. Figueroa, "When is double rounding innocuous?", 1995).
+        cell = memoryview(bytearray(4)).cast("f")
+        for number, knots, segments in self._curves:
+            x = values[number]
+            value, slope, origin = segments[bisect_right(knots, x)]
+            cell[0] = x - origin
+            cell[0] = cell[0] * slope
+            cell[0] = cell[0] + value
+            cell[0] = total + cell[0]
+            total = cell[0]
+        return (numbers, total) if -MOST_OFFSET < total < MOST_OFFSET else None
 
 
-class _Segment(NamedTuple):
-    """Of a curve, see Curve."""
-
-    value: float
-    slope: float
-    origin: float
-
-
-class _Curve(NamedTuple):
-    """A Curve, for one value at a time."""
-
-    number: int
-    """Which of the numbers it takes."""
-    knots: list[float]
-    segments: list[_Segment]
-
-
-def _curve_of(number: int, curve: Curve) -> _Curve:
+def _curve_of(number: int, curve: Curve) -> tuple[int, list[float], list[tuple[float, ...]]]:
+    """Which of the numbers it takes, its knots; value, slope and origin of each segment."""
     parts = (values.tolist() for values in (curve.value, curve.slope, curve.origin))
-    segments = [_Segment(*part) for part in zip(*parts, strict=True)]
-    return _Curve(number, curve.knots.tolist(), segments)
+    return number, curve.knots.tolist(), list(zip(*parts, strict=True))
 
 
 def _leave_to_encoder(row: Mapping[str, Any]) -> Any:
