@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from serve_runtime.bundle.manifest import FileEntry
@@ -22,6 +23,7 @@ from serve_runtime.outputs.new_file import new_file
 from serve_runtime.outputs.temporary import remove_leftovers
 from serve_runtime.outputs.writing import followed
 from train.archive import load_archive
+from train.design import Design
 from train.errors import LostProcessError, RunError, StoppedError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
@@ -32,6 +34,7 @@ from train.selection.choice import Choice
 _FORMAT_VERSION = 3
 _ZIP = b"PK"
 """How a checkpoint of format version 1 begins: it was torch's archive alone."""
+_NO_COLUMNS = Design((), np.empty(0), np.empty(0))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -40,8 +43,8 @@ class Checkpoints:
 
     The first process of `group` writes the file every `recipe.log.checkpoint_every` updates, and
     when a signal ends the training; it replaces the file as a whole. `inputs` is everything besides
-    the recipe that the training depends on: name → digest or description; `choice`, of the penalty,
-    is kept too. A checkpoint is loaded
+    the recipe that the training depends on: name → digest or description; `choice` is
+    the state_dict of a `Choice`, and is kept too. A checkpoint is loaded
     only by a training with the same recipe and the same inputs. `say` takes lines for a person.
     """
 
@@ -50,7 +53,7 @@ class Checkpoints:
         recipe: Recipe,
         out: Path,
         inputs: Mapping[str, str],
-        choice: Choice,
+        choice: Mapping[str, Any],
         say: Callable[[str], None],
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
@@ -162,7 +165,7 @@ class Checkpoints:
             {
                 "made_for": self._made_for,
                 "versions": self._versions,
-                "choice": self._choice.state_dict(),
+                "choice": self._choice,
                 "fit": fit.state_dict(),
             },
             buffer,
@@ -185,6 +188,7 @@ def saved_choice(out: Path, group: ProcessGroup = SINGLE_PROCESS) -> Mapping[str
         return None
     try:
         choice: Mapping[str, Any] = saved["choice"]
+        Choice.restored(_NO_COLUMNS, choice)
     except NOT_OURS as reason:
         raise _unreadable(path, reason) from None
     return choice

@@ -113,7 +113,7 @@ def train(
         inputs = dict(data.digests)  # what the result depends on besides the recipe
         if recipe.optimizer.in_batches(data.rows):
             inputs["picking of mini-batches"] = data.picking
-        checkpoints = Checkpoints(asked, out, inputs, data.choice, say, group)
+        checkpoints = Checkpoints(asked, out, inputs, data.choice.state_dict(), say, group)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.state.updates:,}")
         elif resume:

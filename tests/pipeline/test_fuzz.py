@@ -129,6 +129,7 @@ def test_damaged_resume_files_are_refused(tmp_path):
         Recipe.from_dict({"log": {"checkpoint_every": 1}}),
         tmp_path / "run",
         {"rows": "a"},
+        {},
         said.append,
     )
     fit = Resumed()

@@ -106,7 +106,7 @@ def verdict(
         return (
             f"warning: after {updates:,} updates rounding lets weights come no nearer, and {share} "
             "of some stay open, as features are all but dependent on others: drop such ones, or "
-            "use --weight-decay"
+            "use --l2 auto"
         )
     least = "" if search.converged else "at least "
     return f"warning: after {updates:,} updates some weights are still {least}{share} off: {remedy}"
@@ -137,7 +137,7 @@ def penalised_levels(
     label = quoted(columns.classes[bool(toward[found[0]] > 0)])
     return (
         f"note: all rows with {quoted(names[0])} are {label}{others}: without a penalty there "
-        f"would be no best weight; with --weight-decay {weight_decay:.3g} it is {weights[0]:.3g}, "
+        f"would be no best weight; with --l2 {weight_decay:.3g} it is {weights[0]:.3g}, "
         "beside an average of 0 in the column"
     )
 
@@ -153,7 +153,7 @@ def _no_minimum(data: GradientSource, together: Sequence[int], columns: Columns)
     named = [columns.names[i] for i in together]
     return (
         f"warning: the classes are separable, by {listed(named, _MOST_NAMES)} together, so no "
-        "weights are best: use --weight-decay"
+        "weights are best: use --l2 auto"
     )
 
 
@@ -172,7 +172,7 @@ def _alone(alone: Sequence[Alone], numbers: int, columns: Columns) -> str:
         said = f"as all rows with {quoted(named[0])} are {quoted(label)}"
     others = "" if whole or len(named) < 2 else f" (likewise {listed(named[1:], _MOST_NAMES)})"
     sources = list(dict.fromkeys(columns.sources[each.feature] for each in whole or alone))
-    remedy, drop = "use --weight-decay", ",".join(sources)
+    remedy, drop = "use --l2 auto", ",".join(sources)
     columns_only = all(each.feature < numbers for each in whole or alone)
     short = len(sources) <= _MOST_NAMES and len(drop) <= MOST_CHARACTERS
     if columns_only and short and drop.count(",") < len(sources) and drop == printable(drop):

@@ -140,7 +140,7 @@ def _check_penalty(penalty: Penalty, optimizer: Optimizer) -> None:
     if penalty.l1:
         for name, fits, needed in (
             ("lr", optimizer.lr == "auto", 'lr = "auto"'),
-            ("batch_size", not optimizer.batch_size, "full batches: batch_size = 0"),
+            ("batch_size", not optimizer.batch_size, "batch_size = 0"),
             ("momentum", optimizer.momentum in (None, "auto"), 'momentum = "auto"'),
             ("tolerance", optimizer.tolerance in (None, "auto"), 'tolerance = "auto"'),
             ("patience", not optimizer.patience, "patience = 0"),

@@ -178,7 +178,7 @@ def test_a_checkpoint_with_any_bit_changed(interrupted):
     header = content.index(b"\n") + 1
     places = [*range(header), *range(header, len(content), len(content) // 300)]
     fit = SimpleNamespace(load_state_dict=lambda state: pytest.fail("it was taken"))
-    loading = checkpoints.Checkpoints(recipe(lr=0.3), interrupted, {}, print)
+    loading = checkpoints.Checkpoints(recipe(lr=0.3), interrupted, {}, {}, print)
     for number, place in enumerate(places):
         content[place] ^= 1 << number % 8
         checkpoints.path_of(interrupted).write_bytes(content)
@@ -190,15 +190,15 @@ def test_a_checkpoint_with_any_bit_changed(interrupted):
 def test_a_checkpoint_of_another_version(interrupted):
     content = checkpoints.path_of(interrupted).read_bytes()
     archive = content.partition(b"\n")[2]
-    assert "has format version 1, this version reads 2: resume with" in refusal(
+    assert "has format version 1, this version reads 3: resume with" in refusal(
         interrupted, archive
     )
-    newer = seal({"format_version": 3, "content": vars(FileEntry.of(archive))}).encode()
-    assert "has format version 3" in refusal(interrupted, newer + b"\n" + archive)
+    newer = seal({"format_version": 4, "content": vars(FileEntry.of(archive))}).encode()
+    assert "has format version 4" in refusal(interrupted, newer + b"\n" + archive)
 
 
 def test_a_checkpoint_that_torch_cannot_read(interrupted):
-    header = seal({"format_version": 2, "content": vars(FileEntry.of(b"no archive"))}).encode()
+    header = seal({"format_version": 3, "content": vars(FileEntry.of(b"no archive"))}).encode()
     message = refusal(interrupted, header + b"\nno archive")
     assert f"run.resume is whole, but torch {torch.__version__} cannot read it" in message
 

@@ -149,10 +149,11 @@ def test_what_separates_is_told_in_the_units_of_the_table(command, table):
     y = np.where(debt > 1250.5, "yes", np.where(rng.random(3000) < 0.4, "yes", "no"))
     data = table(rows_of(x=x, debt=debt, y=y))
     for options in ((), ("--memory", "800MB"), ("--batch-size", "100", "--epochs", "2")):
-        said = command(data, "--positive", "yes", "--out", "run", "--force", *options).output
+        asked = ("--positive", "yes", "--l2", "0", "--out", "run", "--force", *options)
+        said = command(data, *asked).output
         assert (
             "warning: the classes are separable, by values of 'debt': above 1250.5 all rows are "
-            "'yes', so no weights are best: use --weight-decay, or --drop debt"
+            "'yes', so no weights are best: use --l2 auto, or --drop debt"
         ) in " ".join(said.split())
 
 

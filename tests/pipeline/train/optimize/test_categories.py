@@ -152,7 +152,7 @@ def test_a_level_of_one_class_is_named(positive):
     assert fit.search.direction is not None
     assert verdict(data, fit.theta, 0, 1, COLUMNS, fit.search) == (
         f"warning: the classes are separable, as all rows with 'city = Ulm' are '{label}', so no "
-        "weights are best: use --weight-decay"
+        "weights are best: use --l2 auto"
     )
     assert penalised_levels(data, fit.theta, 0, COLUMNS) == ""
     fit = fitted(rows, weight_decay=1e-3)
@@ -161,7 +161,7 @@ def test_a_level_of_one_class_is_named(positive):
     centred = float(fit.theta[4] - fit.theta[2:5].double() @ rows.categories.shares[0])
     assert said == (
         f"note: all rows with 'city = Ulm' are '{label}': without a penalty there would be no best "
-        f"weight; with --weight-decay 0.001 it is {centred:.3g}, beside an average of 0 in the "
+        f"weight; with --l2 0.001 it is {centred:.3g}, beside an average of 0 in the "
         "column"
     )
 

@@ -90,7 +90,7 @@ def test_separable_classes_are_recognised_early_and_late():
         said = said_of(rows, fit.theta, 0, epochs, fit.search)
         assert re.fullmatch(
             r"warning: the classes are separable, by 'v\d+', 'v\d+', 'v\d+' and 27 more together, "
-            "so no weights are best: use --weight-decay",
+            "so no weights are best: use --l2 auto",
             said,
         )
     assert fit.state.updates <= 100, "weights that grow for ever need no more passes"
@@ -106,7 +106,7 @@ def test_what_separates_is_named_and_training_ends():
     assert said_of(rows, fit.theta, 0, 1, fit.search) == said_of(rows, fit.theta, 0, 1)
     assert said_of(rows, fit.theta, 0, 1) == (
         "warning: the classes are separable, by values of 'v4': above 0 all rows are 'yes', so no "
-        "weights are best: use --weight-decay, or --drop v4"
+        "weights are best: use --l2 auto, or --drop v4"
     )
     long = said_of(rows, fit.theta, 0, 1, fit.search, "\x1b[31m{}" + "x" * 5000)
     assert long.isprintable()
