@@ -61,7 +61,8 @@ def _needed(files: TableFiles) -> int:
     standardised, and as served.
     """
     rows = files.rows if files.rows is not None else sum(map(_lines, files.paths))
-    return 2 * (np.dtype(files.number_type).itemsize + 4) * rows * (len(files.names) + 1)
+    columns = len(files.names) + 1 + (files.weights is not None)
+    return 2 * (np.dtype(files.number_type).itemsize + 4) * rows * columns
 
 
 _HEAD = 1 << 20

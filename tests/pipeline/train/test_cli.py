@@ -100,6 +100,21 @@ def test_flags_go_before_overrides_and_these_before_the_recipe(command, workplac
     assert (found.epochs, found.lr, found.momentum) == (3, 0.25, 0.3)
 
 
+def test_options_of_weights_are_those_of_the_recipe(command, table, workplace):
+    (workplace / "r.toml").write_text(
+        '[data]\nweights = "b"\n'
+        "[model]\nclass_weight = {0 = 0.5, 1 = 3.0}\nprior_correction = false\n"
+    )
+    ok(command(table(CSV), "--recipe", "r.toml", "--out", "first"))
+    options = ("--weights", "b", "--class-weight", "0=0.5,1=3", "--no-prior-correction")
+    said = ok(command(table(CSV), *options, "--out", "second"))
+    assert "rows count by 'b', from 1 to 9" in said
+    assert contents(workplace / "first") == contents(workplace / "second")
+    result = command(table(CSV), "--class-weight", "most", "--out", "third")
+    assert result.exit_code == 1
+    assert "model.class_weight must be" in result.output
+
+
 @pytest.mark.parametrize("batch_size", ["0", "8"])
 def test_training_twice_gives_the_same_bytes(batch_size, command, table, workplace):
     options = ("--epochs", "20", "--momentum", "0.9", "--batch-size", batch_size)

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,28 @@ def test_codes_are_right_on_a_cpu(resident, shape):
                          ids=[*SHAPES, "many rows"])  # fmt: skip
 def test_codes_are_right_on_a_gpu(cuda, resident, shape):
     check_against_the_reference(cuda.type, resident, coded(*shape, seed=1))
+
+
+def with_weights(shape) -> Rows:
+    rows = coded(*shape, seed=1)
+    weights = torch.rand(len(rows.labels), generator=torch.Generator().manual_seed(2))
+    return replace(rows, weights=weights / weights.mean())
+
+
+WEIGHTED = [(60, 2, (3, 2)), (10_000, 3, ()), (20_000, 2, (9, 300))]
+
+
+@residence
+@pytest.mark.parametrize("shape", WEIGHTED)
+def test_weights_are_right_on_a_cpu(resident, shape):
+    check_against_the_reference("cpu", resident, with_weights(shape))
+
+
+@pytest.mark.gpu
+@residence
+@pytest.mark.parametrize("shape", [*WEIGHTED, (3_000_000, 4, ())])
+def test_weights_are_right_on_a_gpu(cuda, resident, shape):
+    check_against_the_reference(cuda.type, resident, with_weights(shape))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

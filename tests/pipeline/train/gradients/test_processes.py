@@ -66,6 +66,23 @@ def saved(folder: Path) -> dict:
     return torch.load(folder / run_folder.CHECKPOINT, weights_only=True)
 
 
+def test_processes_share_weighted_rows(mixed_table, tmp_path):
+    found = pq.read_table(mixed_table)
+    weights = pa.array(np.arange(len(found)) % 4 * 0.7)
+    pq.write_table(found.append_column("w", weights), tmp_path / "rows.parquet")
+    data = {"file": str(tmp_path / "rows.parquet"), "weights": "w"}
+    settings = {"model": {"class_weight": {"1": 3}}, "optimizer": {"device": "cpu"}}
+    alone = train(Recipe.from_dict({"data": data, **settings}), tmp_path / "one")
+    options = ("--weights", "w", "--class-weight", "1=3")
+    code, _, complained = run(2, tmp_path / "rows.parquet", tmp_path / "two", *options)
+    assert code == 0, complained
+    ours, theirs = (run_folder.read(tmp_path / name) for name in ("two", "one"))
+    np.testing.assert_allclose(ours.trained.theta, theirs.trained.theta, rtol=1e-5, atol=1e-7)
+    assert ours.card.training["data_sha256"] == theirs.card.training["data_sha256"]
+    for part, metrics in alone.metrics.items():
+        assert ours.card.training["metrics"][part] == pytest.approx(metrics, rel=1e-5)
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 @pytest.mark.parametrize("options", [(), ("--lr", "0.5", "--momentum", "0.9", "--epochs", "30")])
 def test_processes_train_the_model_of_one(processes, options, table, tmp_path):

@@ -9,7 +9,7 @@ from train.errors import RecipeError
 from train.recipe.column_keys import ColumnKeys, Columns
 from train.recipe.key_declaration import keys_of
 from train.recipe.keys import Data, Log, Optimizer
-from train.recipe.model_keys import Model
+from train.recipe.model_keys import Model, class_weights
 from train.recipe.penalty_keys import Penalty
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
@@ -21,6 +21,7 @@ target = -1
 positive = "yes"
 header = false
 names = ["f0", "f1", "f2"]
+weights = "f1"
 features = ["f0", "f2"]
 drop = ["f2"]
 memory = "1.5GiB"
@@ -47,6 +48,8 @@ min_rows = 3
 [model]
 init = {weight = [[0.1, -2.5e-30]], bias = [3]}
 standardize = false
+class_weight = {yes = 2.5, no = 1}
+prior_correction = false
 seed = 4294967295
 [optimizer]
 loss = "mse"
@@ -186,6 +189,7 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
         ("data.target", ["1.5", "true", "['y']"], "a column's name or position"),
         ("data.positive", ["[1]", "{}"], "a label"),
         ("data.header", ["1", "'yes'"], "true or false"),
+        ("data.weights", ["''", "1", "['w']"], "a column's name"),
         ("data.features", ["[]", "[1]", "'a'"], "column names"),
         ("data.drop", ["[1]", "'a'"], "column names"),
         ("data.memory", ["1", "'x'", "'0'", "'8XB'", "'-1GB'"], "a size such as"),
@@ -196,6 +200,22 @@ def test_sections_and_keys_that_do_not_exist_or_agree(text, message):
             "default, zeros, or ",
         ),
         ("model.standardize", ["0", "'no'"], "true or false"),
+        (
+            "model.class_weight",
+            [
+                "'auto'",
+                "3",
+                "{}",
+                "{yes = 0}",
+                "{yes = -1}",
+                "{yes = 'x'}",
+                "{yes = true}",
+                "{yes = nan}",
+                "{yes = 1, no = 1e10}",
+            ],
+            '"balanced", or {label = number, …} with numbers from 10⁻⁹ to 10⁹',
+        ),
+        ("model.prior_correction", ["0", "'no'"], "true or false"),
         ("model.seed", ["-1", "4294967296", "1.0", "true"], "a whole number from 0 to 2³² - 1"),
         ("optimizer.loss", ["'hinge'", "1"], "bce or mse"),
         (
@@ -229,6 +249,21 @@ def test_values_that_do_not_fit_are_refused_by_name(key, values, wanted):
     for value in values:
         with pytest.raises(RecipeError, match=f"^{key} must be {wanted}.*; got "):
             recipe(f"[{section}]\n{name} = {value}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("balanced", "balanced"),
+        ("yes=20,no=0.5", {"yes": 20.0, "no": 0.5}),
+        ("a=b=3", {"a=b": 3.0}),
+        ("1=2", {"1": 2.0}),
+        ("yes", "yes"),
+        ("yes=much", "yes=much"),
+    ],
+)
+def test_class_weights_of_an_option(text, value):
+    assert class_weights(text) == value
 
 
 def test_without_paths_files_are_named_but_not_located():
