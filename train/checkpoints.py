@@ -261,9 +261,11 @@ def path_of(out: Path) -> Path:
 
 def _flat(recipe: Recipe) -> dict[str, str]:
     """The recipe as texts by section.key, without what does not change the result."""
-    return {
+    sections = recipe.to_dict()
+    threshold = sections.pop("threshold", None)
+    return {"threshold": repr(threshold)} | {
         f"{section}.{key}": repr(value)
-        for section, values in recipe.to_dict().items()
+        for section, values in sections.items()
         for key, value in values.items()
         if (section, key) not in (("log", "checkpoint_every"), ("data", "points"))
     }

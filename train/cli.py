@@ -14,9 +14,10 @@ from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
-from train.errors import LostProcessError
+from train.errors import LostProcessError, TrainError
 from train.recipe.options import GroupedCommand, apply_options, key_options
 from train.recipe.recipe import SOURCES, Recipe
+from train.recipe.threshold_rule import OR_BEST, parsed_threshold
 from train.recipe.toml_file import override, put, read_toml
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml
     is_flag=True,
     help="No penalty, so that weights have standard errors: --l2 0.",
 )
+@click.option(
+    "--threshold",
+    metavar="RULE",
+    help="Where the positive label begins: a number, prior, f1, precision=0.9, recall=0.9 or "
+    "cost=[[0,1],[10,0]].",
+)
+@click.option("--or-best", is_flag=True, help="With --threshold: else the nearest that there is.")
 @key_options
 def main(
     data: str | None,
@@ -62,6 +70,8 @@ def main(
     resume: bool,
     assignments: tuple[str, ...],
     unpenalised: bool,
+    threshold: str | None,
+    or_best: bool,
     **settings: Any,
 ) -> None:
     """Fit a logistic regression to a table and leave a run folder.
@@ -83,7 +93,12 @@ def main(
                 if settings[f"{section}__{other[2:].replace('-', '_')}"]:
                     raise click.UsageError(f"--unpenalised and {other} exclude each other")
             settings["penalty__l2"] = settings["penalty__l1"] = 0.0
-        recipe, name = _recipe(data, recipe_file, assignments, settings)
+        rule = None if threshold is None else parsed_threshold(threshold)
+        if or_best:
+            if not isinstance(rule, dict):
+                raise click.UsageError("--or-best goes with --threshold precision=… or recall=…")
+            rule[OR_BEST] = True
+        recipe, name = _recipe(data, recipe_file, assignments, settings, rule)
         out = out or Path("runs") / name
         with loading():
             from train.gradients.processes import process_group
@@ -96,6 +111,10 @@ def main(
             result = train(recipe, out, force=force, resume=resume, group=group, **shown)
             if group.first:
                 _say(f"\n{result.summary.text(out)}", wrap=False)
+            if result.missed:
+                raise TrainError(
+                    f"{out} is written, but {result.missed}: ask for less, or say --or-best"
+                )
 
 
 @contextmanager
@@ -121,6 +140,7 @@ def _recipe(
     recipe_file: Path | None,
     assignments: tuple[str, ...],
     settings: dict[str, Any],
+    threshold: Any,
 ) -> tuple[Recipe, str]:
     """The recipe after all overrides, and the name that its run gets by default."""
     if recipe_file is None and data is None:
@@ -133,6 +153,8 @@ def _recipe(
     for assignment in assignments:
         override(document, assignment)
     apply_options(document, settings)
+    if threshold is not None:
+        document["threshold"] = threshold
     source = recipe_file or Path(data or "run")
     return Recipe.from_dict(document), source.name.lstrip(".").split(".")[0] or "run"
 

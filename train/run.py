@@ -1,17 +1,16 @@
 """One training run, from the recipe to the run folder, step by step."""
 
 import csv
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.errors import OutputError
@@ -24,18 +23,17 @@ from train.checkpoints import Checkpoints, path_of, saved_choice
 from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
 from train.errors import TrainError
+from train.evaluate.decision import decide
 from train.evaluate.metrics import Metrics
 from train.evaluate.rounding_cost import rounding_cost
+from train.evaluate.say_result import judge, warn_if_worse_than_guessing
 from train.evaluate.summary import Summary
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import GradientSource
 from train.memory_budget import format_size, peak
 from train.model import new_model
-from train.optimize.convergence import Columns, penalised_levels, separation, verdict
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.optimize.prior_correction import with_prior
-from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.statistics.estimates import statistics
 from train.statistics.importance import curve_deviations, importance
@@ -59,6 +57,8 @@ class Result:
     card: ModelCard
     summary: Summary
     """What to show a person."""
+    missed: str
+    """What was asked of the threshold and cannot be had; empty where nothing is missed."""
 
 
 def train(
@@ -126,21 +126,30 @@ def train(
             checkpoints.remove()
             raise
 
-        _judge(fit, rows, data, recipe.optimizer, say)
+        judge(fit, rows, data, recipe.optimizer, say)
         theta = with_prior(
             fit.theta.cpu().numpy(), data.class_weights, data.classes, recipe.model, say
         )
-        trained = Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, design)
+        decision = decide(recipe, data, say, auto=asked.l2 == "auto")
+        before = None
+        if decision.step is not None:
+            before = decision.on_holdout(_trained(theta, data), data, group)
+            theta = decision.calibrated(theta)
+        trained = _trained(theta, data)
         served, encoding = _served(trained, design.names), trained.encoding()
         metrics = data.evaluate(served, encoding)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
         of_data = recipe.model.prior_correction is not False or not data.class_weights
         if of_data and not lost:  # they tell why it may be worse
-            _warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
+            warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
         bent = curve_deviations(rows, fit.theta, data.layer)
         per_deviation = trained.per_deviation(data.moments.deviation, bent)
+        after = decision.on_holdout(trained, data, group)
+        if after is not None:
+            say(after.told(before))
         card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
+        card = replace(card, threshold=decision.threshold)
         weights = dict(zip(names, per_deviation, strict=True))
         figures = {
             "metrics": metrics,
@@ -150,6 +159,7 @@ def train(
                 fit, rows, data.layer, data.total_weight, by_class=data.class_weights is not None
             ),
         }
+        figures |= decision.to_dict(before, after)
         if selection := data.choice.figures():
             figures["selection"] = selection
         if group.first:
@@ -167,7 +177,11 @@ def train(
             say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
     summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss)
-    return Result(metrics, card, summary)
+    return Result(metrics, card, summary, decision.missed)
+
+
+def _trained(theta: Float32, data: Dataset) -> Trained:
+    return Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, data.layer.design)
 
 
 def _with_penalty(recipe: Recipe, data: Dataset) -> Recipe:
@@ -200,45 +214,6 @@ def _folder(out: Path, force: bool, resume: bool, group: ProcessGroup) -> Iterat
         yield out.parent
 
 
-def _judge(
-    fit: Fit, rows: GradientSource, data: Dataset, asked: Optimizer, say: Callable[[str], None]
-) -> None:
-    """Say whether training has come to the minimum, or, with patience, which weights are kept."""
-    spec = fit.spec
-    design = data.layer.design
-    columns = Columns(design.names, data.classes.labels, partial(_raw, data), design.sources)
-    if spec.patience:
-        say(
-            f"kept the weights of epoch {fit.state.best_epoch:,}: their hold-out cost is the "
-            f"lowest of {fit.state.epoch:,} epochs"
-        )
-    elif spec.loss == "bce" and spec.tolerance:
-        now, early = fit.state, fit.state.epoch < spec.epochs and not fit.search
-        remedy = "use --tolerance auto" if early else "raise --epochs"
-        found = fit.theta, spec.penalty, now.updates, columns, fit.search, remedy, fit.l1
-        say(verdict(rows, *found))
-    elif (
-        spec.loss == "bce" and asked.lr == "auto" and asked.tolerance is None
-        and not spec.penalty and (said := separation(rows, fit.theta, columns))
-    ):  # fmt: skip
-        say(said)  # mini-batches end near the minimum, not at it, but there may be none
-    if fit.l1:
-        say(f"the L1 penalty leaves {int(fit.theta[:-1].count_nonzero()):,} of "
-            f"{design.width:,} weights; the others are 0")  # fmt: skip
-    if spec.loss == "bce" and (note := penalised_levels(rows, fit.theta, spec.penalty, columns)):
-        say(note)
-
-
-def _raw(data: Dataset, feature: int, value: float) -> float:
-    """A standardised `value` of the feature at the position `feature`, in the unit of the table."""
-    ends = data.moments.low[feature], data.moments.high[feature]
-    scaling = data.layer.scaling
-    raw = value * scaling.scale[feature] + scaling.mean[feature]
-    nearest = min(ends, key=lambda end: abs(raw - end))
-    # The end of a range, such as 0 of a flag, is not changed by standardising it and back.
-    return float(nearest if abs(raw - nearest) <= 1e-6 * (ends[1] - ends[0]) else raw)
-
-
 def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:
     columns = HISTORY_COLUMNS + (VALIDATION_COLUMNS if validation else ())
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -263,19 +238,6 @@ def _served(trained: Trained, names: Sequence[str]) -> Affine:
             "rescale the features so that their standard deviations are neither tiny nor huge"
         )
     return served
-
-
-def _warn_if_worse_than_guessing(
-    share: float, metrics: Metrics, say: Callable[[str], None]
-) -> None:
-    guess = -(share * math.log(share) + (1 - share) * math.log(1 - share))
-    reached = metrics["log_loss"]
-    assert reached is not None
-    if reached > guess + 1e-6:  # a model of zero weights may round to just above
-        say(
-            f"warning: a log loss of {reached:.4g} is worse than always answering the share of "
-            f"positives ({guess:.4g}): try a smaller --lr, --standardize, or more --epochs"
-        )
 
 
 def _card(

@@ -12,7 +12,7 @@ from serve_runtime.shown import listed, quoted
 from train.dataset.layer import Layer, scaling_of
 from train.design import Design
 from train.errors import DataError
-from train.evaluate.metrics import Metrics
+from train.evaluate.metrics import Metrics, Scored
 from train.gradients.source import GradientSource
 from train.run_folder import Sample
 from train.selection.choice import Choice
@@ -73,6 +73,9 @@ class Dataset(Protocol):
     def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
         """What the model that is served is worth on the raw rows of each part, "training" and
         "holdout". Rows count by their own weights, not by those of their classes."""
+
+    def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:
+        """The raw rows of a part, of this process, with the logits of the model that is served."""
 
     def evaluate_trained(self, trained: Trained) -> Metrics:
         """What the model that was trained is worth on the standardised training rows."""

@@ -90,8 +90,8 @@ class InMemoryDataset:
     def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
         """What the served model is worth on each part, as `Dataset` says."""
         return {
-            name: self._metrics(name, partial(self._served, table, served, encoding))
-            for name, table in self._parts.items()
+            name: self._metrics(name, partial(self.scored, name, served, encoding))
+            for name in self._parts
         }
 
     def evaluate_trained(self, trained: Trained) -> Metrics:
@@ -108,7 +108,9 @@ class InMemoryDataset:
         columns = len(self.layer.design.columns)
         return evaluate(blocks, self._parts[part].rows, columns, self._loss, part=WORDS[part])
 
-    def _served(self, table: Table, served: Affine, encoding: Encoding | None) -> Scored:
+    def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:
+        """The rows of a part with their logits, as `Dataset` says."""
+        table = self._parts[part]
         design, numbers = self.layer.design, table.served()
         if encoding is None:
             yield served_logits(served, None, numbers), table.labels, table.scaled_weights

@@ -136,8 +136,8 @@ class OnDiskDataset:
         The rows on disk are standardised; raw ones are computed from them, to float32 rounding.
         """
         return {
-            name: self._metrics(name, partial(self._served, part, served, encoding))
-            for name, part in self._parts.items()
+            name: self._metrics(name, partial(self.scored, name, served, encoding))
+            for name in self._parts
         }
 
     def evaluate_trained(self, trained: Trained) -> Metrics:
@@ -161,8 +161,9 @@ class OnDiskDataset:
             group=self._group,
         )
 
-    def _served(self, part: DiskPart, served: Affine, encoding: Encoding | None) -> Scored:
-        for rows in part.file.blocks(by_class=False):
+    def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:
+        """The rows of a part with their logits, as `Dataset` says."""
+        for rows in self._parts[part].file.blocks(by_class=False):
             codes = [found.numpy() for found in rows.codes]
             numbers, codes = self.layer.served(rows.features.numpy(), codes)
             logit = served_logits(served, encoding, numbers, codes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from train.errors import RecipeError
 from train.recipe.key_declaration import NUMBER, key
 
 _LEAST, _MOST = 1e-9, 1e9
@@ -16,6 +17,15 @@ def class_weights(text: str) -> Any:
         return {label: float(number) for label, _, number in pairs if label} or text
     except ValueError:
         return text
+
+
+def _is_calibration(value: str) -> bool:
+    if value == "isotonic":
+        raise RecipeError(
+            'model.calibrate = "isotonic" is not offered: its steps give many rows the same score '
+            'and no logit, so the model would be no sum any more; use "platt"'
+        )
+    return value in ("auto", "platt", "none")
 
 
 def _are_class_weights(value: Any) -> bool:
@@ -61,6 +71,15 @@ class Model:
         flag="--prior-correction/--no-prior-correction", shown="true where classes have weights",
         more="Weights of classes raise every logit by log(w₊/w₋), which is taken from the "
         "intercept again.",
+    )  # fmt: skip
+    calibrate: str = key(
+        "auto", str, "auto, platt or none", "Whether to mend probabilities.",
+        fits=_is_calibration, flag="--calibrate", metavar="auto|platt|none",
+        more="Platt's step: logits become slope · logit + intercept, as scores of rows that were "
+        'left out say, which is folded into the weights. "auto" takes it where the penalty is '
+        'chosen by folds and it lowers the log loss of rows that it was not fitted on; "platt" '
+        "wherever there is one. Isotonic regression is not offered: its steps give many rows the "
+        "same score and no logit, so the model would be no sum any more.",
     )  # fmt: skip
     seed: int = key(
         1, int, "a whole number from 0 to 2³² - 1", "Seed of all that is random.",

@@ -17,6 +17,7 @@ from train.recipe.key_declaration import check, keys_of
 from train.recipe.keys import Data, Log, Optimizer
 from train.recipe.model_keys import Model
 from train.recipe.penalty_keys import Penalty
+from train.recipe.threshold_rule import check_threshold
 
 SOURCES = ("file", "points", "simulate", "builtin")
 """The keys of [data] that say where the rows come from; a recipe has one of them."""
@@ -37,12 +38,19 @@ class Recipe:
     penalty: Penalty = field(default_factory=Penalty)
     optimizer: Optimizer = field(default_factory=Optimizer)
     log: Log = field(default_factory=Log)
+    threshold: Any = None
+    """The probability from which on a row is labelled positive, or the rule by which it is chosen
+    (see train.evaluate.threshold); None is 0.5."""
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Recipe":
         """A recipe from its TOML tables. Raises RecipeError naming the key that is wrong."""
         sections: dict[str, Any] = {}
         for name, values in document.items():
+            if name == "threshold":
+                check_threshold(values)
+                sections[name] = values
+                continue
             if name not in SECTIONS:
                 raise RecipeError(
                     f"no section [{name}] in a recipe; there are {', '.join(SECTIONS)}"
@@ -95,18 +103,22 @@ class Recipe:
 
     @property
     def needs_folds(self) -> bool:
-        """Whether fits are made without some of the rows, to choose a penalty or to measure it."""
-        return self.l2 == "auto" or self.penalty.folds is not None
+        """Whether fits are made without some of the rows: to choose a penalty or a threshold, to
+        calibrate, or to measure."""
+        by_scores = self.threshold is not None and not isinstance(self.threshold, int | float)
+        asked = self.penalty.folds is not None or self.model.calibrate == "platt"
+        return self.l2 == "auto" or asked or by_scores
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> dict[str, Any]:
         """The recipe as TOML tables, defaults written out, absent keys left out."""
         tables = asdict(self)
-        tables["columns"] = self.columns.to_tables()
-        return {
+        tables["columns"], threshold = self.columns.to_tables(), tables.pop("threshold")
+        found = {
             section: {key: value for key, value in values.items() if value is not None}
             for section, values in tables.items()
-            if values
         }
+        top = {} if threshold is None else {"threshold": threshold}
+        return top | {section: values for section, values in found.items() if values}
 
     def to_toml(self) -> str:
         """The recipe as the text of a TOML file."""

@@ -11,7 +11,7 @@ from train.recipe.key_declaration import keys_of
 from train.recipe.keys import Data, Log, Optimizer
 from train.recipe.model_keys import Model, class_weights
 from train.recipe.penalty_keys import Penalty
-from train.recipe.recipe import Recipe
+from train.recipe.recipe import SECTIONS, Recipe
 from train.recipe.toml_file import read_toml
 
 FULL = """
@@ -100,9 +100,7 @@ def test_every_key_is_read():
     found = recipe(FULL)
     assert found.to_dict() == tomllib.loads(FULL)
     given = {(s, key) for s, values in tomllib.loads(FULL).items() for key in values}
-    keys = {
-        (s.name, f.name) for s in dataclasses.fields(Recipe) for f in dataclasses.fields(s.type)
-    }
+    keys = {(name, f.name) for name, kind in SECTIONS.items() for f in dataclasses.fields(kind)}
     others = {("data", "points"), ("data", "simulate"), ("data", "builtin"), ("columns", "own")}
     assert keys - given == others
 

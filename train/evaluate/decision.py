@@ -1,0 +1,187 @@
+"""What is decided by the scores of rows that the scoring model has not seen: the step that mends
+probabilities, and the threshold."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from serve_runtime.arrays import Array, Float32, Float64
+from serve_runtime.error_budgets import sigmoid
+from train.dataset.dataset import Dataset, Say
+from train.evaluate.calibration import (
+    Calibration,
+    PlattStep,
+    calibration,
+    fit_step,
+    helpful_step,
+)
+from train.evaluate.threshold import (
+    Figures,
+    Rule,
+    Threshold,
+    choose_threshold,
+    costs_of,
+    figures_of,
+)
+from train.gradients.processes import ProcessGroup
+from train.optimize.prior_correction import prior_shift
+from train.recipe.recipe import Recipe
+from train.recipe.threshold_rule import DEFAULT, OR_BEST
+from train.selection.folds import fold_of_rows
+from train.trained import Trained
+
+_MOST_ROWS = 1 << 18
+"""Rows held out by whose scores calibration is judged; of more, as many at even distances."""
+_NO_SCORES = "the rarer class has too few rows to leave some out"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The step and the threshold of a model."""
+
+    threshold: float = DEFAULT
+    costs: Float64 | None = None
+    """(2, 2) of the rule, where it has any."""
+    step: PlattStep | None = None
+    gain: float | None = None
+    """By how much the step lowers the log loss out of fold; None where none was looked for."""
+    rule: Rule | None = None
+    figures: Figures | None = None
+    """At the threshold, out of fold; None where it was not chosen there."""
+    missed: str = ""
+    """What the rule asks for and cannot be had, where that was not said to be allowed."""
+
+    def calibrated(self, theta: Float32) -> Float32:
+        """The weights and the bias (d + 1,) with the step in them."""
+        if self.step is None:
+            return theta
+        wide = theta.astype(np.float64) * self.step.slope
+        wide[-1] += self.step.intercept
+        return wide.astype(np.float32)
+
+    def on_holdout(
+        self, trained: Trained, data: Dataset, group: ProcessGroup
+    ) -> "OnHoldout | None":
+        """What labels and probabilities of a model are worth on rows held out; None where there
+        are none."""
+        if not data.holdout_rows:
+            return None
+        scored = data.scored("holdout", trained.affine(), trained.encoding())
+        counts, kept = torch.zeros(4, dtype=torch.float64), list[Array]()
+        step = -(-data.holdout_rows // _MOST_ROWS)
+        for logit, label, weight in scored:
+            own = np.ones(len(label)) if weight is None else weight.astype(np.float64)
+            labelled = logit.sigmoid().numpy() >= np.float32(self.threshold)
+            found = np.bincount(2 * label.astype(np.intp) + labelled, own, 4)
+            counts += torch.from_numpy(found)
+            kept.append(np.stack([logit.numpy(), label, own])[:, ::step])
+        every = np.concatenate([some for each in group.gather(kept) for some in each], axis=1)
+        figures = figures_of(group.sum(counts).numpy(), self.threshold, self.costs)
+        return OnHoldout(figures, calibration(*every))
+
+    def to_dict(self, before: "OnHoldout | None", after: "OnHoldout | None") -> dict[str, Any]:
+        """What metrics.json says of it, with what it is worth on rows held out, if there are any,
+        `before` and `after` the step."""
+        return {
+            "threshold": {
+                "rule": self.rule,
+                "value": self.threshold,
+                "out_of_fold": self.figures and asdict(self.figures),
+                "holdout": after and asdict(after.labels),
+                "missed": self.missed,
+            },
+            "calibration": {
+                "step": self.step and asdict(self.step),
+                "gain": self.gain,
+                "holdout_before": before and asdict(before.calibration),
+                "holdout": after and asdict(after.calibration),
+            },
+        }
+
+
+@dataclass(frozen=True)
+class OnHoldout:
+    """What a model is worth on rows held out."""
+
+    labels: Figures
+    calibration: Calibration
+
+    def told(self, before: "OnHoldout | None") -> str:
+        """A line on calibration; `before` is what a step has mended."""
+        now = self.calibration
+        slope = "n/a" if now.slope is None else f"{now.slope:.3g}"
+        was = ""
+        if before is not None:
+            then = before.calibration
+            was = (
+                f" (before the step {then.brier:.4f}, "
+                f"{'n/a' if then.slope is None else f'{then.slope:.3g}'}, "
+                f"{then.expected_calibration_error:.4f})"
+            )
+        return (
+            f"hold-out: Brier score {now.brier:.4f}, calibration slope {slope}, expected "
+            f"calibration error {now.expected_calibration_error:.4f}{was}; at the threshold "
+            f"{self.labels.told()}"
+        )
+
+
+def decide(recipe: Recipe, data: Dataset, say: Say, *, auto: bool) -> Decision:
+    """The step and the threshold that `recipe` asks for, by the out-of-fold scores of its `data`.
+
+    With calibrate = "auto" the step is taken only if it helps, and only where the penalty is chosen
+    (`auto`). Says by `say` what was done.
+    """
+    rule, calibrate, choice = recipe.threshold, recipe.model.calibrate, data.choice
+    wanted = calibrate == "platt" or (calibrate == "auto" and auto)
+    by_scores = rule is not None and not isinstance(rule, int | float)
+    logit, label, weight = choice.out_of_fold, choice.labels, choice.weights
+    if logit is None or label is None:
+        if calibrate == "platt" or by_scores:
+            say(f"warning: no step and no threshold are chosen: {_NO_SCORES}")
+        missed = f"no threshold can be chosen: {_NO_SCORES}" if by_scores else ""
+        return Decision(DEFAULT if rule is None or by_scores else rule, rule=rule, missed=missed)
+    wide = None if weight is None else weight.astype(np.float64)
+    if data.class_weights is not None and recipe.model.prior_correction is not False:
+        logit = logit - prior_shift(data.class_weights)  # as from the intercept
+    step, gain = None, None
+    if wanted:
+        fold = fold_of_rows(label, len(choice.folds), recipe.model.seed)
+        step, gain = helpful_step(logit, label, fold, wide)
+        if calibrate == "platt":
+            step = fit_step(logit, label, wide)
+            step = step if step and step.slope > 0 else None
+        _tell_step(step, gain, calibrate, say)
+        logit = logit if step is None else step.of(logit)
+    if rule is None:
+        return Decision(step=step, gain=gain)
+    plain, or_best = rule, False
+    if isinstance(rule, dict):
+        plain = {name: value for name, value in rule.items() if name != OR_BEST}
+        or_best = rule.get(OR_BEST, False)
+    probability = sigmoid(logit).astype(np.float32)
+    found = choose_threshold(plain, probability, label, wide)
+    _tell_threshold(found, say)
+    missed = "" if or_best else found.missed
+    value, costs = found.figures.threshold, costs_of(plain)
+    return Decision(value, costs, step, gain, rule, found.figures, missed)
+
+
+def _tell_step(step: PlattStep | None, gain: float, calibrate: str, say: Say) -> None:
+    if step is None:
+        if calibrate == "platt":
+            say("no calibration: there is no best step that keeps the order of rows")
+        return
+    words = "too sure" if step.slope < 1 else "not sure enough"
+    say(
+        f"calibration: logits are {words}, by out-of-fold scores: they become {step.slope:.4g} · "
+        f"logit {step.intercept:+.4g}, which changes the log loss by {-gain:+.2g}"
+    )
+
+
+def _tell_threshold(found: Threshold, say: Say) -> None:
+    figures = found.figures
+    say(f"threshold {figures.threshold:.4g}: out of fold {figures.told()}")
+    if found.missed:
+        say(f"warning: {found.missed}")
