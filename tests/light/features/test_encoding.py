@@ -1,8 +1,10 @@
 import numpy as np
 
 from serve_runtime.bundle.affine import Affine
+from serve_runtime.error_budgets import LARGEST
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
-from serve_runtime.features.encoding import Encoding, sha256_of
+from serve_runtime.features.curve import Curve
+from serve_runtime.features.encoding import MOST_OFFSET, Encoding, sha256_of
 
 NAN = np.float32("nan")
 COLUMNS = (
@@ -54,6 +56,16 @@ def test_every_constant_is_in_the_digest():
     table[2] = 7
     found.add(sha256_of(affine, Encoding(**{**vars(ENCODING), "tables": (table,)})))
     assert len(found) == 6
+
+
+def test_offsets_of_bent_numbers_have_one_limit():
+    column = Column("x", low=0.0, high=1.0, knots=(1.0,))
+    curve = Curve(*(np.ones(size, np.float32) for size in (1, 2, 2)))
+    empty = np.zeros(1, np.float32)
+    encoding = Encoding((column,), empty, empty, np.empty(0), (), (curve,))
+    assert (encoding.terms, encoding.bent) == (1, (0,))
+    assert encoding.largest_unbent(-2.0) == 2
+    assert encoding.largest_offset(-2.0) == MOST_OFFSET == LARGEST / 4 + 2.0**102
 
 
 def test_sums_that_overflow_are_infinite_without_a_warning():
