@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.harness.page import replace_section
-from benchmarks.harness.random_run import random_mixed_run, random_run
+from benchmarks.harness.random_run import BENT, random_mixed_run, random_run
 from benchmarks.peers import exports
 from export.cli import torch_option
 from export.parity import tables
@@ -77,7 +77,7 @@ class Models:
     def mixed(self) -> BundleProof:
         """The proof of a bundle of random weights that encodes its columns."""
         return export_bundle(
-            random_mixed_run(self.folder / "runs" / "mixed"), self.folder / "mixed"
+            random_mixed_run(self.folder / "runs" / "mixed", bent=BENT), self.folder / "mixed"
         )
 
     def _export(self, name: str) -> BundleProof:

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from benchmarks.harness.page import replace_section
-from benchmarks.harness.random_run import random_mixed_run, random_run
+from benchmarks.harness.random_run import BENT, random_mixed_run, random_run
 from docs.figures import DOCS, PAGE
 from export.errors import ParityError
 from export.publish import export_bundle
@@ -85,7 +85,7 @@ def _random_bundles(folder: Path) -> list[Path]:
         f"features-{width}": random_run(folder / f"run-{width}", width, seed=width, spread=3.0)
         for width in WIDTHS
     }
-    runs["mixed"] = random_mixed_run(folder / "run-mixed")
+    runs["mixed"] = random_mixed_run(folder / "run-mixed", bent=BENT)
     for name, run in runs.items():
         export_bundle(run, folder / name)
     return [folder / name for name in runs]

@@ -53,8 +53,9 @@ def centered(pristine_centered: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def mixed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of numbers with gaps, precise numbers and categories."""
-    return random_mixed_run(tmp_path_factory.mktemp("runs") / "mixed")
+    """A run of numbers with gaps, precise numbers and categories. Two numbers are bent: one that is
+    refused where it is missing, and a precise one that has an indicator."""
+    return random_mixed_run(tmp_path_factory.mktemp("runs") / "mixed", bent={0, 4})
 
 
 @pytest.fixture(scope="session")

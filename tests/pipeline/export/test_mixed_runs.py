@@ -102,19 +102,21 @@ def texts(change: Callable[[list[str | None]], object]) -> Change:
 
 
 FOLDED = "its weights are not those of its standardised model, folded"
-SHAPES = r"the parts of the standardised model have the shapes [(1, 25), (1,), (7,), (7,)], the {}"
+SHAPES = (
+    r"the parts of the standardised model have the shapes [(1, 41), (1,), (23,), (23,)], the {}"
+)
 DAMAGES: dict[str, tuple[Change, str]] = {
     "a level missing": (
         column("category 0", lambda c: {"levels": c.levels[1:], "counts": c.counts[1:]}),
-        SHAPES.format("columns of the card make [(1, 24), "),
+        SHAPES.format("columns of the card make [(1, 40), "),
     ),
     "a level more": (
         column("category 0", lambda c: {"levels": (*c.levels, "x"), "counts": (*c.counts, 3)}),
-        SHAPES.format("columns of the card make [(1, 26), "),
+        SHAPES.format("columns of the card make [(1, 42), "),
     ),
     "no rare levels": (
         column("category 2", lambda c: {"rare": (), "rare_count": 0}),
-        SHAPES.format("columns of the card make [(1, 24), "),
+        SHAPES.format("columns of the card make [(1, 40), "),
     ),
     "counts of other levels": (
         column("category 0", lambda c: {"counts": c.counts[::-1]}), FOLDED,
@@ -126,14 +128,14 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     ),
     "a missing text that is a level": (
         column("category 1", lambda c: {"missing": "level"}),
-        SHAPES.format("columns of the card make [(1, 26), "),
+        SHAPES.format("columns of the card make [(1, 42), "),
     ),
     "an unknown level that is refused": (
         column("category 0", lambda c: {"unknown": "error"}), "its card was made for other weights",
     ),
     "an indicator fewer": (
         column("number 1", lambda c: {"missing": "median"}),
-        SHAPES.format("columns of the card make [(1, 24), (1,), (6,), (6,)]"),
+        SHAPES.format("columns of the card make [(1, 40), (1,), (22,), (22,)]"),
     ),
     "a gap that is refused": (
         column("number 2", lambda c: {"missing": "error"}),
@@ -142,6 +144,18 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "a gap that is filled": (
         column("number 0", lambda c: {"missing": "median"}),
         "nan stands for a missing 'number 0', whose card says 'median'",
+    ),
+    "a knot fewer": (
+        column("number 0", lambda c: {"knots": c.knots[1:]}),
+        SHAPES.format("columns of the card make [(1, 40), "),
+    ),
+    "another knot": (
+        column("precise 4", lambda c: {"knots": (c.knots[0] - 1, *c.knots[1:])}),
+        "its card was made for other weights",
+    ),
+    "a bent number that is straight": (
+        column("precise 4", lambda c: {"knots": ()}),
+        SHAPES.format("columns of the card make [(1, 33), "),
     ),
     "a number that is precise": (
         column("number 2", lambda c: {"kind": "precise"}),
@@ -171,18 +185,18 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     ),
     "a weight fewer": (
         part("standardized", "0.weight", lambda t: t[:, :-1].clone()),
-        "have the shapes [(1, 24), (1,), (7,), (7,)], the columns of the card make [(1, 25), ",
+        "have the shapes [(1, 40), (1,), (23,), (23,)], the columns of the card make [(1, 41), ",
     ),
     "a table moved by one": (part("standardized", "0.weight", lambda t: t.roll(1, 1)), FOLDED),
     "weights of NaN": (
         part("standardized", "0.weight", lambda t: t * np.nan), "values that no training leaves",
     ),
     "a mean fewer": (
-        part("standardized", "mean", lambda t: t[:-1].clone()), "(1,), (6,), (7,)], the columns",
+        part("standardized", "mean", lambda t: t[:-1].clone()), "(1,), (22,), (23,)], the columns",
     ),
     "a layer of one weight fewer": (
         part("state_dict", "0.weight", lambda t: t[:, :-1].clone()),
-        "the columns of its card make a layer of 25 features, the weights are {'0.weight': (1, 24)",
+        "the columns of its card make a layer of 41 features, the weights are {'0.weight': (1, 40)",
     ),
     "a layer moved by one": (part("state_dict", "0.weight", lambda t: t.roll(1, 1)), FOLDED),
     "a layer in float64": (
