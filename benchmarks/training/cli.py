@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.harness.sections import Section, Suite
-from benchmarks.training import batches, epochs, gpu, minimum, mixed, on_disk
+from benchmarks.training import batches, choice, epochs, gpu, minimum, mixed, on_disk
 
 _INTRODUCTION = """\
 # Benchmarks of training
@@ -24,6 +24,7 @@ _SECTIONS = {
     "gpu": Section("And on a GPU?", gpu.measure),
     "minimum": Section("How long is the way to the minimum?", minimum.measure),
     "mixed": Section("And with categories?", mixed.measure),
+    "choice": Section("And with the choice of a penalty?", choice.measure),
 }
 
 TRAINING = Suite(Path(__file__).parents[1] / "training.md", _INTRODUCTION, _SECTIONS)

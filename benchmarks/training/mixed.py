@@ -23,8 +23,8 @@ from train.recipe.keys import Optimizer
 
 OURS = "train, lr = auto"
 NEWTON, LBFGS = "scikit-learn, newton-cholesky", "scikit-learn, lbfgs"
-_ADULT_ROWS, _ADULT_NUMBERS, _ADULT_SIZES = 32_561, 6, (9, 16, 7, 15, 6, 5, 2, 42)
-"""As the Adult table of the UCI repository: 102 levels."""
+ADULT = _ADULT_ROWS, _ADULT_NUMBERS, _ADULT_SIZES = 32_561, 6, (9, 16, 7, 15, 6, 5, 2, 42)
+"""Rows, numbers and sizes of categories, as in the Adult table of the UCI repository."""
 _WIDE_COLUMNS, _WIDE_LEVELS = 10, 10_000
 _MOST_ITERATIONS = 200
 
@@ -37,9 +37,9 @@ def measure(context: Context) -> Result:
     small = f"{rows:,} × {_ADULT_NUMBERS} numbers and {len(_ADULT_SIZES)} categories"
     wide = f"{many:,} × {_WIDE_COLUMNS} categories of {levels:,} levels"
     with limit_threads(THREADS):
-        few = _Race(_problem(rows, _ADULT_NUMBERS, _ADULT_SIZES))
+        few = _Race(levels_problem(rows, _ADULT_NUMBERS, _ADULT_SIZES))
         few_found = context.time(few.calls({NEWTON: 1000, LBFGS: 1000}), 4)
-        large = _Race(_problem(many, 0, (levels,) * _WIDE_COLUMNS))
+        large = _Race(levels_problem(many, 0, (levels,) * _WIDE_COLUMNS))
         large_found = context.time(large.calls({LBFGS: _MOST_ITERATIONS}))
     return Result(
         [
@@ -67,7 +67,7 @@ class _Race:
     def __init__(self, rows: Rows) -> None:
         self._rows, self._weights = rows, dict[str, Float64]()
         self._iterations: dict[str, int] = {}
-        flags = [_flags(c, s) for c, s in zip(rows.codes, rows.categories.sizes, strict=True)]
+        flags = [flags(c, s) for c, s in zip(rows.codes, rows.categories.sizes, strict=True)]
         numbers = rows.features.double().numpy().T
         if len(rows.features):
             self._x = np.hstack([numbers, *(matrix.toarray() for matrix in flags)])
@@ -109,14 +109,14 @@ class _Race:
         self._weights[name], self._iterations[name] = peer.coef_[0], int(peer.n_iter_[0])
 
 
-def _flags(codes: torch.Tensor, size: int) -> scipy.sparse.csr_array:
+def flags(codes: torch.Tensor, size: int) -> scipy.sparse.csr_array:
     """The one-hot matrix (n, size) of codes (n,)."""
     count = len(codes)
     ones, ends = np.ones(count), np.arange(count + 1)
     return scipy.sparse.csr_array((ones, codes.numpy(), ends), shape=(count, size))
 
 
-def _problem(count: int, numbers: int, sizes: Sequence[int]) -> Rows:
+def levels_problem(count: int, numbers: int, sizes: Sequence[int]) -> Rows:
     """Standardised numbers, and categories of so many levels, the first ones the most frequent."""
     rng = np.random.default_rng(count)
     features = rng.standard_normal((numbers, count), np.float32)

@@ -8,9 +8,11 @@ from tqdm import tqdm
 
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.evaluation.auc import auc
+from train.dataset.dataset import check_known
 from train.design import Design
 from train.errors import RecipeError
 from train.gradients.processes import ProcessGroup
+from train.gradients.source import are_known
 from train.optimize.proximal import MOST_COLUMNS
 from train.recipe.penalty_keys import FOLDS
 from train.recipe.recipe import Recipe
@@ -23,7 +25,7 @@ from train.tables.columns.profile import Mask
 
 Say = Callable[[str], None]
 
-_STRENGTHS = tuple(10.0 ** (k / 2) for k in range(8, -9, -1))
+STRENGTHS = tuple(10.0 ** (k / 2) for k in range(8, -9, -1))
 """Of 1 / C, from strong to weak penalties."""
 _RISEN = 2.0
 """A mean log loss has clearly risen where it is so many standard errors above the lowest one."""
@@ -78,15 +80,16 @@ def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) 
     if folds < wanted:
         say(f"{folds} folds in place of {wanted}: the rarer class has {folds} rows to train on")
     fold = fold_of_rows(sample.labels, folds, recipe.model.seed)
-    strengths = _STRENGTHS if asked == "auto" else (float(asked) * sample.total,)
+    strengths = STRENGTHS if asked == "auto" else (float(asked) * sample.total,)
     b = recipe.l1 * sample.total
     candidates, scores = list[Candidate](), list[list[Float64]]()
     most = len(designs) * len(strengths) * folds
     with tqdm(total=most, unit="fit", desc="choosing", disable=None, leave=False) as bar:
         for design in designs:
             rows = sample.rows(design, standardize=recipe.model.standardize)
+            check_known(are_known(rows))
             path, points, logits = FoldPath(rows, fold, folds, b), list[Point](), list[Float64]()
-            for found in _along(path, strengths, sample.labels):
+            for found in along(path, strengths, sample.labels):
                 bar.update(folds)
                 a, losses = strengths[len(points)], log_losses(found, sample.labels)
                 c = 1 / (a + b) if a + b else None
@@ -127,7 +130,7 @@ def standard_error(values: Float64) -> float:
     return float(values.std() / np.sqrt(len(values)))
 
 
-def _along(path: FoldPath, strengths: Sequence[float], labels: Float32) -> Iterator[Float64]:
+def along(path: FoldPath, strengths: Sequence[float], labels: Float32) -> Iterator[Float64]:
     """The logits (n,) with each strength, until the log loss has clearly risen, or changes no
     more."""
     lowest, rising, level, before = None, 0, 0, np.inf

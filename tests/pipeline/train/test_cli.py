@@ -240,7 +240,7 @@ def test_help_has_examples_and_says_what_every_option_means(command):
     assert len(options) > 20
     assert [option.name for option in options if not option.help] == []
     headings = re.findall(r"^(\w+):$", output, re.MULTILINE)
-    assert headings == ["Data", "Columns", "Model", "Optimiser", "Run"]
+    assert headings == ["Data", "Columns", "Model", "Penalty", "Optimiser", "Run"]
     assert max(map(len, output.splitlines())) <= 79
 
 

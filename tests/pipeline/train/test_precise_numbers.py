@@ -43,6 +43,7 @@ def trained(table: pa.Table, file: Path, say=lambda text: None, **data) -> Resul
     (pq.write_table if file.suffix == ".parquet" else pa.csv.write_csv)(table, file)
     recipe = {"data": {"file": str(file), "memory": "64GB", "holdout": 0, **data}}
     recipe["optimizer"] = {"device": "cpu"}
+    recipe["penalty"] = {"l2": 0}
     return train(Recipe.from_dict(recipe), file.parent / file.name.replace(".", "-"), say=say)
 
 
