@@ -122,7 +122,8 @@ def test_processes_name_what_separates_the_classes(options, table, tmp_path):
     labels = np.where(flag, 1, found["y"].to_numpy())
     found = found.set_column(3, "y", pa.array(labels)).append_column("flag", pa.array(flag))
     pq.write_table(found, tmp_path / "rows.parquet")
-    code, said, complained = run(2, tmp_path / "rows.parquet", tmp_path / "run", *options)
+    asked = ("--l2", "0", *options)
+    code, said, complained = run(2, tmp_path / "rows.parquet", tmp_path / "run", *asked)
     assert code == 0, complained
     assert "separable, by values of 'flag': above 0 all rows are 1" in " ".join(said.split())
 
