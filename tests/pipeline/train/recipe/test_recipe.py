@@ -50,6 +50,7 @@ init = {weight = [[0.1, -2.5e-30]], bias = [3]}
 standardize = false
 class_weight = {yes = 2.5, no = 1}
 prior_correction = false
+calibrate = "platt"
 seed = 4294967295
 [penalty]
 l2 = 1e-4

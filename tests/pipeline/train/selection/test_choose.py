@@ -105,7 +105,7 @@ def test_a_choice_survives_its_way_through_a_checkpoint():
 
 def test_l1_on_too_many_columns_is_refused():
     asked = Recipe.from_dict({"penalty": {"l1": 0.1}})
-    with pytest.raises(RecipeError, match=r"needs at most 2,048 columns.*there are 2,049: use --l2"):
+    with pytest.raises(RecipeError, match=r"at most 2,048 columns.*there are 2,049: use --l2"):
         select(asked, design(2049), None, print, SINGLE_PROCESS, None)
 
 
