@@ -39,6 +39,10 @@ SMALLEST_NORMAL: Final = 2.0**-126
 """The smallest positive float32 that is not subnormal."""
 
 LARGEST: Final = float(np.finfo(np.float32).max)
+MOST_OFFSET: Final = 2.0**126
+"""A quarter of LARGEST. Where numbers are bent, a row whose offset is as large is refused, as one
+whose logit overflows: for some number every curve that rises gets there, and where a kernel clamps
+its sums to LARGEST before it adds the offset, the two could make a score."""
 """The largest finite float32."""
 
 _BLOCK = 1 << 18
@@ -135,10 +139,12 @@ def logit_bound(
 
     `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + Σ(|v| + |s·(x - o)|) + Σ|tᵢ| + |b|, `farthest` the largest
     |xᵢ - cᵢ| and |x - o|, 0 where nothing is subtracted, `added` the number of tᵢ; with `bent` a
-    feature has a curve. Infinite where one of them may overflow float32.
+    feature has a curve. Infinite where one of them may overflow float32, or an offset with curves
+    reach MOST_OFFSET.
     """
     terms = width + added + 2 + (2 if bent else centered)
-    overflow = np.maximum(farthest, magnitude * (1 + gamma(terms))) > LARGEST
+    most = MOST_OFFSET if bent else LARGEST
+    overflow = (farthest > LARGEST) | (magnitude * (1 + gamma(terms)) > most)
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
 

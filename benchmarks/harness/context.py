@@ -107,9 +107,10 @@ class Context:
         """A model with `width` features and random weights; exported on the first call."""
         return _model(self.folder, width)
 
-    def mixed_model(self, numbers: int, categories: int) -> ExportedModel:
-        """A model of numbers and categories, all of whose values have to be there."""
-        return _mixed_model(self.folder, numbers, categories)
+    def mixed_model(self, numbers: int, categories: int, quantiles: int = 0) -> ExportedModel:
+        """A model of numbers and categories, all of whose values have to be there. With `quantiles`
+        all its numbers bend at so many, and two have a weight of their own."""
+        return _mixed_model(self.folder, numbers, categories, quantiles)
 
     def time(self, calls: Mapping[str, Call], share: float = 1) -> Times:
         """Time `calls` beside each other, for `share` times the seconds of the scale."""
@@ -134,10 +135,16 @@ def _model(folder: Path, width: int) -> ExportedModel:
 
 
 @cache
-def _mixed_model(folder: Path, numbers: int, categories: int) -> ExportedModel:
-    kind = f"mixed-{numbers}-{categories}"
+def _mixed_model(folder: Path, numbers: int, categories: int, quantiles: int) -> ExportedModel:
+    kind = f"mixed-{numbers}-{categories}-{quantiles}"
     run = random_mixed_run(
-        folder / f"run-{kind}", numbers=numbers, precise=0, categories=categories, plain=True
+        folder / f"run-{kind}",
+        numbers=numbers,
+        precise=0,
+        categories=categories,
+        plain=True,
+        bent=range(numbers if quantiles else 0),
+        quantiles=quantiles,
     )
     export_bundle(run, folder / f"bundle-{kind}")
     trained = read(run).trained

@@ -92,14 +92,15 @@ def random_mixed(
     rows: int = 300,
     plain: bool = False,
     bent: Collection[int] = (),
+    quantiles: int = 6,
 ) -> tuple[Trained, ModelCard, RawRows]:
     """A model with random weights of `numbers` numbers, precise numbers and categories, the card
     that a run would have, and rows as if it had been trained on them.
 
     Columns take turns in what a missing value and an unknown level do; with `plain` a missing value
     is refused, and an unknown level counts as the average. Numbers have `offset` for their mean;
-    the first that has an indicator has no other weight. Those of the numbers that are `bent` have
-    some single values.
+    the first that has an indicator has no other weight. Those of the numbers that are `bent` bend
+    at so many `quantiles`, and have some single values.
     """
     rng = np.random.default_rng(seed)
     k = numbers + precise
@@ -120,7 +121,7 @@ def random_mixed(
             middle_of_column = center[i - numbers] if kind == PRECISE else 0
             for start, value in ((1, middle_of_column), (2, np.nanmax(row))):
                 row[start::6] = np.where(np.isnan(row[start::6]), np.nan, value)
-            knots = knots_of((row[~np.isnan(row)] - middle_of_column).astype(np.float32), 6)
+            knots = knots_of((row[~np.isnan(row)] - middle_of_column).astype(np.float32), quantiles)
         gaps = int(np.isnan(row).sum())
         low, high = float(np.nanmin(row)), float(np.nanmax(row))
         columns.append(Column(name, kind, low, high, policy, gaps, knots=knots))

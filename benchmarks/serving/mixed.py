@@ -23,20 +23,22 @@ from benchmarks.harness.result import (
     ratio_text,
 )
 from benchmarks.harness.timing import Call, Times, limit_threads
-from benchmarks.peers.mixed_pipeline import skl2onnx_pipeline, sklearn_pipeline
-from benchmarks.peers.scorers import SKL2ONNX, session
+from benchmarks.peers.mixed_pipeline import skl2onnx_pipeline, sklearn_pipeline, spline_pipeline
+from benchmarks.peers.scorers import SKL2ONNX, SKLEARN, session
 from benchmarks.serving.mixed_rows import (
     NUMBERS,
     RawRows,
     category,
     dictionary,
     objects,
+    own_inputs,
+    peer_inputs,
     random_rows,
     texts,
 )
 from export.text_table import TextTable
 from serve_runtime import Predictor, score_file
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.inference.block_scorer import Outputs
@@ -48,6 +50,9 @@ from serve_runtime.inputs.encoded import EncodedInput, Encoder
 CATEGORIES = 8
 WIDTH = NUMBERS + CATEGORIES
 SOME = 1024
+QUANTILES = 32
+"""At which bent numbers bend."""
+BENT = "bent"
 OURS, PLAIN, FILE = "mixed", f"{WIDTH} numbers", "model.onnx alone"
 FLOATS, DICTIONARIES, TEXTS = f"{WIDTH} float32 columns", "Arrow dictionaries", "Arrow strings"
 _CPU = ("CPUExecutionProvider",)
@@ -64,6 +69,7 @@ def measure(context: Context) -> Result:
             _few(context, model, encoding, predictor, plain, rows),
             _many(context, predictor, plain, rows),
             _offset(context, model.affine, encoding, rows),
+            _bent(context, predictor, rows),
             _parquet(context, predictor, rows),
         ]
     return Result(
@@ -185,6 +191,31 @@ def _offset(
     return TextTable(heading, lines), targets
 
 
+def _bent(context: Context, straight: Predictor, rows: RawRows) -> tuple[TextTable, list[Target]]:
+    """Numbers that are all bent, beside the same without curves, and as scikit-learn bends them."""
+    bent = context.mixed_model(NUMBERS, CATEGORIES, QUANTILES).predictor(1)
+    models, count = {BENT: bent, OURS: straight}, len(rows.codes[0])
+    (row,), every = rows.dicts(1), pa.table(rows.columns(count, dictionary))
+    peer = spline_pipeline(rows.numbers, QUANTILES)
+    one = context.time({name: partial(p.probability, row) for name, p in models.items()}, 2)
+    calls: dict[str, Call] = {n: partial(p.probability, every) for n, p in models.items()}
+    many = context.time(calls | {SKLEARN: partial(peer.predict_proba, rows.numbers.T)}, 6)
+    size = count_text(count, "row")
+    cell = (many.median(BENT) - many.median(OURS)) / count / NUMBERS * 1e9
+    more = (one.median(BENT) - one.median(OURS)) * 1e6
+    lines = [
+        (name, microseconds(one.median(name)) if name != SKLEARN else "",
+         milliseconds(many.median(name)), f"{many.ratio(name, BENT):.2f}×")
+        for name in (BENT, OURS, SKLEARN)
+    ]  # fmt: skip
+    heading = (f"{NUMBERS} numbers that bend at {QUANTILES} values; {SKLEARN} has no categories",
+               "µs, 1 dict", f"ms, {size}", f"to {BENT}")  # fmt: skip
+    return TextTable(heading, lines), [
+        at_most(f"1 dict: {NUMBERS} {BENT} numbers cost", more, 6, " µs"),
+        at_most(f"{size}: a cell of a {BENT} number costs", cell, 25, " ns"),
+    ]
+
+
 class _Offset(EncodedInput):
     """Numbers (k, n) whose offsets (n,) are there already."""
 
@@ -253,25 +284,8 @@ def _encoding(model: ExportedModel) -> Encoding:
 
 
 def _run_own(own: Any, dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> object:
-    return own.run(["probability"], _own_inputs(dicts, rows))
+    return own.run(["probability"], own_inputs(dicts, rows))
 
 
 def _run_peer(peer: Any, dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> object:
-    return peer.run(["probabilities"], _peer_inputs(dicts, rows))
-
-
-def _own_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
-    numbers, categories = rows.names
-    inputs = {name: np.array([[row[name]] for row in dicts], object) for name in categories}
-    inputs["numbers"] = np.array([[row[name] for name in numbers] for row in dicts], np.float32)
-    return inputs
-
-
-def _peer_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
-    """skl2onnx has underscores in place of blanks in the names of inputs."""
-    numbers, categories = rows.names
-    kinds = {**dict.fromkeys(numbers, np.float32), **dict.fromkeys(categories, object)}
-    return {
-        name.replace(" ", "_"): np.array([[row[name]] for row in dicts], kind)
-        for name, kind in kinds.items()
-    }
+    return peer.run(["probabilities"], peer_inputs(dicts, rows))

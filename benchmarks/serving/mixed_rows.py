@@ -1,6 +1,6 @@
 """Raw rows of numbers and categories, in the kinds that people have them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,3 +71,21 @@ def texts(levels: Sequence[str], codes: Array) -> Any:
 def category(levels: Sequence[str], codes: Array) -> Any:
     """A category of pandas."""
     return pd.Categorical.from_codes(codes, list(levels))
+
+
+def own_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
+    """What a model.onnx of ours takes for these `dicts`, of `rows`."""
+    numbers, categories = rows.names
+    inputs = {name: np.array([[row[name]] for row in dicts], object) for name in categories}
+    inputs["numbers"] = np.array([[row[name] for name in numbers] for row in dicts], np.float32)
+    return inputs
+
+
+def peer_inputs(dicts: Sequence[Mapping[str, Any]], rows: RawRows) -> dict[str, Array]:
+    """What the pipeline of skl2onnx takes for them: underscores replace blanks in its names."""
+    numbers, categories = rows.names
+    kinds = {**dict.fromkeys(numbers, np.float32), **dict.fromkeys(categories, object)}
+    return {
+        name.replace(" ", "_"): np.array([[row[name]] for row in dicts], kind)
+        for name, kind in kinds.items()
+    }

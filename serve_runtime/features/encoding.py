@@ -20,6 +20,7 @@ import numpy as np
 from serve_runtime.arrays import Array, Float32, Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.sealed_json import sha256
+from serve_runtime.error_budgets import MOST_OFFSET
 from serve_runtime.features.column import Column, categories_of, numbers_of
 from serve_runtime.features.curve import Curve
 from serve_runtime.shown import listed
@@ -27,11 +28,6 @@ from serve_runtime.shown import listed
 MOST_COMBINATIONS: Final = 1 << 14
 """Of the codes of a group of categories: the sum of each fits into a table of 64 KiB, in which rows
 are looked up faster than in the tables of the categories (see level_sums)."""
-
-
-MOST_OFFSET: Final = 2.0**126
-"""A quarter of the largest float32. Where numbers are bent, a row whose offset is as large is
-refused, as one whose logit overflows: for some number every curve that rises gets there."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==

@@ -8,7 +8,7 @@ import numpy as np
 
 from serve_runtime.arrays import COLUMNS, Array, Float32
 from serve_runtime.bundle.affine import float32_of
-from serve_runtime.error_budgets import LARGEST
+from serve_runtime.error_budgets import LARGEST, MOST_OFFSET
 from serve_runtime.errors import (
     InputError,
     LevelError,
@@ -19,7 +19,7 @@ from serve_runtime.errors import (
 from serve_runtime.features.codes import LevelCodes
 from serve_runtime.features.column import CATEGORY, PRECISE
 from serve_runtime.features.dictionaries import value_at
-from serve_runtime.features.encoding import MOST_OFFSET, Encoding
+from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.level_sums import LevelSums, Term
 from serve_runtime.features.level_text import level_text
 from serve_runtime.features.precise import precise_numbers

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from serve_runtime.arrays import Float32
+from serve_runtime.error_budgets import MOST_OFFSET
 from serve_runtime.features.column import PRECISE
 from serve_runtime.features.curve import Curve
-from serve_runtime.features.encoding import MOST_OFFSET
 from serve_runtime.inputs.encoded import Encoder
 
 _EXACT: Final = {float, bool, np.float64, np.float32, np.float16, np.bool_}

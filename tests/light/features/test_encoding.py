@@ -1,10 +1,10 @@
 import numpy as np
 
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.error_budgets import LARGEST
+from serve_runtime.error_budgets import LARGEST, MOST_OFFSET
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 from serve_runtime.features.curve import Curve
-from serve_runtime.features.encoding import MOST_OFFSET, Encoding, sha256_of
+from serve_runtime.features.encoding import Encoding, sha256_of
 
 NAN = np.float32("nan")
 COLUMNS = (
