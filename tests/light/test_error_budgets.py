@@ -137,7 +137,10 @@ def test_the_bound_of_curves_is_no_looser_than_its_formula():
         (3e38, 1, 3e38, False),
         (-3e38, 1, 3e38, False),
         (0, 0, 3.4e38, True),
-        (1e38, -1, 1e38, True),
+        (4e37, -1, 4e37, True),
+        (5e37, -1, 5e37, False),
+        (0, 1, 8.4e37, True),
+        (0, 1, 8.6e37, False),
         (np.nan, 1, 1, False),
     ],
 )
