@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from light.flush_to_zero import flushing
 
 from export.errors import ParityError
 from export.formats.artifact import Scores
 from export.parity.contracts import check
 from export.parity.contracts.in_layout import LayoutPredictor
 from export.parity.corpus import proof_batches
-from export.parity.encoded_model import EncodedModel
+from export.parity.encoded_model import EncodedModel, encode, without_overflow
 from export.parity.mixed.contracts import bad_rows, monotone_on_curves
 from export.parity.proof_rows import ProofBatch
 from pipeline.export.bundle_files import card_of
@@ -20,6 +21,7 @@ from pipeline.export.parity.contracts.broken import Change, broken
 from serve_runtime import Predictor
 from serve_runtime.arrays import COLUMNS
 from serve_runtime.bundle.model_file import MODEL_FILES
+from serve_runtime.error_budgets import SMALLEST_NORMAL, flushed
 from serve_runtime.features.raw_rows import RawRows
 
 NAME = MODEL_FILES[COLUMNS]
@@ -43,7 +45,7 @@ def rows(batches: dict[str, ProofBatch]) -> RawRows:
     return found
 
 
-def served(mixed: Path) -> LayoutPredictor:
+def served_by(mixed: Path) -> LayoutPredictor:
     """A Predictor as check_contracts makes it: a broken one, where a test has broken them."""
     return LayoutPredictor(COLUMNS, check.Predictor(mixed / NAME, threads=1), 1)
 
@@ -65,12 +67,12 @@ def test_a_logit_against_a_curve_is_caught(
     """In the segment behind a knot, wherever it is: in a flat one too."""
     number = model.encoding.bent[curve]
     column, center = model.encoding.numbers[number], model.encoding.number_centers[number]
-    assert monotone_on_curves(NAME, served(mixed), model, rows) > 500
+    assert monotone_on_curves(NAME, served_by(mixed), model, rows) > 500
     for knot in model.encoding.curves[curve].knots[[0, 4, -1]].tolist():
         with monkeypatch.context() as patch:
             broken(moved_at(column.name, knot + center), patch)
             with pytest.raises(ParityError, match=f"against the curve of {column.name!r} from "):
-                monotone_on_curves(NAME, served(mixed), model, rows)
+                monotone_on_curves(NAME, served_by(mixed), model, rows)
 
 
 def test_the_curve_of_another_model_is_caught(
@@ -85,7 +87,7 @@ def test_the_curve_of_another_model_is_caught(
             curves[curve] = replace(curves[curve], **{part: values})
             other = changed(model, curves=tuple(curves))
             with pytest.raises(ParityError, match="the logit moves against the curve of "):
-                monotone_on_curves(NAME, served(mixed), other, rows)
+                monotone_on_curves(NAME, served_by(mixed), other, rows)
 
 
 def test_bad_rows_have_a_curve_that_overflows(model: EncodedModel, rows: RawRows) -> None:
@@ -99,3 +101,21 @@ def test_bad_rows_have_a_curve_that_overflows(model: EncodedModel, rows: RawRows
     found = bad_rows(steep, row)[what]
     assert np.isposinf(steep.reference(found)[1]).all()
     assert np.isneginf(steep.offsets(found)).all()
+
+
+def test_a_host_that_flushes_finds_the_same_segments(
+    mixed: Path, model: EncodedModel, batches: dict[str, ProofBatch]
+) -> None:
+    """Of numbers that are not subnormal, also at the knots around 0."""
+    rows = without_overflow(batches["every segment"].rows, model)
+    served = encode(model.encoding, rows).numbers
+    subnormal = (np.abs(served) < SMALLEST_NORMAL) & (served != 0)
+    rows = rows.take(np.flatnonzero(~subnormal.any(0)))
+    assert (encode(model.encoding, rows).numbers[list(model.encoding.bent)] == 0).any(1).all()
+    predictor, found = served_by(mixed), model.terms(rows)
+    usual, _ = predictor.scores(rows)
+    lost = flushed(found.numbers.T, model.affine.weight, None, found.segments)
+    with flushing():
+        moved = np.abs(predictor.scores(rows)[0].astype(np.float64) - usual)
+    assert (moved <= lost).all()
+    assert np.median(lost) < 1e-30, "so that another segment could not pass"
