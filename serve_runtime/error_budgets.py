@@ -39,11 +39,11 @@ SMALLEST_NORMAL: Final = 2.0**-126
 """The smallest positive float32 that is not subnormal."""
 
 LARGEST: Final = float(np.finfo(np.float32).max)
-MOST_OFFSET: Final = 2.0**126
-"""A quarter of LARGEST. Where numbers are bent, a row whose offset is as large is refused, as one
-whose logit overflows: for some number every curve that rises gets there, and where a kernel clamps
-its sums to LARGEST before it adds the offset, the two could make a score."""
 """The largest finite float32."""
+
+MOST_OFFSET: Final = 2.0**126
+"""A quarter of the largest float32. Where numbers are bent, a row whose offset is as large is
+refused, as one whose logit overflows: for some number every curve that rises gets there."""
 
 _BLOCK = 1 << 18
 """Values held in float64 at a time, so that the reference of a large batch stays in cache."""
@@ -139,12 +139,12 @@ def logit_bound(
 
     `magnitude` (n,) is Σ|wᵢ(xᵢ - cᵢ)| + Σ(|v| + |s·(x - o)|) + Σ|tᵢ| + |b|, `farthest` the largest
     |xᵢ - cᵢ| and |x - o|, 0 where nothing is subtracted, `added` the number of tᵢ; with `bent` a
-    feature has a curve. Infinite where one of them may overflow float32, or an offset with curves
-    reach MOST_OFFSET.
+    feature has a curve. Infinite where one of them may overflow float32, or reach MOST_OFFSET with
+    a curve.
     """
     terms = width + added + 2 + (2 if bent else centered)
     most = MOST_OFFSET if bent else LARGEST
-    overflow = (farthest > LARGEST) | (magnitude * (1 + gamma(terms)) > most)
+    overflow = (magnitude * (1 + gamma(terms)) > most) | np.greater(farthest, LARGEST)
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
 
