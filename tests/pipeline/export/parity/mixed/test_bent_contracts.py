@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from light.flush_to_zero import flushing
 
+from benchmarks.harness.random_run import random_mixed_run
 from export.errors import ParityError
 from export.formats.artifact import Scores
 from export.parity.contracts import check
@@ -15,6 +16,7 @@ from export.parity.corpus import proof_batches
 from export.parity.encoded_model import EncodedModel, encode, without_overflow
 from export.parity.mixed.contracts import bad_rows, monotone_on_curves
 from export.parity.proof_rows import ProofBatch
+from export.publish import export_bundle
 from pipeline.export.bundle_files import card_of
 from pipeline.export.mixed_bundles import changed, model_of
 from pipeline.export.parity.contracts.broken import Change, broken
@@ -119,3 +121,19 @@ def test_a_host_that_flushes_finds_the_same_segments(
         moved = np.abs(predictor.scores(rows)[0].astype(np.float64) - usual)
     assert (moved <= lost).all()
     assert np.median(lost) < 1e-30, "so that another segment could not pass"
+
+
+def test_a_model_of_bent_numbers_alone_is_proven(tmp_path: Path) -> None:
+    """It has no weights: its sweep of logits goes along a curve, its golden rows too."""
+    run = random_mixed_run(tmp_path / "run", numbers=1, precise=1, categories=0, bent={0, 1})
+    proof = export_bundle(run, tmp_path / "bundle")
+    assert not proof.affine.weight.any()
+    assert proof.selftest.identical
+    shown = proof.contracts
+    assert shown["logit as high as a bent number is on its curve"] > 2 * 2 * 3 * 100
+    assert shown["probability in [0, 1] and rising with the logit"] > 2 * 4000
+    logits = [row.logit for row in proof.card.golden]
+    assert min(logits) < -40
+    assert max(logits) > 10
+    shares = {found.overall.logit.share for found in proof.parity.scorers.values()}
+    assert 0.2 < max(shares) < 1
