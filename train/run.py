@@ -35,6 +35,7 @@ from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.optimize.prior_correction import with_prior
 from train.recipe.recipe import Recipe
+from train.selection.report import told
 from train.statistics.estimates import statistics
 from train.statistics.importance import curve_deviations, importance
 from train.trained import Trained
@@ -90,6 +91,8 @@ def train(
             say(f"features: {listed(names, _SHOWN)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")
+        for line in told(data.choice, data.rows, chosen=recipe.l2 == "auto"):
+            say(line)
 
         asked, recipe = recipe, _with_penalty(recipe, data)
         optimizer = replace(recipe.optimizer, weight_decay=data.choice.l2)

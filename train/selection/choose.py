@@ -19,7 +19,7 @@ from train.recipe.recipe import Recipe
 from train.selection.choice import Candidate, Choice, FoldFigures, Point
 from train.selection.folds import fold_of_rows
 from train.selection.path import FoldPath
-from train.selection.report import TENFOLD, told
+from train.selection.report import TENFOLD
 from train.selection.sample import Sample
 from train.tables.columns.profile import Mask
 
@@ -65,7 +65,7 @@ def select(
 def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) -> Choice:
     """The one of `designs`, the simplest first, and the penalty that do best out of fold.
 
-    With a penalty in numbers, that one is measured. Says by `say` what was found.
+    With a penalty in numbers, that one is measured. Says by `say` where there are fewer folds.
     """
     asked = recipe.l2
     wanted = recipe.penalty.folds or FOLDS
@@ -100,7 +100,7 @@ def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) 
     taken = 0
     best = candidates[taken].best
     found = scores[taken][best]
-    choice = Choice(
+    return Choice(
         designs[taken],
         strengths[best] / sample.total if asked == "auto" else float(asked),
         recipe.l1,
@@ -110,9 +110,6 @@ def choose(recipe: Recipe, sample: Sample, designs: Sequence[Design], say: Say) 
         sample.labels,
         found,
     )
-    for line in told(choice, sample.total, chosen=asked == "auto"):
-        say(line)
-    return choice
 
 
 def _rarest(labels: Float32) -> int:

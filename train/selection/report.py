@@ -11,9 +11,10 @@ TENFOLD = 2
 
 
 def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
-    """Lines on a choice that has folds, for `rows` rows to train on; `chosen` says whether the
-    folds have chosen the penalty, or have only measured it."""
-    assert choice.labels is not None
+    """Lines on a choice for `rows` rows to train on, none where it has no folds; `chosen` says
+    whether the folds have chosen the penalty, or have only measured it."""
+    if choice.labels is None:
+        return
     looked_at, folds = len(choice.labels), len(choice.folds)
     candidate = choice.candidates[choice.taken]
     best = candidate.points[candidate.best]

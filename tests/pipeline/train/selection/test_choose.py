@@ -10,6 +10,7 @@ from train.gradients.processes import SINGLE_PROCESS
 from train.recipe.recipe import Recipe
 from train.selection.choice import Choice
 from train.selection.choose import STRENGTHS, along, choose, select
+from train.selection.report import told
 from train.selection.sample import Sample, Sampler
 from train.tables.columns.reading import Reading
 
@@ -71,8 +72,8 @@ def test_the_same_again_to_the_bit():
 
 def test_out_of_fold_figures_are_those_of_the_folds():
     asked = Recipe.from_dict({"penalty": {"l2": 0.1, "l1": 0.01, "folds": 3}})
-    said: list[str] = []
-    found = choose(asked, sample(300), [design()], said.append)
+    found = choose(asked, sample(300), [design()], print)
+    said = list(told(found, 300, chosen=False))
     point = found.candidates[0].points[0]
     assert np.mean([fold.log_loss for fold in found.folds]) == pytest.approx(point.log_loss)
     assert point.c == pytest.approx(1 / (300 * 0.11))
@@ -82,8 +83,8 @@ def test_out_of_fold_figures_are_those_of_the_folds():
 
 def test_no_penalty_is_measured_too():
     asked = Recipe.from_dict({"penalty": {"l2": 0, "folds": 3}})
-    said: list[str] = []
-    found = choose(asked, sample(300), [design()], said.append)
+    found = choose(asked, sample(300), [design()], print)
+    said = list(told(found, 300, chosen=False))
     assert found.candidates[0].points[0].c is None
     assert said[0].startswith("penalty: none, measured by 3 folds of 300 rows")
 
