@@ -130,9 +130,8 @@ def train(
             raise
 
         judge(fit, rows, data, recipe.optimizer, say)
-        theta = with_prior(
-            fit.theta.cpu().numpy(), data.class_weights, data.classes, recipe.model, say
-        )
+        theta, by_class = fit.theta.cpu().numpy(), data.class_weights is not None
+        theta = with_prior(theta, data.class_weights, data.classes, recipe.model, say)
         decision = decide(recipe, data, say, auto=asked.l2 == "auto")
         before = None
         if decision.step is not None:
@@ -143,8 +142,8 @@ def train(
         metrics = data.evaluate(served, encoding)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
-        of_data = recipe.model.prior_correction is not False or not data.class_weights
-        if of_data and not lost:  # they tell why it may be worse
+        of_others = by_class and recipe.model.prior_correction is False
+        if not (lost or of_others):  # they tell why it may be worse
             warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
         bent = curve_deviations(rows, fit.theta, data.layer)
         per_deviation = trained.per_deviation(data.moments.deviation, bent)
@@ -158,9 +157,7 @@ def train(
             "metrics": metrics,
             WEIGHTS_PER_DEVIATION: weights,
             "importance": importance(rows, fit.theta, data.layer, data.moments),
-            "statistics": statistics(
-                fit, rows, data.layer, data.total_weight, by_class=data.class_weights is not None
-            ),
+            "statistics": statistics(fit, rows, data.layer, data.total_weight, by_class=by_class),
         }
         figures |= decision.to_dict(before, after)
         if selection := data.choice.figures():

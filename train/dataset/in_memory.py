@@ -50,17 +50,18 @@ class InMemoryDataset:
         self._device, self._loss = device, recipe.optimizer.loss
         tables = load_tables(recipe, files, say)
         table, holdout = tables.training, tables.holdout
+        asked, share = recipe.model.class_weight, table.positive_share
+        self.class_weights = class_weights(asked, table.classes, share)
         self.choice = select(
-            recipe, tables.decided.design, tables.sample, say, SINGLE_PROCESS, saved
-        )
+            recipe, tables.decided.design, tables.sample, say, SINGLE_PROCESS, saved,
+            self.class_weights,
+        )  # fmt: skip
         design = self.choice.design
         self._parts = {"training": table} | ({"holdout": holdout} if holdout else {})
         self.classes, self.dialect = table.classes, table.reading.dialect_to_tell()
         self.rows = table.rows
         self.holdout_rows = holdout.rows if holdout else 0
         self.positives = {name: part.positive_share for name, part in self._parts.items()}
-        share = self.positives["training"]
-        self.class_weights = class_weights(recipe.model.class_weight, self.classes, share)
         self.total_weight = None if table.weights is None else float(table.weights.sum())
         further = further_moments(design, table.features)
         self.moments = layer_moments(tables.moments, design, self.rows, further)

@@ -84,8 +84,6 @@ class OnDiskDataset:
         self.rows = training.count
         self.holdout_rows = holdout.count if holdout else 0
         self.positives = {name: part.positive_share for name, part in self._parts.items()}
-        share = self.positives["training"]
-        self.class_weights = class_weights(recipe.model.class_weight, self.classes, share)
         for name, part in self._parts.items():
             part.file.class_factors = class_factors(self.class_weights, self.positives[name])
         self.moments = layer_moments(training.moments, self._design, self.rows, training.further)
@@ -198,10 +196,12 @@ class OnDiskDataset:
             files,
             recipe.data,
             recipe.columns,
-            lambda reading: decide_from_files(recipe, files, reading, labels, split.masks),
+            lambda found: decide_from_files(recipe, files, found, labels, split.masks, split.own),
         )
         tell(decided, say)
-        self.choice = select(recipe, decided.design, sample, say, self._group, saved)
+        asked = recipe.model.class_weight
+        self.class_weights = by_class = class_weights(asked, self.classes, split.positive_share)
+        self.choice = select(recipe, decided.design, sample, say, self._group, saved, by_class)
         self._design, self.dialect = self.choice.design, reading.dialect_to_tell()
         self._plan_blocks(recipe, reading, before)
         holdout = None

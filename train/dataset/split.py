@@ -18,6 +18,7 @@ from train.tables.table_files import TableFiles
 from train.tables.weights import (
     check_both_classes,
     counted_rows,
+    positive_share,
     read_weights,
     scaled,
     told_weights,
@@ -76,6 +77,12 @@ class Split:
     def total_weight(self) -> float | None:
         """The sum of the weights, as they are in the files, of the rows to train on."""
         return None if self.own is None else float(self.own[self.masks[0]].sum())
+
+    @property
+    def positive_share(self) -> float:
+        """The share of positive rows among those to train on, each counting by its weight."""
+        training = next(self.parts())
+        return positive_share(training.labels, training.weights)
 
     def parts(self) -> Iterator[Part]:
         """The parts that have rows."""

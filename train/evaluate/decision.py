@@ -26,7 +26,6 @@ from train.evaluate.threshold import (
     figures_of,
 )
 from train.gradients.processes import ProcessGroup
-from train.optimize.prior_correction import prior_shift
 from train.recipe.recipe import Recipe
 from train.recipe.threshold_rule import DEFAULT, OR_BEST
 from train.selection.folds import fold_of_rows
@@ -143,8 +142,6 @@ def decide(recipe: Recipe, data: Dataset, say: Say, *, auto: bool) -> Decision:
         missed = f"no threshold can be chosen: {_NO_SCORES}" if by_scores else ""
         return Decision(DEFAULT if rule is None or by_scores else rule, rule=rule, missed=missed)
     wide = None if weight is None else weight.astype(np.float64)
-    if data.class_weights is not None and recipe.model.prior_correction is not False:
-        logit = logit - prior_shift(data.class_weights)  # as from the intercept
     step, gain = None, None
     if wanted:
         fold = fold_of_rows(label, len(choice.folds), recipe.model.seed)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Array, Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.evaluation.auc import auc, auc_of_counts
 from serve_runtime.evaluation.metrics import log_losses
@@ -108,7 +108,7 @@ def _means(
     return float(cost), float((own * entropies).mean()), float((own * right).sum()), own.mean()
 
 
-def weighted_auc(score: Float32, label: Float32, weight: Float32) -> float | None:
+def weighted_auc(score: Floats, label: Float32, weight: Float32) -> float | None:
     """The area under the curve where each row, with a label of 0 or 1, is there `weight` times;
     None where only one class is there."""
     levels, place = np.unique(score, return_inverse=True)

@@ -1,8 +1,8 @@
 """Fits without each fold in turn, from strong to weak penalties, all folds at a time.
 
-Each fit minimises the sum of the cross-entropies of its rows, plus a / 2 times the sum of the
-squared weights, plus b times the sum of their magnitudes, by Newton's method in float64. Without b
-that is scikit-learn's C = 1 / a. Each strength begins where the one before has ended.
+Each fit minimises the weighted sum of the cross-entropies of its rows, plus a / 2 times the sum of
+the squared weights, plus b times the sum of their magnitudes, by Newton's method in float64.
+Without b that is scikit-learn's C = 1 / a. Each strength begins where the one before has ended.
 """
 
 from collections.abc import Callable
@@ -83,11 +83,11 @@ class FoldPath:
         solved, last = None, np.inf
         for _ in range(_MOST_STEPS):
             p = logits.sigmoid()
-            residuals = self._without_own(p - self._rows.labels)
+            residuals = self._without_own(self._rows.weighted(p - self._rows.labels))
             gradient = products_of_several(self._rows, residuals) + penalties * self._theta
             found = None if solved is None else solved(gradient)
             if found is None or found[1] > _SLOW * last:
-                solved = self._solver(p * (1 - p), penalties)
+                solved = self._solver(self._rows.weighted(p * (1 - p)), penalties)
                 found = solved(gradient)
             step, last = found
             if last <= (_CLOSE_WIDE if self._wide else _CLOSE):
@@ -113,7 +113,7 @@ class FoldPath:
         labels = self._rows.labels.expand_as(logits)
         rows = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         penalty = (penalties / 2 * theta**2 + self._l1 * theta.abs()).sum(1)
-        return logits, self._without_own(rows).sum(1) + penalty
+        return logits, self._without_own(self._rows.weighted(rows)).sum(1) + penalty
 
     def _moved(
         self, step: Tensor, penalties: Tensor, costs: Tensor

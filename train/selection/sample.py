@@ -14,6 +14,7 @@ from train.standardize import Moments
 from train.tables.columns.profile import Indices, Mask
 from train.tables.columns.reading import Reading
 from train.tables.columns.vocabulary import Int32
+from train.tables.weights import positive_share, scaled
 
 MOST_ROWS = 50_000
 _MOST_VALUES = 1 << 23
@@ -36,6 +37,10 @@ class Sample:
     """(m,) 0 or 1."""
     total: int
     """The number of rows to train on, of which these are some."""
+    weights: Float32 | None
+    """(m,) their own weights, 1 on average over all rows to train on; None where all are 1."""
+    share: float
+    """The share of positive rows among all rows to train on, each counting by its weight."""
 
     def layer(self, design: Design, *, standardize: bool) -> Layer:
         """The layer of `design` over these rows."""
@@ -44,8 +49,8 @@ class Sample:
         moments = layer_moments(raw, design, len(self.labels), further)
         return Layer(design, scaling_of(design, moments, standardize=standardize))
 
-    def rows(self, design: Design, *, standardize: bool) -> Rows:
-        """These rows as the layer of `design` takes them."""
+    def rows(self, design: Design, weights: Float32 | None, *, standardize: bool) -> Rows:
+        """These rows as the layer of `design` takes them, with `weights` (m,) in the cost."""
         layer = self.layer(design, standardize=standardize)
         codes = layer.codes(self.codes, self.vocabularies)
         return Rows(
@@ -53,15 +58,18 @@ class Sample:
             torch.from_numpy(self.labels),
             tuple(map(torch.from_numpy, codes)),
             layer.categories,
+            None if weights is None else torch.from_numpy(weights),
         )
 
 
 class Sampler:
     """Collects a sample of the rows that are trained on, while a table is read."""
 
-    def __init__(self, labels: Float32, training: Mask, columns: int) -> None:
+    def __init__(
+        self, labels: Float32, training: Mask, columns: int, own: Float64 | None = None
+    ) -> None:
         """`labels` (n,) are those of all rows of the table, which has so many `columns`; `training`
-        (n,) says which are trained on."""
+        (n,) says which are trained on; `own` (n,) are their weights, if they have any."""
         rows = np.flatnonzero(training)
         most = min(MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // columns))
         self._total, self._wanted = len(rows), rows
@@ -69,7 +77,11 @@ class Sampler:
             parts = [rows[labels[rows] == label] for label in (0, 1)]
             shares = [_evenly(part, max(1, most * len(part) // len(rows))) for part in parts]
             self._wanted = np.sort(np.concatenate(shares))
-        self._labels = labels[self._wanted]
+        self._labels, self._weights = labels[self._wanted], None
+        weights = None if own is None else scaled(own[rows])
+        if weights is not None:
+            self._weights = weights[np.searchsorted(rows, self._wanted)]
+        self._share = positive_share(labels[rows], weights)
         self._numbers: Float64 | None = None
         self._codes: list[Int32] = []
 
@@ -99,6 +111,8 @@ class Sampler:
             tuple(vocabulary.texts for vocabulary in reading.vocabularies),
             self._labels,
             self._total,
+            self._weights,
+            self._share,
         )
 
 

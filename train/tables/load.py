@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from serve_runtime.arrays import Float32, Floats
+from serve_runtime.arrays import Float32, Float64, Floats
 from train.errors import DataError
 from train.recipe.recipe import Recipe
 from train.selection.sample import Sample, Sampler
@@ -60,6 +60,7 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
     indices = [counted[~out], counted[out]]
     parts = [_taken(table, rows) for rows in indices if len(rows)]
     reading, names, labels = table.reading, table.feature_names, table.labels
+    own = table.weights
     del table
 
     def all_rows(reading: Reading, add: Add) -> None:
@@ -71,7 +72,7 @@ def load_tables(recipe: Recipe, files: TableFiles | None, say: Say) -> Tables:
 
     trained = np.zeros(len(labels), bool)
     trained[indices[0]] = True
-    decided, moments, sample = _decide(recipe, reading, names, labels, trained, all_rows)
+    decided, moments, sample = _decide(recipe, reading, names, labels, trained, own, all_rows)
     tell(decided, say)
     numbers = tuple(column.name for column in decided.design.numbers)
     moments = moments.take([reading.numbers.index(name) for name in numbers])
@@ -96,12 +97,17 @@ def _taken(table: Table, rows: Indices) -> Table:
 
 
 def decide_from_files(
-    recipe: Recipe, files: TableFiles, reading: Reading, labels: Float32, masks: Sequence[Mask]
+    recipe: Recipe,
+    files: TableFiles,
+    reading: Reading,
+    labels: Float32,
+    masks: Sequence[Mask],
+    own: Float64 | None = None,
 ) -> tuple[Decided, Reading, Sample | None]:
     """What `load_tables` decides, by reading the files some rows at a time, more than once where
     medians are needed; how they are read from then on, and the rows by which a penalty is chosen.
-    `labels` (n,) are those of all rows; the two `masks` (n,) say which are trained on, and which
-    are held out.
+    `labels` (n,) are those of all rows, `own` (n,) their weights, if they have any; the two
+    `masks` (n,) say which are trained on, and which are held out.
 
     Raises DataError or InputError.
     """
@@ -122,7 +128,7 @@ def decide_from_files(
         if first != len(labels):
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
 
-    decided, _, sample = _decide(recipe, reading, files.names, labels, masks[0], all_rows)
+    decided, _, sample = _decide(recipe, reading, files.names, labels, masks[0], own, all_rows)
     numbers = tuple(column.name for column in decided.design.numbers)
     return decided, replace(reading, numbers=numbers), sample
 
@@ -133,13 +139,14 @@ def _decide(
     names: Sequence[str],
     labels: Float32,
     training: Mask,
+    own: Float64 | None,
     all_rows: Callable[[Reading, Add], None],
 ) -> tuple[Decided, Moments, Sample | None]:
     """Decide on the columns `names`; `all_rows` passes once over all rows and adds them. Also the
     moments of the numbers in the rows that are trained on, `training` (n,), and a sample of those
     rows where a penalty is chosen by it."""
     profiler, looked_at = Profiler(reading), aliases.Sample(labels)
-    sampler = Sampler(labels, training, len(names)) if recipe.needs_folds else None
+    sampler = Sampler(labels, training, len(names), own) if recipe.needs_folds else None
 
     def add(features: Floats, codes: Sequence[Int32], rows: Indices, trained: bool) -> None:
         profiler.add(features, codes, rows, trained)

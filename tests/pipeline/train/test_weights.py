@@ -201,3 +201,26 @@ def test_mini_batches_come_near_the_minimum(make, where, tmp_path):
     assert apart < 0.05
     plain_fit = fitted(table.drop(columns="w"), tmp_path / "plain").trained
     assert np.abs(plain_fit.theta - best.theta).max() > 2 * np.abs(near.theta - best.theta).max()
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_a_strength_is_chosen_with_the_weights(classes, where, tmp_path):
+    # Noise of weight 1 drowns rows of weight 1000, unless weights count in the folds too.
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(900, 6))
+    heavy = np.arange(900) % 3 == 0
+    y = np.where(heavy, 2 * x[:, 0] + rng.logistic(size=900) > 0, rng.random(900) > 0.5)
+    table = pd.DataFrame(x, columns=list("abcdgh")).assign(y=np.where(y, "ill", "well"))
+    table["w"] = np.where(heavy, 1000.0, 1.0)
+    asked = CLASSES[classes]
+    model = {"model": {"class_weight": asked}} if asked else {}
+    recipe = {"data": {"file": str(tmp_path / "t.parquet"), "target": "y", "positive": "ill",
+                       "weights": "w", "holdout": 0.0, "memory": "64GB"},
+              "optimizer": {"device": "cpu"}, **model}  # fmt: skip
+    table.to_parquet(tmp_path / "t.parquet")
+    train(Recipe.from_dict(recipe), tmp_path / "run")
+    found = read_metrics(tmp_path / "run")
+    figures, whole = found["selection"], found["metrics"]["training"]
+    assert np.mean([fold["auc"] for fold in figures["folds"]]) > 0.85
+    best = min(point["log_loss"] for point in figures["candidates"][0]["points"])
+    assert best == pytest.approx(whole["log_loss"], rel=0.1)

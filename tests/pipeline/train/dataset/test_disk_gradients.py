@@ -31,7 +31,7 @@ def test_mini_batches_on_disk_take_every_row_once(tmp_path):
     shuffle, seen, sizes = torch.Generator().manual_seed(0), [], []
     gradient = torch.empty(2)
     for index in data.batches(700, shuffle):
-        features, labels = data._pool
+        features, labels, _ = data._pool
         seen += features[index.numpy(), 0].tolist()
         sizes.append(len(index))
         assert np.array_equal(labels[index.numpy()], features[index.numpy(), 0] % 2)

@@ -1,5 +1,7 @@
 """Fits without each fold: those of scikit-learn without the same rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,7 +44,8 @@ def held_out(rows: Rows, fold: np.ndarray, **settings) -> np.ndarray:
     x, y, result = matrix(rows), rows.labels.numpy(), np.empty(len(fold))
     for i in np.unique(fold):
         model = LogisticRegression(tol=1e-9, max_iter=20_000, **settings)
-        model.fit(x[fold != i], y[fold != i])
+        weights = None if rows.weights is None else rows.weights.numpy()[fold != i]
+        model.fit(x[fold != i], y[fold != i], weights)
         result[fold == i] = model.decision_function(x[fold == i])
     return result
 
@@ -56,6 +59,21 @@ def test_fits_are_those_of_scikit_learn(count, width, sizes):
     fold = fold_of_rows(rows.labels.numpy(), 3, 1)
     fits = FoldPath(rows, fold, 3)
     for a in (1e3, 10.0, 0.1):
+        expected = held_out(rows, fold, C=1 / a, solver="newton-cholesky")
+        assert np.abs(fits.solve(a) - expected).max() < 2e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("few", [1e8, 0])
+@pytest.mark.parametrize(
+    ("count", "width", "sizes"), [(500, 12, ()), (800, 2, (3, 9)), (40, 90, ())]
+)
+def test_weighted_fits_are_those_of_scikit_learn(count, width, sizes, few, monkeypatch):
+    monkeypatch.setattr(path, "_FEW", few)
+    weights = torch.rand(count, generator=torch.Generator().manual_seed(0)) * 4
+    rows = replace(drawn(count, width, sizes), weights=weights)
+    fold = fold_of_rows(rows.labels.numpy(), 3, 1)
+    fits = FoldPath(rows, fold, 3)
+    for a in (100.0, 1.0):
         expected = held_out(rows, fold, C=1 / a, solver="newton-cholesky")
         assert np.abs(fits.solve(a) - expected).max() < 2e-4 * np.abs(expected).max()
 
