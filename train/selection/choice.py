@@ -66,7 +66,8 @@ class Choice:
     labels: Float32 | None = None
     """(m,) of the rows that were looked at."""
     out_of_fold: Float64 | None = None
-    """(m,) their logits, each by a fit without the row."""
+    """(m,) their logits, each by a fit without the row, corrected for weights of classes where the
+    model is."""
     weights: Float32 | None = None
     """(m,) their weights; None where all are 1."""
 

@@ -44,7 +44,7 @@ def select(
     say: Say,
     group: ProcessGroup,
     saved: Mapping[str, Any] | None,
-    by_class: ByClass | None,
+    by_class: ByClass | None = None,
 ) -> Choice:
     """The design and the penalty of a training whose columns make up `design`: those that `saved`,
     of a checkpoint, holds; else, with a `sample`, those that the first process of `group` chooses.

@@ -37,10 +37,11 @@ class Sample:
     """(m,) 0 or 1."""
     total: int
     """The number of rows to train on, of which these are some."""
-    weights: Float32 | None
+    weights: Float32 | None = None
     """(m,) their own weights, 1 on average over all rows to train on; None where all are 1."""
-    share: float
-    """The share of positive rows among all rows to train on, each counting by its weight."""
+    share: float = np.nan
+    """The share of positive rows among all rows to train on, each counting by its weight; needed
+    where classes have weights."""
 
     def layer(self, design: Design, *, standardize: bool) -> Layer:
         """The layer of `design` over these rows."""
