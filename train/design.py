@@ -119,6 +119,13 @@ class Design:
         """The number of weights of the layer."""
         return self.dense + sum(map(len, self.trained_codes))
 
+    def _shown(self, number: int, served: float) -> str:
+        """A value of a number as it is served, in the unit of the table."""
+        first = len(self.numbers) - len(self.center)
+        if number >= first:
+            return f"{served + self.center[number - first]:.12g}"
+        return f"{float(str(np.float32(served))):.9g}"  # the fewest digits that tell it
+
     @property
     def is_numeric(self) -> bool:
         """Whether the layer's columns are those of the table."""
@@ -180,12 +187,10 @@ class Design:
         """What the columns of the layer are called in messages, (width,)."""
         found = [column.name for column in self.numbers]
         found += [f"{found[i]} missing" for i in self.indicators]
-        first = len(self.numbers) - len(self.center)
         for i, basis in self.bases.items():
-            center = self.center[i - first] if i >= first else 0.0
             words = ["near"] * basis.hats + ["="] * len(basis.single)
-            points = [f"{point:.9g}" for point in (basis.points + center).tolist()]
-            found += [f"{found[i]} {word} {text}" for word, text in zip(words, points, strict=True)]
+            pairs = zip(words, basis.points.tolist(), strict=True)
+            found += [f"{found[i]} {word} {self._shown(i, point)}" for word, point in pairs]
         for column, codes in zip(self.categories, self.trained_codes, strict=True):
             texts = [f"= {level}" for level in column.levels] + ["missing", "rare"]
             found += [f"{column.name} {texts[code - 1]}" for code in codes.tolist()]

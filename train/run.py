@@ -19,6 +19,7 @@ from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import listed, quoted
 from train import run_folder
+from train.bends.candidates import with_knots
 from train.checkpoints import Checkpoints, path_of, saved_choice
 from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
@@ -87,7 +88,7 @@ def train(
         names = [column.name for column in design.columns]
         say(f"{data.rows:,} rows, {len(names):,} features, positive class "
             f"{quoted(data.classes.labels[1])}, on {device}")  # fmt: skip
-        if design.is_numeric:  # else there is a table of the columns
+        if with_knots(design, dict.fromkeys(names, ())).is_numeric:  # else there is a table
             say(f"features: {listed(names, _SHOWN)}")
         if data.holdout_rows:
             say(f"{data.holdout_rows:,} more rows are held out")

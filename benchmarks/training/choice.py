@@ -20,10 +20,11 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.optimize.curvature import resolve_learning_rate
 from train.recipe.keys import Optimizer
-from train.selection.choose import STRENGTHS, along, log_losses
 from train.selection.folds import fold_of_rows
+from train.selection.judge import Judge
 from train.selection.path import FoldPath
 from train.selection.sample import MOST_ROWS
+from train.selection.search import STRENGTHS, along
 
 OURS, FIT, PEER = "train, l2 = auto", "train, its fit alone", "LogisticRegressionCV"
 _FOLDS, _TIMES_A_FIT = 5, 6
@@ -91,7 +92,8 @@ def _ours(rows: Rows) -> None:
         some = rows.at(torch.linspace(0, count - 1, MOST_ROWS).long())
     labels = some.labels.numpy()
     path = FoldPath(some, fold_of_rows(labels, _FOLDS, 1), _FOLDS)
-    losses = [log_losses(logits, labels).mean() for logits in along(path, STRENGTHS, labels)]
+    judge = Judge(labels)
+    losses = [judge.log_loss(logits) for logits in along(path, STRENGTHS, judge)]
     _fit(rows, STRENGTHS[int(np.argmin(losses))])
 
 

@@ -27,7 +27,8 @@ SMALLEST: Final = np.float32(2.0**-126)
 def after(values: Float32) -> Float32:
     """(n,) the next float32 after each of `values` (n,), of which none is nearer to 0 than SMALLEST
     but 0 itself, which is followed by SMALLEST: processors may take what lies between for 0."""
-    return np.where(values == 0, SMALLEST, np.nextafter(values, np.float32(np.inf)))
+    with np.errstate(over="ignore"):  # infinity follows the largest
+        return np.where(values == 0, SMALLEST, np.nextafter(values, np.float32(np.inf)))
 
 
 class Segments(NamedTuple):

@@ -21,7 +21,7 @@ def knots_of(values: Float32, size: int) -> tuple[float, ...]:
     distinct, counts = np.unique(rounded, return_counts=True)
     if len(distinct) <= 2:
         return ()
-    heavy = counts > _HEAVY * len(values)
+    heavy = (counts > _HEAVY * len(values)) & np.isfinite(after(distinct))
     single = distinct[heavy]
     # A knot next to a single value, or to its end, could not be told from one.
     near = np.concatenate([single, after(single), after(after(single))])

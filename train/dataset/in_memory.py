@@ -18,6 +18,7 @@ from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits, tensors_of
 from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
+from train.memory_budget import budget
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
 from train.selection.choose import select
@@ -52,8 +53,9 @@ class InMemoryDataset:
         table, holdout = tables.training, tables.holdout
         asked, share = recipe.model.class_weight, table.positive_share
         self.class_weights = class_weights(asked, table.classes, share)
+        room = budget(recipe.data.memory) // (2 * table.rows)
         self.choice = select(
-            recipe, tables.decided.design, tables.sample, say, SINGLE_PROCESS, saved,
+            recipe, tables.decided.design, tables.sample, say, SINGLE_PROCESS, saved, room,
             self.class_weights,
         )  # fmt: skip
         design = self.choice.design

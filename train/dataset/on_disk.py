@@ -42,6 +42,8 @@ from train.trained import Trained
 
 _READING = 1 << 28
 """Bytes of memory that Arrow's reader and what it reads ahead may take."""
+_DISK_ROOM = 1 << 20
+"""Bytes that a row may take: blocks have fewer rows then."""
 _MOST_LOGITS = 1 << 17
 """Logits that are kept in memory for the AUC, which is exact to about 1e-5 where there are more."""
 
@@ -201,8 +203,11 @@ class OnDiskDataset:
         tell(decided, say)
         asked = recipe.model.class_weight
         self.class_weights = by_class = class_weights(asked, self.classes, split.positive_share)
-        self.choice = select(recipe, decided.design, sample, say, self._group, saved, by_class)
+        self.choice = select(
+            recipe, decided.design, sample, say, self._group, saved, _DISK_ROOM, by_class
+        )
         self._design, self.dialect = self.choice.design, reading.dialect_to_tell()
+        _check_room(self._where, 4 * (self._design.dense + 1) * len(labels))
         self._plan_blocks(recipe, reading, before)
         holdout = None
         if isinstance(part, str):

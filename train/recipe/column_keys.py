@@ -13,6 +13,16 @@ _HIGHEST_LEVELS: Final = 10**6
 
 _MISSING = tuple(dict.fromkeys((*MISSING_NUMBERS, *MISSING_LEVELS)))
 
+_BENDS = ("auto", "none")
+
+
+def _are_bends(value: str | list[Any]) -> bool:
+    return value in _BENDS if isinstance(value, str) else bool(value) and are_names(value)
+
+
+def _bends(text: str) -> str | list[str]:
+    return text if text in _BENDS else comma_separated(text)
+
 
 def _is_count(value: int) -> bool:
     return value >= 1
@@ -69,6 +79,16 @@ class Columns:
         more="Dates and times count as the seconds since 1970 began, in UTC; those without a zone "
         "are taken for UTC.",
     )  # fmt: skip
+    bend: str | list[str] | None = key(
+        None, (str, list), "auto, none, or column names", "Numbers that may become curves.",
+        fits=_are_bends, flag="--bend", metavar="COL[,COL…]|auto|none", parse=_bends,
+        shown='"auto" where lr is, loss = "bce", standardize is true and there is a penalty; else '
+        '"none"',
+        more="A bent number is piecewise linear: its slope changes at quantiles of the column, and "
+        "values that more than a twentieth of the rows have get weights of their own. How many "
+        'quantiles is chosen by folds, together with the penalty. With "auto", numbers stay '
+        "straight where bends are not better on rows that were left out.",
+    )  # fmt: skip
     max_levels: int = key(
         MOST_LEVELS, int, _LEVEL_COUNT, "Most levels of a category; rarer ones are merged.",
         fits=_is_level_count,
@@ -116,7 +136,7 @@ class Columns:
         }
 
 
-_NAMES: Final = ("category", "number", "max_levels", "min_rows", "missing", "unknown")
+_NAMES: Final = ("category", "number", "bend", "max_levels", "min_rows", "missing", "unknown")
 _DEFAULT: Final = Columns()
 
 

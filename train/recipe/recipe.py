@@ -81,6 +81,12 @@ class Recipe:
         if optimizer.patience and not recipe.data.holdout:
             raise RecipeError("optimizer.patience needs data.holdout: rows to look at")
         _check_penalty(recipe.penalty, optimizer)
+        if recipe.columns.bend not in (None, "none") and not recipe._may_bend:
+            raise RecipeError(
+                f'columns.bend = {quoted(recipe.columns.bend)} needs optimizer.lr = "auto", '
+                'optimizer.loss = "bce" and model.standardize = true: leave them out, or say '
+                'bend = "none"'
+            )
         sources = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(sources) > 1:
             raise RecipeError(f"[data] needs one source; got {', '.join(sources)}")
@@ -103,11 +109,23 @@ class Recipe:
 
     @property
     def needs_folds(self) -> bool:
-        """Whether fits are made without some of the rows: to choose a penalty or a threshold, to
-        calibrate, or to measure."""
+        """Whether fits are made without some of the rows: to choose bends, a penalty or a
+        threshold, to calibrate, or to measure."""
         by_scores = self.threshold is not None and not isinstance(self.threshold, int | float)
         asked = self.penalty.folds is not None or self.model.calibrate == "platt"
-        return self.l2 == "auto" or asked or by_scores
+        return self.l2 == "auto" or asked or by_scores or self.bend != "none"
+
+    @property
+    def bend(self) -> str | list[str]:
+        """Which numbers may be bent, said or by default: "auto", "none", or their names."""
+        if self.columns.bend is not None:
+            return self.columns.bend
+        return "auto" if self._may_bend and (self.l2 == "auto" or self.l2 or self.l1) else "none"
+
+    @property
+    def _may_bend(self) -> bool:
+        optimizer = self.optimizer
+        return optimizer.lr == "auto" and optimizer.loss == "bce" and self.model.standardize
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as TOML tables, defaults written out, absent keys left out."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from serve_runtime.arrays import Float32, Float64
+from train.bends.candidates import with_knots
 from train.design import Design
 
 
@@ -83,7 +84,7 @@ class Choice:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the design, as a checkpoint holds it."""
+        """All but the design, of which it holds the knots, as a checkpoint has it."""
         arrays = {
             name: None if values is None else torch.from_numpy(values)
             for name, values in self._arrays()
@@ -91,6 +92,7 @@ class Choice:
         return {
             "l2": self.l2,
             "l1": self.l1,
+            "knots": {column.name: list(column.knots) for column in self.design.columns},
             "candidates": [asdict(candidate) for candidate in self.candidates],
             "taken": self.taken,
             "folds": [asdict(fold) for fold in self.folds],
@@ -103,7 +105,7 @@ class Choice:
 
     @classmethod
     def restored(cls, design: Design, state: Mapping[str, Any]) -> "Choice":
-        """The choice of a `state_dict`, of a training with this design.
+        """The choice of a `state_dict`, of a training with this design, but for its knots.
 
         Raises KeyError, TypeError or AttributeError where it is none.
         """
@@ -118,4 +120,6 @@ class Choice:
             for name in ("labels", "out_of_fold", "weights")
         }
         folds = tuple(FoldFigures(**fold) for fold in state["folds"])
-        return cls(design, state["l2"], state["l1"], candidates, state["taken"], folds, **arrays)
+        knots = {name: tuple(found) for name, found in state["knots"].items()}
+        bent, l2, l1 = with_knots(design, knots), state["l2"], state["l1"]
+        return cls(bent, l2, l1, candidates, state["taken"], folds, **arrays)

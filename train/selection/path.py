@@ -25,8 +25,7 @@ from train.tables.columns.profile import Indices
 
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
 _CLOSE = 1e-8
-"""A fit is found where its squared decrement is no more: twice what its cost, a sum over rows, may
-still fall by."""
+"""Of a squared decrement, twice what the cost of a fit, a sum over rows, may still fall by."""
 _SLOW = 0.1
 """Second derivatives are computed anew where the decrement falls by less than to this share."""
 _RIDGE = 1e-11
@@ -50,18 +49,23 @@ Solver: TypeAlias = Callable[[Tensor], Found]
 class FoldPath:
     """The fits of one design along a path of strengths."""
 
-    def __init__(self, rows: Rows, fold: Indices, folds: int, b: float = 0.0) -> None:
-        """`fold` (n,) says which fold each of the rows is in."""
+    def __init__(
+        self, rows: Rows, fold: Indices, folds: int, b: float = 0.0, close: float = _CLOSE
+    ) -> None:
+        """`fold` (n,) says which fold each of the rows is in; a fit is found where its squared
+        decrement is no more than `close`."""
         self._order = np.argsort(fold, kind="stable")
         self._rows = in_float64(rows.at(torch.from_numpy(self._order)))
         if not b:
             self._rows = _narrowed(self._rows)
+        self._rotated = len(self._rows.features) < len(rows.features)
         ends = np.cumsum(np.bincount(fold, minlength=folds)).tolist()
         self._parts = [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
         self._numbers, levels = len(self._rows.features), rows.categories.levels
         width = self._numbers + levels + 1
         self._theta = torch.zeros(folds, width, dtype=torch.float64)
         self._wide = levels > 0 and not b and width > MOST_FEATURES + 1
+        self._close = _CLOSE_WIDE if self._wide else close
         self._l1 = penalty_curvature(self._theta[0], b)
         self._own = len(rows.labels) * width**2 * folds <= _FEW
 
@@ -75,6 +79,12 @@ class FoldPath:
             return self._solve(a)
         finally:
             torch.set_num_threads(threads)
+
+    @property
+    def theta(self) -> Float64 | None:
+        """(folds, d + 1) the weights of the last fits, and the bias; None where they are those of
+        rotated numbers."""
+        return None if self._rotated else self._theta.numpy()
 
     @torch.no_grad()
     def _solve(self, a: float) -> Float64:
@@ -90,7 +100,7 @@ class FoldPath:
                 solved = self._solver(self._rows.weighted(p * (1 - p)), penalties)
                 found = solved(gradient)
             step, last = found
-            if last <= (_CLOSE_WIDE if self._wide else _CLOSE):
+            if last <= self._close:
                 break
             moved = self._moved(step, penalties, costs)
             if moved is None:

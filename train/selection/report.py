@@ -1,13 +1,12 @@
 """What a person reads of a choice: the penalty, what it is worth, and what others would be."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from train.bends.candidates import bends_told
 from train.selection.choice import Candidate, Choice
-
-TENFOLD = 2
-"""Places on the path of strengths from one to another that is ten times as weak."""
 
 
 def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
@@ -26,11 +25,28 @@ def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
         yield f"{penalty}, chosen {by}: {here}{''.join(_others(candidate))}"
     else:
         yield f"{penalty}, measured {by}: {here}"
+    if choice.design.bases or len(choice.candidates) > 1:
+        yield from _bends(choice)
     areas = [fold.auc for fold in choice.folds if fold.auc is not None]
     yield (
         f"over the folds: AUC {_spread(areas, 4)}, log loss "
         f"{_spread([fold.log_loss for fold in choice.folds], 4)}"
     )
+
+
+def _bends(choice: Choice) -> Iterator[str]:
+    """Which numbers are bent, and what other designs are worth."""
+    if choice.design.bases:
+        yield f"bent, with so many knots: {bends_told(choice.design)}"
+    else:
+        yield "no number is bent: that is not clearly better on rows left out"
+    others = [
+        f"{each.name} {each.points[each.best].log_loss:.4f}"
+        for place, each in enumerate(choice.candidates)
+        if place != choice.taken
+    ]
+    if others:
+        yield f"log loss of what else was tried: {'; '.join(others)}"
 
 
 def _strength(choice: Choice, c: float | None) -> str:
@@ -45,13 +61,12 @@ def _strength(choice: Choice, c: float | None) -> str:
 
 
 def _others(candidate: Candidate) -> Iterator[str]:
-    """What penalties ten times as strong and as weak are worth."""
-    for place, word in (
-        (candidate.best - TENFOLD, "stronger"),
-        (candidate.best + TENFOLD, "weaker"),
-    ):
-        if 0 <= place < len(candidate.points):
-            yield f", ten times {word} {candidate.points[place].log_loss:.4f}"
+    """What penalties ten times as strong and as weak are worth, where they were tried."""
+    c = candidate.points[candidate.best].c
+    for other, word in ((c and c / 10, "stronger"), (c and c * 10, "weaker")):
+        for point in candidate.points:
+            if other and point.c and math.isclose(point.c, other):
+                yield f", ten times {word} {point.log_loss:.4f}"
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

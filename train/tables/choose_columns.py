@@ -40,12 +40,13 @@ def check_asked(names: Sequence[str], target: str | None, source: str, asked: Co
     for option, said in (
         ("columns.category", asked.category),
         ("columns.number", asked.number),
+        ("columns.bend", asked.bend if isinstance(asked.bend, list) else []),
         ("[columns]", list(asked.own)),
     ):
         if target is not None and target in said:
             raise DataError(
-                f"{option} names the target {quoted(target)}: only features have a kind, labels "
-                "stay as they are"
+                f"{option} names the target {quoted(target)}: only features have a kind"
+                f"{' and can be bent' * (option == 'columns.bend')}, labels stay as they are"
             )
         if unknown := [name for name in said if name not in names]:
             raise DataError(
@@ -54,6 +55,11 @@ def check_asked(names: Sequence[str], target: str | None, source: str, asked: Co
             )
     if both := sorted({*asked.category} & {*asked.number}):
         raise DataError(f"a column is a category or a number, not both: {listed(both)}")
+    if isinstance(asked.bend, list) and (both := sorted({*asked.category} & {*asked.bend})):
+        raise DataError(
+            f"columns.bend names {listed(both)}, and columns.category too: only numbers are bent, "
+            "each level of a category has a weight of its own"
+        )
 
 
 def chosen_target(data: Data, path: str, columns: Sequence[str]) -> str:

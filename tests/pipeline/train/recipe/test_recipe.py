@@ -40,6 +40,7 @@ max_levels = 9
 min_rows = 2
 missing = "mean"
 unknown = "rare"
+bend = "none"
 [columns.f0]
 missing = "level"
 unknown = "error"

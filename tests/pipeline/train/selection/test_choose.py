@@ -9,9 +9,11 @@ from train.errors import RecipeError
 from train.gradients.processes import SINGLE_PROCESS
 from train.recipe.recipe import Recipe
 from train.selection.choice import Choice
-from train.selection.choose import STRENGTHS, along, choose, select
+from train.selection.choose import choose, select
+from train.selection.judge import Judge
 from train.selection.report import told
 from train.selection.sample import Sample, Sampler
+from train.selection.search import STRENGTHS, along
 from train.tables.columns.reading import Reading
 
 COLUMNS = 6
@@ -50,7 +52,7 @@ class Losses:
 )
 def test_a_path_ends_where_nothing_better_is_to_come(logits, tried):
     path = Losses(*logits)
-    found = list(along(path, STRENGTHS, np.ones(100, np.float32)))  # type: ignore[arg-type]
+    found = list(along(path, STRENGTHS, Judge(np.ones(100, np.float32))))  # type: ignore[arg-type]
     assert len(found) == path.asked == tried
 
 
@@ -107,7 +109,7 @@ def test_a_choice_survives_its_way_through_a_checkpoint():
 def test_l1_on_too_many_columns_is_refused():
     asked = Recipe.from_dict({"penalty": {"l1": 0.1}})
     with pytest.raises(RecipeError, match=r"at most 2,048 columns.*there are 2,049: use --l2"):
-        select(asked, design(2049), None, print, SINGLE_PROCESS, None)
+        select(asked, design(2049), None, print, SINGLE_PROCESS, None, 0)
 
 
 def test_a_sample_has_its_share_of_both_classes_and_of_the_table():
