@@ -210,3 +210,11 @@ def test_a_resumed_training_chooses_nothing_again(tmp_path, monkeypatch):
     train(recipe, tmp_path / "run", resume=True)
     assert np.array_equal(of_layer(tmp_path / "run"), of_layer(tmp_path / "whole"))
     assert figures(tmp_path / "run")["selection"] == figures(tmp_path / "whole")["selection"]
+
+
+@pytest.mark.parametrize("other", ["--l1", "--l2", "--weight-decay"])
+def test_unpenalised_excludes_a_penalty(other, command, table):
+    file = table("x,y\n1,0\n2,1\n3,0\n4,1\n")
+    result = command(file, "--unpenalised", other, "0.1")
+    assert result.exit_code == 2
+    assert f"--unpenalised and {other} exclude each other" in result.stderr
