@@ -43,7 +43,8 @@ def fitted(table: pd.DataFrame, out: Path, *, say=lambda text: None, **sections)
             **sections.pop("data", {})}  # fmt: skip
     optimizer = {"weight_decay": DECAY, "device": "cpu", **sections.pop("optimizer", {})}
     model = {"positive": "ill"}
-    recipe = {"data": data | model, "optimizer": optimizer, **sections}
+    columns = {"bend": "none"}
+    recipe = {"data": data | model, "columns": columns, "optimizer": optimizer, **sections}
     train(Recipe.from_dict(recipe), out, say=say)
     return run_folder.read(out)
 
