@@ -245,7 +245,8 @@ def test_no_penalty_is_one_that_is_said(tmp_path):
 
 def test_the_layer_is_served_by_its_state_dict(tmp_path):
     mixed("breast_cancer").to_csv(tmp_path / "rows.csv", index=False)
-    train(recipe(tmp_path / "rows.csv", 0.2), tmp_path / "run")
+    asked = recipe(tmp_path / "rows.csv", 0.2, columns={"bend": "none"})
+    train(asked, tmp_path / "run")
     run = run_folder.read(tmp_path / "run")
     trained, sample = run.trained, run.sample
     assert isinstance(sample, RawRows)

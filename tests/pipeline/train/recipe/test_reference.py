@@ -53,7 +53,7 @@ def test_options_are_those_that_are_declared():
     options = [p for p in main.params if isinstance(p, click.Option) and "__" in str(p.name)]
     found = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
     assert found == declared - {""}
-    assert len(options) == 36
+    assert len(options) == 37
 
 
 def test_as_a_program_it_prints_the_reference(repository):

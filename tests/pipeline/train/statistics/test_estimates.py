@@ -69,6 +69,7 @@ def fitted(table, folder, **optimizer):
                 "holdout": 0.0,
                 **weights,
             },
+            "columns": {"bend": "none"},
             "optimizer": {"weight_decay": 0.0, "device": "cpu", **optimizer},
         }
     )
