@@ -33,7 +33,8 @@ def of(name: str, folder: Path, **penalty) -> Recipe:
     frame = pd.DataFrame(x).add_prefix("c").assign(y=y.astype(int))
     frame.to_csv(folder / "rows.csv", index=False)
     data = {"file": str(folder / "rows.csv"), "holdout": 0}
-    return Recipe.from_dict({"data": data, "penalty": penalty})
+    columns = {"bend": "none"}
+    return Recipe.from_dict({"data": data, "penalty": penalty, "columns": columns})
 
 
 def of_layer(run: Path) -> np.ndarray:
@@ -74,7 +75,8 @@ def test_an_l1_penalty_with_levels(disk, tmp_path, monkeypatch):
         monkeypatch.setattr(on_disk, "_READING", 0)
     data = {"file": str(tmp_path / "rows.csv"), "holdout": 0, "memory": "64GB"}
     l1 = 1 / len(frame)
-    train(Recipe.from_dict({"data": data, "penalty": {"l1": l1}}), tmp_path / "run")
+    sections = {"penalty": {"l1": l1}, "columns": {"bend": "none"}}
+    train(Recipe.from_dict({"data": data, **sections}), tmp_path / "run")
     design = run_folder.read(tmp_path / "run").trained.design
     names = [column.name for column in design.numbers]
     numbers = frame[names].to_numpy()

@@ -54,7 +54,8 @@ def test_a_threshold_is_chosen_out_of_fold_and_carried(rows, where, tmp_path):
 
 def test_figures_of_the_hold_out_are_those_of_scikit_learn(rows, tmp_path):
     data = {"file": str(rows[0]), "target": "y", "memory": "64GB", "holdout": str(rows[0])}
-    recipe = Recipe.from_dict({"data": data, "threshold": "f1", "penalty": {"l2": 0.001}})
+    recipe = Recipe.from_dict({"data": data, "threshold": "f1", "penalty": {"l2": 0.001},
+                               "columns": {"bend": "none"}})  # fmt: skip
     train(recipe, tmp_path / "run")
     run, metrics = run_folder.read(tmp_path / "run"), run_folder.read_metrics(tmp_path / "run")
     table = rows[1]
@@ -129,7 +130,8 @@ def test_without_folds_there_is_no_threshold_to_choose(tmp_path):
 
 
 def test_a_number_needs_no_folds(rows, tmp_path):
-    _, run, metrics, _ = fitted(rows, tmp_path / "run", threshold=0.2, penalty={"l2": 0.01})
+    asked = {"penalty": {"l2": 0.01}, "columns": {"bend": "none"}}
+    _, run, metrics, _ = fitted(rows, tmp_path / "run", threshold=0.2, **asked)
     assert run.card.threshold == 0.2
     assert "selection" not in metrics
 
