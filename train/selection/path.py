@@ -31,11 +31,16 @@ _SLOW = 0.1
 _RIDGE = 1e-11
 """Of the second derivatives, added to their diagonal, as columns may be dependent."""
 _FEW = 1e8
-"""Multiplications for which each fit gets second derivatives with weights of its own; else all have
-those of the mean fit."""
-_CLOSE_WIDE, _SHARE, _MOST_PRODUCTS = 1e-4, 1e-4, 50
-"""With levels and more than 512 columns: the squared decrement of a fit that is found, the share of
-it that conjugate gradients leave open, and the most products that they take."""
+"""Multiplications for which each fit gets the matrix of its own second derivatives. Else there are
+conjugate gradients, which those of the mean fit precondition."""
+_SHARE, _MOST_PRODUCTS = 1e-3, 50
+"""The share of the squared decrement that conjugate gradients leave open, and the most products
+that they take."""
+_MANY_PRODUCTS = 8
+"""After so many the matrix is computed anew, which takes as long."""
+_CLOSE_WIDE = 1e-4
+"""The squared decrement of a fit that is found, with levels and more than 512 columns: then the
+diagonal of the matrix alone preconditions."""
 _WORSE = 1e-12
 """A cost that rises by less than this share of itself is rounding."""
 
@@ -68,6 +73,8 @@ class FoldPath:
         self._close = _CLOSE_WIDE if self._wide else close
         self._l1 = penalty_curvature(self._theta[0], b)
         self._own = len(rows.labels) * width**2 * folds <= _FEW
+        self._curvature: Tensor | None = None
+        self._factor: Tensor | None = None
 
     def solve(self, a: float) -> Float64:
         """The logits (n,) of all rows, each by the fit without its fold, with the penalty `a`."""
@@ -90,12 +97,12 @@ class FoldPath:
     def _solve(self, a: float) -> Float64:
         penalties = penalty_curvature(self._theta[0], a)
         logits, costs = self._at(self._theta, penalties)
-        solved, last = None, np.inf
+        solved, last, self._factor = None, np.inf, None
         for _ in range(_MOST_STEPS):
             p = logits.sigmoid()
             residuals = self._without_own(self._rows.weighted(p - self._rows.labels))
             gradient = products_of_several(self._rows, residuals) + penalties * self._theta
-            found = None if solved is None else solved(gradient)
+            found = solved(gradient) if solved and (self._own or self._l1.any()) else None
             if found is None or found[1] > _SLOW * last:
                 solved = self._solver(self._rows.weighted(p * (1 - p)), penalties)
                 found = solved(gradient)
@@ -142,19 +149,40 @@ class FoldPath:
 
     def _solver(self, weights: Tensor, penalties: Tensor) -> Solver:
         """Newton's steps where rows have the `weights` (folds, n) p(1 - p)."""
-        if self._wide:
-            own = self._without_own(weights)
-            return partial(_conjugate_gradients, self._rows, own, penalties)
         if self._own:
             own = self._without_own(weights)
             curvature = torch.stack([self._moments(slice(None), of) for of in own])
+        elif self._l1.any():
+            curvature = self._shared(weights)
         else:
-            mean = weights.mean(0)
-            parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
-            curvature = parts.sum(0) - parts
+            return partial(self._conjugate_gradients, weights, penalties)
         if self._l1.any():
             return partial(self._proximal, curvature + torch.diag(penalties))
         return partial(_solved, _factor(curvature, penalties))
+
+    def _shared(self, weights: Tensor) -> Tensor:
+        """The second derivatives (folds, d + 1, d + 1) with the mean of the `weights`."""
+        mean = weights.mean(0)
+        parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
+        return parts.sum(0) - parts
+
+    def _conjugate_gradients(self, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
+        own = self._without_own(weights.clone())
+        if self._wide:
+            diagonal = products_of_several(squared(self._rows), own) + penalties
+            inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
+            step, _ = _conjugate_gradients(self._rows, own, penalties, gradient, inverse.mul)
+            return step, _largest(step, gradient)
+        if self._curvature is None:
+            self._curvature, self._factor = self._shared(weights), None
+        if self._factor is None:
+            self._factor = _factor(self._curvature, penalties)
+        step, products = _conjugate_gradients(
+            self._rows, own, penalties, gradient, partial(_product, self._factor)
+        )
+        if products >= _MANY_PRODUCTS:
+            self._curvature = None
+        return step, _largest(step, gradient)
 
     def _proximal(self, hessian: Tensor, gradient: Tensor) -> Found:
         ends = [
@@ -182,8 +210,13 @@ def _factor(curvature: Tensor, penalties: Tensor) -> Tensor:
         ridge *= 100
 
 
+def _product(factor: Tensor, gradient: Tensor) -> Tensor:
+    """The product of `gradient` (folds, d + 1) with the inverse of the matrix of a factor."""
+    return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
+
+
 def _solved(factor: Tensor, gradient: Tensor) -> Found:
-    step = torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
+    step = _product(factor, gradient)
     return step, _largest(step, gradient)
 
 
@@ -192,27 +225,33 @@ def _largest(step: Tensor, gradient: Tensor) -> float:
     return float((step * gradient).sum(1).amax())
 
 
-def _conjugate_gradients(rows: Rows, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
+def _conjugate_gradients(
+    rows: Rows,
+    weights: Tensor,
+    penalties: Tensor,
+    gradient: Tensor,
+    precondition: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, int]:
     """About the product of `gradient` (folds, d + 1) with the inverse of XᵀDX + penalties, D the
-    `weights` (folds, n), by conjugate gradients that its diagonal preconditions."""
-    diagonal = products_of_several(squared(rows), weights) + penalties
-    inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
+    `weights` (folds, n), and how many products with that matrix it took."""
     step, residual = torch.zeros_like(gradient), gradient.clone()
-    direction = inverse * residual
+    direction = precondition(residual)
     slope = first = (residual * direction).sum(1)
-    for _ in range(_MOST_PRODUCTS):
+    products = 0
+    while products < _MOST_PRODUCTS:
+        products += 1
         image = products_of_several(rows, weights * logits_of_several(rows, direction))
         image += penalties * direction
         curved = (direction * image).sum(1)
         length = torch.where(curved > 0, slope / curved, 0)[:, None]
         step += length * direction
         residual -= length * image
-        preconditioned = inverse * residual
+        preconditioned = precondition(residual)
         before, slope = slope, (residual * preconditioned).sum(1)
         if (slope <= _SHARE * first).all():
             break
         direction = preconditioned + torch.where(before > 0, slope / before, 0)[:, None] * direction
-    return step, _largest(step, gradient)
+    return step, products
 
 
 def _narrowed(rows: Rows) -> Rows:

@@ -23,7 +23,7 @@ TENFOLD: Final = 2
 """Places on the path of strengths from one to another that is ten times as weak."""
 STRENGTHS: Final = tuple(10.0 ** (k / TENFOLD) for k in range(4 * TENFOLD, -4 * TENFOLD - 1, -1))
 """Of 1 / C, from strong to weak penalties."""
-_STRONGER = 2 * TENFOLD
+_STRONGER = TENFOLD
 """Places before the best strength of straight numbers at which those of bent ones begin."""
 _RISEN = 2.0
 """A mean log loss has clearly risen where it is so many standard errors above the lowest one."""
