@@ -26,6 +26,7 @@ from train.dataset.dataset import Dataset
 from train.errors import TrainError
 from train.evaluate.decision import decide
 from train.evaluate.metrics import Metrics
+from train.evaluate.prior_correction import with_prior
 from train.evaluate.rounding_cost import rounding_cost
 from train.evaluate.say_result import judge, warn_if_worse_than_guessing
 from train.evaluate.summary import Summary
@@ -34,7 +35,6 @@ from train.memory_budget import format_size, peak
 from train.model import new_model
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
-from train.optimize.prior_correction import with_prior
 from train.recipe.recipe import Recipe
 from train.selection.report import told
 from train.statistics.estimates import statistics

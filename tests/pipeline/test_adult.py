@@ -1,6 +1,7 @@
 """The Adult table is trained on as it is published, and its raw test file is judged."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,29 +44,34 @@ def runtime(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+STRAIGHT = ["--bend", "none", "--set", "penalty.l2=3.84e-5"]
+"""What was the default once, C = 1: it takes a tenth of the time."""
+
+
 @pytest.mark.parametrize(
-    ("options", "name"),
+    ("options", "name", "worth"),
     [
-        (["{train}", *AS_IT_IS], "f0"),
-        (["{train}", "--recipe", str(RECIPE)], "age"),
-        (["--recipe", str(RECIPE), "--set", "data.file={train}"], "age"),
+        (["{train}", *AS_IT_IS], "f0", (0.921, 0.29)),
+        (["{train}", "--recipe", str(RECIPE), *STRAIGHT], "age", (0.905, 0.3185)),
+        (["--recipe", str(RECIPE), "--set", "data.file={train}", *STRAIGHT], "age",
+         (0.905, 0.3185)),
     ],
     ids=["options", "recipe", "file as a key"],
-)
-def test_the_raw_test_file_is_scored_well(options, name, data):
+)  # fmt: skip
+def test_the_raw_test_file_is_scored_well(options, name, worth, data):
     training, test = data
     run(train, *[option.format(train=training) for option in options], "--out", "run")
     run(export, "bundle", "run", "bundle")
     found = json.loads(runtime("evaluate", "bundle", test, "--target", "-1", "--json"))
     assert found["rows"] == 16281
-    assert found["auc"] >= 0.905
-    assert found["log_loss"] <= 0.3185
+    assert found["auc"] >= worth[0]
+    assert found["log_loss"] <= worth[1]
     runtime("score", "bundle", test, "-o", "scores.csv", "--keep", name)
     lines = Path("scores.csv").read_text(encoding="utf-8").splitlines()
     assert (lines[0], len(lines)) == (f'"{name}","probability","label"', 16282)
     shown = runtime("inspect", "bundle")
     assert "missing      as each feature says; a row with an infinite value is refused\n" in shown
-    assert f"\n  '{name}'  [17, 90]  +0." in shown
+    assert re.search(rf"\n  '{name}'  \[17, 90\].*\+\d\.", shown)
     assert "missing: level  unknown: average  +" in shown
     card = ModelCard.from_json(runtime("inspect", "bundle", "--json").rstrip())
     assert [column.kind for column in card.columns].count("category") == 8

@@ -1,7 +1,7 @@
 """What a bent number is in the layer besides itself: columns of which sums are piecewise linear.
 
 They are functions of the number as it is served, and derived from the knots of its Column alone.
-Two knots that follow each other (see `after`) enclose a single value, which has a column that is 1
+Two knots of which one is `after` the other enclose a single value, which has a column that is 1
 there and 0 elsewhere. The other knots are those of a curve. Each but the first and the last has a
 column, the hat function (B-spline of degree 1; de Boor 1978, A Practical Guide to Splines), which
 is 1 at the knot and falls linearly to 0 at the neighbours. So hats say by how much the curve leaves
@@ -13,22 +13,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from serve_runtime.arrays import Float32, Float64
-
-SMALLEST: Final = np.float32(2.0**-126)
-"""The smallest number above 0 that every processor tells from it."""
-
-
-def after(values: Float32) -> Float32:
-    """(n,) the next float32 after each of `values` (n,), of which none is nearer to 0 than SMALLEST
-    but 0 itself, which is followed by SMALLEST: processors may take what lies between for 0."""
-    with np.errstate(over="ignore"):  # infinity follows the largest
-        return np.where(values == 0, SMALLEST, np.nextafter(values, np.float32(np.inf)))
+from serve_runtime.features.curve import after
 
 
 class Segments(NamedTuple):

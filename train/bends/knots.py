@@ -3,7 +3,8 @@
 import numpy as np
 
 from serve_runtime.arrays import Float32
-from train.bends.basis import SMALLEST, after
+from serve_runtime.error_budgets import SMALLEST_NORMAL
+from serve_runtime.features.curve import after
 
 _HEAVY = 1 / 20
 """A value that more than this share of the rows has gets a weight of its own."""
@@ -17,7 +18,7 @@ def knots_of(values: Float32, size: int) -> tuple[float, ...]:
     values that occur, with both ends of their range. Empty where nothing is left to bend: with two
     different values or fewer.
     """
-    rounded = np.where(np.abs(values) <= SMALLEST, np.float32(0), values)
+    rounded = np.where(np.abs(values) <= SMALLEST_NORMAL, np.float32(0), values)
     distinct, counts = np.unique(rounded, return_counts=True)
     if len(distinct) <= 2:
         return ()

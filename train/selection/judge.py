@@ -7,7 +7,7 @@ import numpy as np
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.evaluation.auc import auc
 from train.evaluate.metrics import weighted_auc
-from train.optimize.prior_correction import prior_shift
+from train.evaluate.prior_correction import prior_shift
 from train.recipe.recipe import Recipe
 from train.selection.choice import FoldFigures
 from train.selection.sample import Sample

@@ -8,7 +8,6 @@ import numpy as np
 
 from serve_runtime.arrays import Float64
 from train.bends.candidates import describe, with_knots
-from train.bends.useless import useless_bends
 from train.dataset.dataset import check_known
 from train.design import Design
 from train.gradients.source import Rows, are_known
@@ -17,6 +16,7 @@ from train.selection.choice import Candidate, Point
 from train.selection.judge import Judge
 from train.selection.path import FoldPath
 from train.selection.sample import Sample
+from train.selection.useless import useless_bends
 from train.tables.columns.profile import Indices
 
 TENFOLD: Final = 2

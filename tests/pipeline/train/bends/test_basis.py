@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_runtime.features.curve import Curve
-from train.bends.basis import SMALLEST, Basis, after
+from serve_runtime.error_budgets import SMALLEST_NORMAL
+from serve_runtime.features.curve import Curve, after
+from train.bends.basis import Basis
 
 KNOTS = (-2.0, 0.0, 1.0, 4.0)
 floats = st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False)
@@ -49,7 +50,7 @@ def test_a_single_value_is_told_from_its_neighbours():
     np.testing.assert_array_equal(basis.curve, [-5, -1, 3, 9])
     np.testing.assert_array_equal(basis.single, [0, 2])
     beside = np.nextafter(np.float32(2), np.float32([-9, 9]))
-    x = np.float32([0, -0.0, SMALLEST, -SMALLEST, 2, *beside])
+    x = np.float32([0, -0.0, SMALLEST_NORMAL, -SMALLEST_NORMAL, 2, *beside])
     np.testing.assert_array_equal(basis.columns(x)[-2], [1, 1, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(basis.columns(x)[-1], [0, 0, 0, 0, 1, 0, 0])
 

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_runtime.error_budgets import SMALLEST_NORMAL
 from serve_runtime.features.column import Column
-from train.bends.basis import SMALLEST, Basis, after
+from serve_runtime.features.curve import after
+from train.bends.basis import Basis
 from train.bends.knots import knots_of
 
 values = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -26,7 +28,7 @@ def test_the_curve_bends_at_quantiles_and_ends_with_the_values():
 def test_what_many_rows_have_is_a_single_value():
     basis = basis_of([0] * 50 + [7] * 6 + list(range(1, 41)), 4)
     np.testing.assert_array_equal(basis.single, [0, 7])
-    assert basis.knots[1] == SMALLEST
+    assert basis.knots[1] == SMALLEST_NORMAL
     np.testing.assert_array_equal(basis.curve[[0, -1]], [1, 40])
     assert 7 not in basis.curve
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.optimize.prior_correction import prior_shift, with_prior
+from train.evaluate.prior_correction import prior_shift, with_prior
 from train.recipe.model_keys import Model
 from train.tables.labels import Classes
 
