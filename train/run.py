@@ -95,7 +95,6 @@ def train(
         for line in told(data.choice, data.rows, chosen=recipe.l2 == "auto"):
             say(line)
 
-        asked, recipe = recipe, _with_penalty(recipe, data)
         optimizer = replace(recipe.optimizer, weight_decay=data.choice.l2)
         model = new_model(design.width, recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
@@ -117,7 +116,7 @@ def train(
         inputs = dict(data.digests)  # what the result depends on besides the recipe
         if recipe.optimizer.in_batches(data.rows):
             inputs["picking of mini-batches"] = data.picking
-        checkpoints = Checkpoints(asked, out, inputs, data.choice.state_dict(), say, group)
+        checkpoints = Checkpoints(recipe, out, inputs, data.choice.state_dict(), say, group)
         if resume and checkpoints.load(fit):
             say(f"going on after update {fit.state.updates:,}")
         elif resume:
@@ -133,7 +132,8 @@ def train(
         judge(fit, rows, data, recipe.optimizer, say)
         theta, by_class = fit.theta.cpu().numpy(), data.class_weights is not None
         theta = with_prior(theta, data.class_weights, data.classes, recipe.model, say)
-        decision = decide(recipe, data, say, auto=asked.l2 == "auto")
+        # Unlike machines may round it differently, so all processes take that of the first.
+        decision = group.gather(decide(recipe, data, say))[0]
         before = None
         if decision.step is not None:
             before = decision.on_holdout(_trained(theta, data), data, group)
@@ -146,7 +146,8 @@ def train(
         of_others = by_class and recipe.model.prior_correction is False
         if not (lost or of_others):  # they tell why it may be worse
             warn_if_worse_than_guessing(data.positives["training"], metrics["training"], say)
-        bent = curve_deviations(rows, fit.theta, data.layer)
+        final = torch.from_numpy(theta).to(fit.theta)
+        bent = curve_deviations(rows, final, data.layer)
         per_deviation = trained.per_deviation(data.moments.deviation, bent)
         after = decision.on_holdout(trained, data, group)
         if after is not None:
@@ -157,7 +158,7 @@ def train(
         figures = {
             "metrics": metrics,
             WEIGHTS_PER_DEVIATION: weights,
-            "importance": importance(rows, fit.theta, data.layer, data.moments),
+            "importance": importance(rows, final, data.layer, data.moments),
             "statistics": statistics(fit, rows, data.layer, data.total_weight, by_class=by_class),
         }
         figures |= decision.to_dict(before, after)
@@ -173,7 +174,9 @@ def train(
                 figures=figures,
                 training=fit.state_dict(),
             )
-            (folder / run_folder.RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+            (folder / run_folder.RECIPE).write_text(
+                recipe.written_out().to_toml(), encoding="utf-8"
+            )
         if data.on_disk:
             say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
@@ -183,13 +186,6 @@ def train(
 
 def _trained(theta: Float32, data: Dataset) -> Trained:
     return Trained(theta[:-1].copy(), float(theta[-1]), data.layer.scaling, data.layer.design)
-
-
-def _with_penalty(recipe: Recipe, data: Dataset) -> Recipe:
-    """The recipe with the penalty written out, where it is not said as weight_decay."""
-    if recipe.optimizer.weight_decay is not None:
-        return recipe
-    return replace(recipe, penalty=replace(recipe.penalty, l2=data.choice.l2))
 
 
 @contextmanager
@@ -249,7 +245,7 @@ def _card(
     per_deviation: list[float],
 ) -> ModelCard:
     training: dict[str, Any] = {
-        "recipe": recipe.without_paths().to_dict(),
+        "recipe": recipe.written_out().without_paths().to_dict(),
         "data_sha256": data.digests["training rows"],
         "rows": data.rows,
         "holdout_rows": data.holdout_rows,
@@ -257,6 +253,8 @@ def _card(
         WEIGHTS_PER_DEVIATION: per_deviation,
         "versions": run_folder.versions(),
     }
+    if recipe.l2 == "auto":
+        training["penalty"] = {"l2": data.choice.l2, "l1": data.choice.l1}
     return ModelCard(
         columns=data.layer.design.columns,
         classes=data.classes.labels,

@@ -33,7 +33,7 @@ def bent_designs(
 
     `numbers` (k, m) are raw training rows, NaN where missing; `asked` are the names of those that
     are to be bent, or "auto", where all may be. Raises DataError where a name is no number that can
-    be bent.
+    be bent, and where designs with those named are too wide.
     """
     if asked == "none" or (asked == "auto" and not _may_be_encoded(design)):
         return
@@ -57,9 +57,15 @@ def bent_designs(
             found = with_knots(design, dict(zip(chosen, knots, strict=True)))
             size //= 2
         if found is None or found.dense > most or found.dense <= last:
-            return
+            break
         last = found.dense
         yield found
+    if last == design.dense and not isinstance(asked, str):
+        raise DataError(
+            f"columns.bend names {listed(chosen)}: with bends a row would have more columns than "
+            f"the {max(0, most):,} by which they can be chosen here; the others have "
+            f"{design.dense:,}. Name fewer columns there, or leave some out with --drop"
+        )
 
 
 def _may_be_encoded(design: Design) -> bool:

@@ -7,6 +7,7 @@ while one is worked on.
 
 import math
 import mmap
+import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from train.dataset.layer import Layer
 from train.errors import DataError
 from train.gradients.numba_kernels import chunk_rows
 from train.gradients.source import Rows
+from train.memory_budget import format_size
 from train.tables.columns.profile import Mask
 from train.tables.columns.vocabulary import Int32
 from train.tables.weights import ByClass, weights_by_class
@@ -47,6 +49,16 @@ def rows_in_block(width: int, columns: int) -> int:
 def row_bytes(layer: Layer, *, weighted: bool) -> int:
     """The bytes of a row's features, label, codes and, if it has one, weight."""
     return 4 * (layer.design.dense + 1 + weighted) + sum(kind.itemsize for kind in layer.code_types)
+
+
+def check_room(where: Path, needed: int) -> None:
+    """Raise DataError unless the disk of the folder `where` has `needed` bytes free."""
+    free = shutil.disk_usage(where).free
+    if needed > free:
+        raise DataError(
+            f"rows that do not fit into memory need {format_size(needed)} on disk, and {where} has "
+            f"{format_size(free)}: name another --out, or allow more memory"
+        )
 
 
 class Raw(NamedTuple):

@@ -9,10 +9,10 @@ from torch import Tensor
 from serve_runtime.arrays import Array, Float32
 from train.dataset.block_file import BlockFile
 from train.gradients import numba_kernels
-from train.gradients.category_kernels import CategorySums, codes_by_row, weights_of
+from train.gradients.category_kernels import CategorySums, codes_by_row
 from train.gradients.numba_kernels import NO_WEIGHTS
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
-from train.gradients.source import Rows, chunks
+from train.gradients.source import Rows, chunks, weights_of
 from train.gradients.threads import BlockThreads
 
 

@@ -1,6 +1,5 @@
 """The dataset whose rows do not fit into memory, or are shared by processes."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-from train.dataset.block_file import row_bytes, rows_in_block
+from train.dataset.block_file import check_room, row_bytes, rows_in_block
 from train.dataset.dataset import WORDS, check_known, check_standardised, layer_of
 from train.dataset.disk_gradients import DiskGradients
 from train.dataset.disk_part import DiskPart
@@ -190,7 +189,7 @@ class OnDiskDataset:
         labels = column.encode(self.classes, source)
         del column
         size = np.dtype(files.number_type).itemsize
-        _check_room(self._where, size * (len(files.names) + 1) * len(labels))
+        check_room(self._where, size * (len(files.names) + 1) * len(labels))
         split = Split.drawn(recipe, files, labels, self.classes, say)
         self.total_weight = split.total_weight
         before = peak() + _READING
@@ -207,7 +206,7 @@ class OnDiskDataset:
             recipe, decided.design, sample, say, self._group, saved, _DISK_ROOM, by_class
         )
         self._design, self.dialect = self.choice.design, reading.dialect_to_tell()
-        _check_room(self._where, 4 * (self._design.dense + 1) * len(labels))
+        check_room(self._where, 4 * (self._design.dense + 1) * len(labels))
         self._plan_blocks(recipe, reading, before)
         holdout = None
         if isinstance(part, str):
@@ -294,12 +293,3 @@ class OnDiskDataset:
 
 def _weights_of(rows: Rows) -> Float32 | None:
     return None if rows.weights is None else rows.weights.numpy()
-
-
-def _check_room(where: Path, needed: int) -> None:
-    free = shutil.disk_usage(where).free
-    if needed > free:
-        raise DataError(
-            f"rows that do not fit into memory need {format_size(needed)} on disk, and {where} has "
-            f"{format_size(free)}: name another --out, or allow more memory"
-        )

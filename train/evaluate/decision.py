@@ -69,13 +69,14 @@ class Decision:
             return None
         scored = data.scored("holdout", trained.affine(), trained.encoding())
         counts, kept = torch.zeros(4, dtype=torch.float64), list[Array]()
-        step = -(-data.holdout_rows // _MOST_ROWS)
+        step, seen = -(-data.holdout_rows // _MOST_ROWS), 0
         for logit, label, weight in scored:
             own = np.ones(len(label)) if weight is None else weight.astype(np.float64)
             labelled = logit.sigmoid().numpy() >= np.float32(self.threshold)
             found = np.bincount(2 * label.astype(np.intp) + labelled, own, 4)
             counts += torch.from_numpy(found)
-            kept.append(np.stack([logit.numpy(), label, own])[:, ::step])
+            kept.append(np.stack([logit.numpy(), label, own])[:, -seen % step :: step])
+            seen += len(label)
         every = np.concatenate([some for each in group.gather(kept) for some in each], axis=1)
         figures = figures_of(group.sum(counts).numpy(), self.threshold, self.costs)
         return OnHoldout(figures, calibration(*every))
@@ -126,14 +127,14 @@ class OnHoldout:
         )
 
 
-def decide(recipe: Recipe, data: Dataset, say: Say, *, auto: bool) -> Decision:
+def decide(recipe: Recipe, data: Dataset, say: Say) -> Decision:
     """The step and the threshold that `recipe` asks for, by the out-of-fold scores of its `data`.
 
-    With calibrate = "auto" the step is taken only if it helps, and only where the penalty is chosen
-    (`auto`). Says by `say` what was done.
+    With calibrate = "auto" the step is taken only if it helps, and only where the penalty is
+    chosen. Says by `say` what was done.
     """
     rule, calibrate, choice = recipe.threshold, recipe.model.calibrate, data.choice
-    wanted = calibrate == "platt" or (calibrate == "auto" and auto)
+    wanted = calibrate == "platt" or (calibrate == "auto" and recipe.l2 == "auto")
     by_scores = rule is not None and not isinstance(rule, int | float)
     logit, label, weight = choice.out_of_fold, choice.labels, choice.weights
     if logit is None or label is None:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from serve_runtime.arrays import Float32, Float64
 from train.gradients.numba_kernels import (
-    NO_WEIGHTS,
     PICKED_ROWS,
     block_logits,
     block_products,
@@ -27,7 +26,7 @@ from train.gradients.numba_kernels import (
     mean,
     weigh,
 )
-from train.gradients.source import Categories, Rows
+from train.gradients.source import Categories, Rows, weights_of
 from train.gradients.threads import BLOCKS_A_THREAD, BlockThreads
 from train.gradients.vectors import byte_at, fma, int_at, short_at
 
@@ -134,11 +133,6 @@ def as_data(rows: Rows) -> _Data:
         np.array([codes.data_ptr() for codes in rows.codes], np.intp),
         np.array([codes.element_size() for codes in rows.codes], np.intp),
     )
-
-
-def weights_of(rows: Rows) -> Float32:
-    """The weights (n,) of `rows`, on the CPU, or NO_WEIGHTS."""
-    return NO_WEIGHTS if rows.weights is None else rows.weights.numpy()
 
 
 def codes_by_row(codes: Iterable[Tensor]) -> npt.NDArray[np.integer]:

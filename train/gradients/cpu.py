@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from train.gradients import numba_kernels
-from train.gradients.category_kernels import CategorySums, codes_by_row, weights_of
+from train.gradients.category_kernels import CategorySums, codes_by_row
 from train.gradients.design import add_products, logits
 from train.gradients.losses import LOSSES
 from train.gradients.processes import SINGLE_PROCESS
-from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
+from train.gradients.source import GradientSource, Rows, are_known, chunks, largest, weights_of
 from train.gradients.threads import BlockThreads
 
 

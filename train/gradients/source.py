@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from serve_runtime.arrays import Float32
 from train.gradients import numba_kernels
 from train.gradients.processes import ProcessGroup
 
@@ -149,3 +150,8 @@ def chunks(rows: Rows, several: int = 1) -> Iterator[Rows]:
     """
     for chunk in numba_kernels.chunk_slices(len(rows.features), len(rows.labels), several):
         yield rows.at(chunk)
+
+
+def weights_of(rows: Rows) -> Float32:
+    """The weights (n,) of `rows`, on the CPU, or numba_kernels.NO_WEIGHTS."""
+    return numba_kernels.NO_WEIGHTS if rows.weights is None else rows.weights.numpy()

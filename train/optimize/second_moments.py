@@ -18,7 +18,7 @@ from train.gradients.numba_kernels import compiled
 from train.gradients.source import Categories, GradientSource, Rows
 from train.gradients.threads import BlockThreads
 
-CATEGORY_KERNELS_SHA256 = "d2e4ef58e43aa68a5bed11870b62ff72b502103e3abc201bd98f10c4e0eb3f9d"
+CATEGORY_KERNELS_SHA256 = "5b50d3ad244616c971e653d762cf74746e61e6e32d40a7c292862f5a0207e888"
 """The digest of category_kernels.py, for the reason that its NUMBA_KERNELS_SHA256 has."""
 
 

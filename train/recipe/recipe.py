@@ -87,6 +87,12 @@ class Recipe:
                 'optimizer.loss = "bce" and model.standardize = true: leave them out, or say '
                 'bend = "none"'
             )
+        rule, step = recipe._has_rule, recipe.model.calibrate == "platt"
+        if optimizer.loss != "bce" and (rule or step):
+            what = "a threshold that is chosen" if rule else 'model.calibrate = "platt"'
+            raise RecipeError(
+                f'{what} needs optimizer.loss = "bce", as do the fits by whose scores it is found'
+            )
         sources = [s for s in SOURCES if getattr(recipe.data, s) is not None]
         if len(sources) > 1:
             raise RecipeError(f"[data] needs one source; got {', '.join(sources)}")
@@ -111,9 +117,12 @@ class Recipe:
     def needs_folds(self) -> bool:
         """Whether fits are made without some of the rows: to choose bends, a penalty or a
         threshold, to calibrate, or to measure."""
-        by_scores = self.threshold is not None and not isinstance(self.threshold, int | float)
         asked = self.penalty.folds is not None or self.model.calibrate == "platt"
-        return self.l2 == "auto" or asked or by_scores or self.bend != "none"
+        return self.l2 == "auto" or asked or self._has_rule or self.bend != "none"
+
+    @property
+    def _has_rule(self) -> bool:
+        return self.threshold is not None and not isinstance(self.threshold, int | float)
 
     @property
     def bend(self) -> str | list[str]:
@@ -126,6 +135,13 @@ class Recipe:
     def _may_bend(self) -> bool:
         optimizer = self.optimizer
         return optimizer.lr == "auto" and optimizer.loss == "bce" and self.model.standardize
+
+    def written_out(self) -> "Recipe":
+        """The same recipe with the penalty that is asked for by default. What folds choose stays
+        "auto": training again chooses the same, and what hangs on a choice, such as calibration."""
+        if self.optimizer.weight_decay is not None:
+            return self
+        return replace(self, penalty=replace(self.penalty, l2=self.l2))
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as TOML tables, defaults written out, absent keys left out."""

@@ -77,6 +77,8 @@ class Choice:
         if not self.folds or self.labels is None:
             return {}
         return {
+            "l2": self.l2,
+            "l1": self.l1,
             "rows": len(self.labels),
             "folds": [asdict(fold) for fold in self.folds],
             "taken": self.taken,

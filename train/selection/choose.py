@@ -52,10 +52,8 @@ def select(
         return Choice(design, float(recipe.l2), recipe.l1)
     chosen = None
     if group.first:
-        straight = [] if isinstance(recipe.bend, list) else [design]
-        bent = bent_designs(design, sample.numbers, recipe.bend, room)
-        designs = [*straight, *bent] or [design]
-        chosen = choose(recipe, sample, designs, say, by_class)
+        bent = list(bent_designs(design, sample.numbers, recipe.bend, room))
+        chosen = choose(recipe, sample, [design, *bent], say, by_class)
     found = group.gather(chosen)[0]
     assert found is not None  # the first process has chosen
     return found
@@ -70,11 +68,12 @@ def choose(
 ) -> Choice:
     """The one of `designs`, the simplest first, and the penalty that do best out of fold.
 
-    With a penalty in numbers, that one is measured. Weights of classes, `by_class`, are in the cost
-    of each fit; scores are corrected for them, and judged by the rows' own weights, unless the
-    recipe leaves them as they are trained. Says by `say` where there are fewer folds.
+    The first has no bends, and is not taken beside others where the recipe names what is to be
+    bent. With a penalty in numbers, that one is measured. Weights of classes, `by_class`, are in
+    the cost of each fit; scores are corrected for them, and judged by the rows' own weights, unless
+    the recipe leaves them as they are trained. Says by `say` where there are fewer folds.
     """
-    asked = recipe.l2
+    asked, named = recipe.l2, isinstance(recipe.bend, list) and len(designs) > 1
     wanted = recipe.penalty.folds or FOLDS
     folds = min(wanted, _rarest(sample.labels))
     if folds < 2:
@@ -83,7 +82,7 @@ def choose(
             f"no folds, as the rarer class has a single row to train on: l2 = {l2:.3g}"
             + " (C = 1 in scikit-learn)" * (asked == "auto")
         )
-        return Choice(designs[0], l2, recipe.l1)
+        return Choice(designs[named], l2, recipe.l1)
     if folds < wanted:
         say(f"{folds} folds in place of {wanted}: the rarer class has {folds} rows to train on")
     fold = fold_of_rows(sample.labels, folds, recipe.model.seed)
@@ -92,7 +91,7 @@ def choose(
     with tqdm(unit="fit", desc="choosing", disable=None, leave=False) as bar:
         search = Search(recipe, sample, fold, judge, bar)
         tried = search.several(designs, strengths)
-        taken = simplest(tried, judge)
+        taken = named + simplest(tried[named:], judge)
         if tried[taken].design.bases:
             tried, taken = search.refined(tried, taken, prune=recipe.bend == "auto")
     best = tried[taken]

@@ -78,8 +78,8 @@ class Search:
 
     def several(self, designs: Iterable[Design], strengths: Sequence[float]) -> list[Tried]:
         """The first of `designs`, if it has no bends, with all `strengths`, until the log loss has
-        risen; bent ones with each that is ten times weaker, from a hundred times the first one's
-        best on, while it falls. A design that is no better than all before is the last."""
+        risen; bent ones with each that is ten times weaker, from ten times the first one's best
+        on, while it falls. A design that is no better than all before is the last."""
         tried = list[Tried]()
         for design in designs:
             if not design.bases:

@@ -8,6 +8,7 @@ from train import checkpoints, run_folder
 from train.dataset import choose, on_disk
 from train.errors import DataError, RecipeError
 from train.recipe.recipe import Recipe
+from train.recipe.toml_file import read_toml
 from train.run import train
 
 
@@ -97,6 +98,24 @@ def test_what_is_served_is_what_was_trained(rows, tmp_path):
     last = pd.read_csv(tmp_path / "run" / run_folder.HISTORY).iloc[-1]
     for part, name in (("training", "cost"), ("holdout", "validation_cost")):
         assert last[name] == pytest.approx(result.metrics[part]["cost"], rel=1e-2)
+
+
+def test_the_recipe_of_a_run_gives_the_same_run(rows, tmp_path):
+    train(recipe(rows, model={"calibrate": "platt"}, threshold="f1"), tmp_path / "run")
+    train(Recipe.from_dict(read_toml(tmp_path / "run" / run_folder.RECIPE)), tmp_path / "again")
+    assert knots(run_folder.read(tmp_path / "run"))
+    for file in sorted((tmp_path / "run").iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+def test_calibration_scales_curves_as_it_scales_weights(rows, tmp_path):
+    asked = {"columns": {"bend": ["round"]}, "penalty": {"l2": 1e-4}}
+    plain = train(recipe(rows, **asked), tmp_path / "plain")
+    mended = train(recipe(rows, **asked, model={"calibrate": "platt"}), tmp_path / "mended")
+    step = run_folder.read_metrics(tmp_path / "mended")["calibration"]["step"]
+    assert abs(step["slope"] - 1) > 1e-3
+    for name, weight in plain.summary.weights.items():
+        assert mended.summary.weights[name] == pytest.approx(step["slope"] * weight, rel=1e-5)
 
 
 class Killed(BaseException):

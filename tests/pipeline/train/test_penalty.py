@@ -125,9 +125,10 @@ def test_what_was_chosen_is_told_and_kept(tmp_path):
     assert len(selection["folds"]) == 5
     assert selection["rows"] == 178
     written = Recipe.from_dict(read_toml(tmp_path / "run" / run_folder.RECIPE))
-    assert written.penalty.l2 == pytest.approx(1 / (178 * best["c"]))
-    train(written, tmp_path / "again")  # which chooses nothing
-    assert np.array_equal(of_layer(tmp_path / "run"), of_layer(tmp_path / "again"))
+    assert written.penalty.l2 == "auto"
+    assert selection["l2"] == pytest.approx(1 / (178 * best["c"]))
+    card = run_folder.read(tmp_path / "run").card
+    assert card.training["penalty"] == {"l2": selection["l2"], "l1": 0.0}
 
 
 def test_folds_measure_a_penalty_that_is_said(tmp_path):

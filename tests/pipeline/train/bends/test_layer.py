@@ -167,6 +167,8 @@ def test_designs_that_are_too_wide_are_not_tried():
     many = np.tile(rows, 400)
     assert [found.dense for found in bent_designs(design, many, "auto", ROOM)] == [120]
     assert not list(bent_designs(design, rows, "auto", 0))
+    with pytest.raises(DataError, match=r"names 'c1': .*than the 40 by which.*others have 40"):
+        list(bent_designs(design, rows, ["c1"], 0))
 
 
 def test_two_sizes_with_the_same_knots_are_one_design():

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from train import run_folder
-from train.dataset import choose, on_disk
+from train.dataset import block_file, choose, on_disk
 from train.dataset.disk_gradients import DiskGradients
 from train.errors import DataError, TrainError
 from train.recipe.column_keys import Columns
@@ -213,7 +213,7 @@ def test_memory_that_is_too_little(frame, tmp_path):
 def test_a_disk_without_room(frame, tmp_path, crowded, monkeypatch):
     pq.write_table(frame, tmp_path / "rows.parquet")
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(block_file.shutil, "disk_usage", lambda _: usage)
     crowded()
     with pytest.raises(DataError, match=r"need 144 kB on disk, and .* has 10 B: name another"):
         train(recipe(tmp_path / "rows.parquet"), tmp_path / "run")

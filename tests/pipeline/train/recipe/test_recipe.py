@@ -51,7 +51,7 @@ init = {weight = [[0.1, -2.5e-30]], bias = [3]}
 standardize = false
 class_weight = {yes = 2.5, no = 1}
 prior_correction = false
-calibrate = "platt"
+calibrate = "none"
 seed = 4294967295
 [penalty]
 l2 = 1e-4
@@ -157,6 +157,14 @@ def test_every_recipe_of_the_project_is_valid(repository):
         (
             "[optimizer]\ntolerance = 'auto'\nloss = 'mse'",
             '^optimizer.tolerance = "auto" needs optimizer.loss = "bce"$',
+        ),
+        (
+            "threshold = 'f1'\n[optimizer]\nloss = 'mse'",
+            '^a threshold that is chosen needs optimizer.loss = "bce"',
+        ),
+        (
+            "[model]\ncalibrate = 'platt'\n[optimizer]\nloss = 'mse'",
+            '^model.calibrate = "platt" needs optimizer.loss = "bce"',
         ),
         ("[data]\nholdout = 0\n[optimizer]\npatience = 5", "^optimizer.patience needs data.hold"),
         (

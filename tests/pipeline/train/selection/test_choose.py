@@ -98,6 +98,19 @@ def test_l2_is_chosen_beside_an_l1_that_is_said():
     assert len(found.candidates[0].points) > 3
 
 
+def test_named_bends_begin_where_straight_numbers_are_best():
+    """A rare class, whose log loss hardly falls while the penalty is far too strong."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(COLUMNS, 20_000))
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(6 - 0.7 * x[0]))).astype(np.float32)
+    asked = Recipe.from_dict({"columns": {"bend": ["x0"]}})
+    rows = Sample(x, (), (), labels, 20_000)
+    found = select(asked, design(), rows, print, SINGLE_PROCESS, None, 1 << 20)
+    straight, bent = found.candidates[0], found.candidates[found.taken]
+    assert (straight.name, bent.name) == ("no bends", "1 bent, up to 4 knots")
+    assert 0.3 < bent.points[bent.best].c / straight.points[straight.best].c < 4
+
+
 def test_a_choice_survives_its_way_through_a_checkpoint():
     found = choose(Recipe.from_dict({}), sample(200), [design()], print)
     again = Choice.restored(found.design, found.state_dict())
