@@ -114,10 +114,10 @@ def _onnx_reference_score(path: Path, layout: str, encoding: Encoding) -> Score:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    from export.parity.mixed.reference_trees import TreeEnsembleRegressor
+    from export.parity.mixed.reference_operators import Gemm, TreeEnsembleRegressor
 
     model = onnx.load_from_string(read_bytes(path))
-    evaluator = ReferenceEvaluator(model, new_ops=[TreeEnsembleRegressor])
+    evaluator = ReferenceEvaluator(model, new_ops=[Gemm, TreeEnsembleRegressor])
 
     def score(rows: RawRows) -> Scores:
         with np.errstate(all="ignore"):  # exp overflows where the sigmoid is 0

@@ -1,5 +1,6 @@
-"""Trees for onnx's own evaluator, which goes through them row by row, and fails on NaN without an
-attribute that is optional.
+"""Operators for onnx's own evaluator, whose trees go through rows one by one, and fail on NaN
+without an attribute that is optional; and whose Gemm calls BLAS, which takes a single weight of 0
+times NaN or infinity for 0.
 """
 
 from typing import Any
@@ -44,3 +45,20 @@ class TreeEnsembleRegressor(OpRun):
                 at[moving] = np.where(is_less, less_at[here], more_at[here])
             result += given[at]
         return (result,)
+
+
+class Gemm(OpRun):
+    """weight · numbers + offset as the files use it, where 0 times what is not finite is NaN."""
+
+    op_domain = ""
+
+    def _run(
+        self, weight: Float32, numbers: Float32, offset: Float32, **attributes: Any
+    ) -> tuple[Float32]:
+        if attributes["transA"]:
+            weight = weight.T
+        if attributes["transB"]:
+            numbers = numbers.T
+        # Of one column it is each product alone, as a sum of products that are added to 0 would be.
+        product = weight * numbers if weight.shape[1] == 1 else weight @ numbers
+        return (product + offset,)
