@@ -112,9 +112,7 @@ def main(
             if group.first:
                 _say(f"\n{result.summary.text(out)}", wrap=False)
             if result.missed:
-                raise TrainError(
-                    f"{out} is written, but {result.missed}: ask for less, or say --or-best"
-                )
+                raise TrainError(f"{out} is written, but {result.missed}")
 
 
 @contextmanager

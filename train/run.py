@@ -60,7 +60,8 @@ class Result:
     summary: Summary
     """What to show a person."""
     missed: str
-    """What was asked of the threshold and cannot be had; empty where nothing is missed."""
+    """What was asked of the threshold and cannot be had, with what to do; empty where nothing is
+    missed."""
 
 
 def train(

@@ -137,11 +137,16 @@ def decide(recipe: Recipe, data: Dataset, say: Say) -> Decision:
     wanted = calibrate == "platt" or (calibrate == "auto" and recipe.l2 == "auto")
     by_scores = rule is not None and not isinstance(rule, int | float)
     logit, label, weight = choice.out_of_fold, choice.labels, choice.weights
+    or_best = isinstance(rule, dict) and rule.get(OR_BEST, False)
     if logit is None or label is None:
-        if calibrate == "platt" or by_scores:
-            say(f"warning: no step and no threshold are chosen: {_NO_SCORES}")
-        missed = f"no threshold can be chosen: {_NO_SCORES}" if by_scores else ""
-        return Decision(DEFAULT if rule is None or by_scores else rule, rule=rule, missed=missed)
+        missed = ""
+        if calibrate == "platt":
+            say(f"warning: probabilities are not mended: {_NO_SCORES}")
+        if by_scores:
+            missed = f"no threshold can be chosen, and it is {DEFAULT}: {_NO_SCORES}"
+            say(f"warning: {missed}")
+            missed = "" if or_best else f"{missed}: give more rows of it, or a number"
+        return Decision(DEFAULT if by_scores or rule is None else rule, rule=rule, missed=missed)
     wide = None if weight is None else weight.astype(np.float64)
     step, gain = None, None
     if wanted:
@@ -154,14 +159,15 @@ def decide(recipe: Recipe, data: Dataset, say: Say) -> Decision:
         logit = logit if step is None else step.of(logit)
     if rule is None:
         return Decision(step=step, gain=gain)
-    plain, or_best = rule, False
+    plain = rule
     if isinstance(rule, dict):
         plain = {name: value for name, value in rule.items() if name != OR_BEST}
-        or_best = rule.get(OR_BEST, False)
     probability = sigmoid(logit).astype(np.float32)
     found = choose_threshold(plain, probability, label, wide)
     _tell_threshold(found, say)
-    missed = "" if or_best else found.missed
+    missed = ""
+    if found.missed and not or_best:
+        missed = f"{found.missed}: ask for less, or say --or-best"
     value, costs = found.figures.threshold, costs_of(plain)
     return Decision(value, costs, step, gain, rule, found.figures, missed)
 

@@ -124,6 +124,8 @@ def test_without_folds_there_is_no_threshold_to_choose(tmp_path):
     recipe = Recipe.from_dict({"data": data, "threshold": "f1", "penalty": {"l2": 0.1}})
     result = train(recipe, tmp_path / "run")
     assert "too few rows" in result.missed
+    assert "or a number" in result.missed
+    assert "or-best" not in result.missed
     metrics = run_folder.read_metrics(tmp_path / "run")
     assert metrics["threshold"]["value"] == 0.5
     assert metrics["calibration"]["holdout"] is None
@@ -139,3 +141,13 @@ def test_a_number_needs_no_folds(rows, tmp_path):
 def test_isotonic_regression_is_refused_with_the_reason():
     with pytest.raises(ServeError, match=r"isotonic.*no sum any more"):
         Recipe.from_dict({"model": {"calibrate": "isotonic"}})
+
+
+def test_without_folds_what_is_told_to_do_will_do(tmp_path):
+    points = {"x": [[float(i)] for i in range(9)], "y": [0] * 8 + [1]}
+    sections = {"threshold": {"precision": 0.9, "or_best": True}, "model": {"calibrate": "platt"}}
+    recipe = Recipe.from_dict({"data": {"points": points, "holdout": 0.0}, **sections})
+    said = []
+    assert not train(recipe, tmp_path / "run", say=said.append).missed
+    for what in ("probabilities are not mended", "no threshold can be chosen, and it is 0.5"):
+        assert any(f"warning: {what}" in line for line in said)
