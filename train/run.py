@@ -160,7 +160,14 @@ def train(
             "metrics": metrics,
             WEIGHTS_PER_DEVIATION: weights,
             "importance": importance(rows, final, data.layer, data.moments),
-            "statistics": statistics(fit, rows, data.layer, data.total_weight, by_class=by_class),
+            "statistics": statistics(
+                fit,
+                rows,
+                data.layer,
+                data.total_weight,
+                by_class=by_class,
+                calibrated=decision.step is not None,
+            ),
         }
         figures |= decision.to_dict(before, after)
         if selection := data.choice.figures():

@@ -113,9 +113,10 @@ def choose_threshold(
     """The threshold that `rule` asks for, by `probability` (n,) of rows with `label` (n,), 0 or 1,
     of the two classes, and `weight` (n,), None for 1.
 
-    "f1" is the largest F1; a precision, the largest recall that still has it, and the reverse; a
-    cost, the lowest mean cost; "prior", the share of positive rows. What cannot be met is as nearly
-    met as it can be, and said.
+    "f1" is the largest F1; a precision, the largest recall that still has it, with as few
+    rows as can be labelled positive; a recall, the fewest rows labelled positive; a cost, the
+    lowest mean cost; "prior", the share of positive rows. What cannot be met is as nearly met as it
+    can be, and said.
     """
     weight = np.ones(len(label)) if weight is None else weight
     cuts = _Cuts(probability, label, weight)
@@ -137,12 +138,13 @@ def _cut(cuts: _Cuts, name: str, wanted: Any) -> tuple[int, str]:
     if name == "cost":
         costs = cuts.cost(np.array(wanted, np.float64))
         return int(costs.argmin()), ""
+    precision = np.nan_to_num(cuts.precision, nan=-1.0)
     if name == "recall":  # the first cut that has it labels fewest rows
         return int((cuts.recall >= wanted).argmax()), ""
     precision = np.nan_to_num(cuts.precision, nan=-1.0)
-    enough = np.flatnonzero(precision >= wanted)
-    if len(enough):  # the last one finds most rows
-        return int(enough[-1]), ""
+    enough = precision >= wanted
+    if enough.any():  # the first that finds most rows: further ones only add false alarms
+        return int(np.where(enough, cuts.recall, -np.inf).argmax()), ""
     best = int(np.flatnonzero(precision == precision.max())[-1])
     return best, (
         f"no threshold has a precision of {wanted:g}: the best that can be had is "

@@ -112,18 +112,27 @@ class Estimates:
 
 
 def statistics(
-    fit: Fit, rows: GradientSource, layer: Layer, total: float | None, *, by_class: bool
+    fit: Fit,
+    rows: GradientSource,
+    layer: Layer,
+    total: float | None,
+    *,
+    by_class: bool,
+    calibrated: bool,
 ) -> dict[str, Any]:
     """What metrics.json says of the weights that `fit` has found with `rows`: that of `Estimates`,
     or under "none" a sentence why there are none. All processes call it.
 
     `total` is the sum of the weights of rows as the table has them, None where there are none;
-    `by_class` says that those of their classes are in the weights of `rows` too.
+    `by_class` says that those of their classes are in the weights of `rows` too, and `calibrated`
+    that a step of calibration has changed the weights since.
     """
     if layer.design.bases:
         return {"none": "columns are bent, and have no single weight: train with --bend none"}
     if by_class:
         return {"none": _BY_CLASS}
+    if calibrated:
+        return {"none": "calibration moves the weights: train with --calibrate none"}
     best = _minimum(fit, rows)
     found = best if isinstance(best, str) else estimates(rows, best, layer, total)
     return {"none": found} if isinstance(found, str) else found.to_dict()

@@ -109,6 +109,26 @@ def test_a_step_is_folded_into_the_weights(rows, where, tmp_path):
     assert after["metrics"]["holdout"]["auc"] == pytest.approx(before["metrics"]["holdout"]["auc"])
 
 
+def test_what_is_told_of_columns_is_of_the_model_with_the_step(rows, tmp_path):
+    """Of bent columns too; standard errors are those of no step."""
+    told = {}
+    for calibrate in ("none", "platt"):
+        sections = {"penalty": {"l2": 0.0, "folds": 5}, "columns": {"bend": ["a"]}}
+        out = tmp_path / calibrate
+        told[calibrate] = fitted(rows, out, model={"calibrate": calibrate}, **sections)[2]
+    slope = told["platt"]["calibration"]["step"]["slope"]
+    assert abs(slope - 1) > 1e-3
+    for key in ("importance", "weights_per_standard_deviation"):
+        assert told["platt"][key] == {
+            name: pytest.approx(slope * value, rel=1e-5)
+            for name, value in told["none"][key].items()
+        }
+    model, straight = {"calibrate": "platt"}, {"bend": "none"}
+    sections = {"penalty": {"l2": 0.0, "folds": 5}, "columns": straight}
+    found = fitted(rows, tmp_path / "straight", model=model, **sections)[2]
+    assert "calibration moves the weights" in found["statistics"]["none"]
+
+
 def test_class_weights_leave_the_thresholds_of_the_data(rows, tmp_path):
     sections = {"penalty": {"l2": 0.001}, "threshold": {"recall": 0.9}}
     plain = fitted(rows, tmp_path / "plain", **sections)[2]["threshold"]["value"]

@@ -49,6 +49,8 @@ def test_a_precision_is_kept_with_the_most_recall(rows, wanted):
     else:
         assert found.figures.precision >= wanted - 1e-12
         assert (found.figures.recall or 0) == pytest.approx(max(enough))
+        same = [f.labelled for f in each if (f.recall or 0) >= max(enough) - 1e-12]
+        assert found.figures.labelled == pytest.approx(min(same))  # no further false alarms
 
 
 @given(scored(), st.sampled_from([0.1, 0.5, 0.75, 0.9, 1.0]))
