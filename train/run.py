@@ -152,7 +152,8 @@ def train(
         per_deviation = trained.per_deviation(data.moments.deviation, bent)
         after = decision.on_holdout(trained, data, group)
         if after is not None:
-            say(after.told(before))
+            for line in after.told(before):
+                say(line)
         card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
         card = replace(card, threshold=decision.threshold)
         weights = dict(zip(names, per_deviation, strict=True))
@@ -188,7 +189,8 @@ def train(
         if data.on_disk:
             say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
-    summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss)
+    straight = [column.name for column in design.numbers if not column.knots]
+    summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss, straight)
     return Result(metrics, card, summary, decision.missed)
 
 

@@ -108,7 +108,8 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
         told += ", and by how much the logit rises with one standard deviation"
     yield f"features     {len(card.feature_names):,}, each with {told}"
     for i, column in enumerate(card.columns):
-        weight = f"  {weights[i]:+.4g}" if weights else ""
+        sign = "" if column.low is None or column.knots else "+"  # both ways, or one
+        weight = f"  {weights[i]:{sign}.4g}" if weights else ""
         yield f"  {quoted(column.name)}  {_values(column)}{weight}"
 
 

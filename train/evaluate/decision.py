@@ -1,6 +1,7 @@
 """What is decided by the scores of rows that the scoring model has not seen: the step that mends
 probabilities, and the threshold."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -108,23 +109,23 @@ class OnHoldout:
     labels: Figures
     calibration: Calibration
 
-    def told(self, before: "OnHoldout | None") -> str:
-        """A line on calibration; `before` is what a step has mended."""
-        now = self.calibration
-        slope = "n/a" if now.slope is None else f"{now.slope:.3g}"
-        was = ""
-        if before is not None:
-            then = before.calibration
-            was = (
-                f" (before the step {then.brier:.4f}, "
-                f"{'n/a' if then.slope is None else f'{then.slope:.3g}'}, "
-                f"{then.expected_calibration_error:.4f})"
-            )
-        return (
-            f"hold-out: Brier score {now.brier:.4f}, calibration slope {slope}, expected "
-            f"calibration error {now.expected_calibration_error:.4f}{was}; at the threshold "
-            f"{self.labels.told()}"
+    def told(self, before: "OnHoldout | None") -> Iterator[str]:
+        """Lines on probabilities and labels; `before` is what a step has mended."""
+        was = f"; before the step {_calibration_told(before.calibration)}" if before else ""
+        yield (
+            f"probabilities of the hold-out: {_calibration_told(self.calibration)} (slope 1 is "
+            f"right, less is too sure){was}"
         )
+        labels = self.labels
+        yield f"labels of the hold-out from {labels.threshold:.4g} on: {labels.told()}"
+
+
+def _calibration_told(found: Calibration) -> str:
+    slope = "n/a" if found.slope is None else f"{found.slope:.3g}"
+    return (
+        f"calibration slope {slope}, expected calibration error "
+        f"{found.expected_calibration_error:.4f}, Brier score {found.brier:.4f}"
+    )
 
 
 def decide(recipe: Recipe, data: Dataset, say: Say) -> Decision:
@@ -179,13 +180,13 @@ def _tell_step(step: PlattStep | None, gain: float, calibrate: str, say: Say) ->
         return
     words = "too sure" if step.slope < 1 else "not sure enough"
     say(
-        f"calibration: logits are {words}, by out-of-fold scores: they become {step.slope:.4g} · "
-        f"logit {step.intercept:+.4g}, which changes the log loss by {-gain:+.2g}"
+        f"calibration: logits are {words} on rows left out: they become {step.slope:.4g} · logit "
+        f"{step.intercept:+.4g}, which changes the log loss there by {-gain:+.2g}"
     )
 
 
 def _tell_threshold(found: Threshold, say: Say) -> None:
     figures = found.figures
-    say(f"threshold {figures.threshold:.4g}: out of fold {figures.told()}")
+    say(f"threshold {figures.threshold:.4g}: on rows left out, {figures.told()}")
     if found.missed:
         say(f"warning: {found.missed}")

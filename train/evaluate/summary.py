@@ -1,7 +1,7 @@
 """What `python -m train` prints when the model is trained."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from train.evaluate.metrics import Metrics
 WIDTH = 79
 """Columns of a line that is not wrapped on a usual terminal."""
 _MOST_WEIGHTS = 10
-_LEGEND = "majority: the accuracy of always answering with the more frequent class"
+_LEGEND = """accuracy: of labels from a probability of 0.5 on
+majority: the accuracy of always answering with the more frequent class"""
+_NO_SIGN = "no sign: a category or a bent number moves the logit both ways"
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,12 @@ class Summary:
     """The share of positive rows of each part."""
     weights: Mapping[str, float]
     """Of each feature: its weight times its standard deviation in the training rows, that is, the
-    change of the logit when the feature grows by one standard deviation."""
+    change of the logit when the feature grows by one standard deviation; of a bent one and of a
+    category the standard deviation of what it adds to the logit."""
     loss: str
     """The cost that was minimised: "bce", which is the log loss, or "mse"."""
+    straight: Collection[str]
+    """The features with a single weight, whose sign says which way the logit moves."""
 
     def text(self, run: Path) -> str:
         """All of it, with what to type next; `run` is the run folder."""
@@ -56,15 +61,20 @@ class Summary:
     def _weights(self) -> str:
         """The largest weights, and how many more there are."""
         ranked = sorted(self.weights.items(), key=lambda item: -abs(item[1]))
-        lines = [f"{_signed(value)}  {quoted(name)}" for name, value in ranked[:_MOST_WEIGHTS]]
+        shown, signs = ranked[:_MOST_WEIGHTS], frozenset(self.straight)
+        lines = [
+            f"{_figure(value, '+' if name in signs else '')}  {quoted(name)}"
+            for name, value in shown
+        ]
         lines = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
         more = [f"… and {len(ranked) - _MOST_WEIGHTS} more"] if len(ranked) > _MOST_WEIGHTS else []
         heading = "weight per standard deviation of the feature, largest first"
-        return "\n".join([heading, *lines, *more])
+        legend = [] if all(name in signs for name, _ in shown) else [_NO_SIGN]
+        return "\n".join([heading, *lines, *more, *legend])
 
 
-def _signed(value: float) -> str:
-    return f"{value:>+10.4f}" if abs(value) < 1000 else f"{value:>+10.3g}"
+def _figure(value: float, sign: str) -> str:
+    return f"{value:>{sign}10.4f}" if abs(value) < 1000 else f"{value:>{sign}10.3g}"
 
 
 def _cost(value: float | None) -> str:

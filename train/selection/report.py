@@ -37,7 +37,7 @@ def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
 def _bends(choice: Choice) -> Iterator[str]:
     """Which numbers are bent, and what other designs are worth."""
     if choice.design.bases:
-        yield f"bent, with so many knots: {bends_told(choice.design)}"
+        yield f"bent into curves, with so many knots: {bends_told(choice.design)}"
     else:
         yield "no number is bent: that is not clearly better on rows left out"
     others = [
@@ -46,7 +46,7 @@ def _bends(choice: Choice) -> Iterator[str]:
         if place != choice.taken
     ]
     if others:
-        yield f"log loss of what else was tried: {'; '.join(others)}"
+        yield f"what else was tried, by its log loss: {'; '.join(others)}"
 
 
 def _strength(choice: Choice, c: float | None) -> str:

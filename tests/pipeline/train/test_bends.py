@@ -58,9 +58,11 @@ def test_what_folds_call_better_is_bent(rows, tmp_path):
     assert {"round", "gain"} <= found.keys() < {"round", "gain", "when", "line"}
     assert not knots(run_folder.read(tmp_path / "straight"))
     assert bent.metrics["holdout"]["log_loss"] < 0.95 * straight.metrics["holdout"]["log_loss"]
-    (line,) = [line for line in said if line.startswith("bent, with so many knots: ")]
+    (line,) = [line for line in said if line.startswith("bent into curves, with so many knots: ")]
     assert "'round' (4" in line or "'round' (1" in line
-    assert any(line.startswith("log loss of what else was tried: no bends 0.") for line in said)
+    assert any(
+        line.startswith("what else was tried, by its log loss: no bends 0.") for line in said
+    )
     metrics = run_folder.read_metrics(tmp_path / "bent")
     assert metrics["selection"]["candidates"][0]["name"] == "no bends"
     assert "--bend none" in metrics["statistics"]["none"]

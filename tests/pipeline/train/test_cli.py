@@ -181,7 +181,8 @@ def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     line = r"epoch +{}  cost \d\.\d{{6}}  accuracy \d+\.\d\d%  hold-out \d\.\d{{6}}  \d+\.\d\d%"
     for epoch, text in zip((0, 5, 10), lines[3:6], strict=True):
         assert re.fullmatch(line.format(epoch), text)
-    assert lines[6] == ""
+    assert lines[6].startswith("probabilities of the hold-out: calibration slope ")
+    lines = lines[lines.index("") - 6 :]
     assert lines[7].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
     percent = r"\d+\.\d\d%"
     figures = rf"{percent} +{percent} +{percent} +\d\.\d{{4}} +\d\.\d{{6}}"

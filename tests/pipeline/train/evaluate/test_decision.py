@@ -46,7 +46,7 @@ def test_a_threshold_is_chosen_out_of_fold_and_carried(rows, where, tmp_path):
     assert not result.missed
     assert run.card.threshold == found["value"] < 0.2
     assert found["out_of_fold"]["recall"] >= 0.9
-    assert any(f"threshold {found['value']:.4g}: out of fold" in line for line in said)
+    assert any(f"threshold {found['value']:.4g}: on rows left out" in line for line in said)
     assert metrics["metrics"]["holdout"]["rows"] == 300
     assert 0.7 < found["holdout"]["recall"] <= 1
     assert any(f"recall {found['holdout']['recall']:.4f}" in line for line in said)

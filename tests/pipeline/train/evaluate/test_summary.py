@@ -16,12 +16,14 @@ FIGURES = {
 }
 
 
-def summary(loss="bce", weights=None, **changed) -> Summary:
+def summary(loss="bce", weights=None, straight=None, **changed) -> Summary:
+    weights = {"a": 0.5, "b": -2.0} if weights is None else weights
     return Summary(
         {"training": FIGURES, "holdout": {**FIGURES, "rows": 2.0, "auc": None, **changed}},
         {"training": 0.25, "holdout": 0.75},
-        {"a": 0.5, "b": -2.0} if weights is None else weights,
+        weights,
         loss,
+        tuple(weights) if straight is None else straight,
     )
 
 
@@ -30,6 +32,7 @@ def test_all_lines():
         "               rows  positive  majority  accuracy       AUC  log loss",
         "training  1,234,567    25.00%    75.00%    98.77%    1.0000 12.500000",
         "holdout           2    75.00%    75.00%    98.77%         - 12.500000",
+        "accuracy: of labels from a probability of 0.5 on",
         "majority: the accuracy of always answering with the more frequent class",
         "",
         "weight per standard deviation of the feature, largest first",
@@ -50,9 +53,14 @@ def test_squared_error_is_shown_beside_the_log_loss():
 def test_ten_weights_are_shown_and_the_others_counted():
     weights = {f"c{i}": (-1) ** i * float(i) for i in range(33)}
     lines = summary(weights=weights).text(Path("x")).splitlines()
-    shown = [line.split()[1] for line in lines[6:16]]
+    shown = [line.split()[1] for line in lines[7:17]]
     assert shown == [f"'c{i}'" for i in range(32, 22, -1)]
-    assert lines[16] == "… and 23 more"
+    assert lines[17] == "… and 23 more"
+
+
+def test_what_moves_the_logit_both_ways_has_no_sign():
+    text = summary(weights={"a": -0.5, "city": 2.0}, straight=["a"]).text(Path("x"))
+    assert "\n    2.0000  'city'\n   -0.5000  'a'\nno sign: a category or a bent number " in text
 
 
 def test_no_line_of_figures_is_wider_than_79():
