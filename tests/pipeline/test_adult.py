@@ -71,7 +71,7 @@ def test_the_raw_test_file_is_scored_well(options, name, worth, data):
     assert (lines[0], len(lines)) == (f'"{name}","probability","label"', 16282)
     shown = runtime("inspect", "bundle")
     assert "missing      as each feature says; a row with an infinite value is refused\n" in shown
-    assert re.search(rf"\n  '{name}'  \[17, 90\].*\+\d\.", shown)
-    assert "missing: level  unknown: average  +" in shown
+    assert re.search(rf"\n  '{name}'  \[17, 90\].*\d\.", shown)
+    assert "missing: level  unknown: average  0." in shown  # which has no sign
     card = ModelCard.from_json(runtime("inspect", "bundle", "--json").rstrip())
     assert [column.kind for column in card.columns].count("category") == 8
