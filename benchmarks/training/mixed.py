@@ -67,12 +67,13 @@ class _Race:
     def __init__(self, rows: Rows) -> None:
         self._rows, self._weights = rows, dict[str, Float64]()
         self._iterations: dict[str, int] = {}
-        flags = [flags(c, s) for c, s in zip(rows.codes, rows.categories.sizes, strict=True)]
+        sizes = rows.categories.sizes
+        hot = [flags(c, size) for c, size in zip(rows.codes, sizes, strict=True)]
         numbers = rows.features.double().numpy().T
         if len(rows.features):
-            self._x = np.hstack([numbers, *(matrix.toarray() for matrix in flags)])
+            self._x = np.hstack([numbers, *(matrix.toarray() for matrix in hot)])
         else:
-            self._x = scipy.sparse.hstack(flags, format="csr")
+            self._x = scipy.sparse.hstack(hot, format="csr")
 
     def calls(self, solvers: dict[str, int]) -> dict[str, Call]:
         """train, and each solver with its most iterations."""
