@@ -187,10 +187,13 @@ def test_another_build_of_onnxruntime_stays_as_it_is(
 
 
 def test_light_tests_pass_without_torch(wheel: Path, tmp_path: Path) -> None:
-    """The whole of tests/light, from a copy, in an environment that has neither torch nor onnx."""
+    """All of tests/light but its fuzzing, whose examples would be the same again, from a copy, in
+    an environment that has neither torch nor onnx."""
     tools = ["pytest", "hypothesis", "pytest-xdist", "pandas", "polars"]
     programs = empty_environment(tmp_path / "venv", f"{wheel}[files]", *tools)
-    shutil.copytree(LIGHT, tmp_path / "light", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        LIGHT, tmp_path / "light", ignore=shutil.ignore_patterns("__pycache__", "test_fuzz.py")
+    )
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     listed = must(programs / "python", "-m", "pip", "list", folder=tmp_path).split()
     assert not {"torch", "onnx"} & set(listed)

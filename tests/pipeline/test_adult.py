@@ -52,11 +52,10 @@ STRAIGHT = ["--bend", "none", "--set", "penalty.l2=3.84e-5"]
     ("options", "name", "worth"),
     [
         (["{train}", *AS_IT_IS], "f0", (0.921, 0.29)),
-        (["{train}", "--recipe", str(RECIPE), *STRAIGHT], "age", (0.905, 0.3185)),
         (["--recipe", str(RECIPE), "--set", "data.file={train}", *STRAIGHT], "age",
          (0.905, 0.3185)),
     ],
-    ids=["options", "recipe", "file as a key"],
+    ids=["options", "recipe"],
 )  # fmt: skip
 def test_the_raw_test_file_is_scored_well(options, name, worth, data):
     training, test = data

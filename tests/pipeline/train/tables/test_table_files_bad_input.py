@@ -248,7 +248,8 @@ def test_a_wide_table_is_no_obstacle(command, table, workplace):
     # Lines of 1.2 MB: longer than one block of the reader.
     head = ",".join(f"c{i}" for i in range(20_000))
     rows = "".join(f"{('1.' + 58 * '2' + ',') * 19_999}{i},{i % 2}\n" for i in range(4))
-    result = command(table(f"{head},y\n{rows}"), *NO_HOLDOUT, "--out", "run")
+    quick = ("--l2", "0.1", "--bend", "none", "--epochs", "5")
+    result = command(table(f"{head},y\n{rows}"), *NO_HOLDOUT, *quick, "--out", "run")
     assert result.exit_code == 0, result.stderr
 
 
