@@ -122,7 +122,7 @@ def test_bits_that_depend_on_the_batch_are_refused(monkeypatch, wide_bundle):
 
 
 def test_a_very_wide_model_is_tried_in_small_batches(tmp_path):
-    width = 1 << 19
+    width = 1 << 18
     golden = GoldenRow((0.0,) * width, 0.0, 0.5, 1.0)
     _, folder = wide.write_bundle(tmp_path / "b", np.ones(width), bias=0.0, golden=(golden,))
     assert Predictor(folder).selftest().batches == (1, 2)
