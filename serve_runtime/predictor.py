@@ -129,8 +129,7 @@ class Predictor:
     def coef_(self) -> Float64:
         """Weights of the raw features, (1, d) float64: the very float32 values that are served.
 
-        A model with categories or bent numbers has none (AttributeError): its weights are those of
-        levels, and of segments.
+        A model with categories or bent numbers has none (AttributeError), but tables of weights.
         """
         affine, encoding = self._model.files[0].affine, self._model.files[0].encoding
         weight = affine.weight if encoding is None else encoding.weights(affine)
