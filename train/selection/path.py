@@ -73,8 +73,12 @@ class FoldPath:
         self._close = _CLOSE_WIDE if self._wide else close
         self._l1 = penalty_curvature(self._theta[0], b)
         self._own = len(rows.labels) * width**2 * folds <= _FEW
+        self._exact = bool(b) or (self._own and not self._wide)
+        """Whether steps come of the matrix of second derivatives, not of conjugate gradients."""
         self._curvature: Tensor | None = None
-        self._factor: Tensor | None = None
+        """(folds, d + 1, d + 1) of which conjugate gradients are preconditioned."""
+        self._factored: Tensor | None = None
+        """Its factors, with the penalty of this strength."""
 
     def solve(self, a: float) -> Float64:
         """The logits (n,) of all rows, each by the fit without its fold, with the penalty `a`."""
@@ -97,12 +101,12 @@ class FoldPath:
     def _solve(self, a: float) -> Float64:
         penalties = penalty_curvature(self._theta[0], a)
         logits, costs = self._at(self._theta, penalties)
-        solved, last, self._factor = None, np.inf, None
+        solved, last, self._factored = None, np.inf, None
         for _ in range(_MOST_STEPS):
             p = logits.sigmoid()
             residuals = self._without_own(self._rows.weighted(p - self._rows.labels))
             gradient = products_of_several(self._rows, residuals) + penalties * self._theta
-            found = solved(gradient) if solved and (self._own or self._l1.any()) else None
+            found = solved(gradient) if solved and self._exact else None
             if found is None or found[1] > _SLOW * last:
                 solved = self._solver(self._rows.weighted(p * (1 - p)), penalties)
                 found = solved(gradient)
@@ -149,13 +153,13 @@ class FoldPath:
 
     def _solver(self, weights: Tensor, penalties: Tensor) -> Solver:
         """Newton's steps where rows have the `weights` (folds, n) p(1 - p)."""
+        if not self._exact:
+            return partial(self._inexact, weights, penalties)
         if self._own:
             own = self._without_own(weights)
             curvature = torch.stack([self._moments(slice(None), of) for of in own])
-        elif self._l1.any():
-            curvature = self._shared(weights)
         else:
-            return partial(self._conjugate_gradients, weights, penalties)
+            curvature = self._shared(weights)
         if self._l1.any():
             return partial(self._proximal, curvature + torch.diag(penalties))
         return partial(_solved, _factor(curvature, penalties))
@@ -166,7 +170,8 @@ class FoldPath:
         parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
         return parts.sum(0) - parts
 
-    def _conjugate_gradients(self, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
+    def _inexact(self, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
+        """Newton's steps by conjugate gradients, each fit's with the weights of its own rows."""
         own = self._without_own(weights.clone())
         if self._wide:
             diagonal = products_of_several(squared(self._rows), own) + penalties
@@ -174,11 +179,11 @@ class FoldPath:
             step, _ = _conjugate_gradients(self._rows, own, penalties, gradient, inverse.mul)
             return step, _largest(step, gradient)
         if self._curvature is None:
-            self._curvature, self._factor = self._shared(weights), None
-        if self._factor is None:
-            self._factor = _factor(self._curvature, penalties)
+            self._curvature, self._factored = self._shared(weights), None
+        if self._factored is None:
+            self._factored = _factor(self._curvature, penalties)
         step, products = _conjugate_gradients(
-            self._rows, own, penalties, gradient, partial(_product, self._factor)
+            self._rows, own, penalties, gradient, partial(_product, self._factored)
         )
         if products >= _MANY_PRODUCTS:
             self._curvature = None
