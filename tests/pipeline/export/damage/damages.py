@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from export.errors import BundleError
+from export.verify import verify_bundle
 
 Text = str | re.Pattern[str]
 """A part of a message: to the letter, or a pattern."""
@@ -48,3 +51,9 @@ def in_order(texts: Sequence[Text]) -> str:
     """A pattern for a message that holds all of these, one after the other."""
     parts = [re.escape(text) if isinstance(text, str) else text.pattern for text in texts]
     return "(?s)" + ".*".join(parts)
+
+
+def noticed(bundle: Path, error: type[Exception], *texts: Text) -> None:
+    """Assert that verifying `bundle` raises `error`, whose message holds all `texts` in order."""
+    with pytest.raises(error, match=in_order(texts)):
+        verify_bundle(bundle)

@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.harness.random_run import random_mixed
-from export.parity.corpus import golden_rows, more_batches, proof_batches
-from export.parity.encoded_model import EncodedModel, encode
+from export.parity.corpus import golden_rows, more_batches
+from export.parity.encoded_model import encode
 from export.parity.mixed.rows import along, without_gaps
-from export.parity.proof_rows import ProofBatch
-from serve_runtime.bundle.card import ModelCard
+from pipeline.export.parity.mixed.random_batches import make
 from serve_runtime.features.curve import Curve
 from serve_runtime.features.raw_rows import RawRows
 
@@ -23,18 +21,9 @@ KINDS = (
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def make(kind: dict[str, object]) -> tuple[EncodedModel, ModelCard, dict[str, ProofBatch]]:
-    trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
-    encoding = trained.encoding()
-    assert encoding is not None
-    model = EncodedModel(trained.affine(), encoding)
-    batches = proof_batches(card, model, rows.take(range(5)))
-    return model, card, {batch.name: batch for batch in batches}
-
-
 @every_kind
 def test_every_knot_and_its_neighbours_are_tried(kind: dict[str, object]) -> None:
-    model, _, batches = make(kind)
+    model, _, batches = make(**kind)
     for name in ("every segment", "every segment, any row"):
         served = encode(model.encoding, batches[name].rows).numbers
         for number, curve in zip(model.encoding.bent, model.encoding.curves, strict=True):
@@ -57,7 +46,7 @@ def test_every_knot_and_its_neighbours_are_tried(kind: dict[str, object]) -> Non
 
 @every_kind
 def test_on_every_segment_the_logit_is_the_very_offset(kind: dict[str, object]) -> None:
-    model, _, batches = make(kind)
+    model, _, batches = make(**kind)
     batch = batches["every segment"]
     exact, bound = model.reference(batch.rows)
     assert batch.exact is not None
@@ -71,7 +60,7 @@ def test_on_every_segment_the_logit_is_the_very_offset(kind: dict[str, object]) 
 @every_kind
 def test_offsets_are_those_that_serving_defines(kind: dict[str, object]) -> None:
     """Bit for bit, though the proof writes them out value by value."""
-    model, _, batches = make(kind)
+    model, _, batches = make(**kind)
     encoding, shown = model.encoding, 0
     for batch in batches.values():
         encoded = encode(encoding, batch.rows)
@@ -87,7 +76,7 @@ def test_offsets_are_those_that_serving_defines(kind: dict[str, object]) -> None
 
 @every_kind
 def test_some_random_rows_are_at_a_knot(kind: dict[str, object]) -> None:
-    model, _, batches = make(kind)
+    model, _, batches = make(**kind)
     numbers = batches["random rows"].rows.numbers
     for number, curve in zip(model.encoding.bent, model.encoding.curves, strict=True):
         served = (numbers[number] - model.encoding.number_centers[number]).astype(np.float32)
@@ -96,7 +85,7 @@ def test_some_random_rows_are_at_a_knot(kind: dict[str, object]) -> None:
 
 def test_logits_are_reached_where_all_numbers_are_bent() -> None:
     for kind in KINDS[1:]:
-        model, card, batches = make(kind)
+        model, card, batches = make(**kind)
         sweep, _ = model.reference(batches["logit sweep"].rows)
         assert len(sweep) > 1000
         assert np.ptp(sweep) > 100
@@ -113,7 +102,7 @@ def test_logits_are_reached_where_all_numbers_are_bent() -> None:
 
 
 def test_a_logit_that_no_curve_reaches_is_left_out() -> None:
-    model, _, _ = make(KINDS[1])
+    model, _, _ = make(**KINDS[1])
     rows = without_gaps(model, 50, np.random.default_rng(0))
     logits = np.linspace(-100, 100, 50)
     flat = [np.where(np.arange(len(c.slope)) == 0, 1, 0) for c in model.encoding.curves]
@@ -129,7 +118,7 @@ def test_a_logit_that_no_curve_reaches_is_left_out() -> None:
 
 
 def test_rows_stay_where_no_curve_has_a_slope() -> None:
-    model, _, _ = make(KINDS[1])
+    model, _, _ = make(**KINDS[1])
     rows = without_gaps(model, 20, np.random.default_rng(0))
     curves = tuple(replace(c, slope=0 * c.slope) for c in model.encoding.curves)
     flat = replace(model, encoding=replace(model.encoding, curves=curves))
@@ -137,7 +126,7 @@ def test_rows_stay_where_no_curve_has_a_slope() -> None:
 
 
 def test_moving_along_curves_keeps_all_else() -> None:
-    model, _, _ = make(KINDS[2])
+    model, _, _ = make(**KINDS[2])
     rows = without_gaps(model, 64, np.random.default_rng(0))
     found = along(model, np.linspace(-20, 20, 64), rows)
     assert isinstance(found, RawRows)

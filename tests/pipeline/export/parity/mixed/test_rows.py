@@ -3,25 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.harness.random_run import random_mixed
 from export.parity.corpus import golden_features, golden_rows, proof_batches
 from export.parity.encoded_model import EncodedModel, encode
 from export.parity.mixed.texts import look_alikes, unseen
 from export.parity.proof_rows import ProofBatch, digest
+from pipeline.export.parity.mixed.random_batches import make
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.column import Column
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-
-
-def make(**kind: int | float | bool) -> tuple[EncodedModel, ModelCard, dict[str, ProofBatch]]:
-    trained, card, rows = random_mixed(**kind)  # type: ignore[arg-type]
-    encoding = trained.encoding()
-    assert encoding is not None
-    model = EncodedModel(trained.affine(), encoding)
-    batches = proof_batches(card, model, rows.take(range(5)))
-    return model, card, {batch.name: batch for batch in batches}
 
 
 def test_every_text_of_every_category_is_tried() -> None:

@@ -1,7 +1,6 @@
 """What can happen to the curves of a bundle, and the check that must notice it."""
 
 import base64
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +19,8 @@ from export.formats.registry import FORMATS
 from export.parity.corpus import proof_batches
 from export.parity.encoded_model import EncodedModel
 from export.parity.measure import measure
-from export.verify import verify_bundle
 from pipeline.export.bundle_files import card_of, edit_certificate, only
-from pipeline.export.damage.damages import in_order
+from pipeline.export.damage.damages import noticed
 from pipeline.export.mixed_bundles import changed, model_of, write_models, write_torch
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.card import ModelCard
@@ -34,17 +32,6 @@ PLACES = [
     (1, "value", -1), (1, "knots", 4), (1, "slope", 0),
 ]  # fmt: skip
 """Curve, what of it, and where: the first, one in the middle, and the last."""
-
-
-@pytest.fixture
-def bundle(mixed: Path, tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(mixed, tmp_path / "bundle"))
-
-
-def noticed(bundle: Path, error: type[Exception], *texts: str) -> None:
-    with pytest.raises(error, match=in_order(texts)):
-        verify_bundle(bundle)
 
 
 def one_up(model: EncodedModel, curve: int, part: str, place: int) -> EncodedModel:

@@ -1,7 +1,6 @@
 """What can happen to the encoding of a bundle, and the check that must notice it."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from export.formats import encoded_program, torch_export, torchscript
 from export.parity.encoded_model import EncodedModel
 from export.verify import verify_bundle
 from pipeline.export.bundle_files import card_of, edit_certificate, only
-from pipeline.export.damage.damages import in_order
+from pipeline.export.damage.damages import noticed
 from pipeline.export.mixed_bundles import (
     changed,
     model_of,
@@ -30,18 +29,6 @@ from pipeline.export.mixed_bundles import (
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.card import ModelCard
 from train.trained import Trained
-
-
-@pytest.fixture
-def bundle(mixed: Path, tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(mixed, tmp_path / "bundle"))
-
-
-def noticed(bundle: Path, error: type[Exception], *texts: str) -> None:
-    with pytest.raises(error, match=in_order(texts)):
-        verify_bundle(bundle)
-
 
 # Constants.
 
