@@ -1,6 +1,7 @@
 """What scores of rows that were left out of a fit are worth."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from train.recipe.recipe import Recipe
 from train.selection.choice import FoldFigures
 from train.selection.sample import Sample
 from train.tables.columns.profile import Mask
-from train.tables.weights import ByClass, class_factors, weights_by_class
+from train.tables.weights import ByClass, class_factors, positive_share, weights_by_class
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -38,6 +39,14 @@ class Judge:
         if by_class and recipe.model.prior_correction is not False:
             return cls(sample.labels, weights, sample.weights, prior_shift(by_class))
         return cls(sample.labels, weights, weights)
+
+    @cached_property
+    def information(self) -> float:
+        """What rows tell of the weight of a column of deviation 1, at most: the second derivative
+        of the cost of a fit, a sum, where only the shares of the classes are known."""
+        own = np.ones(len(self.labels)) if self.in_fits is None else self.in_fits
+        share = positive_share(self.labels, self.in_fits)
+        return float(own.sum(dtype=np.float64) * share * (1 - share))
 
     def losses(self, logits: Float64) -> Float64:
         """The log loss (n,) of each row, of logits (n,) that are corrected."""

@@ -169,13 +169,14 @@ def along(path: FoldPath, strengths: Sequence[float], judge: Judge) -> Iterator[
 
 
 def _while_falling(path: FoldPath, strengths: Sequence[float], judge: Judge) -> Iterator[Float64]:
-    """The logits (n,) with each strength, until the log loss falls hardly any more."""
+    """The logits (n,) with each strength, until the log loss falls hardly any more. A penalty that
+    is stronger than what rows tell of a weight leaves none by which a bend could show."""
     before = np.inf
     for a in strengths:
         logits = path.solve(a) - judge.shift
         yield logits
         now = judge.log_loss(logits)
-        if now > before * (1 - _HARDLY):
+        if now > before * (1 - _HARDLY) and a <= judge.information:
             break
         before = now
 

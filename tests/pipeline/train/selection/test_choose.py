@@ -111,6 +111,18 @@ def test_named_bends_begin_where_straight_numbers_are_best():
     assert 0.3 < bent.points[bent.best].c / straight.points[straight.best].c < 4
 
 
+def test_bends_show_where_straight_numbers_are_worth_nothing():
+    """Then the path begins with penalties that leave no weight, and so nothing to see."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 100))
+    labels = (rng.random(100) < 1 / (1 + np.exp(2 - 2 * x[0] ** 2))).astype(np.float32)
+    rows = Sample(x, (), (), labels, 100)
+    found = select(Recipe.from_dict({}), design(3), rows, print, SINGLE_PROCESS, None, 1 << 20)
+    straight = found.candidates[0]
+    assert straight.points[straight.best].c < 1e-3
+    assert list(found.design.bases) == [0]
+
+
 def test_a_choice_survives_its_way_through_a_checkpoint():
     found = choose(Recipe.from_dict({}), sample(200), [design()], print)
     again = Choice.restored(found.design, found.state_dict())
