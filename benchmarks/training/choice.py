@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,7 @@ from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.optimize.curvature import resolve_learning_rate
 from train.recipe.keys import Optimizer
+from train.selection.draw import draw
 from train.selection.folds import fold_of_rows
 from train.selection.judge import Judge
 from train.selection.path import FoldPath
@@ -87,12 +89,14 @@ def _cells(found: Times) -> tuple[str, ...]:
 
 
 def _ours(rows: Rows) -> None:
-    count, some = len(rows.labels), rows
+    count, some, weights = len(rows.labels), rows, None
     if count > MOST_ROWS:
-        some = rows.at(torch.linspace(0, count - 1, MOST_ROWS).long())
+        drawn = draw(rows.labels.numpy(), None, MOST_ROWS)
+        some, weights = rows.at(torch.from_numpy(drawn.places)), drawn.weights
+        some = replace(some, weights=torch.from_numpy(weights))
     labels = some.labels.numpy()
     path = FoldPath(some, fold_of_rows(labels, _FOLDS, 1), _FOLDS)
-    judge = Judge(labels)
+    judge = Judge(labels, weights, weights)
     losses = [judge.log_loss(logits) for logits in along(path, STRENGTHS, judge)]
     _fit(rows, STRENGTHS[int(np.argmin(losses))])
 

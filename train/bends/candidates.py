@@ -25,13 +25,18 @@ _ROW = 8
 
 
 def bent_designs(
-    design: Design, numbers: Float64, asked: str | Sequence[str], room: int
+    design: Design,
+    numbers: Float64,
+    asked: str | Sequence[str],
+    room: int,
+    counts: Float64 | None = None,
 ) -> Iterator[Design]:
     """Designs with bent numbers, of few knots first, as far as they are not too wide to choose by,
     nor for the `room` in memory of a row, in bytes. Where one is, one of half as many knots, or of
     fewer, is the last.
 
-    `numbers` (k, m) are raw training rows, NaN where missing; `asked` are the names of those that
+    `numbers` (k, m) are raw training rows, NaN where missing, of which each stands for as many as
+    `counts` (m,) say, None for one; `asked` are the names of those that
     are to be bent, or "auto", where all may be. Raises DataError where a name is no number that can
     be bent, and where designs with those named are too wide.
     """
@@ -43,17 +48,20 @@ def bent_designs(
         _require_numbers(design, chosen)
         check_names([column.name for column in design.columns])
     places = [names.index(name) for name in chosen]
-    there = [values[~np.isnan(values)] for values in numbers[places]]
-    served = [design.served(i, values) for i, values in zip(places, there, strict=True)]
+    there = [~np.isnan(values) for values in numbers[places]]
+    served = [
+        (design.served(i, numbers[i][mask]), None if counts is None else counts[mask])
+        for i, mask in zip(places, there, strict=True)
+    ]
     if not isinstance(asked, str):
-        _require_knots(chosen, [knots_of(values, SIZES[0]) for values in served])
+        _require_knots(chosen, [knots_of(values, SIZES[0], rows) for values, rows in served])
     work = math.isqrt(_MOST_WORK // numbers.shape[1])
     most = min(_MOST_COLUMNS, design.flat + room // _ROW, work)
     last = design.dense
     for size in SIZES:
         found = None
         while size > 1 and (found is None or found.dense > most):
-            knots = [knots_of(values, size) for values in served]
+            knots = [knots_of(values, size, rows) for values, rows in served]
             found = with_knots(design, dict(zip(chosen, knots, strict=True)))
             size //= 2
         if found is None or found.dense > most or found.dense <= last:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from serve_runtime.arrays import Float32
+from serve_runtime.arrays import Float32, Float64
 from serve_runtime.error_budgets import SMALLEST_NORMAL
 from serve_runtime.features.curve import after
 
@@ -10,9 +10,10 @@ _HEAVY = 1 / 20
 """A value that more than this share of the rows has gets a weight of its own."""
 
 
-def knots_of(values: Float32, size: int) -> tuple[float, ...]:
+def knots_of(values: Float32, size: int, rows: Float64 | None = None) -> tuple[float, ...]:
     """The knots of a Column with the sampled `values` (n,) as they are served, none missing, whose
-    curve bends at `size` quantiles at most.
+    curve bends at `size` quantiles at most. Each value stands for as many rows as `rows` (n,) say,
+    None for one.
 
     Values that many rows have are single values; the curve's knots are quantiles of the others,
     values that occur, with both ends of their range. Empty where nothing is left to bend: with two
@@ -22,15 +23,19 @@ def knots_of(values: Float32, size: int) -> tuple[float, ...]:
     distinct, counts = np.unique(rounded, return_counts=True)
     if len(distinct) <= 2:
         return ()
-    heavy = (counts > _HEAVY * len(values)) & np.isfinite(after(distinct))
+    if rows is not None:
+        counts = np.bincount(distinct.searchsorted(rounded), rows)
+    heavy = (counts > _HEAVY * counts.sum()) & np.isfinite(after(distinct))
     single = distinct[heavy]
     # A knot next to a single value, or to its end, could not be told from one.
     near = np.concatenate([single, after(single), after(after(single))])
-    rest = np.repeat(distinct[~heavy], counts[~heavy])
+    rest, ends = distinct[~heavy], np.cumsum(counts[~heavy])
     curve = np.empty(0, np.float32)
     if len(rest):
-        shares = np.arange(size + 2) / (size + 1)
-        curve = np.setdiff1d(np.quantile(rest, shares, method="nearest"), near)
+        # The nearest of the rows, as they would be in order.
+        wanted = np.rint(np.arange(size + 2) / (size + 1) * (ends[-1] - 1))
+        found = ends.searchsorted(wanted, side="right").clip(max=len(rest) - 1)
+        curve = np.setdiff1d(rest[found], near)
         curve = _apart(curve[~np.isin(after(curve), single)])
     if len(curve) <= 2:  # a line, which the number itself is
         curve, others = curve[:0], int((~heavy).sum())

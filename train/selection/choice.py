@@ -70,7 +70,8 @@ class Choice:
     """(m,) their logits, each by a fit without the row, corrected for weights of classes where the
     model is."""
     weights: Float32 | None = None
-    """(m,) their weights; None where all are 1."""
+    """(m,) how much they count, with the rows of the table that they stand for; None where all
+    are 1."""
 
     def figures(self) -> dict[str, Any]:
         """What metrics.json says of it; empty where there were no folds."""

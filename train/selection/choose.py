@@ -52,7 +52,7 @@ def select(
         return Choice(design, float(recipe.l2), recipe.l1)
     chosen = None
     if group.first:
-        bent = list(bent_designs(design, sample.numbers, recipe.bend, room))
+        bent = list(bent_designs(design, sample.numbers, recipe.bend, room, sample.counts))
         chosen = choose(recipe, sample, [design, *bent], say, by_class)
     found = group.gather(chosen)[0]
     assert found is not None  # the first process has chosen

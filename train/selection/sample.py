@@ -10,6 +10,7 @@ from serve_runtime.arrays import Float32, Float64, Floats
 from train.dataset.layer import Layer, further_moments, layer_moments, scaling_of
 from train.design import Design
 from train.gradients.source import Rows
+from train.selection.draw import draw
 from train.standardize import Moments
 from train.tables.columns.profile import Indices, Mask
 from train.tables.columns.reading import Reading
@@ -38,16 +39,23 @@ class Sample:
     total: int
     """The number of rows to train on, of which these are some."""
     weights: Float32 | None = None
-    """(m,) their own weights, 1 on average over all rows to train on; None where all are 1."""
+    """(m,) how much they count: their own weights, 1 on average, or those of the rows drawn (see
+    Drawn); None where all are 1."""
     share: float = np.nan
     """The share of positive rows among all rows to train on, each counting by its weight; needed
     where classes have weights."""
+    counts: Float64 | None = None
+    """(m,) how many rows to train on each stands for; None where these are all."""
+    moments: Moments | None = None
+    """Of the numbers in all rows to train on; None where these are all."""
 
     def layer(self, design: Design, *, standardize: bool) -> Layer:
         """The layer of `design` over these rows."""
-        further = further_moments(design, self.numbers)
-        raw = Moments.of(self.numbers)
-        moments = layer_moments(raw, design, len(self.labels), further)
+        further = further_moments(design, self.numbers)  # means of them change no fit
+        raw, rows = self.moments, self.total
+        if raw is None:
+            raw, rows = Moments.of(self.numbers), len(self.labels)
+        moments = layer_moments(raw, design, rows, further)
         return Layer(design, scaling_of(design, moments, standardize=standardize))
 
     def rows(self, design: Design, weights: Float32 | None, *, standardize: bool) -> Rows:
@@ -74,15 +82,14 @@ class Sampler:
         rows = np.flatnonzero(training)
         most = min(MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // columns))
         self._total, self._wanted = len(rows), rows
+        self._weights = None if own is None else scaled(own[rows])
+        self._counts: Float64 | None = None
+        self._share = positive_share(labels[rows], self._weights)
         if len(rows) > most:
-            parts = [rows[labels[rows] == label] for label in (0, 1)]
-            shares = [_evenly(part, max(1, most * len(part) // len(rows))) for part in parts]
-            self._wanted = np.sort(np.concatenate(shares))
-        self._labels, self._weights = labels[self._wanted], None
-        weights = None if own is None else scaled(own[rows])
-        if weights is not None:
-            self._weights = weights[np.searchsorted(rows, self._wanted)]
-        self._share = positive_share(labels[rows], weights)
+            drawn = draw(labels[rows], self._weights, most)
+            self._wanted = rows[drawn.places]
+            self._weights, self._counts = drawn.weights, drawn.counts
+        self._labels = labels[self._wanted]
         self._numbers: Float64 | None = None
         self._codes: list[Int32] = []
 
@@ -102,8 +109,9 @@ class Sampler:
         for kept, found in zip(self._codes, codes, strict=True):
             kept[places] = found[here]
 
-    def sample(self, reading: Reading, design: Design) -> Sample:
-        """The rows that were collected, as `reading` has read them."""
+    def sample(self, reading: Reading, design: Design, moments: Moments) -> Sample:
+        """The rows that were collected, as `reading` has read them; `moments` (k,) are those of
+        its numbers in all rows to train on."""
         assert self._numbers is not None
         order = [reading.numbers.index(column.name) for column in design.numbers]
         return Sample(
@@ -114,9 +122,6 @@ class Sampler:
             self._total,
             self._weights,
             self._share,
+            self._counts,
+            None if self._counts is None else moments.take(order),
         )
-
-
-def _evenly(rows: Indices, count: int) -> Indices:
-    """`count` of the `rows`, at even distances."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), count)).astype(np.intp)]

@@ -114,8 +114,9 @@ class Search:
         path = FoldPath(rows, self._fold, self._folds, self._b, _CLOSE)
         logits = path.solve(tried.strengths[tried.best]) - self._judge.shift
         if (theta := path.theta) is not None:
+            features, counts = rows.features.numpy(), self._sample.counts
             yield from useless_bends(
-                tried.design, rows.features.numpy(), self._fold, theta, logits, self._judge
+                tried.design, features, self._fold, theta, logits, self._judge, counts
             )
 
     def _along(self, design: Design, strengths: Sequence[float], way: Way) -> Tried:

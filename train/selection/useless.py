@@ -17,19 +17,27 @@ def useless_bends(
     theta: Float64,
     logits: Float64,
     judge: Judge,
+    counts: Float64 | None = None,
 ) -> Iterator[int]:
     """The bent numbers of `design`, by position, without whose bends the mean log loss out of fold
     is no higher.
 
     A curve is replaced by the straight line that is next to it over the rows; so no fit is made
     anew. `features` (design.dense, n) are standardised, `fold` (n,) says which of the fits `theta`
-    (folds, d + 1) was made without a row, and `logits` (n,) are the rows' by that fit.
+    (folds, d + 1) was made without a row, and `logits` (n,) are the rows' by that fit. A row stands
+    for as many as `counts` (n,) say, None for one.
     """
     lowest = judge.log_loss(logits)
     for number, place in design.further.items():
         curve = np.einsum("hn,nh->n", features[place], theta[fold, place])
         line = features[number].astype(np.float64)
-        curve -= curve.mean()
-        curve -= (curve @ line) / max(line @ line, 1e-300) * line
+        if counts is None:
+            curve -= curve.mean()
+            curve -= (curve @ line) / max(line @ line, 1e-300) * line
+        else:
+            line -= np.average(line, weights=counts)
+            curve -= np.average(curve, weights=counts)
+            along = counts * line
+            curve -= (along @ curve) / max(along @ line, 1e-300) * line
         if judge.log_loss(logits - curve) <= lowest:
             yield number

@@ -164,5 +164,5 @@ def _decide(
         look.end_pass()
     decided = decide_columns(profiler.finish(look, names), recipe.columns, recipe.data.drop)
     decided = replace(decided, notes=(*decided.notes, *looked_at.aliases(reading)))
-    sample = sampler.sample(reading, decided.design) if sampler else None
+    sample = sampler.sample(reading, decided.design, profiler.moments) if sampler else None
     return decided, profiler.moments, sample

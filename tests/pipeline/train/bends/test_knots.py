@@ -78,3 +78,12 @@ def test_knots_are_ones_that_a_card_takes(numbers, size, repeats):
         columns = basis.columns(rows)
     assert ((columns >= 0) & (columns <= 1)).all()
     assert (columns.max(1) == 1).all()
+
+
+@given(st.lists(st.tuples(st.sampled_from([-3.0, 0.0, 0.5, 7.0, *range(20, 60)]),
+                          st.integers(1, 30)), min_size=1, max_size=60))  # fmt: skip
+@pytest.mark.parametrize("size", [2, 16])
+def test_a_value_that_stands_for_rows_is_there_as_often(size, rows):
+    numbers, counts = (np.array(part, np.float32) for part in zip(*rows, strict=True))
+    every = np.repeat(numbers, counts.astype(int))
+    assert knots_of(numbers, size, counts.astype(float)) == knots_of(every, size)

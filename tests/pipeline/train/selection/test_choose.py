@@ -12,9 +12,8 @@ from train.selection.choice import Choice
 from train.selection.choose import choose, select
 from train.selection.judge import Judge
 from train.selection.report import told
-from train.selection.sample import Sample, Sampler
+from train.selection.sample import Sample
 from train.selection.search import STRENGTHS, along
-from train.tables.columns.reading import Reading
 
 COLUMNS = 6
 
@@ -135,24 +134,3 @@ def test_l1_on_too_many_columns_is_refused():
     asked = Recipe.from_dict({"penalty": {"l1": 0.1}})
     with pytest.raises(RecipeError, match=r"at most 2,048 columns.*there are 2,049: use --l2"):
         select(asked, design(2049), None, print, SINGLE_PROCESS, None, 0)
-
-
-def test_a_sample_has_its_share_of_both_classes_and_of_the_table():
-    rows = 200_000
-    labels = (np.arange(rows) % 50 == 0).astype(np.float32)
-    training = np.arange(rows) % 5 != 3
-    sampler = Sampler(labels, training, 2)
-    for first in range(0, rows, 30_000):
-        places = np.arange(first, min(rows, first + 30_000))
-        places = places[training[places]]
-        sampler.add(np.stack([places, -places]).astype(float), (), places)
-    found = sampler.sample(Reading(("x1", "x0"), ()), design(2))
-    assert 49_990 < len(found.labels) <= 50_000
-    assert found.labels.mean() == pytest.approx(labels[training].mean(), rel=1e-3)
-    assert found.total == training.sum()
-    places = found.numbers[1].astype(int)  # in the order of the design
-    assert np.array_equal(found.numbers[0], -found.numbers[1])
-    assert np.array_equal(labels[places], found.labels)
-    assert training[places].all()
-    assert np.diff(places).min() > 0
-    assert places[-1] > rows - 50
