@@ -67,6 +67,21 @@ def test_a_curve_of_a_few_rows_is_found(tmp_path):
     assert selection(tmp_path / "run")["rows"] == MOST
 
 
+def test_a_class_may_be_rare_by_weight_alone(tmp_path):
+    """Half of the rows are positive, but all of them but 40 weigh next to nothing."""
+    rng = np.random.default_rng(8)
+    x, label = rng.normal(size=(ROWS, 2)), rng.integers(0, 2, ROWS)
+    far = np.argsort(-np.abs(x[:, 0]))[:40]
+    label[far] = 1
+    weight = np.where(label, 1e-7, 1.0)
+    weight[far] = 1
+    frame = pd.DataFrame(x, columns=list("ab")).assign(y=label, w=weight)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    found = trained(tmp_path / "rows.parquet", tmp_path / "run", data={"weights": "w"})
+    assert found.metrics["holdout"]["auc"] > 0.99
+    assert {column.name for column in found.card.columns if column.knots} >= {"a"}
+
+
 def test_rows_on_disk_are_those_of_memory(tmp_path, monkeypatch):
     memory = trained(noisy(tmp_path), tmp_path / "memory", data={"weights": "w"})
     on_disk_by(monkeypatch)
