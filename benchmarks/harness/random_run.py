@@ -16,7 +16,7 @@ from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, num
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
 from train import run_folder
-from train.bends.knots import knots_of
+from train.bends.knots import Values
 from train.design import Design
 from train.standardize import Moments, Scaling
 from train.trained import Trained
@@ -121,7 +121,9 @@ def random_mixed(
             middle_of_column = center[i - numbers] if kind == PRECISE else 0
             for start, value in ((1, middle_of_column), (2, np.nanmax(row))):
                 row[start::6] = np.where(np.isnan(row[start::6]), np.nan, value)
-            knots = knots_of((row[~np.isnan(row)] - middle_of_column).astype(np.float32), quantiles)
+            knots = Values((row[~np.isnan(row)] - middle_of_column).astype(np.float32)).knots(
+                quantiles
+            )
         gaps = int(np.isnan(row).sum())
         low, high = float(np.nanmin(row)), float(np.nanmax(row))
         columns.append(Column(name, kind, low, high, policy, gaps, knots=knots))

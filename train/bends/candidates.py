@@ -9,7 +9,7 @@ import numpy as np
 from serve_runtime.arrays import Float64
 from serve_runtime.features.column import Column
 from serve_runtime.shown import listed, quoted
-from train.bends.knots import knots_of
+from train.bends.knots import Values
 from train.design import Design
 from train.errors import DataError
 from train.tables.columns.check import check_names
@@ -50,18 +50,18 @@ def bent_designs(
     places = [names.index(name) for name in chosen]
     there = [~np.isnan(values) for values in numbers[places]]
     served = [
-        (design.served(i, numbers[i][mask]), None if counts is None else counts[mask])
+        Values(design.served(i, numbers[i][mask]), None if counts is None else counts[mask])
         for i, mask in zip(places, there, strict=True)
     ]
     if not isinstance(asked, str):
-        _require_knots(chosen, [knots_of(values, SIZES[0], rows) for values, rows in served])
+        _require_knots(chosen, [values.knots(SIZES[0]) for values in served])
     work = math.isqrt(_MOST_WORK // numbers.shape[1])
     most = min(_MOST_COLUMNS, design.flat + room // _ROW, work)
     last = design.dense
     for size in SIZES:
         found = None
         while size > 1 and (found is None or found.dense > most):
-            knots = [knots_of(values, size, rows) for values, rows in served]
+            knots = [values.knots(size) for values in served]
             found = with_knots(design, dict(zip(chosen, knots, strict=True)))
             size //= 2
         if found is None or found.dense > most or found.dense <= last:

@@ -10,39 +10,46 @@ _HEAVY = 1 / 20
 """A value that more than this share of the rows has gets a weight of its own."""
 
 
-def knots_of(values: Float32, size: int, rows: Float64 | None = None) -> tuple[float, ...]:
-    """The knots of a Column with the sampled `values` (n,) as they are served, none missing, whose
-    curve bends at `size` quantiles at most. Each value stands for as many rows as `rows` (n,) say,
-    None for one.
+class Values:
+    """The values that a number takes in some rows, from which its knots are taken."""
 
-    Values that many rows have are single values; the curve's knots are quantiles of the others,
-    values that occur, with both ends of their range. Empty where nothing is left to bend: with two
-    different values or fewer.
-    """
-    rounded = np.where(np.abs(values) <= SMALLEST_NORMAL, np.float32(0), values)
-    distinct, counts = np.unique(rounded, return_counts=True)
-    if len(distinct) <= 2:
-        return ()
-    if rows is not None:
-        counts = np.bincount(distinct.searchsorted(rounded), rows)
-    heavy = (counts > _HEAVY * counts.sum()) & np.isfinite(after(distinct))
-    single = distinct[heavy]
-    # A knot next to a single value, or to its end, could not be told from one.
-    near = np.concatenate([single, after(single), after(after(single))])
-    rest, ends = distinct[~heavy], np.cumsum(counts[~heavy])
-    curve = np.empty(0, np.float32)
-    if len(rest):
-        # The nearest of the rows, as they would be in order.
-        wanted = np.rint(np.arange(size + 2) / (size + 1) * (ends[-1] - 1))
-        found = ends.searchsorted(wanted, side="right").clip(max=len(rest) - 1)
-        curve = np.setdiff1d(rest[found], near)
-        curve = _apart(curve[~np.isin(after(curve), single)])
-    if len(curve) <= 2:  # a line, which the number itself is
-        curve, others = curve[:0], int((~heavy).sum())
-        # With the line, weights of all but two values tell every function of the values.
-        spare = max(0, 2 - others)
-        single = single[spare // 2 : len(single) - (spare + 1) // 2]
-    return tuple(np.unique(np.concatenate([curve, single, after(single)])).tolist())
+    def __init__(self, values: Float32, rows: Float64 | None = None) -> None:
+        """`values` (n,) are as they are served, none missing; each stands for as many rows as
+        `rows` (n,) say, None for one."""
+        rounded = np.where(np.abs(values) <= SMALLEST_NORMAL, np.float32(0), values)
+        distinct, counts = np.unique(rounded, return_counts=True)
+        if rows is not None:
+            counts = np.bincount(distinct.searchsorted(rounded), rows)
+        heavy = (counts > _HEAVY * counts.sum()) & np.isfinite(after(distinct))
+        self._single, self._rest = distinct[heavy], distinct[~heavy]
+        self._ends = np.cumsum(counts[~heavy])
+        behind = after(self._single)
+        # A knot next to a single value, or to its end, could not be told from one.
+        self._near = np.concatenate([self._single, behind, after(behind)])
+
+    def knots(self, size: int) -> tuple[float, ...]:
+        """The knots of a Column whose curve bends at `size` quantiles at most.
+
+        Values that many rows have are single values; the curve's knots are quantiles of the others,
+        values that occur, with both ends of their range. Empty where nothing is left to bend: with
+        two different values or fewer.
+        """
+        single, rest, ends = self._single, self._rest, self._ends
+        if len(single) + len(rest) <= 2:
+            return ()
+        curve = np.empty(0, np.float32)
+        if len(rest):
+            # The nearest of the rows, as they would be in order.
+            wanted = np.rint(np.arange(size + 2) / (size + 1) * (ends[-1] - 1))
+            found = ends.searchsorted(wanted, side="right").clip(max=len(rest) - 1)
+            curve = np.setdiff1d(rest[found], self._near)
+            curve = _apart(curve[~np.isin(after(curve), single)])
+        if len(curve) <= 2:  # a line, which the number itself is
+            curve = curve[:0]
+            # With the line, weights of all but two values tell every function of the values.
+            spare = max(0, 2 - len(rest))
+            single = single[spare // 2 : len(single) - (spare + 1) // 2]
+        return tuple(np.unique(np.concatenate([curve, single, after(single)])).tolist())
 
 
 def _apart(knots: Float32) -> Float32:

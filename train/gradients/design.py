@@ -54,9 +54,7 @@ def products_of_several(rows: Rows, values: Tensor) -> Tensor:
     result = values.new_zeros(len(values), numbers + rows.categories.levels + 1)
     result[:, :numbers] = values @ rows.features.T
     for codes, place in zip(rows.codes, rows.categories.places(numbers), strict=True):
-        wide = codes.int()
-        for row, value in zip(result, values, strict=True):
-            row[place].index_add_(0, wide, value)
+        result[:, place].scatter_add_(1, codes.long().expand_as(values), values)
     result[:, -1] = values.sum(1)
     return result
 

@@ -30,14 +30,16 @@ _SLOW = 0.1
 """Second derivatives are computed anew where the decrement falls by less than to this share."""
 _RIDGE = 1e-11
 """Of the second derivatives, added to their diagonal, as columns may be dependent."""
-_FEW = 1e8
+_FEW = 2e7
 """Multiplications for which each fit gets the matrix of its own second derivatives. Else there are
 conjugate gradients, which those of the mean fit precondition."""
-_SHARE, _MOST_PRODUCTS = 1e-3, 50
+_SHARE, _MOST_PRODUCTS = 1e-2, 50
 """The share of the squared decrement that conjugate gradients leave open, and the most products
 that they take."""
 _MANY_PRODUCTS = 8
 """After so many the matrix is computed anew, which takes as long."""
+_NARROW = 1e6
+"""Magnitudes of numbers that may be squared and added in float32; standardised ones are small."""
 _CLOSE_WIDE = 1e-4
 """The squared decrement of a fit that is found, with levels and more than 512 columns: then the
 diagonal of the matrix alone preconditions."""
@@ -49,6 +51,8 @@ Found: TypeAlias = tuple[Tensor, float]
 """Steps (folds, d + 1), to be subtracted from the weights, and the largest squared decrement."""
 Solver: TypeAlias = Callable[[Tensor], Found]
 """Makes steps of the gradients (folds, d + 1)."""
+Precondition: TypeAlias = Callable[[Tensor], Tensor]
+"""Gives about the product of vectors (folds, d + 1) with the inverse of a matrix."""
 
 
 class FoldPath:
@@ -63,6 +67,11 @@ class FoldPath:
         self._rows = in_float64(rows.at(torch.from_numpy(self._order)))
         if not b:
             self._rows = _narrowed(self._rows)
+        self._narrow = self._rows
+        """The rows as conjugate gradients take them, in float32 where that does: what a step makes
+        of the costs is computed in float64."""
+        if bool((self._rows.features.abs() <= _NARROW).all()):
+            self._narrow = self._rows.in_type(torch.float32)
         self._rotated = len(self._rows.features) < len(rows.features)
         ends = np.cumsum(np.bincount(fold, minlength=folds)).tolist()
         self._parts = [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
@@ -76,9 +85,9 @@ class FoldPath:
         self._exact = bool(b) or (self._own and not self._wide)
         """Whether steps come of the matrix of second derivatives, not of conjugate gradients."""
         self._curvature: Tensor | None = None
-        """(folds, d + 1, d + 1) of which conjugate gradients are preconditioned."""
+        """(d + 1, d + 1) of which conjugate gradients are preconditioned."""
         self._factored: Tensor | None = None
-        """Its factors, with the penalty of this strength."""
+        """Its factor, with the penalty of this strength."""
 
     def solve(self, a: float) -> Float64:
         """The logits (n,) of all rows, each by the fit without its fold, with the penalty `a`."""
@@ -97,6 +106,11 @@ class FoldPath:
         rotated numbers."""
         return None if self._rotated else self._theta.numpy()
 
+    def begin_at(self, theta: Float64) -> None:
+        """Let the next fits begin at `theta` (folds, d + 1), unless numbers are rotated."""
+        if not self._rotated:
+            self._theta = torch.from_numpy(theta)
+
     @torch.no_grad()
     def _solve(self, a: float) -> Float64:
         penalties = penalty_curvature(self._theta[0], a)
@@ -111,12 +125,12 @@ class FoldPath:
                 solved = self._solver(self._rows.weighted(p * (1 - p)), penalties)
                 found = solved(gradient)
             step, last = found
-            if last <= self._close:
-                break
             moved = self._moved(step, penalties, costs)
             if moved is None:
                 break
             self._theta, logits, costs = moved
+            if last <= self._close:
+                break
         result = np.empty(len(self._order))
         parts = zip(logits, self._parts, strict=True)
         result[self._order] = torch.cat([of[part] for of, part in parts]).numpy()
@@ -157,18 +171,15 @@ class FoldPath:
             return partial(self._inexact, weights, penalties)
         if self._own:
             own = self._without_own(weights)
-            curvature = torch.stack([self._moments(slice(None), of) for of in own])
+            curvature = torch.stack([self._moments(self._rows, of) for of in own])
         else:
-            curvature = self._shared(weights)
+            mean = weights.mean(0)
+            folds = [self._moments(self._rows.at(part), mean[part]) for part in self._parts]
+            parts = torch.stack(folds)
+            curvature = parts.sum(0) - parts
         if self._l1.any():
             return partial(self._proximal, curvature + torch.diag(penalties))
         return partial(_solved, _factor(curvature, penalties))
-
-    def _shared(self, weights: Tensor) -> Tensor:
-        """The second derivatives (folds, d + 1, d + 1) with the mean of the `weights`."""
-        mean = weights.mean(0)
-        parts = torch.stack([self._moments(part, mean[part]) for part in self._parts])
-        return parts.sum(0) - parts
 
     def _inexact(self, weights: Tensor, penalties: Tensor, gradient: Tensor) -> Found:
         """Newton's steps by conjugate gradients, each fit's with the weights of its own rows."""
@@ -176,18 +187,27 @@ class FoldPath:
         if self._wide:
             diagonal = products_of_several(squared(self._rows), own) + penalties
             inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
-            step, _ = _conjugate_gradients(self._rows, own, penalties, gradient, inverse.mul)
-            return step, _largest(step, gradient)
-        if self._curvature is None:
-            self._curvature, self._factored = self._shared(weights), None
-        if self._factored is None:
-            self._factored = _factor(self._curvature, penalties)
-        step, products = _conjugate_gradients(
-            self._rows, own, penalties, gradient, partial(_product, self._factored)
-        )
+            precondition: Precondition = inverse.mul
+        else:
+            precondition = partial(_product_with_all, self._factor_of_all(weights, penalties))
+        step, products = _conjugate_gradients(self._narrow, own, penalties, gradient, precondition)
         if products >= _MANY_PRODUCTS:
             self._curvature = None
+        if products == _MOST_PRODUCTS and self._narrow is not self._rows:
+            self._narrow = self._rows
+            return self._inexact(weights, penalties, gradient)
         return step, _largest(step, gradient)
+
+    def _factor_of_all(self, weights: Tensor, penalties: Tensor) -> Tensor:
+        """The factor of the second derivatives of a fit, on average over the fits."""
+        narrow = self._narrow.labels
+        if self._curvature is None:
+            mean = weights.sum(0) * ((len(weights) - 1) / len(weights) ** 2)
+            self._curvature = self._moments(self._narrow, mean.to(narrow)).to(narrow)
+            self._factored = None
+        if self._factored is None:
+            self._factored = _factor(self._curvature[None], penalties.to(narrow))[0]
+        return self._factored
 
     def _proximal(self, hessian: Tensor, gradient: Tensor) -> Found:
         ends = [
@@ -196,9 +216,9 @@ class FoldPath:
         step = self._theta - torch.stack(ends)
         return step, _largest(step, torch.linalg.vecdot(hessian, step[:, None]))
 
-    def _moments(self, part: slice, weights: Tensor) -> Tensor:
-        sums = MomentSums(self._numbers, self._rows.categories, self._rows.labels)
-        sums.add(self._rows.at(part), weights)
+    def _moments(self, rows: Rows, weights: Tensor) -> Tensor:
+        sums = MomentSums(self._numbers, rows.categories, rows.labels)
+        sums.add(rows, weights)
         return sums.total()
 
 
@@ -220,6 +240,11 @@ def _product(factor: Tensor, gradient: Tensor) -> Tensor:
     return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
 
 
+def _product_with_all(factor: Tensor, gradient: Tensor) -> Tensor:
+    """The same where all have the one factor (d + 1, d + 1)."""
+    return torch.cholesky_solve(gradient.T.to(factor), factor).T.to(gradient)
+
+
 def _solved(factor: Tensor, gradient: Tensor) -> Found:
     step = _product(factor, gradient)
     return step, _largest(step, gradient)
@@ -235,18 +260,23 @@ def _conjugate_gradients(
     weights: Tensor,
     penalties: Tensor,
     gradient: Tensor,
-    precondition: Callable[[Tensor], Tensor],
+    precondition: Precondition,
 ) -> tuple[Tensor, int]:
     """About the product of `gradient` (folds, d + 1) with the inverse of XᵀDX + penalties, D the
-    `weights` (folds, n), and how many products with that matrix it took."""
+    `weights` (folds, n), and how many products with that matrix it took.
+
+    Products with XᵀDX are computed in the type of `rows`, all else in float64.
+    """
+    dtype = rows.features.dtype
+    weights = weights.to(dtype)
     step, residual = torch.zeros_like(gradient), gradient.clone()
     direction = precondition(residual)
     slope = first = (residual * direction).sum(1)
     products = 0
     while products < _MOST_PRODUCTS:
         products += 1
-        image = products_of_several(rows, weights * logits_of_several(rows, direction))
-        image += penalties * direction
+        logits = logits_of_several(rows, direction.to(dtype))
+        image = products_of_several(rows, weights * logits).double() + penalties * direction
         curved = (direction * image).sum(1)
         length = torch.where(curved > 0, slope / curved, 0)[:, None]
         step += length * direction

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from serve_runtime.arrays import Float32, Float64, Floats
-from train.dataset.layer import Layer, further_moments, layer_moments, scaling_of
+from train.dataset.layer import Layer, layer_moments, scaling_of
 from train.design import Design
 from train.gradients.source import Rows
 from train.selection.draw import draw
@@ -51,7 +51,7 @@ class Sample:
 
     def layer(self, design: Design, *, standardize: bool) -> Layer:
         """The layer of `design` over these rows."""
-        further = further_moments(design, self.numbers)  # means of them change no fit
+        further = Moments.none(design.dense - design.flat)  # their means would change no fit
         raw, rows = self.moments, self.total
         if raw is None:
             raw, rows = Moments.of(self.numbers), len(self.labels)

@@ -19,19 +19,18 @@ from train.selection.sample import Sample
 from train.selection.useless import useless_bends
 from train.tables.columns.profile import Indices
 
-TENFOLD: Final = 2
-"""Places on the path of strengths from one to another that is ten times as weak."""
-STRENGTHS: Final = tuple(10.0 ** (k / TENFOLD) for k in range(4 * TENFOLD, -4 * TENFOLD - 1, -1))
-"""Of 1 / C, from strong to weak penalties."""
-_STRONGER = TENFOLD
-"""Places before the best strength of straight numbers at which those of bent ones begin."""
+STRENGTHS: Final = tuple(10.0**k for k in range(4, -5, -1))
+"""Of 1 / C, from strong to weak penalties: those that are tried first."""
+_BETWEEN = 10**0.5
+"""The best is then refined by those that are so many times as strong and as weak."""
 _RISEN = 2.0
 """A mean log loss has clearly risen where it is so many standard errors above the lowest one."""
 _LEVEL, _HARDLY = 1e-6, 1e-3
 """A mean log loss that changes by no more than the first share of itself stays as it is; one that
 falls by less than the second is not worth a step of ten times more, where designs are compared."""
-_CLOSE = 1e-3
-"""Of fits of bent numbers: a hundredth of what would be seen in a log loss of 1 000 rows."""
+_CLOSE = 1e-1
+"""The squared decrement of a fit before its last step, which leaves less of it than would be seen
+in the fourth digit of a log loss of 1 000 rows."""
 
 Way: TypeAlias = Callable[[FoldPath, Sequence[float], Judge], Iterator[Float64]]
 """The corrected logits (n,) along a path, with as many of the strengths as are worth it."""
@@ -47,6 +46,8 @@ class Tried:
     points: Sequence[Point]
     logits: Sequence[Float64]
     """(n,) of each point."""
+    thetas: Sequence[Float64 | None]
+    """(folds, d + 1) the fits of each point, where they are known."""
 
     @property
     def candidate(self) -> Candidate:
@@ -57,6 +58,34 @@ class Tried:
     def best(self) -> int:
         """The place of the point with the lowest mean log loss."""
         return self.candidate.best
+
+    def joined(self, other: "Tried") -> "Tried":
+        """With the points of `other`, which has the same design, too."""
+        strengths = [*self.strengths, *other.strengths]
+        points, logits = [*self.points, *other.points], [*self.logits, *other.logits]
+        thetas = [*self.thetas, *other.thetas]
+        order = np.argsort(strengths)[::-1]
+        return Tried(
+            self.design,
+            [strengths[i] for i in order],
+            [points[i] for i in order],
+            [logits[i] for i in order],
+            [thetas[i] for i in order],
+        )
+
+    def carried_to(self, design: Design) -> Float64 | None:
+        """The best fits (folds, d + 1) as those of a `design` that differs in its bends: what has
+        the same knots in both keeps its weights, other bends get 0."""
+        theta = self.thetas[self.best]
+        if theta is None:
+            return None
+        before, flat = self.design, design.flat
+        found = np.zeros((len(theta), design.width + 1))
+        found[:, :flat], found[:, design.dense :] = theta[:, :flat], theta[:, before.dense :]
+        for number, place in design.further.items():
+            if before.numbers[number].knots == design.numbers[number].knots:
+                found[:, place] = theta[:, before.further[number]]
+        return found
 
     @property
     def lowest(self) -> float:
@@ -75,67 +104,88 @@ class Search:
         self._b = recipe.l1 * sample.total
         self._sample, self._fold, self._folds = sample, fold, int(fold.max()) + 1
         self._judge, self._bar = judge, bar
+        self._last: tuple[Design, Rows] | None = None
 
     def several(self, designs: Iterable[Design], strengths: Sequence[float]) -> list[Tried]:
         """The first of `designs`, if it has no bends, with all `strengths`, until the log loss has
-        risen; bent ones with each that is ten times weaker, from ten times the first one's best
-        on, while it falls. A design that is no better than all before is the last."""
+        risen, and those beside the best; bent ones with each that is ten times weaker, from ten
+        times the first one's best on, while it falls. A design that is no better than all before is
+        the last."""
         tried = list[Tried]()
         for design in designs:
             if not design.bases:
-                tried.append(self._along(design, strengths, along))
-                strengths = strengths[max(0, tried[0].best - _STRONGER) :]
+                tried.append(self._with_beside(self._along(design, strengths, along)))
+                if self._chosen:
+                    best = tried[0].strengths[tried[0].best]
+                    strengths = _possible(best * 10 * of / STRENGTHS[0] for of in STRENGTHS)
                 continue
-            tried.append(self._along(design, strengths[::TENFOLD], _while_falling))
+            start = tried[-1].carried_to(design) if tried else None
+            tried.append(self._along(design, strengths, _while_falling, start))
             if tried[-1].lowest > min(each.lowest for each in tried):
                 break
         return tried
 
     def refined(self, tried: list[Tried], taken: int, *, prune: bool) -> tuple[list[Tried], int]:
-        """The same, with the one `taken` at strengths between those that were tried; where to
-        `prune`, without the bends that bring nothing, if that is not worse."""
+        """The same, with the bent one `taken` at strengths beside its best; where to `prune`,
+        without the bends that bring nothing, if that is not worse."""
         before = tried[taken]
-        a, design = before.strengths[before.best], before.design
-        step = 10 ** (1 / TENFOLD) if self._chosen else 1
         if prune and (useless := list(self._useless(before))):
-            names = [design.numbers[number].name for number in useless]
-            design = with_knots(design, dict.fromkeys(names, ()))
-        if not design.bases:
-            return tried, taken
-        found = self._along(design, sorted({a * step, a, a / step}, reverse=True), _all)
-        if found.lowest > before.lowest:
-            return tried, taken
-        if design is before.design:
-            return [*tried[:taken], found, *tried[taken + 1 :]], taken
-        return [*tried, found], len(tried)
+            names = [before.design.numbers[number].name for number in useless]
+            design = with_knots(before.design, dict.fromkeys(names, ()))
+            if design.bases:
+                a = before.strengths[before.best]
+                found = self._with_beside(self._along(design, [a], _all, before.carried_to(design)))
+                if found.lowest <= before.lowest:
+                    return [*tried, found], len(tried)
+        return [*tried[:taken], self._with_beside(before), *tried[taken + 1 :]], taken
+
+    def _with_beside(self, tried: Tried) -> Tried:
+        """The same, with the strengths beside its best one."""
+        if not self._chosen:
+            return tried
+        a = tried.strengths[tried.best]
+        beside = _possible([a * _BETWEEN, a / _BETWEEN])
+        start = tried.carried_to(tried.design)
+        return tried.joined(self._along(tried.design, beside, _all, start))
 
     def _useless(self, tried: Tried) -> Iterator[int]:
-        rows = self._rows(tried.design)
-        path = FoldPath(rows, self._fold, self._folds, self._b, _CLOSE)
-        logits = path.solve(tried.strengths[tried.best]) - self._judge.shift
-        if (theta := path.theta) is not None:
-            features, counts = rows.features.numpy(), self._sample.counts
+        theta, design = tried.thetas[tried.best], tried.design
+        if theta is not None:
+            features, logits = self._rows(design).features.numpy(), tried.logits[tried.best]
             yield from useless_bends(
-                tried.design, features, self._fold, theta, logits, self._judge, counts
+                design, features, self._fold, theta, logits, self._judge, self._sample.counts
             )
 
-    def _along(self, design: Design, strengths: Sequence[float], way: Way) -> Tried:
-        close = (_CLOSE,) if design.bases else ()
-        path = FoldPath(self._rows(design), self._fold, self._folds, self._b, *close)
-        points, logits, judge = list[Point](), list[Float64](), self._judge
+    def _along(
+        self, design: Design, strengths: Sequence[float], way: Way, start: Float64 | None = None
+    ) -> Tried:
+        path = FoldPath(self._rows(design), self._fold, self._folds, self._b, _CLOSE)
+        if start is not None:
+            path.begin_at(start)
+        points, logits, thetas = list[Point](), list[Float64](), list[Float64 | None]()
+        judge = self._judge
         for a, found in zip(strengths, way(path, strengths, judge), strict=False):
             self._bar.update(self._folds)
             losses, both = judge.losses(found), a + self._b
             c = 1 / both if both else None
             points.append(Point(c, judge.mean(losses), judge.standard_error(losses)))
             logits.append(found)
-        return Tried(design, strengths, points, logits)
+            thetas.append(path.theta)
+        return Tried(design, strengths[: len(points)], points, logits, thetas)
 
     def _rows(self, design: Design) -> Rows:
-        weights = self._judge.in_fits
-        rows = self._sample.rows(design, weights, standardize=self._standardize)
-        check_known(are_known(rows))
-        return rows
+        if self._last is None or self._last[0] is not design:
+            weights = self._judge.in_fits
+            rows = self._sample.rows(design, weights, standardize=self._standardize)
+            check_known(are_known(rows))
+            self._last = design, rows
+        return self._last[1]
+
+
+def _possible(strengths: Iterable[float]) -> list[float]:
+    """Those between the first and the last of the STRENGTHS, rounding aside."""
+    first, last = STRENGTHS[0] * 1.01, STRENGTHS[-1] * 0.99
+    return [of for of in strengths if last < of < first]
 
 
 def simplest(tried: Sequence[Tried], judge: Judge) -> int:
@@ -150,22 +200,20 @@ def simplest(tried: Sequence[Tried], judge: Judge) -> int:
 def along(path: FoldPath, strengths: Sequence[float], judge: Judge) -> Iterator[Float64]:
     """The logits (n,) with each strength, until the log loss has clearly risen, or changes no
     more."""
-    lowest, rising, level, before = None, 0, 0, np.inf
+    lowest, before = None, np.inf
     for a in strengths:
         logits = path.solve(a) - judge.shift
         yield logits
         losses = judge.losses(logits)
         now = judge.mean(losses)
-        level, before = (level + 1 if abs(now - before) <= _LEVEL * now else 0), now
-        if level >= TENFOLD:
+        if abs(now - before) <= _LEVEL * now:
             break
+        before = now
         if lowest is None or now < judge.mean(lowest):
-            lowest, rising = losses, 0
+            lowest = losses
             continue
-        rising += 1
         apart = losses - lowest
-        risen = judge.mean(apart) > _RISEN * judge.standard_error(apart)
-        if rising >= TENFOLD and risen:
+        if judge.mean(apart) > _RISEN * judge.standard_error(apart):
             break
 
 

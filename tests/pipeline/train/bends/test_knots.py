@@ -9,13 +9,13 @@ from serve_runtime.error_budgets import SMALLEST_NORMAL
 from serve_runtime.features.column import Column
 from serve_runtime.features.curve import after
 from train.bends.basis import Basis
-from train.bends.knots import knots_of
+from train.bends.knots import Values
 
 values = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def basis_of(numbers, size: int) -> Basis:
-    return Basis.of(knots_of(np.array(numbers, np.float32), size))
+    return Basis.of(Values(np.array(numbers, np.float32)).knots(size))
 
 
 def test_the_curve_bends_at_quantiles_and_ends_with_the_values():
@@ -38,7 +38,7 @@ def test_what_many_rows_have_is_a_single_value():
     [[], [1.0], [1.0, 2.0] * 9, [0.0, -0.0, 1.0] * 9, [0.0, 1e-40, 5.0], [1.0] * 99 + [2.0]],
 )
 def test_two_values_or_fewer_have_nothing_to_bend(numbers):
-    assert knots_of(np.array(numbers, np.float32), 4) == ()
+    assert Values(np.array(numbers, np.float32)).knots(4) == ()
 
 
 @pytest.mark.parametrize("counts", [[9] * 3, [9] * 4, [90, 90, 1], [1, 90, 90], [90, 1, 90, 1]])
@@ -67,7 +67,7 @@ def test_values_that_are_float32_neighbours(first, repeats):
 @given(st.lists(values, max_size=60), st.sampled_from([1, 4, 32]), st.integers(1, 40))
 def test_knots_are_ones_that_a_card_takes(numbers, size, repeats):
     rows = np.array([*numbers[:2] * repeats, *numbers], np.float32)
-    knots = knots_of(rows, size)
+    knots = Values(rows).knots(size)
     if not knots:
         return
     column = Column("x", low=0.0, high=1.0, knots=knots)
@@ -86,4 +86,4 @@ def test_knots_are_ones_that_a_card_takes(numbers, size, repeats):
 def test_a_value_that_stands_for_rows_is_there_as_often(size, rows):
     numbers, counts = (np.array(part, np.float32) for part in zip(*rows, strict=True))
     every = np.repeat(numbers, counts.astype(int))
-    assert knots_of(numbers, size, counts.astype(float)) == knots_of(every, size)
+    assert Values(numbers, counts.astype(float)).knots(size) == Values(every).knots(size)

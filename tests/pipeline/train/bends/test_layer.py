@@ -7,7 +7,7 @@ import pytest
 
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 from train.bends.candidates import bends_told, bent_designs, describe, with_knots
-from train.bends.knots import knots_of
+from train.bends.knots import Values
 from train.dataset.layer import Layer, further_moments, layer_moments, scaling_of
 from train.design import Design
 from train.errors import DataError
@@ -42,7 +42,7 @@ def bent(size: int = 4, *names: str) -> Design:
     found = {}
     for i, column in enumerate(FLAT.numbers):
         values = NUMBERS[i][~np.isnan(NUMBERS[i])]
-        found[column.name] = knots_of(FLAT.served(i, values), size)
+        found[column.name] = Values(FLAT.served(i, values)).knots(size)
     return with_knots(FLAT, {name: found[name] for name in names or found})
 
 

@@ -44,9 +44,9 @@ class Losses:
 @pytest.mark.parametrize(
     ("logits", "tried"),
     [
-        ((0.1, 0.5, 0.4, 0.3, 0.2, 0.1), 4),  # risen clearly, over two strengths
-        ((0.1, 0.5, 0.4, 0.6, 0.5, 0.4, 0.3), 6),  # a dent does not end it
-        ((0.1, 0.5, 0.5, 0.5, 0.5), 4),  # level
+        ((0.1, 0.5, 0.4, 0.6), 3),  # risen clearly
+        (tuple(0.1 * k for k in range(1, 10)), 9),  # lower to the end
+        ((0.1, 0.5, 0.5, 0.5), 3),  # level
     ],
 )
 def test_a_path_ends_where_nothing_better_is_to_come(logits, tried):
