@@ -78,8 +78,11 @@ $(VENV)/ready .bench/ready: pyproject.toml constraints.txt
 	touch $@
 
 ##@ Changing it:
+# tests/light runs once, by tests/packaging: in an environment that has the wheel, and no torch. Its
+# fuzzing needs not. A file's tests stay in one process, which makes what they share once.
 test: setup lint ## lint, types, all tests
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		tests/packaging tests/light/test_fuzz.py tests/pipeline
 
 FUZZ ?= 20
 fuzz: setup ## [FUZZ=20] [FUZZ_SEED=]: damage files by the million

@@ -97,18 +97,20 @@ class _Race:
 
 
 def _tables(context: Context) -> Iterator[tuple[str, pd.DataFrame]]:
+    most = context.scale.rows
     for name in ("breast_cancer", "wine", "digits"):
-        x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+        x, y = (part[:most] for part in getattr(datasets, f"load_{name}")(return_X_y=True))
         shape = f"{len(x):,} × {x.shape[1]}"
         yield f"{name}, {shape}", _table(x, y >= np.median(y))
     count, numbers, sizes = ADULT
-    count = min(count, context.scale.rows)
+    count = min(count, most)
     shape = f"{count:,} × {numbers} numbers and {len(sizes)} categories"
     yield shape, _curved(count, numbers, sizes)
-    yield f"10,000 × {WIDTH}", _curved(10_000, WIDTH)
-    straight = problem(context.scale.rows, WIDTH)
-    shape = f"{context.scale.rows:,} × {WIDTH}"
-    yield shape, _table(straight.features, straight.labels)
+    count = min(10_000, most)
+    yield f"{count:,} × {WIDTH}", _curved(count, WIDTH)
+    if most > count:
+        straight = problem(most, WIDTH)
+        yield f"{most:,} × {WIDTH}", _table(straight.features, straight.labels)
 
 
 def _table(features: np.ndarray, labels: np.ndarray) -> pd.DataFrame:

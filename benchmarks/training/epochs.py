@@ -31,8 +31,9 @@ OURS, LOOP, PRODUCTS, READ = (
 
 def measure(context: Context) -> Result:
     """Time epochs at sizes from six rows to a million."""
-    large = (context.scale.rows, 30)
-    sizes = ((6, 2), (1000, 30), (100_000, 30), large, (context.scale.rows // 5, 200))
+    most = context.scale.rows
+    large = (most, 30)
+    sizes = ((6, 2), (1000, 30), (min(100_000, most), 30), large, (most // 5, 200))
     tables: list[TextTable] = []
     targets: list[Target] = []
     with limit_threads(THREADS):
@@ -58,7 +59,7 @@ def measure(context: Context) -> Result:
 
 
 def _timed(context: Context, rows: int, width: int) -> tuple[Times, int]:
-    epochs = max(50, min(2000, 600_000_000 // (rows * width)))
+    epochs = max(50, min(2000, context.scale.calls, 600_000_000 // (rows * width)))
     data, spec = problem(rows, width), Optimizer(lr=0.1, epochs=epochs)
     features, labels = torch.from_numpy(data.features), torch.from_numpy(data.labels)[:, None]
     ours = resident(data.rows(), spec)

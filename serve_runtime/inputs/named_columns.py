@@ -155,7 +155,7 @@ def _columns(x: Any, names: Sequence[str], limits: Limits, encoder: "Encoder | N
     if encoder is not None:
         return encoder.encoded(columns)
     arrays = [
-        to_array(column, f"feature {quoted(name)}")
+        column if type(column) is np.ndarray else to_array(column, f"feature {quoted(name)}")
         for name, column in zip(names, columns, strict=True)
     ]
     check_lengths(columns, names, [array.shape for array in arrays])

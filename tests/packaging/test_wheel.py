@@ -187,16 +187,17 @@ def test_another_build_of_onnxruntime_stays_as_it_is(
 
 
 def test_light_tests_pass_without_torch(wheel: Path, tmp_path: Path) -> None:
-    """All of tests/light but its fuzzing, whose examples would be the same again, from a copy, in
-    an environment that has neither torch nor onnx."""
+    """All of tests/light but its fuzzing, from a copy, in an environment that has neither torch nor
+    onnx. `make test` runs them nowhere else."""
     tools = ["pytest", "hypothesis", "pytest-xdist", "pandas", "polars"]
     programs = empty_environment(tmp_path / "venv", f"{wheel}[files]", *tools)
     shutil.copytree(
         LIGHT, tmp_path / "light", ignore=shutil.ignore_patterns("__pycache__", "test_fuzz.py")
     )
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    settings = "[pytest]\nfilterwarnings = error\nxfail_strict = true\n"
+    (tmp_path / "pytest.ini").write_text(settings)
     listed = must(programs / "python", "-m", "pip", "list", folder=tmp_path).split()
     assert not {"torch", "onnx"} & set(listed)
-    output = must(programs / "python", "-m", "pytest", "-q", "light", folder=tmp_path)
-    assert " passed" in output
-    assert "skipped" not in output
+    options = ("-q", "-ra", "--strict-markers", "--strict-config")
+    output = must(programs / "python", "-m", "pytest", *options, "light", folder=tmp_path)
+    assert re.search(r"^\d+ passed in ", output, re.M), output

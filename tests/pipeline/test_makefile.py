@@ -26,3 +26,14 @@ def test_users_come_first_and_maintainers_last() -> None:
     assert users[:5] == ["run", "train", "export", "verify", "score"]
     assert "test" in developers
     assert {"bench", "bench-train", "bench-compare", "docs"} < set(maintainers)
+
+
+def test_make_test_runs_all_tests() -> None:
+    """Those of tests/light but their fuzzing in tests/packaging, where there is no torch."""
+    command = ["make", "--no-print-directory", "--dry-run", "test"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = done.stdout.partition("-m pytest ")[2].replace("\\\n", " ").split()
+    named = {word for word in found if word.startswith("tests/")}
+    assert named == {"tests/light/test_fuzz.py", "tests/packaging", "tests/pipeline"}
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("tests/*/__init__.py")}
+    assert set(map(str, folders)) <= {"tests/light", "tests/packaging", "tests/pipeline"}

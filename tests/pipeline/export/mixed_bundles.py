@@ -57,11 +57,13 @@ def write_models(
     *,
     measure: bool = False,
     edit: Callable[[onnx.ModelProto, str], object] | None = None,
+    torch: bool = True,
 ) -> None:
     """Write all four models with these values and this card, or with the bundle's own.
 
     `edit` changes the ONNX graphs. The card gets the digests of the graphs; with `measure` also
-    that of the values, and the scores of its golden rows.
+    that of the values, and the scores of its golden rows. Without `torch` the torch files stay,
+    which nobody comes to where an ONNX file is refused.
     """
     card = card or card_of(bundle)
     affine, encoding = model.affine, model.encoding
@@ -77,8 +79,9 @@ def write_models(
     card = dataclasses.replace(card, graph_sha256=digests)
     for layout, name in MODEL_FILES.items():
         (bundle / name).write_bytes(onnx_model.add_card(graphs[layout], card))
-    for name in TORCH_FILES:
+    for name in TORCH_FILES if torch else ():
         write_torch(bundle, name, model, card)
+    reseal(bundle)
 
 
 def recertify(bundle: Path, trained: Trained | None = None) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from pipeline.train.gradients.forked import run_forked
 from train import run_folder
 from train.errors import TrainError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
@@ -52,9 +53,22 @@ def mixed_table(tmp_path_factory) -> Path:
     return path
 
 
-def run(
+@pytest.fixture
+def run(tmp_path_factory):
+    """Train in processes that are forked; see pipeline.train.gradients.forked."""
+
+    def start(processes: int, data: Path, out: Path, *options: str) -> tuple[int, str, str]:
+        streams = tmp_path_factory.mktemp("streams")
+        named = (str(data), "--device", "cpu", "--out", str(out))
+        return run_forked(processes, streams, *named, *options)
+
+    return start
+
+
+def torchrun(
     processes: int, data: Path, out: Path, *options: str, program: str = "train", **environment: str
 ) -> tuple[int, str, str]:
+    """Train in processes that torchrun starts."""
     command = [*LAUNCH, f"--nproc-per-node={processes}", "-m", program, str(data)]
     found = subprocess.run(
         [*command, "--device", "cpu", "--out", str(out), *options],
@@ -70,7 +84,7 @@ def saved(folder: Path) -> dict:
     return torch.load(folder / run_folder.CHECKPOINT, weights_only=True)
 
 
-def test_processes_share_weighted_rows(mixed_table, tmp_path):
+def test_processes_share_weighted_rows(run, mixed_table, tmp_path):
     found = pq.read_table(mixed_table)
     weights = pa.array(np.arange(len(found)) % 4 * 0.7)
     pq.write_table(found.append_column("w", weights), tmp_path / "rows.parquet")
@@ -87,13 +101,19 @@ def test_processes_share_weighted_rows(mixed_table, tmp_path):
         assert ours.card.training["metrics"][part] == pytest.approx(metrics, rel=1e-5)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-@pytest.mark.parametrize("options", [(), ("--lr", "0.5", "--momentum", "0.9", "--epochs", "30")])
-def test_processes_train_the_model_of_one(processes, options, table, tmp_path):
-    settings = {"lr": 0.5, "momentum": 0.9, "epochs": 30} if options else {}
+MOMENTUM = {"lr": 0.5, "momentum": 0.9, "epochs": 30}
+
+
+@pytest.mark.parametrize(
+    ("processes", "started_by", "settings"),
+    [(2, "torchrun", {}), (3, "fork", {}), (2, "fork", MOMENTUM), (3, "fork", MOMENTUM)],
+)
+def test_processes_train_the_model_of_one(processes, started_by, settings, run, table, tmp_path):
     alone = {"data": {"file": str(table)}, "optimizer": {"device": "cpu", **settings}}
     train(Recipe.from_dict(alone), tmp_path / "one")
-    code, said, complained = run(processes, table, tmp_path / "several", *options)
+    start = torchrun if started_by == "torchrun" else run
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    code, said, complained = start(processes, table, tmp_path / "several", *options)
     assert code == 0, complained
     assert said.count("57,600 rows, 3 features, positive class 1, on cpu") == 1
     assert said.count("run: ") == 1, "only the first process prints"
@@ -111,7 +131,7 @@ def test_processes_train_the_model_of_one(processes, options, table, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "several"]
 
 
-def test_processes_share_mini_batches(table, tmp_path):
+def test_processes_share_mini_batches(run, table, tmp_path):
     options = ("--batch-size", "512", "--epochs", "5", *QUICK)
     code, _, complained = run(2, table, tmp_path / "run", *options)
     assert code == 0, complained
@@ -120,7 +140,7 @@ def test_processes_share_mini_batches(table, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--batch-size", "512", "--epochs", "2")])
-def test_processes_name_what_separates_the_classes(options, table, tmp_path):
+def test_processes_name_what_separates_the_classes(options, run, table, tmp_path):
     found = pq.read_table(table)
     flag = np.arange(len(found)) % 500 == 7  # in the rows of all processes
     labels = np.where(flag, 1, found["y"].to_numpy())
@@ -132,7 +152,7 @@ def test_processes_name_what_separates_the_classes(options, table, tmp_path):
     assert "separable, by values of 'flag': above 0 all rows are 1" in " ".join(said.split())
 
 
-def test_processes_reach_the_minimum_at_the_noise_floor(tmp_path):
+def test_processes_reach_the_minimum_at_the_noise_floor(run, tmp_path):
     rng = np.random.default_rng(1012)
     x, y = rng.normal(size=(5, 20_000)).astype(np.float32), np.arange(20_000) % 2
     columns = {f"v{i}": values for i, values in enumerate(x)}
@@ -143,14 +163,14 @@ def test_processes_reach_the_minimum_at_the_noise_floor(tmp_path):
     assert saved(tmp_path / "run")["training"]["progress"]["updates"] < 30
 
 
-def test_fewer_rows_than_processes_have_parts_for(tmp_path):
+def test_fewer_rows_than_processes_have_parts_for(run, tmp_path):
     pq.write_table(rows(500), tmp_path / "few.parquet")
     code, _, complained = run(2, tmp_path / "few.parquet", tmp_path / "run")
     assert code == 0, complained
     assert saved(tmp_path / "run")["training"]["theta"].isfinite().all()
 
 
-def test_a_value_that_another_process_finds_ends_all(tmp_path):
+def test_a_value_that_another_process_finds_ends_all(run, tmp_path):
     table = rows(72_000)
     values = table["b"].to_numpy().copy()
     values[71_000] = np.inf
@@ -168,15 +188,17 @@ LOST = "tests.pipeline.train.gradients.lost_process"
 @pytest.mark.parametrize(
     ("kind", "after", "options"),
     [
-        ("table", 700, ("--lr", "0.01", "--epochs", "2000", "--checkpoint-every", "500")),
-        ("mixed_table", 250, ("--batch-size", "2048", "--epochs", "30", *QUICK)),
+        ("table", 170, ("--lr", "0.01", "--epochs", "500", "--checkpoint-every", "120")),
+        ("mixed_table", 70, ("--batch-size", "2048", "--epochs", "8", *QUICK)),
     ],
 )
-def test_a_lost_process_ends_all_and_the_training_resumes(kind, after, options, request, tmp_path):
+def test_a_lost_process_ends_all_and_the_training_resumes(
+    kind, after, options, run, request, tmp_path
+):
     table, lost = request.getfixturevalue(kind), {"program": LOST, "LOST_AFTER": str(after)}
     code, _, complained = run(2, table, tmp_path / "whole", *options)
     assert code == 0, complained
-    code, said, complained = run(2, table, tmp_path / "run", *options, **lost)
+    code, said, complained = torchrun(2, table, tmp_path / "run", *options, **lost)
     assert code != 0
     assert "run.resume has all of it" in complained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.resume", "whole"]
