@@ -112,8 +112,15 @@ def test_the_block_inverse_is_exact_where_all_levels_are_in_it():
     torch.testing.assert_close(inverse @ (bound @ vector), vector, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(5000, 2, (530, 3)), (5000, 2, (530, 3, 1)), (5000, 0, (530,))])
-@pytest.mark.parametrize("decay", [0.0, 2e-4])
+@pytest.mark.parametrize(
+    ("shape", "decay"),
+    [
+        ((5000, 2, (530, 3)), 0.0),
+        ((5000, 2, (530, 3, 1)), 2e-4),
+        ((5000, 0, (530,)), 0.0),
+        ((5000, 0, (530,)), 2e-4),
+    ],
+)
 def test_the_step_is_the_longest_that_the_curvature_allows(shape, decay):
     rows = coded(*shape, seed=11)
     data = gradient_source(rows)

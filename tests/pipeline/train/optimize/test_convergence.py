@@ -223,8 +223,7 @@ def test_nearly_collinear_features_reach_four_digits(apart):
     assert fit.theta.numpy() == pytest.approx(minimum(rows), rel=1e-4)
 
 
-@pytest.mark.parametrize(("width", "count"), [(513, 2500), (600, 2400)])
-@pytest.mark.parametrize("decay", [0.0, 1e-4])
+@pytest.mark.parametrize(("width", "count", "decay"), [(513, 2500, 0.0), (600, 2400, 1e-4)])
 def test_wide_models_reach_four_digits(width, count, decay):
     rng = np.random.default_rng(9)
     x = rng.normal(size=(30, width)).T @ rng.normal(size=(30, count)) * 0.5
