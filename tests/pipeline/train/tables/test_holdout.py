@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
 
 from train.errors import DataError
 from train.tables import holdout
@@ -29,26 +28,3 @@ def test_a_class_that_would_be_held_out_whole(monkeypatch):
         except DataError as reason:
             outcomes.add("all of a class" in str(reason))
     assert outcomes == {False, True}, "kept, or refused"
-
-
-@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.25, 1 / 3, 0.5, 0.87])
-def test_few_rows_are_split_as_by_scikit_learn(fraction):
-    """The same rows are held out, or none can be."""
-    split = 0
-    for seed in range(100):
-        rng = np.random.default_rng(seed)
-        rows = int(rng.integers(1, (8, 40, 300)[seed % 3]))
-        labels = (rng.random(rows) < rng.choice([0.1, 0.5])).astype(np.float32)
-        try:
-            _, held = train_test_split(
-                np.arange(rows), test_size=fraction, random_state=seed, stratify=labels
-            )
-        except ValueError:
-            with pytest.raises(DataError, match=f"cannot hold out .* of {rows} rows: each class "):
-                holdout.held_out(labels, fraction, seed)
-            continue
-        assert np.array_equal(
-            np.flatnonzero(holdout.held_out(labels, fraction, seed)), sorted(held)
-        )
-        split += 1
-    assert split > 10
