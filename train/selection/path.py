@@ -21,6 +21,11 @@ from train.gradients.source import Rows
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
 from train.optimize.proximal import lowest
 from train.optimize.second_moments import MomentSums
+from train.selection.conjugate_gradients import (
+    MOST_PRODUCTS,
+    Precondition,
+    conjugate_gradients,
+)
 from train.tables.columns.profile import Indices
 
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
@@ -33,9 +38,6 @@ _RIDGE = 1e-11
 _FEW = 2e7
 """Multiplications for which each fit gets the matrix of its own second derivatives. Else there are
 conjugate gradients, which those of the mean fit precondition."""
-_SHARE, _MOST_PRODUCTS = 1e-2, 50
-"""The share of the squared decrement that conjugate gradients leave open, and the most products
-that they take."""
 _MANY_PRODUCTS = 8
 """After so many the matrix is computed anew, which takes as long."""
 _NARROW = 1e6
@@ -51,8 +53,6 @@ Found: TypeAlias = tuple[Tensor, float]
 """Steps (folds, d + 1), to be subtracted from the weights, and the largest squared decrement."""
 Solver: TypeAlias = Callable[[Tensor], Found]
 """Makes steps of the gradients (folds, d + 1)."""
-Precondition: TypeAlias = Callable[[Tensor], Tensor]
-"""Gives about the product of vectors (folds, d + 1) with the inverse of a matrix."""
 
 
 class FoldPath:
@@ -78,6 +78,7 @@ class FoldPath:
         self._numbers, levels = len(self._rows.features), rows.categories.levels
         width = self._numbers + levels + 1
         self._theta = torch.zeros(folds, width, dtype=torch.float64)
+        self._start: Tensor | None = None
         self._wide = levels > 0 and not b and width > MOST_FEATURES + 1
         self._close = _CLOSE_WIDE if self._wide else close
         self._l1 = penalty_curvature(self._theta[0], b)
@@ -107,14 +108,14 @@ class FoldPath:
         return None if self._rotated else self._theta.numpy()
 
     def begin_at(self, theta: Float64) -> None:
-        """Let the next fits begin at `theta` (folds, d + 1), unless numbers are rotated."""
-        if not self._rotated:
-            self._theta = torch.from_numpy(theta)
+        """Let the next fits begin at `theta` (folds, d + 1), those for which it costs less than
+        weights of 0; unless numbers are rotated."""
+        self._start = None if self._rotated else torch.from_numpy(theta)
 
     @torch.no_grad()
     def _solve(self, a: float) -> Float64:
         penalties = penalty_curvature(self._theta[0], a)
-        logits, costs = self._at(self._theta, penalties)
+        logits, costs = self._begun(penalties)
         solved, last, self._factored = None, np.inf, None
         for _ in range(_MOST_STEPS):
             p = logits.sigmoid()
@@ -135,6 +136,16 @@ class FoldPath:
         parts = zip(logits, self._parts, strict=True)
         result[self._order] = torch.cat([of[part] for of, part in parts]).numpy()
         return result
+
+    def _begun(self, penalties: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits and costs where the fits begin."""
+        found = self._at(self._theta, penalties)
+        if self._start is None:
+            return found
+        start, self._start = self._start, None
+        _, there = self._at(start, penalties)  # far beyond a minimum the way back is long
+        self._theta = torch.where((there < found[1])[:, None], start, self._theta)
+        return self._at(self._theta, penalties)
 
     def _without_own(self, values: Tensor) -> Tensor:
         """`values` (folds, n), 0 where a fit leaves the row out."""
@@ -189,11 +200,11 @@ class FoldPath:
             inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
             precondition: Precondition = inverse.mul
         else:
-            precondition = partial(_product_with_all, self._factor_of_all(weights, penalties))
-        step, products = _conjugate_gradients(self._narrow, own, penalties, gradient, precondition)
+            precondition = partial(_product, self._factor_of_all(weights, penalties))
+        step, products = conjugate_gradients(self._narrow, own, penalties, gradient, precondition)
         if products >= _MANY_PRODUCTS:
             self._curvature = None
-        if products == _MOST_PRODUCTS and self._narrow is not self._rows:
+        if products == MOST_PRODUCTS and self._narrow is not self._rows:
             self._narrow = self._rows
             return self._inexact(weights, penalties, gradient)
         return step, _largest(step, gradient)
@@ -223,70 +234,34 @@ class FoldPath:
 
 
 def _factor(curvature: Tensor, penalties: Tensor) -> Tensor:
-    """The Cholesky factors of second derivatives (folds, d + 1, d + 1) with `penalties`."""
+    """The Cholesky factors of second derivatives (folds, d + 1, d + 1) with `penalties`; those of
+    the identity where float64 holds none, as all probabilities are 0 or 1."""
     diagonal = curvature.diagonal(dim1=1, dim2=2)
-    ridge, size = _RIDGE, diagonal.mean(1, keepdim=True)
-    while True:
+    ridge, size = _RIDGE, diagonal.mean(1, keepdim=True) + penalties.mean()
+    while ridge < 1:
         whole = curvature + torch.diag_embed(penalties + ridge * (diagonal + size))
-        found, failed = torch.linalg.cholesky_ex(whole)
+        factor: Tensor
+        factor, failed = torch.linalg.cholesky_ex(whole)
         if not failed.any():
-            factor: Tensor = found
             return factor
         ridge *= 100
+    return torch.eye(len(penalties)).to(curvature).expand_as(curvature)
 
 
 def _product(factor: Tensor, gradient: Tensor) -> Tensor:
-    """The product of `gradient` (folds, d + 1) with the inverse of the matrix of a factor."""
-    return torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
-
-
-def _product_with_all(factor: Tensor, gradient: Tensor) -> Tensor:
-    """The same where all have the one factor (d + 1, d + 1)."""
+    """The product of each of `gradient` (folds, d + 1) with the inverse of the matrix of a factor
+    (d + 1, d + 1)."""
     return torch.cholesky_solve(gradient.T.to(factor), factor).T.to(gradient)
 
 
 def _solved(factor: Tensor, gradient: Tensor) -> Found:
-    step = _product(factor, gradient)
+    step = torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
     return step, _largest(step, gradient)
 
 
 def _largest(step: Tensor, gradient: Tensor) -> float:
     """The largest squared decrement of the fits."""
     return float((step * gradient).sum(1).amax())
-
-
-def _conjugate_gradients(
-    rows: Rows,
-    weights: Tensor,
-    penalties: Tensor,
-    gradient: Tensor,
-    precondition: Precondition,
-) -> tuple[Tensor, int]:
-    """About the product of `gradient` (folds, d + 1) with the inverse of XᵀDX + penalties, D the
-    `weights` (folds, n), and how many products with that matrix it took.
-
-    Products with XᵀDX are computed in the type of `rows`, all else in float64.
-    """
-    dtype = rows.features.dtype
-    weights = weights.to(dtype)
-    step, residual = torch.zeros_like(gradient), gradient.clone()
-    direction = precondition(residual)
-    slope = first = (residual * direction).sum(1)
-    products = 0
-    while products < _MOST_PRODUCTS:
-        products += 1
-        logits = logits_of_several(rows, direction.to(dtype))
-        image = products_of_several(rows, weights * logits).double() + penalties * direction
-        curved = (direction * image).sum(1)
-        length = torch.where(curved > 0, slope / curved, 0)[:, None]
-        step += length * direction
-        residual -= length * image
-        preconditioned = precondition(residual)
-        before, slope = slope, (residual * preconditioned).sum(1)
-        if (slope <= _SHARE * first).all():
-            break
-        direction = preconditioned + torch.where(before > 0, slope / before, 0)[:, None] * direction
-    return step, products
 
 
 def _narrowed(rows: Rows) -> Rows:

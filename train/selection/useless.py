@@ -29,7 +29,9 @@ def useless_bends(
     """
     lowest = judge.log_loss(logits)
     for number, place in design.further.items():
-        curve = np.einsum("hn,nh->n", features[place], theta[fold, place])
+        columns = features[place]  # around their means, as each fit has a bias of its own
+        columns = columns - np.average(columns, axis=1, weights=counts)[:, None]
+        curve = np.einsum("hn,nh->n", columns, theta[fold, place])
         line = features[number].astype(np.float64)
         if counts is None:
             curve -= curve.mean()
