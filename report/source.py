@@ -1,0 +1,43 @@
+"""What a report is made of: a run folder, and the bundle that was exported from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serve_runtime.bundle.card import ModelCard
+from train.run_folder import Sample
+from train.trained import Trained
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single ==
+class BundleParts:
+    """What a report tells of a bundle."""
+
+    folder: Path
+    certificate: Mapping[str, Any]
+    """parity.json."""
+    files: Mapping[str, int]
+    """Sizes in bytes."""
+    problem: str = ""
+    """What does not match, in words; empty where all files are those of the certificate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run, as its folder tells of it."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    """metrics.json."""
+    history: Sequence[Mapping[str, float]]
+    """The lines of history.csv."""
+    recipe: Mapping[str, Any]
+    """recipe.toml."""
+    card: ModelCard
+    trained: Trained
+    sample: Sample
+    """Some raw rows."""
+    profile: Mapping[str, Any] | None = None
+    """profile.json; None in runs from before there was one."""
+    bundle: BundleParts | None = None
