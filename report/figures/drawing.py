@@ -60,7 +60,8 @@ def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
         text = text.replace(color, f"var(--{name})")
     start = re.search(r"<svg[^>]*>", text)
     box = re.search(r'viewBox="[^"]*"', text)
-    assert start and box
+    assert start
+    assert box
     head = (
         f'<svg class="figure" role="img" {box.group()} aria-labelledby="{key}-t {key}-d">'
         f'<title id="{key}-t">{escape(title)}</title>'
@@ -78,6 +79,6 @@ def _attributes(style: re.Match[str]) -> str:
         if name == "font":  # a shorthand; the family is the page's
             size = re.search(r"[\d.]+px", value)
             name, value = "font-size", size.group() if size else ""
-        if value:
+        if value and name != "font-family":
             found.append(f'{name}="{value}"')
     return " ".join(found)
