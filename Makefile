@@ -10,7 +10,7 @@ RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
 .PHONY: help run train export verify score examples setup test lint wheel clean \
-	prove-sigmoid parity-matrix parity-machines docs bench bench-train bench-compare fuzz
+	prove-sigmoid parity-matrix parity-machines docs pictures bench bench-train bench-compare fuzz
 
 ##@ Using it:
 run: setup ## train, export, prove, score: on real data, without a download
@@ -119,6 +119,9 @@ parity-machines: setup ## [QEMU=] [EVERY=1]: prove on emulated processors (40 mi
 
 docs: setup ## [TORCH=]: make the figures of docs/parity.md (10 minutes)
 	$(BIN)/python -m docs.figures $(foreach python,$(TORCH),--torch $(python)) $(ARGS)
+
+pictures: setup ## draw the published experiments (half a minute)
+	$(BIN)/python -m docs.pictures $(ARGS)
 
 bench: .bench/ready ## [ARGS=--quick]: time serving beside others (1 or 12 minutes)
 	.bench/bin/python -m benchmarks $(ARGS)

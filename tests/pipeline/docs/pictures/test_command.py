@@ -1,0 +1,24 @@
+"""`python -m docs.pictures`."""
+
+import re
+
+from click.testing import CliRunner
+
+import docs.pictures.__main__ as command
+
+
+def test_the_command_writes_files_and_is_quiet_in_a_pipe(tmp_path, monkeypatch):
+    two = {name: command.PICTURES[name] for name in ("hours", "layers")}
+    monkeypatch.setattr(command, "PICTURES", two)
+    folder = tmp_path / "new" / "pictures"
+    done = CliRunner().invoke(command.main, ["-o", str(folder)], catch_exceptions=False)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"2 pictures in {folder}: hours, layers\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["hours.svg", "layers.svg"]
+
+
+def test_the_command_says_where_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(command.main, ["-o", str(tmp_path / "file")])
+    assert done.exit_code == 1
+    assert re.match(r"Error: cannot write the output: .*file", done.stderr)
