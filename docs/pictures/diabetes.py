@@ -1,5 +1,7 @@
 """Diabetes of 759 patients: cost and accuracy by update, from two starts."""
 
+import json
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -22,7 +24,7 @@ def diabetes(experiments: Experiments, table: str) -> Picture:
         leave_margin(figure)
         costs, accuracies = figure.subplots(1, 2)
         for recipe, (name, color, width) in STARTS.items():
-            training = experiments.training(recipe, f"data.file={table!r}", "log.every=1")
+            training = experiments.training(recipe, f"data.file={json.dumps(table)}", "log.every=1")
             _show(costs, accuracies, training, name, color, width)
         costs.set(xlabel="updates")
         costs.set_title("The cost falls evenly", loc="left", fontsize=11, fontweight="bold")
