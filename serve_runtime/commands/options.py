@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from serve_runtime.commands.terminal import Messages
 from serve_runtime.errors import InputError
 from serve_runtime.shown import quoted
 from serve_runtime.tables.dialect import BLANKS, told_fields
@@ -36,6 +37,30 @@ header_option = click.option(
     help="Whether CSV begins with column names; without, they are f0, f1, …. As in training, if "
     "not said.",
 )
+
+
+_QUIET = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print nothing but warnings and errors; the exit code tells.",
+)
+_JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print what was done as one JSON object; messages go to standard error.",
+)
+
+
+def message_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --quiet and --json, as one argument `messages`."""
+
+    @wraps(command)
+    def run(quiet: bool, as_json: bool, **values: Any) -> None:
+        command(messages=Messages(quiet, as_json), **values)
+
+    return _QUIET(_JSON(run))
 
 
 def names_of(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> list[str]:

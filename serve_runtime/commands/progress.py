@@ -1,43 +1,109 @@
-"""A line on the terminal that tells how far scoring is."""
+"""A line on the terminal that tells what a command does, how far it is, how fast, and how long it
+will take. All commands show it in these words; in a pipe there is none.
+"""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from serve_runtime.commands.terminal import is_terminal, status_line
+from serve_runtime.commands.terminal import columns, is_terminal, status_line
 
 if TYPE_CHECKING:
     from serve_runtime.scoring.table_scorer import Progress
 
 SECONDS_BETWEEN_LINES = 0.1
 """Least time between two updates of the line."""
+_KNOWN_AFTER = 0.5
+"""Seconds after which a rate tells how long the rest will take."""
+
+_open = False
+"""Whether this command has a line."""
 
 
 @contextmanager
-def progress_line() -> "Iterator[Callable[[Progress], object] | None]":
-    """Give a function that shows progress on standard error; the line is cleared on leaving.
+def live_line(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Have a line on standard error, if that is a terminal, which is cleared on leaving.
 
-    Gives None where standard error is no terminal, so that logs and pipes stay clean.
+    Gives a function that shows which step begins. `Count` shows on the line too; without a line,
+    both do nothing.
     """
-    if not is_terminal():
-        yield None
-        return
-    start = shown = time.monotonic()
-
-    def show(done: "Progress") -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - shown < SECONDS_BETWEEN_LINES:
-            return
-        shown = now
-        line = f"{done.rows:,}" + (f" of {done.all_rows:,}" if done.all_rows else "") + " rows"
-        if done.all_tables > 1:
-            line += f", {done.tables} of {done.all_tables} files"
-        line += f", {done.rows / (now - start):,.0f} rows/s"
-        status_line(line)
-
+    global _open
+    _open = is_terminal() and not quiet
     try:
-        yield show
+        yield _show_step
     finally:
-        status_line("")
+        if _open:
+            status_line("")
+        _open = False
+
+
+class Count:
+    """How far a step is, on the line that `live_line` has opened, if it has."""
+
+    def __init__(self, step: str, unit: str, total: int | None = None) -> None:
+        """`step` is what is done, such as "reading", to things called `unit`, of which there are
+        `total`, where that is known."""
+        self._step, self._unit, self._total = step, unit, total
+        self._done = 0
+        self._start = self._shown = time.monotonic()
+        _show_step(step)
+
+    def update(self, more: int = 1) -> None:
+        """So many more are done."""
+        self.reach(self._done + more, self._total)
+
+    def reach(self, done: int, total: int | None = None, *, note: str = "") -> None:
+        """So many are done of `total`; `note` stands beside it."""
+        self._done = done
+        now = time.monotonic()
+        if not _open or now - self._shown < SECONDS_BETWEEN_LINES:
+            return
+        self._shown = now
+        of = f" of {total:,}" if total else ""
+        parts = [f"{self._step}: {done:,}{of} {self._unit}", note]
+        elapsed = now - self._start
+        if total and done and elapsed > _KNOWN_AFTER:
+            parts.append(f"{_clock((total - done) * elapsed / done)} left")
+        if elapsed:
+            parts.append(f"{done / elapsed:,.0f} {self._unit}/s")
+        status_line(_fitting([part for part in parts if part]))
+
+
+@contextmanager
+def progress_line(*, quiet: bool = False) -> "Iterator[Callable[[Progress], object] | None]":
+    """Give a function that shows how far scoring is, and None where nothing would be shown."""
+    with live_line(quiet=quiet):
+        if not _open:
+            yield None
+            return
+        count = Count("scoring", "rows")
+
+        def show(done: "Progress") -> None:
+            files = f"{done.tables} of {done.all_tables} files" if done.all_tables > 1 else ""
+            count.reach(done.rows, done.all_rows, note=files)
+
+        yield show
+
+
+def _show_step(text: str) -> None:
+    if _open:
+        status_line(f"{text} …")
+
+
+def _fitting(parts: list[str]) -> str:
+    """As many of the parts as the terminal has room for, the first in any case."""
+    line, room = parts[0], columns(sys.stderr) - 1
+    for part in parts[1:]:
+        if len(line) + 2 + len(part) > room:
+            break
+        line = f"{line}, {part}"
+    return line
+
+
+def _clock(seconds: float) -> str:
+    """Such as 0:05 and 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,20 +1,31 @@
 """The command `serve-runtime score`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from serve_runtime.commands.errors import command_errors
-from serve_runtime.commands.options import dialect_options, header_option, names_of, threads_option
+from serve_runtime.commands.options import (
+    dialect_options,
+    header_option,
+    message_options,
+    names_of,
+    threads_option,
+)
 from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
-from serve_runtime.commands.terminal import echo
+from serve_runtime.commands.terminal import Messages
 from serve_runtime.shown import listed, quoted
+from serve_runtime.tables.formats import STDIO
 
 if TYPE_CHECKING:
+    from serve_runtime.bundle.card import ModelCard
     from serve_runtime.scoring.score_summary import ScoreSummary
+
+_STANDARD_OUTPUT = (STDIO, "/dev/stdout", "/dev/fd/1")
 
 
 def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> dict[str, str]:
@@ -70,6 +81,7 @@ def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]
     is_flag=True,
     help="Go on with an output folder: make the files that it does not hold yet.",
 )
+@message_options
 def score(
     bundle: str,
     input: str,
@@ -81,6 +93,7 @@ def score(
     threads: "int | Literal['auto']",
     parts: str | None,
     resume: bool,
+    messages: Messages,
 ) -> None:
     """Score the rows of a table; write probability and label.
 
@@ -96,6 +109,9 @@ def score(
       cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
     """
     with command_errors():
+        if messages.as_json and output in _STANDARD_OUTPUT:
+            raise click.UsageError(f"--json and -o {output} would both write to standard output")
+        messages = replace(messages, err=True)
         with loading():
             from serve_runtime.predictor import Predictor
             from serve_runtime.scoring.score_file import score_with
@@ -104,7 +120,7 @@ def score(
 
         predictor = Predictor(bundle, threads=threads)
         summary, notices = ScoreSummary(predictor.card), list[str]()
-        with exit_on_signals(), progress_line() as progress:
+        with exit_on_signals(), progress_line(quiet=messages.quiet) as progress:
             scorer = TableScorer(
                 predictor,
                 keep=keep,
@@ -122,8 +138,35 @@ def score(
                 resume=resume,
                 notice=notices.append,
             )
-    for line in (*notices, *_report(rows, output, summary, predictor.card.classes[1])):
-        echo(line, err=True)
+    for notice in notices:
+        messages.warn(notice)
+    report = _report(rows, output, summary, predictor.card.classes[1])
+    document = _document(rows, output, summary, predictor.card)
+    messages.close("\n".join(report), {**document, "notices": notices})
+
+
+def _document(rows: int, output: str, summary: "ScoreSummary", card: "ModelCard") -> dict[str, Any]:
+    """What was scored, for --json."""
+    first = summary.first_outside
+    return {
+        "output": output,
+        "model_id": card.model_id,
+        "classes": list(card.classes),
+        "threshold": card.threshold,
+        "rows": rows,
+        "positives": summary.positives,
+        "gaps": summary.gaps,
+        "unknown_levels": dict(summary.unknown_levels),
+        "rows_outside": summary.rows_outside,
+        "first_outside": first
+        and {
+            "source": first.source,
+            "row": first.row + 1,
+            "feature": first.feature,
+            "value": first.value.item(),
+            "trained_on": [first.low.item(), first.high.item()],
+        },
+    }
 
 
 def _report(rows: int, output: str, summary: "ScoreSummary", positive: object) -> Iterator[str]:

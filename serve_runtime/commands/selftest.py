@@ -1,10 +1,13 @@
 """The command `serve-runtime selftest`."""
 
+from dataclasses import asdict
+
 import click
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.options import message_options
 from serve_runtime.commands.start import loading
-from serve_runtime.commands.terminal import echo
+from serve_runtime.commands.terminal import Messages
 
 _BITS = {
     True: "every bit is that of the export",
@@ -14,7 +17,8 @@ _BITS = {
 
 @click.command()
 @click.argument("bundle", type=click.Path())
-def selftest(bundle: str) -> None:
+@message_options
+def selftest(bundle: str, messages: Messages) -> None:
     """Check that this machine scores the model correctly.
 
     Scores the test rows that are stored in the model ("golden rows") and compares the results with
@@ -30,8 +34,9 @@ def selftest(bundle: str) -> None:
         with loading():
             from serve_runtime.predictor import Predictor
 
-        result = Predictor(bundle).selftest()
-        echo(
+        predictor = Predictor(bundle)
+        result = predictor.selftest()
+        messages.close(
             f"{result.rows} golden rows within budget: test rows stored in the model score as they "
             f"should\n"
             f"logits         use {result.logit_share:.1%} of their error budget at most\n"
@@ -42,5 +47,6 @@ def selftest(bundle: str) -> None:
             "logits\n"
             f"batches        of {', '.join(map(str, result.batches))} rows give the same bits\n"
             f"refused        {result.refused} batches with NaN, an infinity or an overflow, as "
-            "they must be"
+            "they must be",
+            {"bundle": bundle, "model_id": predictor.card.model_id, **asdict(result)},
         )

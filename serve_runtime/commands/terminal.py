@@ -1,38 +1,93 @@
 """What commands say on standard output and standard error: it never ends the work.
 
-A character that the stream cannot encode, or that does not print, is escaped. A stream that takes
-no more (its disk is full, its reader has gone) gets nothing from then on; the command goes on, and
-says so at its end by its exit code.
+A character that does not print is escaped, and so is one that the stream cannot encode, unless
+plain ones look like it. A stream that takes no more (its disk is full, its reader has gone) gets
+nothing from then on; the command goes on, and says so at its end by its exit code. Nothing is
+coloured or bold, so that NO_COLOR is kept.
 """
 
+import codecs
 import errno
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from serve_runtime.shown import printable
 
+USUAL_COLUMNS = 80
+"""Of a terminal that does not tell how wide it is."""
 _CLEAR_LINE = "\r\033[K"
+_LOOK_ALIKES = {"…": "...", "×": "x", "±": "+-", "·": "*", "→": "->"}
+_LOOK_ALIKES |= dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True))
+"""What stands for a character that the encoding of a stream lacks."""
 
 _lost: dict[str, OSError] = {}
 """The streams of this command that took no more, and why."""
+_PLAINLY = "serve_runtime.plainly"
+_status = ""
+"""What `status_line` shows now."""
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What a command prints, as its options --quiet and --json ask."""
+
+    quiet: bool = False
+    as_json: bool = False
+    err: bool = False
+    """Whether standard output is for data, so that even the summary is for standard error."""
+
+    def say(self, text: str) -> None:
+        """A message: on standard error beside JSON, and nowhere with --quiet."""
+        if not self.quiet:
+            echo(text, err=self.as_json or self.err)
+
+    def warn(self, text: str) -> None:
+        """A warning, on standard error in any case."""
+        echo(text, err=True)
+
+    def close(self, summary: str, document: Mapping[str, Any]) -> None:
+        """What was done, once it is: a summary for a person, or with --json a document."""
+        if self.as_json:
+            echo(json.dumps(document, indent=1, allow_nan=False))
+        else:
+            self.say(summary)
 
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print lines on standard output, or on standard error with `err`."""
+    if _status:
+        status_line("")
     _write(printable(text) + "\n", err=err)
 
 
 def status_line(text: str) -> None:
-    """Show a line on standard error in place of the one before; an empty text clears it."""
-    _write(_CLEAR_LINE + printable(text), err=True)
+    """Show a line on standard error in place of the one before, cut where the terminal ends; an
+    empty text clears it, and so does what is printed meanwhile."""
+    global _status
+    shown, most = printable(text), columns(sys.stderr) - 1
+    _status = shown if len(shown) <= most else f"{shown[: most - 3]}…"  # in ASCII, three dots
+    _write(_CLEAR_LINE + _status, err=True)
 
 
 def is_terminal() -> bool:
-    """Whether standard error is shown to a person as it comes."""
-    return sys.stderr is not None and sys.stderr.isatty()
+    """Whether standard error is shown to a person as it comes, on a terminal that can clear a
+    line."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: Any, otherwise: int = USUAL_COLUMNS) -> int:
+    """The width of the terminal that shows `stream`; `otherwise` where it is none."""
+    try:
+        if stream.isatty():
+            return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS
+    except (AttributeError, OSError, ValueError):  # no stream, or one of a test
+        pass
+    return otherwise
 
 
 def discard(stream: Any) -> None:
@@ -49,12 +104,13 @@ def discard(stream: Any) -> None:
 @contextmanager
 def escaping_streams() -> Iterator[None]:
     """Within the block the standard streams escape what their encoding lacks; click's help too."""
+    codecs.register_error(_PLAINLY, _in_plain_characters)
     before = []
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             with suppress(OSError, ValueError):  # a stream that is closed
                 before.append((stream, stream.errors))
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors=_PLAINLY)
     _lost.clear()
     try:
         yield
@@ -74,6 +130,15 @@ def exit_code_of_lost_output() -> int:
             echo(f"Error: {name} took no more ({reason.strerror or reason}): the work is done, "
                  "what it said is lost", err=True)  # fmt: skip
     return 1 if _lost else 0
+
+
+def _in_plain_characters(reason: UnicodeError) -> tuple[str, int]:
+    """What is written in place of characters that an encoding lacks, and where to go on."""
+    if not isinstance(reason, UnicodeEncodeError):
+        raise reason
+    lacking = reason.object[reason.start : reason.end]
+    plain = (_LOOK_ALIKES.get(c) or c.encode("ascii", "backslashreplace").decode() for c in lacking)
+    return "".join(plain), reason.end
 
 
 def _write(text: str, *, err: bool) -> None:

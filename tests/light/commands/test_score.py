@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -219,3 +220,44 @@ def test_names_that_are_no_pair_are_a_wrong_command(table, tmp_path, names):
     result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", "--names", names)
     assert result.exit_code == 2
     assert "must be probability=NAME or label=NAME, each at most once" in result.output
+
+
+def test_quiet_leaves_the_scores_and_says_nothing(table, tmp_path):
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+def test_json_says_what_the_report_says(table, tmp_path):
+    table.write_text("x1,x2\n1,2\n1e6,3\n")
+    out = tmp_path / "out.csv"
+    for options in (["--json"], ["--json", "-q"]):
+        result = invoke("score", TINY, table, "-o", out, *options)
+        assert (result.exit_code, result.stderr) == (0, "")
+        told = json.loads(result.stdout)
+        assert (told["output"], told["rows"], told["rows_outside"]) == (str(out), 2, 1)
+        assert told["first_outside"] | {"trained_on": 0} == {
+            "source": str(table), "row": 2, "feature": "x1", "value": 1e6, "trained_on": 0,
+        }  # fmt: skip
+        assert told["positives"] == out.read_text().count(f",{told['classes'][1]}\n")
+
+
+def test_json_of_no_rows_is_whole_too(table, tmp_path):
+    table.write_text("x1,x2\n")
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", "--json")
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["positives"], told["first_outside"]) == (0, 0, None)
+
+
+def test_a_failure_writes_no_json(table, tmp_path):
+    table.write_text("x1,x2\n1,b\n")
+    result = invoke("score", TINY, table, "-o", tmp_path / "out.csv", "--json", "--quiet")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("output", ["-", "/dev/stdout"])
+def test_json_beside_scores_on_standard_output_is_refused(table, output):
+    result = invoke("score", TINY, table, "-o", output, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--json and -o {output} would both write to standard output" in result.stderr

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -45,3 +46,20 @@ def test_a_failed_selftest_exits_with_1(card, tmp_path):
     result = invoke("selftest", path)
     assert result.exit_code == 1
     assert result.output.startswith("Error: golden row 0, rows layout: ")
+
+
+def test_quiet_tells_by_the_exit_code(card, tmp_path):
+    assert invoke("selftest", TINY, "-q").output == ""
+    path = write_model(tmp_path / "model.onnx", replace(card, golden=(moved(card.golden[0], 1),)))
+    for options in (["-q"], ["--json"], ["--json", "--quiet"]):
+        result = invoke("selftest", path, *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("Error: golden row 0, rows layout: ")
+
+
+def test_json_has_the_figures_of_the_selftest():
+    told = json.loads(invoke("selftest", TINY, "--json").stdout)
+    expected = asdict(Predictor(TINY).selftest())
+    assert told == {"bundle": str(TINY), "model_id": Predictor(TINY).card.model_id} | expected | {
+        "batches": list(expected["batches"])
+    }
