@@ -23,7 +23,6 @@ from export.cli import torch_option
 from export.parity import tables
 from export.parity.measure import measure
 from export.parity.tables import of_budget, ulp
-from export.progress import on_terminal
 from export.proof import BundleProof
 from export.publish import export_bundle
 from export.runtimes import matrix
@@ -33,6 +32,7 @@ from export.sigmoid.every_float32 import SigmoidProof
 from export.sigmoid.kernels import KERNELS
 from export.text_table import TextTable
 from export.verify import verify_bundle
+from serve_runtime.commands.progress import live_line
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 from train.run import train
@@ -211,7 +211,7 @@ def side_by_side(models: Models) -> str:
 def many_rows(models: Models) -> str:
     """The breast-cancer bundle on many more rows than its proof has."""
     assert models.breast_cancer
-    with on_terminal() as show:
+    with live_line() as show:
         proof = verify_bundle(models.folder / "breast-cancer", rows=ROWS, show=show)
     return tables.overview(proof.parity).markdown()
 

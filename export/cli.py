@@ -2,16 +2,19 @@
 
 import math
 import shlex
+import sys
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
-from export.progress import on_terminal
 from serve_runtime.commands.errors import CommandLine, command_errors
+from serve_runtime.commands.options import message_options
+from serve_runtime.commands.progress import live_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
-from serve_runtime.commands.terminal import echo
+from serve_runtime.commands.terminal import Messages, columns, echo
 from serve_runtime.shown import listed, quoted
 
 if TYPE_CHECKING:
@@ -72,8 +75,15 @@ def main() -> None:
     help="Label a row positive where its probability is P or more.  [default: 0.5]",
 )
 @_table
+@message_options
 def make_bundle(
-    run: Path, bundle: Path, force: bool, sample: bool, threshold: float | None, table: bool
+    run: Path,
+    bundle: Path,
+    force: bool,
+    sample: bool,
+    threshold: float | None,
+    table: bool,
+    messages: Messages,
 ) -> None:
     """Export RUN into the folder BUNDLE; nothing appears unless every artifact is proven.
 
@@ -83,7 +93,7 @@ def make_bundle(
       python -m export bundle runs/churn bundles/churn --threshold 0.2 --force
     """
     with command_errors():
-        with on_terminal() as show:
+        with live_line(quiet=messages.quiet) as show:
             show(_LOADING)
             with loading():
                 from export.publish import export_bundle
@@ -92,17 +102,16 @@ def make_bundle(
                 proof = export_bundle(
                     run, bundle, force=force, threshold=threshold, keep_sample=sample, show=show
                 )
-        _say(proof, table=table)
         sizes = [path.stat().st_size for path in bundle.iterdir()]
-        echo(f"\nbundle: {bundle}  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)")
         positive, threshold = quoted(proof.card.classes[1]), proof.card.threshold
-        echo(f"        {positive} where the probability is {threshold:g} or more")
+        facts = [f"{positive} where the probability is {threshold:g} or more"]
         if kept := len(proof.sample):
-            echo(
-                f"        parity.json holds {kept} rows of your data, so that verify can use "
-                "them;\n        --no-sample leaves them out"
+            facts.append(
+                f"parity.json holds {kept} rows of your data, so that verify can use them; "
+                "--no-sample leaves them out"
             )
-        echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
+        files = f"  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)"
+        _close(messages, proof, bundle, f"bundle: {bundle}{files}", facts, table=table)
 
 
 @main.command(short_help="Prove a bundle again from its files.")
@@ -116,7 +125,8 @@ def make_bundle(
 )
 @_table
 @click.option("--by-logit", is_flag=True, help="Show the figures for each range of the logit too.")
-def verify(bundle: Path, rows: int, table: bool, by_logit: bool) -> None:
+@message_options
+def verify(bundle: Path, rows: int, table: bool, by_logit: bool, messages: Messages) -> None:
     """Prove BUNDLE again from its files alone; exit 1 and say where if a proof fails.
 
     \b
@@ -124,31 +134,57 @@ def verify(bundle: Path, rows: int, table: bool, by_logit: bool) -> None:
       python -m export verify bundles/churn --rows 1000000
     """
     with command_errors():
-        with on_terminal() as show:
+        with live_line(quiet=messages.quiet) as show:
             show(_LOADING)
             with loading():
-                from export import verdict
                 from export.formats import onnx_model, torch_export, torchscript  # noqa: F401
                 from export.verify import verify_bundle
 
             proof = verify_bundle(bundle, rows=rows, show=show)
-        _say(proof, table=table)
-        if by_logit:
-            echo(f"\n{verdict.by_logit(proof)}")
-        echo(f"\nbundle: {bundle}\n        every file is the one exported, every contract holds")
-        echo("on the machine that serves it:")
-        echo(f"next:   serve-runtime selftest {shlex.quote(str(bundle))}")
+        facts = ["every file is the one exported, every contract holds"]
+        _close(messages, proof, bundle, f"bundle: {bundle}", facts, table=table, by_logit=by_logit)
 
 
-def _say(proof: "BundleProof", *, table: bool) -> None:
-    """Say what was proven, and on standard error what there is to worry about."""
+def _close(
+    messages: Messages,
+    proof: "BundleProof",
+    bundle: Path,
+    line: str,
+    facts: list[str],
+    *,
+    table: bool,
+    by_logit: bool = False,
+) -> None:
+    """Say what was proven, with a `line` and `facts` on the bundle, what there is to worry about,
+    and what to type on the machine that serves it."""
     from export import verdict
+    from serve_runtime.bundle.manifest import Manifest
 
-    if table:
-        echo(f"{verdict.figures(proof)}\n")
-    echo(verdict.verdict(proof))
-    for warning in verdict.warnings(proof.bounds):
-        echo(warning, err=True)
+    width = min(verdict.WIDTH, columns(sys.stdout, verdict.WIDTH + 1) - 1)
+    following = f"serve-runtime selftest {shlex.quote(str(bundle))}"
+    parts = [f"{verdict.figures(proof)}\n"] if table else []
+    parts.append(verdict.verdict(proof, width))
+    if by_logit:
+        parts.append(f"\n{verdict.by_logit(proof)}")
+    indent = " " * 8
+    parts += ["", line]
+    parts += [
+        text for fact in facts
+        for text in wrap(fact, width, initial_indent=indent, subsequent_indent=indent,
+                         break_on_hyphens=False)
+    ]  # fmt: skip
+    parts += ["on the machine that serves it:", f"next:   {following}"]
+    warnings = list(verdict.warnings(proof.bounds))
+    for warning in warnings:
+        messages.warn(warning)
+    document = {
+        "bundle": str(bundle),
+        **verdict.document(proof),
+        "files": {name: vars(entry) for name, entry in Manifest.read(bundle).files.items()},
+        "warnings": [warning.removeprefix("warning: ") for warning in warnings],
+        "next": following,
+    }
+    messages.close("\n".join(parts), document)
 
 
 torch_option = click.option(

@@ -3,10 +3,11 @@
 Both commands end here: export proves what it has just written, verify what it finds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from export import folding
 from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.folding import Folding
-from export.formats.artifact import Artifact, Scorer
+from export.formats.artifact import Artifact, Scorer, Scores
 from export.formats.registry import FORMATS
 from export.parity.contracts.check import check_contracts
 from export.parity.corpus import golden_values, more_batches, proof_batches
@@ -28,6 +29,7 @@ from export.progress import Show, silent
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import MODEL_FILES
+from serve_runtime.commands.progress import Count
 from serve_runtime.error_budgets import PROBABILITY_ULP, UNIT_ROUNDOFF, probability_budget
 from serve_runtime.predictor import Predictor
 from serve_runtime.selftest import SelfTest
@@ -109,7 +111,7 @@ def prove_models(
         batches = [replace(batches[0], rows=taken(sample, slice(0))), *batches[1:]]
     rows = sum(len(batch.rows) for batch in batches) + more
     every = chain(batches, more_batches(card, model, more))
-    parity = measure(scorers, _shown(every, rows, len(scorers), show), model)
+    parity = measure(_shown(scorers, rows), every, model)
     parity.require()
     show("trying what holds between scores")
     shown = check_contracts(folder, {batch.name: batch for batch in batches}, model)
@@ -168,15 +170,20 @@ def _require_widths(
             raise BundleError(f"{path}: {what} of {other} features, the models take {width}")
 
 
-def _shown(
-    batches: Iterable[ProofBatch], rows: int, scorers: int, show: Show
-) -> Iterator[ProofBatch]:
-    """Pass the batches on, and show how many of the `rows` are done."""
-    done = 0
-    for batch in batches:
-        show(f"scoring with {scorers} scorers: {done:,} of {rows:,} rows")
-        yield batch
-        done += len(batch.rows)
+def _shown(scorers: Sequence[Scorer], rows: int) -> list[Scorer]:
+    """The same, which show that they score, and how many scores of the `rows` are done."""
+    count = Count("scoring", "scores", rows * len(scorers))
+
+    def shown(scorer: Scorer) -> Scorer:
+        def score(batch: Any) -> Scores:
+            count.update(0, note=scorer.name)
+            found = scorer.score(batch)
+            count.update(len(batch), note=scorer.name)
+            return found
+
+        return replace(scorer, score=score)
+
+    return [shown(scorer) for scorer in scorers]
 
 
 def _selftest(folder: Path) -> SelfTest:

@@ -4,9 +4,11 @@ Every number is taken from the proof: nothing here is a judgement of its own.
 """
 
 from collections.abc import Iterator
-from math import isinf
+from dataclasses import asdict
+from functools import partial
+from math import isfinite, isinf
 from textwrap import wrap
-from typing import Final
+from typing import Any, Final
 
 from export.folding import FOLDED, SUBTRACT_FIRST
 from export.parity import tables
@@ -21,26 +23,23 @@ _LOOSE_LOGIT = 1e-3
 at most a quarter of it."""
 
 
-def verdict(proof: BundleProof) -> str:
-    """What was proven, what it is good for, and what it does not say."""
-    shares = [
-        share
-        for measured in proof.parity.scorers.values()
-        for share in (measured.overall.logit.share, measured.overall.probability.share)
-    ]
+def verdict(proof: BundleProof, width: int = WIDTH) -> str:
+    """What was proven, what it is good for, and what it does not say, in lines of `width`."""
     total, bounds = proof.folding.written, proof.bounds
+    scorers = len(proof.parity.scorers)
+    proven = f"PROVEN: {scorers} scorers × {_rows(proof):,} rows, none outside what float32 allows"
+    item = partial(_wrapped, width=width)
     lines = [
-        f"PROVEN: {len(proof.parity.scorers)} scorers × {_rows(proof)} rows, none outside what "
-        "float32 allows",
-        f"        (worst: {max(shares):.1%} of it)",
-        *_on_your_rows(bounds),
-        *_item(
+        *wrap(proven, width, subsequent_indent="        "),
+        f"        (worst: {_worst_share(proof):.1%} of it)",
+        *_on_your_rows(bounds, width),
+        *item(
             f"within the training ranges a logit is within {total.total:.2g} of the trained "
             f"model's, and up to {bounds.input_rounding:.2g} more where features hold more digits "
             "than float32"
         ),
-        *_item("the rows reach far outside your data on purpose"),
-        *_item(f"this says nothing about accuracy: {_holdout(proof)}"),
+        *item("the rows reach far outside your data on purpose"),
+        *item(f"this says nothing about accuracy: {_holdout(proof)}"),
     ]
     return "\n".join(lines)
 
@@ -66,7 +65,7 @@ def figures(proof: BundleProof) -> str:
     folding, selftest = proof.folding, proof.selftest
     totals = {FOLDED: folding.folded.total, SUBTRACT_FIRST: folding.subtract_first.total}
     return "\n".join([
-        f"The worst error of each scorer on {_rows(proof)} rows, which reach far outside your",
+        f"The worst error of each scorer on {_rows(proof):,} rows, which reach far outside your",
         'data on purpose. "of budget" is the share that was used of what float32 allows.',
         "",
         tables.overview(proof.parity).text(WIDTH),
@@ -86,25 +85,60 @@ def by_logit(proof: BundleProof) -> str:
     return f"{ranges.text()}\n\n{tables.between(proof.parity).text()}"
 
 
-def _item(text: str) -> list[str]:
-    return wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+def document(proof: BundleProof) -> dict[str, Any]:
+    """The figures of the verdict, for a machine. A bound that float32 does not promise is None."""
+    card, bounds = proof.card, proof.bounds
+    return {
+        "proven": True,
+        "model_id": card.model_id,
+        "classes": list(card.classes),
+        "threshold": card.threshold,
+        "rows": _rows(proof),
+        "worst_share": _worst_share(proof),
+        "scorers": {name: asdict(found.overall) for name, found in proof.parity.scorers.items()},
+        "contracts": dict(proof.contracts),
+        "sampled": bounds.sampled,
+        "logit_within": _finite(bounds.logit),
+        "probability_within": bounds.probability if bounds.probability < 1 else None,
+        "trained_logit_within": _finite(proof.folding.written.total),
+        "input_rounding": _finite(bounds.input_rounding),
+        "form": proof.folding.form,
+    }
 
 
-def _rows(proof: BundleProof) -> str:
+def _finite(bound: float) -> float | None:
+    return bound if isfinite(bound) else None
+
+
+def _wrapped(text: str, *, width: int) -> list[str]:
+    return wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+
+
+def _worst_share(proof: BundleProof) -> float:
+    """The largest share of what float32 allows that a score has used."""
+    return max(
+        share
+        for measured in proof.parity.scorers.values()
+        for share in (measured.overall.logit.share, measured.overall.probability.share)
+    )
+
+
+def _rows(proof: BundleProof) -> int:
     """How many rows had an exact score and a bound; the others are proven to give NaN alike."""
-    return f"{max(found.overall.rows for found in proof.parity.scorers.values()):,}"
+    return max(found.overall.rows for found in proof.parity.scorers.values())
 
 
-def _on_your_rows(bounds: DataBounds) -> list[str]:
+def _on_your_rows(bounds: DataBounds, width: int) -> list[str]:
     rows = "on rows like yours" if bounds.sampled else "within the training ranges"
     found = f"{rows} a probability is within {bounds.probability:.2g} of the exact one"
     if bounds.probability >= 1:
         found = f"{rows} float32 promises nothing of a probability"
     if not bounds.sampled:
-        return _item(found)
+        return _wrapped(found, width=width)
+    of = f"(the largest bound of {bounds.sampled:,} rows sampled from your data)"
     return [
-        *_item(found),
-        f"    (the largest bound of {bounds.sampled:,} rows sampled from your data)",
+        *_wrapped(found, width=width),
+        *wrap(of, width, initial_indent="    ", subsequent_indent="    "),
     ]
 
 

@@ -50,9 +50,9 @@ class Count:
         self._start = self._shown = time.monotonic()
         _show_step(step)
 
-    def update(self, more: int = 1) -> None:
-        """So many more are done."""
-        self.reach(self._done + more, self._total)
+    def update(self, more: int = 1, *, note: str = "") -> None:
+        """So many more are done; `note` stands beside it."""
+        self.reach(self._done + more, self._total, note=note)
 
     def reach(self, done: int, total: int | None = None, *, note: str = "") -> None:
         """So many are done of `total`; `note` stands beside it."""
@@ -62,13 +62,15 @@ class Count:
             return
         self._shown = now
         of = f" of {total:,}" if total else ""
-        parts = [f"{self._step}: {done:,}{of} {self._unit}", note]
+        parts = [f"{self._step}: {done:,}{of} {self._unit}"]
         elapsed = now - self._start
         if total and done and elapsed > _KNOWN_AFTER:
             parts.append(f"{_clock((total - done) * elapsed / done)} left")
+        if note:
+            parts.append(note)
         if elapsed:
             parts.append(f"{done / elapsed:,.0f} {self._unit}/s")
-        status_line(_fitting([part for part in parts if part]))
+        status_line(_fitting(parts))
 
 
 @contextmanager

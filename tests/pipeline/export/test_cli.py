@@ -1,5 +1,6 @@
 """The export command: what it prints, what it refuses, and that it leaves nothing half-made."""
 
+import json
 import re
 import shlex
 import sys
@@ -8,26 +9,28 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from light.commands.terminals import on_terminal
 
 from benchmarks.harness.random_run import random_run
 from export import proof as proof_module
 from export.cli import main
 from export.errors import ParityError
-from export.progress import on_terminal
 from export.verdict import WIDTH
 from export.verify import verify_bundle
 from pipeline.run_files import forge
 from serve_runtime import Predictor
+from serve_runtime.commands import progress
+from serve_runtime.commands.progress import live_line
 
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def in_width(output: str, *long: Path) -> bool:
+def in_width(output: str, *long: Path, width: int = WIDTH) -> bool:
     """Whether no line is wider than a terminal, but for those that name one of these paths."""
     lines = [line for line in output.splitlines() if not any(str(p) in line for p in long)]
-    return max(map(len, lines)) <= WIDTH
+    return max(map(len, lines)) <= width
 
 
 def test_the_next_command_can_be_typed(run_folder: Path, tmp_path: Path) -> None:
@@ -94,21 +97,71 @@ def test_the_steps_are_shown_on_a_terminal_and_leave_nothing(
     pristine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with on_terminal() as show:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    with live_line() as show:
         verify_bundle(pristine, show=show)
     steps = capsys.readouterr().err.split("\r\x1b[K")
     assert steps[0] == steps[-1] == ""
     assert "opening the files …" in steps
-    assert any(re.fullmatch(r"scoring with 17 scorers: 256 of 18,\d+ rows …", s) for s in steps)
-    assert not any("0 blocks" in step for step in steps)
+    scored = r"scoring: [\d,]+ of 31\d,\d+ scores(, .*)?"
+    assert sum(bool(re.fullmatch(scored, step)) for step in steps) > 17
+    assert any(", model.torchscript.pt" in step for step in steps)
+    assert max(map(len, steps)) < 80
 
 
-def test_the_steps_are_silent_where_there_is_no_terminal(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with on_terminal() as show:
-        show("a step")
-    assert capsys.readouterr() == ("", "")
+def test_a_narrow_terminal_gets_narrow_lines(repository: Path, pristine: Path) -> None:
+    seen = on_terminal(["-m", "export", "verify", pristine], repository, columns=40)
+    assert seen.code == 0
+    assert re.fullmatch(r"PROVEN: 17 scorers × 18,\d+ rows, none", seen.left[0])
+    assert in_width("\n".join(seen.left), pristine, width=40)
+    assert max(map(len, seen.live)) < 40
+    assert "opening the files …" in seen.live
+    assert seen.left[-2].startswith("next:   serve-runtime selftest ")
+
+
+def test_quiet_says_nothing_of_a_proven_bundle(run_folder: Path, tmp_path: Path) -> None:
+    assert run("bundle", run_folder, tmp_path / "b", "--quiet").output == ""
+    assert run("verify", tmp_path / "b", "-q", "--table").output == ""
+
+
+def test_json_has_the_verdict_the_figures_and_the_paths(run_folder: Path, tmp_path: Path) -> None:
+    made = run("bundle", run_folder, tmp_path / "b", "--json")
+    verified = run("verify", tmp_path / "b", "--json", "--quiet")
+    assert (made.exit_code, made.stderr, verified.stderr) == (0, "", "")
+    told = json.loads(made.stdout)
+    assert told == json.loads(verified.stdout)
+    parity = json.loads((tmp_path / "b" / "parity.json").read_text())
+    assert told["proven"] is True
+    assert told["bundle"] == str(tmp_path / "b")
+    assert sorted(told["scorers"]) == sorted(parity["subjects"])
+    assert told["contracts"] == parity["contracts"]
+    assert told["worst_share"] == max(
+        each[what]["share"]
+        for each in told["scorers"].values()
+        for what in ("logit", "probability")
+    )
+    assert told["files"]["model.onnx"]["size"] == (tmp_path / "b" / "model.onnx").stat().st_size
+    assert told["model_id"] == Predictor(tmp_path / "b").card.model_id
+    assert shlex.split(told["next"])[1:] == ["selftest", str(tmp_path / "b")]
+
+
+def test_json_repeats_warnings_that_stand_on_standard_error(tmp_path: Path) -> None:
+    far = random_run(tmp_path / "far-run", 2, offset=1e6)
+    for options in (["--json"], ["--quiet"]):
+        result = run("bundle", far, tmp_path / "far", "--force", *options)
+        assert result.exit_code == 0
+        assert result.stderr.startswith("warning: feature 'c")
+        told = json.loads(result.stdout)["warnings"] if result.stdout else []
+        assert [f"warning: {each}\n" for each in told] == [result.stderr] * len(told)
+        assert bool(told) == (options == ["--json"])
+
+
+def test_a_failure_writes_no_json(bundle: Path) -> None:
+    (bundle / "model.pt2").write_bytes(b"")
+    for options in (["--json"], ["--quiet"], ["--json", "--quiet"]):
+        result = run("verify", bundle, *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "model.pt2 is not the file that was exported" in result.stderr
 
 
 def test_verify_of_a_damaged_bundle_exits_1_and_names_the_file(bundle: Path) -> None:
