@@ -1,19 +1,21 @@
-"""The command line of training: options over a recipe, progress, and a closing table."""
+"""The command line of training: options over a recipe, progress, and a closing summary."""
 
 import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from serve_runtime.commands.errors import command_errors
+from serve_runtime.commands.options import message_options
+from serve_runtime.commands.progress import live_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
-from serve_runtime.commands.terminal import echo
+from serve_runtime.commands.terminal import Messages, columns
 from train.errors import LostProcessError, TrainError
 from train.recipe.options import GroupedCommand, apply_options, key_options
 from train.recipe.recipe import SOURCES, Recipe
@@ -22,10 +24,9 @@ from train.recipe.toml_file import override, put, read_toml
 
 if TYPE_CHECKING:
     from train.gradients.processes import ProcessGroup
-    from train.optimize.fit import Fit, Record
 
-_WIDTH = 77
-"""Columns of a line; those that go on one are indented by two more."""
+_WIDTH = 79
+"""Columns of a line, unless the terminal is narrower."""
 _WRAPPING: Any = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
 _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml"
 
@@ -61,6 +62,7 @@ _DEFAULT_RECIPE = Path(__file__).parent.parent / "recipes" / "breast-cancer.toml
     "cost=[[0,1],[10,0]].",
 )
 @click.option("--or-best", is_flag=True, help="With --threshold: else the nearest that there is.")
+@message_options
 @key_options
 def main(
     data: str | None,
@@ -72,6 +74,7 @@ def main(
     unpenalised: bool,
     threshold: str | None,
     or_best: bool,
+    messages: Messages,
     **settings: Any,
 ) -> None:
     """Fit a logistic regression to a table and leave a run folder.
@@ -103,14 +106,19 @@ def main(
         with loading():
             from train.gradients.processes import process_group
             from train.run import train
+            from train.watch import Watch
 
         with exit_on_signals(), process_group() as group, _only_the_first_speaks(group):
-            shown: dict[str, Any] = {}
+            said = _Said(messages)
+            watch = Watch(said, look=group.size == 1)
+            with live_line(quiet=messages.quiet or not group.first):
+                shown: dict[str, Any] = {"watch": watch, "say": said} if group.first else {}
+                result = train(recipe, out, force=force, resume=resume, group=group, **shown)
             if group.first:
-                shown = {"watch": _Progress(recipe), "say": _say}
-            result = train(recipe, out, force=force, resume=resume, group=group, **shown)
-            if group.first:
-                _say(f"\n{result.summary.text(out)}", wrap=False)
+                summary = replace(result.summary, records=watch.curve)
+                text = summary.text(out, said.warnings, said.width)
+                document = summary.document(out, result.figures, said.warnings)
+                messages.close(f"\n{text}", document)
             if result.missed:
                 raise TrainError(f"{out} is written, but {result.missed}")
 
@@ -126,11 +134,23 @@ def _only_the_first_speaks(group: "ProcessGroup") -> Iterator[None]:
         sys.exit(LostProcessError.exit_code)
 
 
-def _say(text: str, *, wrap: bool = True) -> None:
-    """Print, in lines of a usual terminal's width."""
-    if wrap:
-        text = "\n  ".join(textwrap.wrap(text, _WIDTH, **_WRAPPING))
-    echo(text)
+class _Said:
+    """Prints lines for a person, as wide as the terminal, and keeps the warnings among them."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self.warnings = list[str]()
+        self.width = min(_WIDTH, columns(sys.stdout, _WIDTH + 1) - 1)
+
+    def __call__(self, text: str) -> None:
+        is_warning = text.startswith("warning: ")
+        if is_warning:
+            self.warnings.append(text)
+        wrapped = "\n  ".join(textwrap.wrap(text, self.width - 2, **_WRAPPING))
+        if is_warning and self._messages.quiet:
+            self._messages.warn(wrapped)
+        else:
+            self._messages.say(wrapped)
 
 
 def _recipe(
@@ -155,28 +175,3 @@ def _recipe(
         document["threshold"] = threshold
     source = recipe_file or Path(data or "run")
     return Recipe.from_dict(document), source.name.lstrip(".").split(".")[0] or "run"
-
-
-class _Progress:
-    """Prints a line for each record; shows a bar on a terminal and nothing of it in a pipe."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._epochs = recipe.optimizer.epochs
-
-    def __call__(self, fit: "Fit") -> "Iterator[Record | None]":
-        bar = tqdm(
-            fit, initial=fit.state.epoch, total=self._epochs, unit="epoch", disable=None,
-            leave=False,
-        )  # fmt: skip
-        for record in bar:
-            if record is not None:
-                with bar.external_write_mode():
-                    _say(_line(record), wrap=False)
-            yield record
-
-
-def _line(record: "Record") -> str:
-    line = f"epoch {record.epoch:>7}  cost {record.cost:.6f}  accuracy {record.accuracy:.2%}"
-    if record.validation_cost is not None:
-        line += f"  hold-out {record.validation_cost:.6f}  {record.validation_accuracy:.2%}"
-    return line

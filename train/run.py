@@ -1,7 +1,7 @@
 """One training run, from the recipe to the run folder, step by step."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
+from serve_runtime.commands.progress import show_step
 from serve_runtime.errors import OutputError
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.outputs.keep_beside import KeptBesideError
@@ -36,7 +37,7 @@ from train.model import new_model
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
 from train.recipe.recipe import Recipe
-from train.selection.report import told
+from train.selection.report import ranking, told
 from train.statistics.estimates import statistics
 from train.statistics.importance import curve_deviations, importance
 from train.trained import Trained
@@ -62,6 +63,8 @@ class Result:
     missed: str
     """What was asked of the threshold and cannot be had, with what to do; empty where nothing is
     missed."""
+    figures: Mapping[str, Any]
+    """What metrics.json holds."""
 
 
 def train(
@@ -83,6 +86,7 @@ def train(
     """
     device = pick_device(recipe.optimizer.device)
     with _folder(out, force, resume, group) as folder:
+        show_step("reading")
         saved = saved_choice(out, group) if resume else None
         data = choose_dataset(recipe, device, folder, say, group, saved)
         design = data.layer.design
@@ -96,6 +100,7 @@ def train(
         for line in told(data.choice, data.rows, chosen=recipe.l2 == "auto"):
             say(line)
 
+        show_step("preparing")
         optimizer = replace(recipe.optimizer, weight_decay=data.choice.l2)
         model = new_model(design.width, recipe.model.init, recipe.model.seed).to(device)
         rows = data.gradient_source(batches=recipe.optimizer.in_batches(data.rows))
@@ -130,6 +135,7 @@ def train(
             checkpoints.remove()
             raise
 
+        show_step("measuring")
         judge(fit, rows, data, recipe.optimizer, say)
         theta, by_class = fit.theta.cpu().numpy(), data.class_weights is not None
         theta = with_prior(theta, data.class_weights, data.classes, recipe.model, say)
@@ -190,8 +196,20 @@ def train(
             say(f"at most {format_size(peak())} of memory were resident")
     checkpoints.remove()
     straight = [column.name for column in design.numbers if not column.knots]
-    summary = Summary(metrics, data.positives, weights, recipe.optimizer.loss, straight)
-    return Result(metrics, card, summary, decision.missed)
+    summary = Summary(
+        metrics,
+        data.positives,
+        weights,
+        recipe.optimizer.loss,
+        straight,
+        data.classes.labels,
+        decision.threshold,
+        after.labels if after else None,
+        list(ranking(data.choice, chosen=recipe.l2 == "auto")),
+        fit.records,
+        fit.state.updates,
+    )
+    return Result(metrics, card, summary, decision.missed, figures)
 
 
 def _trained(theta: Float32, data: Dataset) -> Trained:

@@ -32,23 +32,38 @@ def live_line(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     global _open
     _open = is_terminal() and not quiet
     try:
-        yield _show_step
+        yield show_step
     finally:
         if _open:
             status_line("")
         _open = False
 
 
+def is_live() -> bool:
+    """Whether this command has such a line."""
+    return _open
+
+
+def show_step(text: str) -> None:
+    """Show which step begins, on the line that `live_line` has opened, if it has."""
+    if _open:
+        status_line(f"{text} …")
+
+
 class Count:
     """How far a step is, on the line that `live_line` has opened, if it has."""
 
-    def __init__(self, step: str, unit: str, total: int | None = None) -> None:
+    def __init__(
+        self, step: str, unit: str, total: int | None = None, *, first: int = 0, left: str = ""
+    ) -> None:
         """`step` is what is done, such as "reading", to things called `unit`, of which there are
-        `total`, where that is known."""
+        `total`, where that is known, the `first` ones done before. `left` stands before the time
+        that the rest will take, such as "at most "."""
         self._step, self._unit, self._total = step, unit, total
-        self._done = 0
+        self._done = self._first = first
+        self._left = left
         self._start = self._shown = time.monotonic()
-        _show_step(step)
+        show_step(step)
 
     def update(self, more: int = 1, *, note: str = "") -> None:
         """So many more are done; `note` stands beside it."""
@@ -57,19 +72,24 @@ class Count:
     def reach(self, done: int, total: int | None = None, *, note: str = "") -> None:
         """So many are done of `total`; `note` stands beside it."""
         self._done = done
+        if not _open:
+            return
         now = time.monotonic()
-        if not _open or now - self._shown < SECONDS_BETWEEN_LINES:
+        if now - self._shown < SECONDS_BETWEEN_LINES:
             return
         self._shown = now
         of = f" of {total:,}" if total else ""
         parts = [f"{self._step}: {done:,}{of} {self._unit}"]
-        elapsed = now - self._start
-        if total and done and elapsed > _KNOWN_AFTER:
-            parts.append(f"{_clock((total - done) * elapsed / done)} left")
+        elapsed, new = now - self._start, done - self._first
+        if total and new and elapsed > _KNOWN_AFTER:
+            parts.append(f"{self._left}{_clock((total - done) * elapsed / new)} left")
         if note:
             parts.append(note)
         if elapsed:
-            parts.append(f"{done / elapsed:,.0f} {self._unit}/s")
+            rate = new / elapsed
+            parts.append(
+                f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.2g} {self._unit}/s"
+            )
         status_line(_fitting(parts))
 
 
@@ -87,11 +107,6 @@ def progress_line(*, quiet: bool = False) -> "Iterator[Callable[[Progress], obje
             count.reach(done.rows, done.all_rows, note=files)
 
         yield show
-
-
-def _show_step(text: str) -> None:
-    if _open:
-        status_line(f"{text} …")
 
 
 def _fitting(parts: list[str]) -> str:

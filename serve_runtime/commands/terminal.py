@@ -59,15 +59,19 @@ class Messages:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print lines on standard output, or on standard error with `err`."""
-    if _status:
+    """Print lines on standard output, or on standard error with `err`; a `status_line` stays the
+    last one."""
+    shown = _status
+    if shown:
         status_line("")
     _write(printable(text) + "\n", err=err)
+    if shown:
+        status_line(shown)
 
 
 def status_line(text: str) -> None:
     """Show a line on standard error in place of the one before, cut where the terminal ends; an
-    empty text clears it, and so does what is printed meanwhile."""
+    empty text clears it."""
     global _status
     shown, most = printable(text), columns(sys.stderr) - 1
     _status = shown if len(shown) <= most else f"{shown[: most - 3]}…"  # in ASCII, three dots

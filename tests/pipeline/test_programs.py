@@ -78,7 +78,7 @@ def test_training_names_anything_in_any_encoding(program, tmp_path, encoding):
 @pytest.mark.parametrize(
     ("library", "arguments"),
     [
-        ("tqdm", ["train", "--help"]),
+        ("click", ["train", "--help"]),
         ("click", ["export", "--help"]),
         ("torch", ["train", "--epochs", "1"]),
         ("onnx", ["export", "bundle", "a", "b"]),

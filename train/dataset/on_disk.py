@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from serve_runtime.arrays import Float32, Floats
 from serve_runtime.bundle.affine import Affine
@@ -253,9 +252,7 @@ class OnDiskDataset:
         for part, mask in parts:
             part.skip(int(mask[: wanted.start].sum()))
         start = wanted.start
-        progress = tqdm(total=len(wanted), unit=" rows", desc="reading", disable=None, leave=False)
         for features, places in files.batches(reading, rows=wanted):
-            progress.update(features.shape[1])
             here = slice(start, start + features.shape[1])
             start = here.stop
             if start > len(split.labels):
@@ -268,7 +265,6 @@ class OnDiskDataset:
                 found = places if whole else tuple(column[of] for column in places)
                 check_rows(some, found, texts, self._design, source, here.start + of)
                 part.add(some, found)
-        progress.close()
         if start != wanted.stop:
             raise DataError(f"{files.paths[0]}: the rows changed while they were read")
         return [part for part, _ in parts]

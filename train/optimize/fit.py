@@ -146,6 +146,15 @@ class Fit:
             self.theta.copy_(self._best)
         now.done = True
 
+    @torch.no_grad()
+    def measured(self) -> Record:
+        """What the weights of this moment are worth. All processes call it."""
+        epoch = self.state.epoch
+        figures = measure(self._rows, self.spec.loss, self.theta)
+        if self._validation is None:
+            return Record(epoch, *figures)
+        return Record(epoch, *figures, *measure(self._validation, self.spec.loss, self.theta))
+
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on as if it had never stopped."""
         now = self.state
@@ -183,13 +192,10 @@ class Fit:
             now.done = now.done or self._is_flat()
         if now.done or now.epoch % self._every:
             return None
-        figures = measure(self._rows, self.spec.loss, self.theta)
-        if not math.isfinite(figures[0]):
+        record = self.measured()
+        if not math.isfinite(record.cost):
             raise self._diverged()
-        if self._validation is None:
-            return Record(now.epoch, *figures)
-        others = measure(self._validation, self.spec.loss, self.theta)
-        return Record(now.epoch, *figures, *others)
+        return record
 
     def _look_for_best(self) -> None:
         assert self._validation is not None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from serve_runtime.arrays import Float32
+from serve_runtime.commands.progress import Count
 from train.bends.candidates import bent_designs
 from train.design import Design
 from train.errors import RecipeError
@@ -88,12 +88,11 @@ def choose(
     fold = fold_of_rows(sample.labels, folds, recipe.model.seed)
     strengths = STRENGTHS if asked == "auto" else (float(asked) * sample.total,)
     judge = Judge.of(recipe, sample, by_class)
-    with tqdm(unit="fit", desc="choosing", disable=None, leave=False) as bar:
-        search = Search(recipe, sample, fold, judge, bar)
-        tried = search.several(designs, strengths)
-        taken = named + simplest(tried[named:], judge)
-        if tried[taken].design.bases:
-            tried, taken = search.refined(tried, taken, prune=recipe.bend == "auto")
+    search = Search(recipe, sample, fold, judge, Count("choosing", "fits"))
+    tried = search.several(designs, strengths)
+    taken = named + simplest(tried[named:], judge)
+    if tried[taken].design.bases:
+        tried, taken = search.refined(tried, taken, prune=recipe.bend == "auto")
     best = tried[taken]
     found = best.logits[best.best]
     return Choice(

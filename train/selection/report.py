@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from train.bends.candidates import bends_told
-from train.selection.choice import Candidate, Choice
+from train.selection.choice import Candidate, Choice, Point
+
+_MOST = 4
+"""Lines of a ranking below its heading."""
 
 
 def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
@@ -32,6 +35,28 @@ def told(choice: Choice, rows: int, *, chosen: bool) -> Iterator[str]:
         f"over the folds: AUC {_spread(areas, 4)}, log loss "
         f"{_spread([fold.log_loss for fold in choice.folds], 4)}"
     )
+
+
+def ranking(choice: Choice, *, chosen: bool) -> Iterator[str]:
+    """What was chosen, once more, and what came next, best first: `_MOST` lines and a heading, none
+    where there were no folds."""
+    if choice.labels is None:
+        return
+    candidate = choice.candidates[choice.taken]
+    best = candidate.points[candidate.best]
+    word = "chosen" if chosen or len(choice.candidates) > 1 else "measured"
+    of = f"the log loss of rows left out (± {best.standard_error:.4f})"
+    yield f"{word} by {len(choice.folds)} folds, by {of}:"
+    name = f", {candidate.name}" * bool(candidate.name)
+    yield f"{best.log_loss:.4f}  {_strength(choice, best.c)}{name}"
+    others = [
+        (each.points[each.best].log_loss, each.name)
+        for place, each in enumerate(choice.candidates)
+        if place != choice.taken
+    ]
+    others += [(point.log_loss, f"ten times {word}") for word, point in _tenfold(candidate)]
+    for log_loss, what in sorted(others)[: _MOST - 1]:
+        yield f"{log_loss:.4f}  {what}"
 
 
 def _bends(choice: Choice) -> Iterator[str]:
@@ -62,11 +87,17 @@ def _strength(choice: Choice, c: float | None) -> str:
 
 def _others(candidate: Candidate) -> Iterator[str]:
     """What penalties ten times as strong and as weak are worth, where they were tried."""
+    for word, point in _tenfold(candidate):
+        yield f", ten times {word} {point.log_loss:.4f}"
+
+
+def _tenfold(candidate: Candidate) -> Iterator[tuple[str, Point]]:
+    """The points with a penalty ten times as strong and as weak as the best, where there are."""
     c = candidate.points[candidate.best].c
     for other, word in ((c and c / 10, "stronger"), (c and c * 10, "weaker")):
         for point in candidate.points:
             if other and point.c and math.isclose(point.c, other):
-                yield f", ten times {word} {point.log_loss:.4f}"
+                yield word, point
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from serve_runtime.arrays import Float64
+from serve_runtime.commands.progress import Count
 from train.bends.candidates import describe, with_knots
 from train.dataset.dataset import check_known
 from train.design import Design
@@ -97,13 +98,13 @@ class Search:
     """Fits of designs without each fold of a sample, whose rows are in the folds `fold` (n,)."""
 
     def __init__(
-        self, recipe: Recipe, sample: Sample, fold: Indices, judge: Judge, bar: Any
+        self, recipe: Recipe, sample: Sample, fold: Indices, judge: Judge, count: Count
     ) -> None:
-        """`bar` is told of fits."""
+        """`count` is told of fits."""
         self._standardize, self._chosen = recipe.model.standardize, recipe.l2 == "auto"
         self._b = recipe.l1 * sample.total
         self._sample, self._fold, self._folds = sample, fold, int(fold.max()) + 1
-        self._judge, self._bar = judge, bar
+        self._judge, self._count = judge, count
         self._last: tuple[Design, Rows] | None = None
 
     def several(self, designs: Iterable[Design], strengths: Sequence[float]) -> list[Tried]:
@@ -165,7 +166,7 @@ class Search:
         points, logits, thetas = list[Point](), list[Float64](), list[Float64 | None]()
         judge = self._judge
         for a, found in zip(strengths, way(path, strengths, judge), strict=False):
-            self._bar.update(self._folds)
+            self._count.update(self._folds)
             losses, both = judge.losses(found), a + self._b
             c = 1 / both if both else None
             points.append(Point(c, judge.mean(losses), judge.standard_error(losses)))

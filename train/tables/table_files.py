@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serve_runtime.arrays import Floats
+from serve_runtime.commands.progress import Count
 from serve_runtime.errors import InputError, ServeError
 from serve_runtime.feature_names import check_names
 from serve_runtime.shown import listed, quoted
@@ -142,6 +143,7 @@ class TableFiles:
         """
         others = [] if labels is None else [self.target]
         wanted = range(sys.maxsize) if rows is None else rows
+        count = Count("reading", "rows", self.rows if rows is None else len(rows))
         before = 0  # rows of the tables before this one
         for path, folders in zip(self.paths, self.folder_columns, strict=True):
             here = range(max(0, wanted.start - before), wanted.stop - before)
@@ -168,6 +170,7 @@ class TableFiles:
                         yield self._rows(some, reading, path, first + start)
                         if labels is not None:
                             labels.add(some.column(some.num_columns - 1), path, first + start)
+                        count.update(some.num_rows)
                     first += batch.num_rows
                     if first >= here.stop:
                         break

@@ -103,7 +103,7 @@ def shown(monkeypatch):
     [
         (0.25, "reading: 100 of 1,000 rows, 400 rows/s"),
         (10, "reading: 100 of 1,000 rows, 1:30 left, 10 rows/s"),
-        (1000, "reading: 100 of 1,000 rows, 2:30:00 left, 0 rows/s"),
+        (1000, "reading: 100 of 1,000 rows, 2:30:00 left, 0.1 rows/s"),
     ],
 )
 def test_a_rate_tells_how_long_the_rest_takes(shown, monkeypatch, seconds, line):
@@ -124,11 +124,23 @@ def test_without_a_line_nothing_is_written(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_is_printed_clears_the_line(capsys):
+def test_what_is_printed_stands_above_the_line(capsys):
     terminal.status_line("a step …")
-    terminal.echo("a message")
-    terminal.echo("another")
-    assert capsys.readouterr() == ("a message\nanother\n", "\r\x1b[Ka step …\r\x1b[K")
+    terminal.echo("a message", err=True)
+    terminal.status_line("")
+    terminal.echo("another", err=True)
+    line = "\r\x1b[Ka step …"
+    assert capsys.readouterr().err == f"{line}\r\x1b[Ka message\n{line}\r\x1b[Kanother\n"
+
+
+def test_what_was_done_before_does_not_count_for_the_rate(shown, monkeypatch):
+    now = [5.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with live_line():
+        count = Count("fitting", "epochs", 100, first=50, left="at most ")
+        now[0] += 5
+        count.reach(60, 100, note="cost 0.5")
+    assert shown[1] == "fitting: 60 of 100 epochs, at most 0:20 left, cost 0.5"
 
 
 def test_a_reader_that_leaves_ends_a_quiet_command_too(rows):

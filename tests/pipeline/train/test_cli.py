@@ -182,12 +182,14 @@ def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     for epoch, text in zip((0, 5, 10), lines[3:6], strict=True):
         assert re.fullmatch(line.format(epoch), text)
     assert lines[6].startswith("probabilities of the hold-out: calibration slope ")
-    lines = lines[lines.index("") - 6 :]
-    assert lines[7].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
+    lines = lines[lines.index("") + 1 :]
+    assert re.match(r"right on \d+\.\d\d% of the 8 rows held out; always answering 0 ", lines[0])
+    lines = lines[lines.index("") + 1 :]
+    assert lines[0].split() == ["rows", "positive", "majority", "accuracy", "AUC", "log", "loss"]
     percent = r"\d+\.\d\d%"
     figures = rf"{percent} +{percent} +{percent} +\d\.\d{{4}} +\d\.\d{{6}}"
-    assert re.fullmatch(rf"training +32 +{figures}", lines[8])
-    assert re.fullmatch(rf"holdout +8 +{figures}", lines[9])
+    assert re.fullmatch(rf"training +32 +{figures}", lines[1])
+    assert re.fullmatch(rf"holdout +8 +{figures}", lines[2])
     assert lines[-2:] == ["run: run", "next: python -m export bundle run bundles/run"]
     assert max(map(len, every)) <= 79
 
@@ -271,3 +273,75 @@ def test_as_a_program_it_fails_with_one_line(repository, workplace):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Error: absent.csv does not exist\n"
+
+
+def test_quiet_says_nothing_but_warnings(command, table, workplace):
+    result = command(table(CSV), "--epochs", "5", "--quiet", "--out", "run")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("warning: after 5 updates some weights are still ")
+    assert result.stderr.count("warning: ") == len(result.stderr.split("warning: ")) - 1
+    assert sorted(contents(workplace / "run")) == FILES
+
+
+def test_json_says_what_the_summary_says(command, table, workplace):
+    for options in (("--json",), ("--json", "-q")):
+        result = command(
+            table(CSV), *options, "--threshold", "f1", "--l2", "auto", "--out", "run", "--force"
+        )
+        assert result.exit_code == 0
+        told = json.loads(result.stdout)
+        written = json.loads((workplace / "run" / "metrics.json").read_text())
+        for key in ("metrics", "selection", "threshold", "importance"):
+            assert told[key] == written[key]
+        assert told["run"] == "run"
+        assert sorted(told["files"]) == FILES
+        assert told["classes"] == [0, 1]
+        assert told["majority"]["holdout"] == pytest.approx(5 / 8)
+        assert told["next"] == "python -m export bundle run bundles/run"
+        warnings = [text for text in told["warnings"] if text not in result.stderr]
+        assert [text for text in warnings if "\n" in text] == []
+        assert ("rows, 2 features" in result.stderr) == (len(options) == 1)
+
+
+def test_json_holds_each_warning_once_and_whole(command, table):
+    text = "a,b,y\n" + "".join(f"{i % 7},1,{int(i % 7 > 3)}\n" for i in range(40))
+    result = command(table(text), "--no-standardize", "--epochs", "3", "--json", "--out", "run")
+    (constant,) = (w for w in json.loads(result.stdout)["warnings"] if w.startswith("constant in"))
+    assert constant.startswith("constant in the training rows: 'b'; ")
+    assert "warning: constant in the training rows: 'b'" in result.stderr
+
+
+def test_warnings_are_repeated_at_the_end(command, table):
+    text = "a,b,y\n" + "".join(f"{i % 7},1,{int(i % 7 > 3)}\n" for i in range(40))
+    output = ok(command(table(text), "--no-standardize", "--epochs", "3", "--out", "run"))
+    closing = output.split("\nright on ")[1]
+    assert output.count("warning: constant in the training rows: 'b'") == 2
+    assert closing.count("warning: constant in the training rows: 'b'") == 1
+    assert closing.index("warning: ") > closing.index("threshold: ")
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--quiet"], ["--json", "--quiet"]])
+def test_a_failure_is_a_message_and_a_code_whatever_is_asked(command, table, options):
+    """Nothing is on standard output, so that a machine never reads half an answer."""
+    result = command(table("a,y\n1,2\n3,4\n5,6\n"), *options, "--out", "run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Error: table.csv: " in result.stderr
+
+
+def test_a_missed_threshold_is_told_in_json_and_by_the_code(command, table):
+    options = ("--threshold", "precision=1.0", "--l2", "auto", "--json", "--out", "run")
+    noise = "a,y\n" + "".join(f"{i % 5},{i * 7 % 11 % 2}\n" for i in range(60))
+    result = command(table(noise), *options)
+    assert result.exit_code == 1
+    assert "Error: run is written, but " in result.stderr
+    missed = json.loads(result.stdout)["threshold"]["missed"]
+    assert missed
+    assert missed in result.stderr
+
+
+def test_a_resumed_training_closes_in_the_same_way(command, table):
+    options = (table(CSV), "--epochs", "50", "--tolerance", "0", "--out", "run")
+    fresh = ok(command(*options))
+    resumed = ok(command(*options, "--resume", "--force"))
+    assert "no checkpoint at run.resume: starting at the beginning" in resumed
+    assert resumed.split("\nright on ")[1] == fresh.split("\nright on ")[1]
