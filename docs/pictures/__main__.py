@@ -15,8 +15,8 @@ from docs.pictures.hours import hours
 from docs.pictures.learning import learning
 from docs.pictures.network import layers, neurons
 from docs.pictures.six_points import six_points
-from export.progress import on_terminal
 from serve_runtime.commands.errors import CommandLine, command_errors
+from serve_runtime.commands.progress import live_line
 from serve_runtime.commands.terminal import echo
 
 
@@ -54,7 +54,7 @@ def main(output: Path, table: str | None) -> None:
     if table is not None:
         pictures["diabetes"] = partial(diabetes, table=table)
     experiments = Experiments()
-    with command_errors(), on_terminal() as show:
+    with command_errors(), live_line() as show:
         output.mkdir(parents=True, exist_ok=True)
         for i, (name, draw) in enumerate(pictures.items(), 1):
             show(f"{i} of {len(pictures)}: {name}")
