@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SelfTestError,
         ServeError,
     )
+    from serve_runtime.explanation.contributions import Contributions
     from serve_runtime.predictor import Predictor
     from serve_runtime.scoring.batches import score_batches
     from serve_runtime.scoring.score_file import score_file
@@ -36,6 +37,7 @@ __all__ = [
     "ArtifactError",
     "CardError",
     "ClosedError",
+    "Contributions",
     "GoldenRow",
     "InputError",
     "LevelError",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Contributions": "explanation.contributions",
     "GoldenRow": "bundle.card",
     "ModelCard": "bundle.card",
     "Predictor": "predictor",

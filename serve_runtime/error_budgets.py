@@ -16,6 +16,13 @@ and then the term goes through the additions that every term goes through (a pro
 γ(d + c + 4)·(Σ|wᵢxᵢ| + Σ(|v| + |s·(x - o)|) + Σ|tⱼ| + |b|), d all numbers, bent or not. Which
 segment it is has no budget: to compare is exact.
 
+Contributions. Column j adds vⱼ, which is wⱼ(xⱼ - rⱼ), a weight or a curve; float64 computes it in
+at most four operations, and it is rounded to float32 once: off by at most u·(1 + 2⁻²⁰)·|vⱼ|, or by
+2⁻¹⁵⁰ where it is subnormal. The bias, b + Σwⱼrⱼ, is rounded to float64 once, since rⱼ is a float32
+value and wⱼrⱼ exact in float64. So they add up to the exact logit within
+u·(1 + 2⁻²⁰)·Σ|vⱼ| + 2⁻⁵³·|bias| + d·2⁻¹⁵⁰. (Where the two parts of a curve cancel, float64 may be
+off by 2⁻⁵² of them besides, which is 2⁻²⁸ of what the logit's own budget has for them.)
+
 Probability. It is a function of one float32, the logit, so it is held against the exact sigmoid
 of that very logit, in units in the last place (ULP).
 """
@@ -147,6 +154,15 @@ def logit_bound(
     overflow = (magnitude * (1 + gamma(terms)) > most) | np.greater(farthest, LARGEST)
     bound = gamma(terms) * magnitude + width * SMALLEST
     return np.where(overflow & np.isfinite(magnitude), np.inf, bound)
+
+
+def contributions_bound(values: Float32, bias: float) -> Float64:
+    """The a-priori bound on |Σ values + bias - exact logit| for rows (n,) of contributions (n, d),
+    as the module says. Infinite where a contribution is."""
+    sizes = np.abs(values.astype(np.float64)).sum(1)
+    share = UNIT_ROUNDOFF * (1 + 2.0**-20)
+    result: Float64 = share * sizes + 2.0**-53 * abs(bias) + values.shape[1] * SMALLEST / 2
+    return result
 
 
 def flushed(

@@ -14,10 +14,11 @@ from serve_runtime.bundle.model_file import (
     absolute_path,
     file_state,
     parse_model,
-    read_models,
+    read_any,
 )
 from serve_runtime.container_limits import available_cpus
 from serve_runtime.errors import ArtifactError, ClosedError
+from serve_runtime.explanation.contributions import Contributions
 from serve_runtime.inference.block_scorer import BOTH, LOGIT, PROBA, PROBABILITY
 from serve_runtime.inference.call import Call
 from serve_runtime.inference.engine import Engine
@@ -57,8 +58,7 @@ class Predictor:
     onnxruntime silently drops, raises ProviderError. `selftest` runs `selftest()` first, and so
     refuses a machine that scores outside the budget.
 
-    A Predictor may be shared by many threads, used after a fork, and pickled; a pickle holds the
-    bytes of the model, not only its path.
+    It may be shared by many threads, used after a fork, and pickled, with the bytes of the model.
 
     Example:
         predictor = Predictor("bundles/churn", threads=2)
@@ -95,7 +95,7 @@ class Predictor:
         self._threads, self._providers = threads, parse_providers(providers)
         self._path = absolute_path(model)
         self._file_state = file_state(self._path)  # before they are read: a later change shows
-        self._model = self._open(_read(model))
+        self._model = self._open(read_any(model))
         self._name = self._path or self._model.files[0].path
         if selftest:
             self.selftest()
@@ -182,6 +182,12 @@ class Predictor:
         logit, probability = self._score(BOTH, x, None)
         return logit, probability
 
+    def contributions(self, x: Any) -> Contributions:
+        """What each column adds to the logit of each row, beside the average training row."""
+        model = self._model
+        call = Call(model.engine, x, model.names, LIMITS, model.encoder)
+        return Contributions(call.contributions(model.parts), model.parts.bias, model.names)
+
     def _score(self, kind: int, x: Any, out: Float32 | None) -> Float32:
         model = self._model
         if (
@@ -230,7 +236,7 @@ class Predictor:
             state = file_state(path)
             if path == self._path and state is not None and state == self._file_state:
                 return False
-            files = _read(path if model is None else model)
+            files = read_any(path if model is None else model)
             where = path or files[0].path, path, state
             if [file.content for file in files] == [file.content for file in served]:
                 if self._model is old:  # no signal's handler reloaded or closed it meanwhile
@@ -282,14 +288,6 @@ class Predictor:
         if self._model is _CLOSED:
             return f"<Predictor {self._name!r}, closed>"
         return f"<Predictor {self._name!r}: {self.n_features_in_} features, {self.classes_}>"
-
-
-def _read(model: Any) -> tuple[ModelFile, ...]:
-    if isinstance(model, str | os.PathLike):
-        return tuple(read_models(os.fsdecode(model)))
-    from serve_runtime.bundle.from_memory import read_from_memory  # not for those who have a path
-
-    return tuple(read_from_memory(model))
 
 
 class _Closed:

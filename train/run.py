@@ -12,7 +12,7 @@ import torch
 
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
-from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
+from serve_runtime.bundle.card import MEANS, WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.commands.progress import show_step
 from serve_runtime.errors import OutputError
 from serve_runtime.features.encoding import sha256_of
@@ -265,6 +265,14 @@ def _served(trained: Trained, names: Sequence[str]) -> Affine:
     return served
 
 
+def _means(data: Dataset) -> list[float | None]:
+    """The mean of each column over the training rows, gaps filled; None of a category."""
+    design = data.layer.design
+    numbers = zip(design.numbers, data.moments.mean.tolist(), strict=False)
+    means = {column.name: mean for column, mean in numbers}
+    return [means.get(column.name) for column in design.columns]
+
+
 def _card(
     recipe: Recipe,
     data: Dataset,
@@ -279,6 +287,7 @@ def _card(
         "holdout_rows": data.holdout_rows,
         "metrics": metrics,
         WEIGHTS_PER_DEVIATION: per_deviation,
+        MEANS: _means(data),
         "versions": run_folder.versions(),
     }
     if recipe.l2 == "auto":

@@ -23,6 +23,10 @@ WEIGHTS_PER_DEVIATION = "weights_per_standard_deviation"
 """The key, in `ModelCard.training` and in a run's metrics.json, of by how much the logit rises when
 each feature rises by one standard deviation that it had in the training rows."""
 
+MEANS = "means"
+"""The key, in `ModelCard.training`, of the mean of each column that is a number in the training
+rows, None of a category; absent in cards of earlier versions."""
+
 Label = str | int | float | bool
 
 MOST_GOLDEN_ROWS = 256
@@ -64,7 +68,7 @@ class ModelCard:
     """How the CSV was written that the model was trained on; empty for the usual one."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """How the model was trained: recipe, data_sha256, rows, holdout_rows, metrics,
-    weights_per_standard_deviation (in the order of the features), versions."""
+    weights_per_standard_deviation and means (in the order of the features), versions."""
     graph_sha256: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each ONNX graph without its card, by layout; empty before export."""
     golden: tuple[GoldenRow, ...] = ()

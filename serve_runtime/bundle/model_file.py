@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.affine import Affine
@@ -65,6 +65,15 @@ def absolute_path(model: object) -> str | None:
     Links stay links: one that is moved to another bundle names that one from then on.
     """
     return os.path.abspath(os.fsdecode(model)) if isinstance(model, str | os.PathLike) else None
+
+
+def read_any(model: Any) -> tuple[ModelFile, ...]:
+    """The ONNX files of a model that is a path, or in memory. Raises as `read_models` does."""
+    if isinstance(model, str | os.PathLike):
+        return tuple(read_models(os.fsdecode(model)))
+    from serve_runtime.bundle.from_memory import read_from_memory  # not for those who have a path
+
+    return tuple(read_from_memory(model))
 
 
 def read_models(location: StrPath) -> list[ModelFile]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from serve_runtime.arrays import Array, Float32
+from serve_runtime.arrays import Array, Float32, Float64
 
 _MOST_COMPARED: Final = 255
 """Knots that a number is compared with one after the other; a uint8 counts no further."""
@@ -63,6 +63,15 @@ class Curve:
         result: Float32 = numbers - self.origin.take(segment, mode="wrap")
         result *= self.slope.take(segment, mode="wrap")
         result += self.value.take(segment, mode="wrap")
+        return result
+
+    def exact(self, numbers: Float32) -> Float64:
+        """The function at `numbers` (n,) in float64: what `at` rounds to float32."""
+        segment = self._segments(numbers)
+        result = numbers.astype(np.float64)
+        result -= self.origin.take(segment)
+        result *= self.slope.take(segment)
+        result += self.value.take(segment)
         return result
 
     def _segments(self, numbers: Float32) -> Array:

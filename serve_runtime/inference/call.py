@@ -1,15 +1,17 @@
 """One call of a Predictor that takes more than plain float32 rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from serve_runtime.arrays import Float32
 from serve_runtime.errors import InputError, RowError
+from serve_runtime.explanation.contributions import LogitParts
 from serve_runtime.inference.block_scorer import BOTH, PROBA, Outputs
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import Limits
+from serve_runtime.inputs.blocks import BatchInput
 from serve_runtime.inputs.recognise import to_batches
 from serve_runtime.inputs.refusals import type_name
 
@@ -34,7 +36,7 @@ class Call:
         limits: Limits,
         encoder: "Encoder | None" = None,
     ) -> None:
-        self._engine = engine
+        self._engine, self._width = engine, len(names)
         self._rows, self._batches = to_batches(x, names, limits, encoder)
 
     def scores(self, kind: int, out: Float32 | None) -> Float32:
@@ -66,13 +68,25 @@ class Call:
             got = f"{array.dtype} {array.shape}" + ", read-only" * (not array.flags.writeable)
         raise InputError(f"out must be a writable float32 array of shape {shape}; got {got}")
 
-    def _score(self, outputs: Outputs) -> None:
+    def contributions(self, parts: LogitParts) -> Float32:
+        """What the columns add to the logit of all rows: (n, d), as a new array. Raises RowError
+        as `scores` does."""
+        values = np.empty((self._rows, self._width), np.float32)
+        self._score(Outputs(), lambda batch, start: parts.write(batch, values[start:]))
+        return values
+
+    def _score(
+        self, outputs: Outputs, then: Callable[[BatchInput, int], None] | None = None
+    ) -> None:
+        """Score all rows into `outputs`, and call `then` with each batch and its first row."""
         start = 0
         try:
             for batch in self._batches:
                 stop = start + batch.rows
                 part = Outputs(*(None if given is None else given[start:stop] for given in outputs))
                 self._engine.score(batch, part)
+                if then is not None:
+                    then(batch, start)
                 start = stop
         except RowError as reason:
             if not start:

@@ -7,6 +7,7 @@ import numpy as np
 from serve_runtime.arrays import Array, Float32, label_array
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.bundle.model_file import ModelFile
+from serve_runtime.explanation.contributions import LogitParts
 from serve_runtime.inference.engine import Engine
 from serve_runtime.inputs.batch_limits import LIMITS
 
@@ -32,6 +33,8 @@ class ServedModel(NamedTuple):
     """What encodes rows, where they have to be."""
     row_encoder: "RowEncoder | None"
     """The same, for one row as a dict."""
+    parts: LogitParts
+    """What each column adds to the logit."""
 
     @classmethod
     def of(cls, files: tuple[ModelFile, ...], engine: Engine) -> "ServedModel":
@@ -39,16 +42,17 @@ class ServedModel(NamedTuple):
         card = files[0].card
         labels, threshold = label_array(card.classes), np.float32(card.threshold)
         encoding, names = files[0].encoding, card.feature_names
+        parts = LogitParts(files[0])
         if encoding is None:
             row = (len(names),)
-            return cls(files, card, engine, names, labels, threshold, row, None, None)
+            return cls(files, card, engine, names, labels, threshold, row, None, None, parts)
         # Not for models of plain numbers, since they take 2 ms to load.
         from serve_runtime.inputs.encoded import Encoder
         from serve_runtime.inputs.encoded_row import RowEncoder
 
         encoder = Encoder(encoding, files[0].affine.bias, LIMITS)
         rows = RowEncoder(encoder)
-        return cls(files, card, engine, names, labels, threshold, (-1,), encoder, rows)
+        return cls(files, card, engine, names, labels, threshold, (-1,), encoder, rows, parts)
 
     def score_dict(self, row: Any, kind: int) -> Float32 | None:
         """Scores of one row that may be a dict, as a new array, with the least overhead; None where

@@ -1,6 +1,6 @@
 """Raw columns of any kind as the numbers and offsets of an encoded model: see features.encoding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -156,6 +156,19 @@ class EncodedInput:
             self._sums.write(start, stop, buffer[: stop - start])
             if self._encoder.curves:
                 self._add_curves(start, stop, buffer)
+
+    @property
+    def number_places(self) -> Sequence[int]:
+        """(k,) the place of each number among the columns of the model."""
+        return self._encoder.number_places
+
+    def level_weights(self, start: int, stop: int) -> Iterator[tuple[int, Float32]]:
+        """Of each category its place among the columns, and the weights of its levels in the rows
+        (stop - start,)."""
+        for place, (table, positions) in zip(
+            self._encoder.category_places, self._terms, strict=True
+        ):
+            yield place, table.take(positions[start:stop], mode="wrap")
 
     def offsets(self) -> Float32:
         """The offsets (n,) of all rows, as `offset` writes them."""

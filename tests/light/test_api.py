@@ -17,6 +17,7 @@ ALL = [
     "ArtifactError",
     "CardError",
     "ClosedError",
+    "Contributions",
     "GoldenRow",
     "InputError",
     "LevelError",

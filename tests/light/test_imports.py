@@ -9,23 +9,29 @@ from light.mixed import file_of
 from light.predictor.test_selftest_encoded import golden_of
 from serve_runtime import __all__ as public
 
+CALLS = (
+    *("probability", "decision_function", "predict_proba", "predict", "scores", "contributions"),
+)
 PREDICT = """
 from serve_runtime import Predictor
 predictor = Predictor(sys.argv[1])
 predictor.probability(numpy.zeros((1, 2), numpy.float32))
 """
-EVERY_CALL = """
+EVERY_CALL = (
+    f"CALLS = {CALLS}"
+    """
 predictor.selftest()
 for x in (
     [[1, 2]], ((1, 2), (3, 4)), [{"x1": 1, "x2": 2}], {"x1": [1.0], "x2": [2]},
     numpy.ones((9, 2)), numpy.ones((70, 2), "i4"), numpy.ones((2, 70), "f4").T,
 ):
-    for call in ("probability", "decision_function", "predict_proba", "predict", "scores"):
+    for call in CALLS:
         getattr(predictor, call)(x)
 try: predictor.predict([[1, float("nan")]])
 except ValueError: pass
 else: sys.exit("NaN was scored")
 """
+)
 
 # What costs milliseconds or megabytes, and what numpy and onnxruntime may load by themselves
 # (older ones do), but not for us: hashlib loads OpenSSL.
@@ -46,20 +52,23 @@ predictor = Predictor(sys.argv[1])
 row = {"age": 1.5, "colour": "rot", "visits": 3, "born": 1.7e9, "code": 3, "room": None}
 predictor.probability([row])
 """
-EVERY_RAW_CALL = """
+EVERY_RAW_CALL = (
+    f"CALLS = {CALLS}"
+    """
 predictor.selftest()
 values = list(row.values())
 for x in (
     row, [row] * 9, [{**row, "age": None, "code": 2.5}], [values], {n: [v] for n, v in row.items()},
     numpy.array([values], object), {n: numpy.array([v] * 300) for n, v in row.items()},
 ):
-    for call in ("probability", "decision_function", "predict_proba", "predict", "scores"):
+    for call in CALLS:
         getattr(predictor, call)(x)
 for bad in ({"code": None}, {"room": 7}, {"age": "x"}, {"visits": None}):
     try: predictor.predict([{**row, **bad}])
     except ValueError: pass
     else: sys.exit(f"{bad} was scored")
 """
+)
 
 
 def loaded(code, cwd, model=TINY):

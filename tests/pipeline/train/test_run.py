@@ -133,6 +133,7 @@ def test_weights_per_standard_deviation_are_kept(command, table, workplace):
     assert list(weights) == ["a", "b"]
     assert list(weights.values()) == pytest.approx(expected, rel=1e-6)
     assert run.card.training["weights_per_standard_deviation"] == list(weights.values())
+    assert run.card.training["means"] == pytest.approx(rows.mean(axis=0), rel=1e-6)
 
 
 def rows_of(**columns) -> str:
