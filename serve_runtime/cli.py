@@ -1,4 +1,5 @@
-"""The command `serve-runtime`. Each of its subcommands is a module in `serve_runtime.commands`."""
+"""The command `serve-runtime`. Its subcommands are modules in `serve_runtime.commands`, but for
+`explain`, which is with what it tells."""
 
 import click
 
@@ -8,6 +9,7 @@ from serve_runtime.commands.inspect import inspect
 from serve_runtime.commands.score import score
 from serve_runtime.commands.selftest import selftest
 from serve_runtime.commands.version import installed_version
+from serve_runtime.explanation.command import explain
 
 
 class _Group(CommandLine, click.Group):
@@ -23,5 +25,5 @@ def main() -> None:
     """
 
 
-for _command in (score, evaluate, inspect, selftest):
+for _command in (score, evaluate, explain, inspect, selftest):
     main.add_command(_command)

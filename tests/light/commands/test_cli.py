@@ -4,7 +4,7 @@ from light.commands.running import invoke, run_command
 from light.helpers import TINY
 from serve_runtime.cli import main
 
-COMMANDS = ["score", "evaluate", "inspect", "selftest"]
+COMMANDS = ["score", "evaluate", "explain", "inspect", "selftest"]
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
