@@ -14,7 +14,7 @@ from export.folding import FOLDED, SUBTRACT_FIRST, Folding, Form
 from export.parity.encoded_model import Rows
 from export.parity.figures import Figures, Measured, Parity
 from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
-from serve_runtime.bundle.manifest import read_bytes
+from serve_runtime.bundle.manifest import CERTIFICATE_VERSION, read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import CardError
 from serve_runtime.features.column import Column
@@ -24,10 +24,6 @@ from train.design import Design
 from train.standardize import Scaling
 from train.trained import Trained
 
-CERTIFICATE: Final = "parity.json"
-"""The file of a bundle that holds the certificate."""
-
-FORMAT_VERSION: Final = 3
 _FIGURES: Final = (
     "rows",
     *(f"{score} {error}" for score in ("logit", "probability")
@@ -81,7 +77,7 @@ def write(
     """The certificate as sealed JSON, with the figures that were found."""
     trained, sample = certificate.trained, certificate.sample
     document = {
-        "format_version": FORMAT_VERSION,
+        "format_version": CERTIFICATE_VERSION,
         "verdict": VERDICT,
         "files": certificate.files,
         "versions": versions,
@@ -116,7 +112,7 @@ def read(path: Path) -> Certificate:
     document = unseal(
         read_bytes(path).decode("utf-8", errors="replace"),
         what=str(path),
-        version=FORMAT_VERSION,
+        version=CERTIFICATE_VERSION,
         error=BundleError,
         indent=1,
     )

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from export import folding
-from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.folding import Folding
 from export.formats.artifact import Artifact, Scorer, Scores
@@ -28,6 +27,7 @@ from export.parity.scorers import reference_scorers, serving_scorers
 from export.progress import Show, silent
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import CERTIFICATE
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.commands.progress import Count
 from serve_runtime.error_budgets import PROBABILITY_ULP, UNIT_ROUNDOFF, probability_budget

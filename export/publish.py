@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE, Certificate, ProofRowsDigest
+from export.certificate import Certificate, ProofRowsDigest
 from export.errors import ParityError
 from export.formats.onnxruntime_scorer import onnx_score
 from export.formats.registry import FORMATS, ONNX_ROWS
@@ -27,7 +27,7 @@ from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
 from serve_runtime.arrays import ROWS
 from serve_runtime.bundle.card import GoldenRow, ModelCard
-from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
 from serve_runtime.commands.version import installed_version

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.formats.registry import ARTIFACT_NAMES, ONNX_ROWS
 from export.parity.contracts.consecutive import FURTHER_WINDOWS, rising_from_logit_to_logit
 from export.parity.file_agreement import require_same
 from export.progress import Show, silent
 from export.proof import BundleProof, prove_models
-from serve_runtime.bundle.manifest import MANIFEST, Manifest
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, Manifest
 from serve_runtime.errors import ArtifactError
 from serve_runtime.shown import listed
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from export import certificate
-from export.certificate import CERTIFICATE
 from export.folding import model_of
 from export.formats.artifact import Scorer
 from export.formats.registry import TORCHSCRIPT
@@ -25,7 +24,7 @@ from export.parity.corpus import proof_batches
 from export.parity.encoded_model import Model, encoding_of, without_overflow
 from export.parity.measure import measure
 from export.parity.proof_rows import ProofBatch
-from serve_runtime.bundle.manifest import Manifest
+from serve_runtime.bundle.manifest import CERTIFICATE, Manifest
 from serve_runtime.bundle.model_file import MODEL_FILES, read_models
 from serve_runtime.errors import RuntimeVersionError, SelfTestError, ServeError
 

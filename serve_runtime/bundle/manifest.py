@@ -19,6 +19,10 @@ StrPath = str | os.PathLike[str]
 MANIFEST: Final = "MANIFEST.json"
 MANIFEST_VERSION: Final = 1
 
+CERTIFICATE: Final = "parity.json"
+"""The file of a bundle that holds the certificate: what was proven of which files."""
+CERTIFICATE_VERSION: Final = 3
+
 MANIFEST_BYTES: Final = 1 << 20
 """Most bytes of a manifest; those that export writes have less than 2,000."""
 

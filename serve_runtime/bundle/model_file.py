@@ -32,7 +32,7 @@ MODEL_FILES: Final[Mapping[str, str]] = {ROWS: "model.onnx", COLUMNS: "model.col
 
 MODEL_BYTES: Final = 1 << 28
 """Most bytes of a model file: enough for 1,000,000 features, each of which takes 8 bytes in the
-graph and, in the card, 120 bytes for its range, its weight per standard deviation and two golden
+graph and, in the card, 140 bytes for its range, mean, weight per standard deviation and two golden
 rows plus twice its name."""
 
 FileState = tuple[tuple[int, int, int, int, int], ...]

@@ -1,6 +1,7 @@
 """The command `serve-runtime inspect`."""
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import click
 from serve_runtime.commands.errors import command_errors
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
-from serve_runtime.errors import MissingDependencyError
+from serve_runtime.errors import ArtifactError, MissingDependencyError
 from serve_runtime.shown import MOST_CHARACTERS, MOST_NAMES, listed, quoted
 
 if TYPE_CHECKING:
@@ -24,15 +25,32 @@ _LARGEST = 10**18
 @click.command()
 @click.argument("bundle", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model card as JSON.")
-def inspect(bundle: str, as_json: bool) -> None:
+@click.option("--html", "as_html", is_flag=True, help="Make a page of it to look at, as HTML.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(allow_dash=True),
+    help="Where the page goes; else to standard output.",
+)
+def inspect(bundle: str, as_json: bool, as_html: bool, output: str | None) -> None:
     """Show what a model expects and how it was trained.
 
-    These are the facts on the model card that is stored in every model file.
+    These are the facts on the model card that is stored in every model file. The page shows more:
+    what drives the score, what was proven, whether all files are those that were exported (exit
+    code 1 where one is not), and how to call the model.
 
     \b
-    Example:
+    Examples:
       serve-runtime inspect bundles/churn
+      serve-runtime inspect bundles/churn --html -o churn.html
     """
+    if as_json and as_html:
+        raise click.UsageError("--json or --html, not both")
+    if output is not None and not as_html:
+        raise click.UsageError("-o is where the page of --html goes")
+    if as_html:
+        _write_page(bundle, None if output == "-" else output)
+        return
     with command_errors():
         with loading():
             from serve_runtime.bundle.model_file import read_models
@@ -50,6 +68,31 @@ def inspect(bundle: str, as_json: bool) -> None:
         echo(f"this machine {machine}")
         for line in _card_lines(card):
             echo(line)
+
+
+def _write_page(bundle: str, output: str | None) -> None:
+    """Write the page of a bundle. Exits with 1 where its files do not match."""
+    if output is None and sys.stdout is not None and sys.stdout.isatty():
+        raise click.UsageError("say where the page goes: -o page.html, or > page.html")
+    with command_errors():
+        with loading():
+            from pathlib import Path
+
+            from serve_runtime.outputs.new_file import new_file
+            from serve_runtime.pages.bundle_page import bundle_page
+            from serve_runtime.pages.facts import read_facts
+
+        found = read_facts(bundle)
+        content = bundle_page(found)
+        if output is None:
+            echo(content.removesuffix("\n"))
+        else:
+            with new_file(Path(output)) as temporary:
+                temporary.write_text(content, encoding="ascii")
+            echo(f"{output}: the page of {found.name}, {len(content):,} bytes", err=True)
+        if found.problems:
+            shown = listed(found.problems, 3, show=str, joint="\n")
+            raise ArtifactError(f"the files of {bundle} do not match:\n{shown}")
 
 
 def _this_machine() -> str:
@@ -74,6 +117,8 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
 
     What it says of the training may be anything that JSON can hold: only export needs it.
     """
+    from serve_runtime.pages.column_parts import per_deviation
+
     negative, positive = card.classes
     yield f"labels       {quoted(negative)} (negative), {quoted(positive)} (positive)"
     yield f"threshold    positive where probability >= {card.threshold:g}"
@@ -101,7 +146,7 @@ def _card_lines(card: "ModelCard") -> Iterator[str]:
     shown = [f"{name} {version}"[:MOST_CHARACTERS] for name, version in sorted(versions)]
     yield f"versions     {', '.join(shown)}"
     yield f"golden rows  {len(card.golden)} test rows with their exact scores, for selftest"
-    weights = _weights(card)
+    weights = per_deviation(card)
     told = "its range" if not card.categories else "its range or levels"
     told += " in the training rows"
     if weights:
@@ -135,16 +180,6 @@ def _bends(column: "Column") -> str:
     found = [f"{knots:,} knot{'s' * (knots != 1)}"] if knots else []
     found += [f"{len(single):,} single value{'s' * (len(single) != 1)}"] if len(single) else []
     return f"bent: {', '.join(found)}"
-
-
-def _weights(card: "ModelCard") -> list[float] | None:
-    """The weight per standard deviation of each feature; None where the card does not tell."""
-    from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
-
-    found = card.training.get(WEIGHTS_PER_DEVIATION)
-    if not isinstance(found, list) or len(found) != len(card.feature_names):
-        return None
-    return found if all(isinstance(weight, float) for weight in found) else None
 
 
 def _items(value: object) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.certificate import ProofRowsDigest
 from export.formats import onnx_model
 from export.formats.registry import ARTIFACT_NAMES as MODELS
 from export.formats.registry import FORMATS, ONNX_ROWS
@@ -21,7 +21,7 @@ from export.parity.proof_rows import ProofBatch, proof_batches
 from serve_runtime import Predictor
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.bundle.card import ModelCard
-from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest, read_bytes
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, FileEntry, Manifest, read_bytes
 from serve_runtime.bundle.model_file import MODEL_FILES, parse_model
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.features.column import number_columns

@@ -11,10 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from export import publish
-from export.certificate import CERTIFICATE
 from export.cli import main
 from serve_runtime import Predictor
-from serve_runtime.bundle.manifest import MANIFEST
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST
 
 
 def export(run_folder: Path, bundle: Path, *options: str) -> Result:

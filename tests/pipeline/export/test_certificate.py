@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from export import certificate
-from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.certificate import ProofRowsDigest
 from export.verify import verify_bundle
 from pipeline.export.bundle_files import edit_certificate, recertify
+from serve_runtime.bundle.manifest import CERTIFICATE
 
 
 def test_what_is_read_is_what_was_written(bundle: Path) -> None:

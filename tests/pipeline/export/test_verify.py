@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from export.certificate import CERTIFICATE, ProofRowsDigest
+from export.certificate import ProofRowsDigest
 from export.publish import export_bundle
 from export.verify import verify_bundle
+from serve_runtime.bundle.manifest import CERTIFICATE
 
 
 @pytest.mark.parametrize("sample", [True, False], ids=["sample", "no sample"])

@@ -15,7 +15,6 @@ import numpy as np
 
 from benchmarks.harness.random_run import random_run
 from export import certificate, folding
-from export.certificate import CERTIFICATE
 from export.publish import export_bundle
 from pipeline.export.bundle_files import (
     MODELS,
@@ -30,7 +29,7 @@ from pipeline.export.bundle_files import (
     write_models,
 )
 from pipeline.export.damage.damages import Text, damage
-from serve_runtime.bundle.manifest import FileEntry
+from serve_runtime.bundle.manifest import CERTIFICATE, FileEntry
 from train.trained import Trained
 
 NO_DIGEST = "0" * 64

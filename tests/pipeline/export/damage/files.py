@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from export.certificate import CERTIFICATE
 from pipeline.export.bundle_files import FILES, MODELS, card_of, edit_certificate, reseal
 from pipeline.export.damage.damages import Text, damage
 from serve_runtime import ArtifactError
-from serve_runtime.bundle.manifest import MANIFEST, FileEntry, Manifest
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, FileEntry, Manifest
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import CardError
 

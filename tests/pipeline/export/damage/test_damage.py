@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.verify import verify_bundle
 from pipeline.export.bundle_files import (
@@ -20,6 +19,7 @@ from pipeline.export.bundle_files import (
 from pipeline.export.damage import cards, certificates, files, values
 from pipeline.export.damage.damages import DAMAGES, in_order
 from serve_runtime import ArtifactError
+from serve_runtime.bundle.manifest import CERTIFICATE
 
 FILLED_BY = (cards, certificates, files, values)
 """These are imported so that they put their damages into the table."""

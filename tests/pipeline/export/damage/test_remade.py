@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from export import certificate
-from export.certificate import CERTIFICATE
 from export.verify import verify_bundle
 from pipeline.export.bundle_files import affine_of, card_of, forge
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import CERTIFICATE
 
 
 def reordered(card: ModelCard) -> ModelCard:

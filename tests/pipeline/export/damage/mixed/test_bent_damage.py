@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 from export import certificate
-from export.certificate import CERTIFICATE
 from export.errors import BundleError, ParityError
 from export.formats import encoded_program, torch_export, torchscript
 from export.formats.artifact import Scorer
@@ -24,6 +23,7 @@ from pipeline.export.damage.damages import noticed
 from pipeline.export.mixed_bundles import changed, model_of, write_models, write_torch
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import CERTIFICATE
 from serve_runtime.features.raw_rows import RawRows
 
 TORCH_FILES = ("model.torchscript.pt", "model.pt2")

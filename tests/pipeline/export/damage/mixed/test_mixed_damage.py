@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 from export import certificate, folding
-from export.certificate import CERTIFICATE
 from export.errors import BundleError, ParityError
 from export.formats import encoded_program, torch_export, torchscript
 from export.formats.artifact import Scorer
@@ -34,6 +33,7 @@ from pipeline.export.mixed_bundles import (
 )
 from serve_runtime import ArtifactError
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.bundle.manifest import CERTIFICATE
 from serve_runtime.features.raw_rows import RawRows
 from train.trained import Trained
 
