@@ -65,7 +65,7 @@ def column_parts(model: ModelFile) -> list[ColumnPart]:
         names = [column.name for column in categories_of(card.columns)]
         tables = dict(zip(names, encoding.tables, strict=True))
     means = known_means(card) or [None] * len(card.columns)
-    deviations = per_deviation(card) or [None] * len(card.columns)
+    deviations: Sequence[float | None] = per_deviation(card) or [None] * len(card.columns)
     found = []
     for column, reference, mean, deviation in zip(
         card.columns, reference_values(card).tolist(), means, deviations, strict=True
@@ -119,7 +119,7 @@ def _pieces(column: Column, curve: Curve, center: float) -> Iterator[tuple[Point
     edges = [-np.inf, *curve.knots.tolist(), np.inf]
     for j, (start, stop) in enumerate(pairwise(edges)):
         ends = max(start, low), min(stop, high)
-        if ends[0] > ends[1] or (ends[0] == ends[1] == stop != high):
+        if ends[0] > ends[1] or ends[0] == stop:
             continue
         value, slope, origin = (
             float(values[j]) for values in (curve.value, curve.slope, curve.origin)

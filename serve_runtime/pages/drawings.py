@@ -61,13 +61,13 @@ def curve(part: ColumnPart, key: str) -> str:
         return _LEFT + across, _HEIGHT - _BOTTOM - up
 
     grid = []
-    for tick in ticks(bottom, top, 5):
+    for tick in ticks(bottom, top, 6):
         _, y = at((low, tick))
         grid.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{signed(tick)}</text>'
         )
-    for tick in ticks(low, high, 4):
+    for tick in ticks(low, high, 6):
         x, _ = at((tick, bottom))
         shown_tick = value_text(column, tick)
         anchor = "end" if x > _WIDTH - 40 else "middle"

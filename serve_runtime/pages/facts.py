@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from serve_runtime.bundle.manifest import (
     CERTIFICATE,
@@ -22,6 +22,9 @@ from serve_runtime.bundle.model_file import (
 )
 from serve_runtime.bundle.sealed_json import unseal
 from serve_runtime.errors import ArtifactError, CardError
+
+_VERSIONS: Final = (CERTIFICATE_VERSION, 2)
+"""Of certificates; in what a page shows of them, the older one is the same."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,15 @@ def _certificate(folder: Path, problems: list[str]) -> Mapping[str, Any] | None:
     path = folder / CERTIFICATE
     if not path.exists():
         return None
-    try:
-        text = read_bytes(path, MODEL_BYTES).decode("utf-8", errors="replace")
-        return unseal(
-            text, what=str(path), version=CERTIFICATE_VERSION, error=ArtifactError, indent=1
-        )
-    except ArtifactError as reason:
-        problems.append(str(reason))
-        return None
+    told = ""
+    for version in _VERSIONS:
+        try:
+            text = read_bytes(path, MODEL_BYTES).decode("utf-8", errors="replace")
+            return unseal(text, what=str(path), version=version, error=ArtifactError, indent=1)
+        except ArtifactError as reason:
+            told = told or str(reason)
+    problems.append(told)
+    return None
 
 
 def _files(

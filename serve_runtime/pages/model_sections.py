@@ -74,12 +74,12 @@ def weights_section(card: ModelCard, ranked: Sequence[ColumnPart]) -> str:
             span_bar(part.low, part.high, largest),
             signed(part.low),
             signed(part.high),
-            _odds_of_unit(part),
+            _odds_of_step(part),
             "" if part.per_deviation is None else number(part.per_deviation),
         ]
         for part in ranked[:MOST_COLUMNS]
     )
-    heads = ["column", "what it adds", "least", "most", "odds of one unit more",
+    heads = ["column", "what it adds", "least", "most", "the odds",
              "per standard deviation"]  # fmt: skip
     found = table("What drives the score, the widest first", heads, rows, numbers=(2, 3, 4, 5))
     return (
@@ -217,10 +217,15 @@ def _level(level: LevelPart) -> str:
     return shown(level.level) if level.level.strip() else f"&quot;{shown(level.level)}&quot;"
 
 
-def _odds_of_unit(part: ColumnPart) -> str:
-    if part.weight is None:
+def _odds_of_step(part: ColumnPart) -> str:
+    """By what the odds are multiplied where a number is larger by a step: the largest power of ten
+    of which five fit into the training range."""
+    column = part.column
+    if part.weight is None or column.low is None or column.high is None:
         return "a curve" if part.pieces else "by level"
-    return _times(part.weight)
+    width = column.high - column.low
+    step = 10.0 ** math.floor(math.log10(width / 5)) if 0 < width < math.inf else 1.0
+    return f"{_times(part.weight * step)} for +{number(step)}{' s' * column.time}"
 
 
 def _times(weight: float) -> str:
@@ -237,5 +242,8 @@ def ranked_parts(parts: Iterable[ColumnPart]) -> list[ColumnPart]:
 
 
 def strongest(ranked: Sequence[ColumnPart], most: int) -> Iterator[str]:
-    """The names of the columns that move the logit most."""
+    """The names of the columns that drive the score most: those along which training rows differ
+    most, or, where the card does not tell that, the widest."""
+    if all(part.per_deviation is not None for part in ranked):
+        ranked = sorted(ranked, key=lambda part: -abs(part.per_deviation or 0))
     return (shown(part.column.name) for part in islice(ranked, most))

@@ -33,7 +33,8 @@ def proof_section(certificate: Mapping[str, Any] | None) -> str:
     found = (
         f"<p><strong>{shown(certificate.get('verdict', ''), 200)}</strong>, when it was exported. "
         "The budget is what float32 arithmetic can be off by, derived, not chosen; 100 % would "
-        "have stopped the export. <code>serve-runtime selftest</code> tries it on your machine.</p>\n"
+        "have stopped the export. <code>serve-runtime selftest</code> tries it on this machine."
+        "</p>\n"
     )
     found += table("The largest share of the error budget", heads, rows, numbers=(2, 3, 4, 5))
     contracts = [[shown(n, 120), _number(v)] for n, v in _items(certificate.get("contracts"))]

@@ -26,12 +26,12 @@ dd{margin:0;font-weight:600}
 .scroll{overflow-x:auto;margin:.8rem 0}
 table{border-collapse:collapse;font-size:.9rem;min-width:100%}
 caption{text-align:left;color:var(--muted);padding:.2rem 0}
-th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;
+th,td{text-align:left;overflow-wrap:break-word;vertical-align:top;padding:.25rem .6rem .25rem 0;
 border-bottom:1px solid var(--grid);font-weight:400;unicode-bidi:isolate}
 thead th{color:var(--muted);font-size:.85rem;vertical-align:bottom}
-tbody th{min-width:6.5rem;max-width:18rem;font-weight:600}
+tbody th{max-width:14rem;font-weight:600}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-.bar{display:block;width:100%;min-width:7rem;height:1.3rem}
+.bar{display:block;width:100%;min-width:6rem;height:1.3rem}
 .up{fill:var(--positive)}.down{fill:var(--negative)}.zero{stroke:var(--muted)}
 .key{color:var(--positive);font-weight:600}.key.down{color:var(--negative)}
 .curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(17.5rem,1fr));gap:1rem}
