@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from serve_runtime.features.encoding import Encoding
     from serve_runtime.inputs.encoded import EncodedInput
 
-_VALUES: Final = 1 << 16
-"""Values of a block, so that its 768 KiB stay in the cache."""
+_VALUES: Final = 1 << 18
+"""Values of a block, 3 MiB with those in float64. Where numbers are bent, blocks of a quarter take
+40 % more time, since each looks at every knot."""
 
 
 class Contributions(NamedTuple):
