@@ -8,7 +8,7 @@ import numpy as np
 
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.explanation.row import ExplainedRow, Part, average_is_known
-from serve_runtime.shown import printable, quoted, shortened
+from serve_runtime.shown import quoted
 
 MOST_COLUMNS: Final = 12
 """Columns that are shown one by one."""
@@ -79,25 +79,32 @@ def _name(name: str) -> str:
 def _value(part: Part, word: str) -> str:
     shown = "missing" if part.value is None else quoted(part.value)
     if part.value is not None and not isinstance(part.value, str):
-        shown = _number(part.value, time=part.time)
+        shown = _moment(part.value) if part.time else str(part.value).removesuffix(".0")
     if part.note and part.value is None:
         return part.note
     remarks: Sequence[str] = []
     if part.reference is not None:
-        remarks = [f"{word} {_number(part.reference, time=part.time, digits=6)}"]
+        remarks = [f"{word} {_rounded(part)}"]
     if part.note:
         remarks = [*remarks, part.note]
     return shown + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
-def _number(value: float, *, time: bool, digits: int = 9) -> str:
-    if not time:
-        return f"{value:.{digits}g}"
+def _rounded(part: Part) -> str:
+    """What a number is compared with, to six digits or whole."""
+    value = part.reference or 0.0
+    if part.time:
+        return _moment(value)
+    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def _moment(seconds: float) -> str:
+    """A time, of seconds since 1970."""
     try:
-        moment = np.datetime64(round(value * 1000), "ms")
+        found = np.datetime64(round(seconds * 1000), "ms")
     except OverflowError:
-        return f"{value:g}"
-    return printable(shortened(str(moment).removesuffix(".000"), 40))
+        return f"{seconds:g}"
+    return str(found).removesuffix(".000")
 
 
 def _finite(value: float) -> float | None:

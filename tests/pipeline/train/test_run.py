@@ -136,6 +136,24 @@ def test_weights_per_standard_deviation_are_kept(command, table, workplace):
     assert run.card.training["means"] == pytest.approx(rows.mean(axis=0), rel=1e-6)
 
 
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_the_card_tells_means_of_filled_numbers(command, table, workplace, standardize):
+    rng = np.random.default_rng(0)
+    age, born = rng.integers(20, 60, 80) / 2, 1.7e9 + rng.integers(0, 10**6, 80) / 8
+    label = (age + (born - 1.7e9) / 1e4 + rng.normal(size=80) > 26) * 1
+    shown = [repr(value) if row % 5 else "" for row, value in enumerate(age.tolist())]
+    lines = [f"{a},{b!r},{y}" for a, b, y in zip(shown, born.tolist(), label, strict=True)]
+    result = command(
+        table("\n".join(["age,born,y", *lines])), *OPTIONS,
+        "--set", f"model.standardize={standardize}", "--set", "columns.bend=none",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    card = run_folder.read(workplace / "run").card
+    there = np.arange(80) % 5 != 0
+    filled = np.where(there, age, np.median(age[there]))
+    assert card.training["means"] == pytest.approx([filled.mean(), born.mean()], rel=1e-12)
+
+
 def rows_of(**columns) -> str:
     return "\n".join(
         [
