@@ -1,0 +1,57 @@
+"""The templates of the page, whose values are data: escaped, never taken for markup."""
+
+import functools
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from serve_runtime.shown import message, printable, shortened
+
+_MOST: Final = 60
+"""Characters of a name in the page; of a longer one both ends are shown."""
+
+
+def render(template: str, **values: Any) -> Markup:
+    """The HTML that `report/templates/{template}` makes of `values`.
+
+    What is no Markup is escaped; a value that the template names and that is not given is an error.
+    Filters beside those of Jinja: `name` for names and texts out of tables, `text` for sentences
+    that quote them, `number` and `percent`.
+    """
+    return Markup(_environment().get_template(template).render(values))
+
+
+def name(value: object) -> str:
+    """A name or a text of a table as the page shows it: whole on a line, of bounded length, with
+    what does not print or turns the direction of writing escaped; "(blank)" where nothing would be
+    seen."""
+    shown = printable(shortened(str(value), _MOST)).replace("\n", "\\n")
+    return shown if shown.strip() else f"(blank: {len(str(value))} characters)"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A figure with so many significant digits; "–" for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share between 0 and 1 in percent; "–" for None."""
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(name=name, text=message, number=number, percent=percent)
+    return environment
