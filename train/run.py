@@ -36,6 +36,8 @@ from train.memory_budget import format_size, peak
 from train.model import new_model
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
+from train.profile.profile import profile
+from train.profile.scores import ScoreCounts
 from train.recipe.recipe import Recipe
 from train.selection.report import ranking, told
 from train.statistics.estimates import statistics
@@ -147,7 +149,9 @@ def train(
             theta = decision.calibrated(theta)
         trained = _trained(theta, data)
         served, encoding = _served(trained, design.names), trained.encoding()
-        metrics = data.evaluate(served, encoding)
+        counts = {part: ScoreCounts() for part in data.positives}
+        see = {part: count.add for part, count in counts.items()}
+        metrics = data.evaluate(served, encoding, see)
         for line in (lost := list(rounding_cost(data, trained, metrics["training"]))):
             say(line)
         of_others = by_class and recipe.model.prior_correction is False
@@ -163,10 +167,11 @@ def train(
         card = _card(recipe, data, sha256_of(served, encoding), metrics, per_deviation)
         card = replace(card, threshold=decision.threshold)
         weights = dict(zip(names, per_deviation, strict=True))
+        shares = importance(rows, final, data.layer, data.moments)
         figures = {
             "metrics": metrics,
             WEIGHTS_PER_DEVIATION: weights,
-            "importance": importance(rows, final, data.layer, data.moments),
+            "importance": shares,
             "statistics": statistics(
                 fit,
                 rows,
@@ -179,6 +184,7 @@ def train(
         figures |= decision.to_dict(before, after)
         if selection := data.choice.figures():
             figures["selection"] = selection
+        scores = {part: count.finish(group) for part, count in counts.items()}
         if group.first:
             _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
             run_folder.write(
@@ -188,6 +194,7 @@ def train(
                 card=card,
                 figures=figures,
                 training=fit.state_dict(),
+                profile=profile(design, data.histogram_rows(), shares, scores),
             )
             (folder / run_folder.RECIPE).write_text(
                 recipe.written_out().to_toml(), encoding="utf-8"

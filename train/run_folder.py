@@ -31,6 +31,7 @@ from train.trained import Trained
 
 CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.json"
+PROFILE: Final = "profile.json"
 HISTORY: Final = "history.csv"
 RECIPE: Final = "recipe.toml"
 FORMAT_VERSION: Final = 2
@@ -99,9 +100,11 @@ def write(
     card: ModelCard,
     figures: Mapping[str, Any],
     training: Mapping[str, Any],
+    profile: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write checkpoint.pt and metrics.json; `figures` are what the latter holds for a person,
-    `training` is the state in which training ended."""
+    """Write checkpoint.pt, metrics.json and profile.json; `figures` are what metrics.json holds for
+    a person, `training` is the state in which training ended, `profile` is what pictures of the
+    rows and their scores are made of, None where there is none."""
     buffer = io.BytesIO()
     torch.save(
         {
@@ -121,12 +124,10 @@ def write(
         buffer,
     )
     (folder / CHECKPOINT).write_bytes(buffer.getvalue())
-    document = {
-        "format_version": FORMAT_VERSION,
-        "checkpoint": vars(FileEntry.of(buffer.getvalue())),
-        **figures,
-    }
-    (folder / METRICS).write_text(seal(document, indent=1), encoding="utf-8")
+    of = {"format_version": FORMAT_VERSION, "checkpoint": vars(FileEntry.of(buffer.getvalue()))}
+    (folder / METRICS).write_text(seal({**of, **figures}, indent=1), encoding="utf-8")
+    if profile is not None:
+        (folder / PROFILE).write_text(seal({**of, **profile}), encoding="utf-8")
 
 
 def read(folder: Path) -> Run:
@@ -136,13 +137,29 @@ def read(folder: Path) -> Run:
 
 def read_metrics(folder: Path) -> dict[str, Any]:
     """What metrics.json holds. Raises RunError unless it is whole and unaltered."""
+    return _unsealed(folder, METRICS, indent=1)
+
+
+def read_profile(folder: Path) -> dict[str, Any] | None:
+    """What profile.json holds; None where it has none, as
+    runs from before there was one. Raises RunError unless it is
+    whole and unaltered, and that of this run."""
+    if not (folder / PROFILE).exists():
+        return None
+    found = _unsealed(folder, PROFILE)
+    if found.get("checkpoint") != read_metrics(folder).get("checkpoint"):
+        raise RunError(f"{folder / PROFILE} is that of another run: train again")
+    return found
+
+
+def _unsealed(folder: Path, name: str, indent: int | None = None) -> dict[str, Any]:
     return unseal(
-        _bytes(folder, METRICS).decode("utf-8", errors="replace"),
-        what=str(folder / METRICS),
+        _bytes(folder, name).decode("utf-8", errors="replace"),
+        what=str(folder / name),
         version=FORMAT_VERSION,
         error=RunError,
         remedy="train again",
-        indent=1,
+        indent=indent,
     )
 
 

@@ -58,7 +58,7 @@ class StreamedAuc:
 
     def add(self, score: Float32, label: npt.NDArray[np.int8]) -> None:
         """Add scores (n,), finite, and labels (n,), 0 or 1."""
-        self._kept.append((_ordered(score), label.astype(bool)))
+        self._kept.append((ordered(score), label.astype(bool)))
         self._rows += len(score)
         if self._rows > self._exact_rows:
             self._count()
@@ -85,7 +85,7 @@ class StreamedAuc:
         self._kept = []
 
 
-def _ordered(score: Float32) -> npt.NDArray[np.uint32]:
+def ordered(score: Float32) -> npt.NDArray[np.uint32]:
     """Integers in the order of the float32 scores, -0 equal to 0."""
     bits = (score + np.float32(0)).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))

@@ -1,18 +1,19 @@
 """What training asks of its rows, whether they are in memory or on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from serve_runtime.arrays import Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.shown import listed, quoted
 from train.dataset.layer import Layer, scaling_of
 from train.design import Design
 from train.errors import DataError
-from train.evaluate.metrics import Metrics, Scored
+from train.evaluate.metrics import Metrics, Scored, See
 from train.gradients.source import GradientSource
 from train.run_folder import Sample
 from train.selection.choice import Choice
@@ -70,9 +71,16 @@ class Dataset(Protocol):
     def sample(self) -> Sample:
         """Some raw rows, on which export compares its artifacts with the model."""
 
-    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+    def histogram_rows(self) -> Float64:
+        """The numbers (k, m) of some rows to train on, raw, NaN where missing: those at the
+        positions that `histogram_positions` gives."""
+
+    def evaluate(
+        self, served: Affine, encoding: Encoding | None, see: Mapping[str, See]
+    ) -> dict[str, Metrics]:
         """What the model that is served is worth on the raw rows of each part, "training" and
-        "holdout". Rows count by their own weights, not by those of their classes."""
+        "holdout". Rows count by their own weights, not by those of their classes. `see` is given
+        the rows of each part once."""
 
     def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:
         """The raw rows of a part, of this process, with the logits of the model that is served."""

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
-from serve_runtime.arrays import Float32, Floats
+import numpy as np
+
+from serve_runtime.arrays import Float32, Float64, Floats
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
 from train.dataset.layer import Layer, further_moments
 from train.gradients.numba_kernels import chunk_slices
 from train.gradients.processes import ProcessGroup
+from train.profile.columns import histogram_positions
 from train.run_folder import raw_rows, sample_positions
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
@@ -24,9 +27,9 @@ class DiskPart:
 
     `labels` (n,) and `weights` (n,), if there are any, are those of the rows of all processes, of
     which `count` is the number; this one keeps `mine`, whole chunks. Rows are added in order, then
-    `finish` is called; from then on `sample`, `digest`, `moments` (of the numbers) and `further`
-    (of the further columns of bent ones) are those of the rows of all processes. `positive_share`
-    is that of all of them, each counting by its weight.
+    `finish` is called; from then on `sample`, `histogram_rows` (k, m), `digest`, `moments` (of the
+    numbers) and `further` (of the further columns of bent ones) are those of the rows of all
+    processes. `positive_share` is that of all of them, each counting by its weight.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class DiskPart:
         self.file = BlockFile(where, layer, reading.number_type, weighted=weights is not None)
         self._positions = sample_positions(count, columns)
         self._sample: list[RawRows] = []
+        self._looked_at = histogram_positions(count, columns)
+        self._numbers: list[Float64] = []
         self._digest, self._moments = RowDigest(), list[tuple[Moments, Moments]]()
         self._seen = 0
 
@@ -73,9 +78,11 @@ class DiskPart:
         """Write what is left, and exchange what the processes have found in their rows."""
         self.file.finish(self._vocabularies, self._see)
         self._labels, self._weights = self._labels[:0], None
-        found = group.gather((self._sample, self._digest.chunks, self._moments))
-        samples, digests, moments = zip(*found, strict=True)
+        own = (self._sample, self._numbers, self._digest.chunks, self._moments)
+        samples, numbers, digests, moments = zip(*group.gather(own), strict=True)
         self.sample = RawRows.joined([rows for each in samples for rows in each])
+        self.histogram_rows = np.concatenate([some for each in numbers for some in each], axis=1)
+        self._numbers = []
         self.digest = RowDigest()
         self.digest.chunks = [chunk for each in digests for chunk in each]
         chunks = [chunk for each in moments for chunk in each]
@@ -86,7 +93,11 @@ class DiskPart:
     def _see(self, rows: Raw) -> None:
         vocabularies, count = self._vocabularies, len(rows.labels)
         first = self.mine.start + self.file.count
-        here = self._positions[(first <= self._positions) & (self._positions < first + count)]
+        here, looked_at = (
+            places[(first <= places) & (places < first + count)]
+            for places in (self._positions, self._looked_at)
+        )
+        self._numbers.append(rows.numbers[:, looked_at - first].astype(np.float64))
         texts = tuple(
             texts_at(words, places[here - first])
             for words, places in zip(vocabularies, rows.places, strict=True)

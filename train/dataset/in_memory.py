@@ -4,21 +4,24 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
+from serve_runtime.arrays import Float64
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
 from train.dataset.dataset import WORDS, Say, check_known, check_standardised, layer_of
 from train.dataset.layer import further_moments, layer_moments
 from train.design import Design
-from train.evaluate.metrics import Blocks, Metrics, Scored, evaluate, served_logits
+from train.evaluate.metrics import Blocks, Metrics, Scored, See, evaluate, served_logits
 from train.gradients.cpu import gradient_source
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits, tensors_of
 from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.memory_budget import budget
+from train.profile.columns import histogram_positions
 from train.recipe.recipe import Recipe
 from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
 from train.selection.choose import select
@@ -90,10 +93,17 @@ class InMemoryDataset:
         parts = self._parts.values()
         return RawRows.joined([_raw_rows(table, design) for table in parts])
 
-    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+    def histogram_rows(self) -> Float64:
+        """The numbers of some rows to train on, as `Dataset` says."""
+        positions = histogram_positions(self.rows, len(self.layer.design.columns))
+        return self._parts["training"].features[:, positions].astype(np.float64)
+
+    def evaluate(
+        self, served: Affine, encoding: Encoding | None, see: Mapping[str, See]
+    ) -> dict[str, Metrics]:
         """What the served model is worth on each part, as `Dataset` says."""
         return {
-            name: self._metrics(name, partial(self.scored, name, served, encoding))
+            name: self._metrics(name, partial(self.scored, name, served, encoding), see[name])
             for name in self._parts
         }
 
@@ -107,9 +117,9 @@ class InMemoryDataset:
         rows = self._rows("training")
         return self._metrics("training", blocks)
 
-    def _metrics(self, part: str, blocks: Blocks) -> Metrics:
-        columns = len(self.layer.design.columns)
-        return evaluate(blocks, self._parts[part].rows, columns, self._loss, part=WORDS[part])
+    def _metrics(self, part: str, blocks: Blocks, see: See | None = None) -> Metrics:
+        rows, columns = self._parts[part].rows, len(self.layer.design.columns)
+        return evaluate(blocks, rows, columns, self._loss, part=WORDS[part], see=see)
 
     def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:
         """The rows of a part with their logits, as `Dataset` says."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from serve_runtime.arrays import Float32, Floats
+from serve_runtime.arrays import Float32, Float64, Floats
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
@@ -19,7 +19,7 @@ from train.dataset.disk_part import DiskPart
 from train.dataset.layer import Layer, layer_moments
 from train.dataset.split import Split, smallest_range
 from train.errors import DataError
-from train.evaluate.metrics import Blocks, Metrics, Scored, evaluate, served_logits
+from train.evaluate.metrics import Blocks, Metrics, Scored, See, evaluate, served_logits
 from train.gradients.design import logits
 from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
@@ -68,10 +68,9 @@ class OnDiskDataset:
         saved: Mapping[str, Any] | None = None,
     ) -> None:
         """`saved` is what a checkpoint holds of the choice, where a training is resumed."""
-        self._device, self._allowed = device, allowed
+        self._device, self._allowed, self._where = device, allowed, where
         self._loss, self._group = recipe.optimizer.loss, group
         require(peak() + _READING, allowed, recipe.data.memory, "this process and Arrow's reader")
-        self._where = where
         with files.unchanged():
             training, holdout = self._read(recipe, files, say, saved)
         self._parts = {"training": training} | ({"holdout": holdout} if holdout else {})
@@ -109,8 +108,8 @@ class OnDiskDataset:
     def _streamed(self, part: DiskPart) -> GradientSource:
         if self._device.type == "cpu":
             return DiskGradients(part.file, part.count, self._largest, self._pool, self._group)
-        size = part.file.count * row_bytes(self.layer, weighted=part.file.weighted)
-        resident = fits(size, self._device)
+        row = row_bytes(self.layer, weighted=part.file.weighted)
+        resident = fits(part.file.count * row, self._device)
         return GpuGradients(
             part.file.blocks,
             part.count,
@@ -128,13 +127,19 @@ class OnDiskDataset:
             return np.ascontiguousarray(rows.numbers.T, np.float32)
         return rows
 
-    def evaluate(self, served: Affine, encoding: Encoding | None) -> dict[str, Metrics]:
+    def histogram_rows(self) -> Float64:
+        """The numbers of some rows to train on, as `Dataset` says."""
+        return self._parts["training"].histogram_rows
+
+    def evaluate(
+        self, served: Affine, encoding: Encoding | None, see: Mapping[str, See]
+    ) -> dict[str, Metrics]:
         """What the served model is worth on each part, as `Dataset` says.
 
         The rows on disk are standardised; raw ones are computed from them, to float32 rounding.
         """
         return {
-            name: self._metrics(name, partial(self.scored, name, served, encoding))
+            name: self._metrics(name, partial(self.scored, name, served, encoding), see[name])
             for name in self._parts
         }
 
@@ -148,7 +153,7 @@ class OnDiskDataset:
 
         return self._metrics("training", blocks)
 
-    def _metrics(self, part: str, blocks: Blocks) -> Metrics:
+    def _metrics(self, part: str, blocks: Blocks, see: See | None = None) -> Metrics:
         return evaluate(
             blocks,
             self._parts[part].count,
@@ -157,6 +162,7 @@ class OnDiskDataset:
             part=WORDS[part],
             most_logits=_MOST_LOGITS,
             group=self._group,
+            see=see,
         )
 
     def scored(self, part: str, served: Affine, encoding: Encoding | None) -> Scored:

@@ -21,6 +21,8 @@ Scored: TypeAlias = Iterable[tuple[Tensor, Float32, Float32 | None]]
 """All rows, some at a time: float32 logits (m,), labels (m,), 0 or 1, and weights (m,) or None."""
 Blocks: TypeAlias = Callable[[], Scored]
 """Scores all rows once."""
+See: TypeAlias = Callable[[Tensor, Float32, Float32 | None], None]
+"""Is given scored rows, as `Scored` has them."""
 
 
 @torch.no_grad()
@@ -48,6 +50,7 @@ def evaluate(
     part: str = "training",
     most_logits: int | None = None,
     group: ProcessGroup = SINGLE_PROCESS,
+    see: See | None = None,
 ) -> Metrics:
     """Rows, features, cost, accuracy, AUC and log loss of a model of so many `features`.
 
@@ -57,12 +60,14 @@ def evaluate(
     which case no more logits are kept in memory than that: rows whose logits lie between the same
     two of those kept count as ties, and the rows are read twice. Raises DataError where a logit
     leaves float32; `part` names the rows in its message. Where rows have weights, all are those of
-    rows that are there as often.
+    rows that are there as often. `see` is given all rows of this process once.
     """
     step = -(-count // most_logits) if most_logits else 1
     sums, kept, first = torch.zeros(4, dtype=torch.float64), list[Array](), 0
     for logit, labels, weights in blocks():
         _check(logit, part, first)
+        if see:
+            see(logit, labels, weights)
         share = len(labels) / count
         cost, entropy, right, total = _means(loss, logit, labels, weights)
         sums += torch.tensor(

@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline.run_files import forge, reseal
 from serve_runtime.bundle.card import ModelCard
+from serve_runtime.evaluation.auc import auc_of_counts
 from train import run_folder
 from train.errors import RunError
 
@@ -98,6 +99,48 @@ def test_any_changed_byte_is_noticed(name, folder):
         path.write_bytes(changed)
         with pytest.raises(RunError, match=rf"{name} .*(altered|no format_version|format version)"):
             run_folder.read(folder)
+
+
+def test_any_changed_byte_of_the_profile_is_noticed(folder):
+    path, positions = folder / run_folder.PROFILE, random.Random(4)
+    content = path.read_bytes()
+    for position in [0, len(content) - 1, *positions.sample(range(len(content)), 60)]:
+        changed = bytearray(content)
+        changed[position] ^= 1 << positions.randrange(8)
+        path.write_bytes(changed)
+        with pytest.raises(RunError, match=r"profile\.json .*(altered|no format_version|version)"):
+            run_folder.read_profile(folder)
+
+
+def test_the_profile_is_that_of_the_run(folder, train_recipe, named_recipe):
+    other = train_recipe(named_recipe("breast-cancer", "optimizer.epochs=21"))
+    shutil.copy(other.folder / run_folder.PROFILE, folder)
+    with pytest.raises(RunError, match=r"profile\.json is that of another run: train again$"):
+        run_folder.read_profile(folder)
+    (folder / run_folder.PROFILE).unlink()
+    assert run_folder.read_profile(folder) is None
+    assert len(run_folder.read(folder).sample)
+
+
+@pytest.mark.parametrize("part", ["training", "holdout"])
+def test_the_profile_tells_the_scores_of_all_rows(part, whole):
+    profile, metrics = run_folder.read_profile(whole.folder), whole.metrics[part]
+    scores = profile["scores"][part]
+    negative, positive = (np.array(scores[name]) for name in ("negative", "positive"))
+    assert profile["classes"][part] == [negative.sum(), positive.sum()]
+    assert (negative + positive).sum() == metrics["rows"]
+    assert auc_of_counts(negative, positive)[0] == pytest.approx(metrics["auc"], abs=1e-12)
+    z = np.array(scores["logit"])
+    costs = np.logaddexp(0, z) @ negative + np.logaddexp(0, -z) @ positive
+    assert costs / metrics["rows"] == pytest.approx(metrics["log_loss"], rel=1e-6)
+    right = negative[z < 0].sum() + positive[z >= 0].sum()
+    assert right / metrics["rows"] == metrics["accuracy"]
+
+
+def test_the_profile_tells_the_columns_in_the_order_of_the_card(whole):
+    profile, card = run_folder.read_profile(whole.folder), run_folder.read(whole.folder).card
+    assert [column["name"] for column in profile["columns"]] == list(card.feature_names)
+    assert {sum(column["counts"]) for column in profile["columns"]} == {profile["rows"]} == {455}
 
 
 @pytest.mark.parametrize("keep", [0, 50, -1, -20])

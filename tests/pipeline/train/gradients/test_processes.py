@@ -99,6 +99,15 @@ def test_processes_share_weighted_rows(run, mixed_table, tmp_path):
     assert ours.card.training["data_sha256"] == theirs.card.training["data_sha256"]
     for part, metrics in alone.metrics.items():
         assert ours.card.training["metrics"][part] == pytest.approx(metrics, rel=1e-5)
+    profiles = [run_folder.read_profile(tmp_path / name) for name in ("two", "one")]
+    for key in ("rows", "columns", "classes", "weights"):
+        assert profiles[0][key] == profiles[1][key]
+    for part, scores in profiles[1]["scores"].items():
+        sums = [sum(p["scores"][part]["positive"]) for p in profiles]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-6)
+        assert len(profiles[0]["scores"][part]["logit"]) == pytest.approx(
+            len(scores["logit"]), abs=9
+        )
 
 
 MOMENTUM = {"lr": 0.5, "momentum": 0.9, "epochs": 30}
