@@ -9,17 +9,18 @@ BIN := $(VENV)/bin
 RUN ?= runs/model
 BUNDLE ?= bundles/$(notdir $(RUN))
 
-.PHONY: help run train export verify score examples setup test lint wheel clean \
+.PHONY: help run train export verify score report examples setup test lint wheel clean \
 	prove-sigmoid parity-matrix parity-machines docs pictures bench bench-train bench-compare fuzz
 
 ##@ Using it:
-run: setup ## train, export, prove, score: on real data, without a download
+run: setup ## train, export, prove, score, report: on real data, no download
 	$(BIN)/python -m train --out runs/breast-cancer --force
 	$(BIN)/python -m export bundle runs/breast-cancer bundles/breast-cancer --force
 	$(BIN)/python -m export verify bundles/breast-cancer
 	$(BIN)/serve-runtime selftest bundles/breast-cancer
 	$(BIN)/python examples/breast_cancer_csv.py runs/patients.csv
 	$(BIN)/serve-runtime score bundles/breast-cancer runs/patients.csv -o runs/scores.csv --keep id
+	$(BIN)/python -m report runs/breast-cancer bundles/breast-cancer -o reports/breast-cancer.html
 	@echo; head -n 4 runs/scores.csv
 	@$(BIN)/python -c 'import json, os; \
 		metrics = json.load(open("runs/breast-cancer/metrics.json"))["metrics"]; \
@@ -32,6 +33,8 @@ was not trained on, it gets {accuracy:.1%} right (AUC {auc:.3f}).
   runs/breast-cancer      the trained model and its metrics
   bundles/breast-cancer   what you deploy: the model files and their proof
   runs/scores.csv         a probability and a label for each patient
+  reports/breast-cancer.html
+                          all of it as one page: open it in a browser
 
 Next:
   your own table   make train DATA=table.csv TARGET=column RUN=runs/mine
@@ -54,6 +57,10 @@ verify: setup ## BUNDLE=: prove a bundle again from its files
 
 score: setup ## BUNDLE= INPUT= OUTPUT=: score a CSV or Parquet file
 	$(BIN)/serve-runtime score "$(BUNDLE)" $(if $(INPUT),"$(INPUT)") $(if $(OUTPUT),--output "$(OUTPUT)") $(ARGS)
+
+report: setup ## RUN= [BUNDLE=] [OUT=]: write a page about a run and its bundle
+	$(BIN)/python -m report "$(RUN)" $(if $(filter command,$(origin BUNDLE))$(wildcard $(BUNDLE)/MANIFEST.json),"$(BUNDLE)") \
+		-o "$(or $(OUT),reports/$(notdir $(RUN)).html)" $(ARGS)
 
 examples: setup ## run every example
 	$(BIN)/python -m pytest tests/pipeline/examples
@@ -98,7 +105,7 @@ wheel: ## build the runtime's wheel into dist/; needs Python alone
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix .machines runs bundles
+	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .matrix .machines runs bundles reports
 
 ##@ Maintaining its figures:
 prove-sigmoid: setup ## try the exported sigmoid on all 2³² float32 logits (minutes)

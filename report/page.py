@@ -44,6 +44,12 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}%}"
 
 
+def pythonic(value: object) -> str:
+    """A text as Python, and a shell, take it: in quotation marks, in ASCII where it does not
+    print."""
+    return repr(value)
+
+
 @functools.cache
 def _environment() -> Environment:
     environment = Environment(
@@ -53,5 +59,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(name=name, text=message, number=number, percent=percent)
+    environment.filters.update(
+        name=name, text=message, number=number, percent=percent, pythonic=pythonic
+    )
     return environment

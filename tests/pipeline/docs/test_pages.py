@@ -16,6 +16,7 @@ import click
 import pytest
 
 import export.cli
+import report.cli
 import serve_runtime.cli
 import train.cli
 from pipeline.docs.documented import (
@@ -34,7 +35,7 @@ README = "README.md"
 LANGUAGES = {"python", "console", "sh", "toml", "text"}
 """A `text` block is the output of the Python block before it, or a drawing."""
 
-COMMANDS = {"train": train.cli.main, "export": export.cli.main}
+COMMANDS = {"train": train.cli.main, "export": export.cli.main, "report": report.cli.main}
 OTHERS = {
     "cd",
     "cat",
@@ -57,7 +58,10 @@ OF_KIND = {name: [b for page in PAGES for b in blocks(page) if b.language == nam
 ADULT = "adult-train.csv"
 """What a block names that needs the Adult table, which is no part of the project."""
 
-FOLDERS = ("benchmarks", "docs", "examples", "export", "recipes", "serve_runtime", "tests", "train")
+FOLDERS = (
+    *("benchmarks", "docs", "examples", "export", "recipes", "report", "serve_runtime", "tests"),
+    "train",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,58 @@
+"""The command line of the report."""
+
+from pathlib import Path
+
+import click
+
+from serve_runtime.commands.errors import CommandLine, command_errors
+from serve_runtime.commands.signals import exit_on_signals
+from serve_runtime.commands.start import loading
+from serve_runtime.commands.terminal import echo
+from serve_runtime.errors import ServeError
+
+
+class _Command(CommandLine):
+    """The one command of this program."""
+
+
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "-o",
+    "--output",
+    default="report.html",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The page; one that exists is replaced, a folder that is not there is made.",
+)
+def main(run: Path, bundle: Path | None, output: Path) -> None:
+    """Write a page about RUN, a folder that `python -m train` left: what was trained on what, how
+    good it is, what drives it; with BUNDLE, what is proven of the files and how to call them.
+
+    The page is one file that needs nothing else, to open in a browser, send or print. Exit 1 if
+    BUNDLE is not what was proven, or is of another run; the page says so at the top.
+
+    \b
+    Examples:
+      python -m report runs/churn
+      python -m report runs/churn bundles/churn -o churn.html
+    """
+    with command_errors():
+        with loading():
+            from report.document import document
+            from report.read import read_source
+            from serve_runtime.outputs.new_file import new_file
+            from serve_runtime.outputs.writing import writing
+
+        with exit_on_signals():
+            source = read_source(run, bundle)
+            content = document(source).encode()
+            with writing(output):
+                output.parent.mkdir(parents=True, exist_ok=True)
+            with new_file(output, notice=lambda line: echo(line, err=True)) as temporary:
+                temporary.write_bytes(content)
+        echo(f"report: {output}  ({len(content) / 1000:,.0f} kB), to open in a browser")
+        if source.bundle and source.bundle.problem:
+            raise ServeError(f"{source.bundle.problem}\n{output} says so at its top")

@@ -1,0 +1,123 @@
+"""A run and a bundle are read, and what does not belong together is told."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from export.publish import export_bundle
+from report.read import read_source
+from serve_runtime.errors import ArtifactError
+from train import run_folder
+from train.errors import RunError
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def test_a_run_and_its_bundle(whole, whole_bundle):
+    source = read_source(whole, whole_bundle)
+    assert source.card.feature_names[0] == "mean radius"
+    assert source.card.threshold == 0.3
+    assert source.history[0]["epoch"] == 0
+    assert source.recipe["data"]["builtin"] == "breast_cancer"
+    assert source.profile is not None
+    assert source.profile["rows"] == 455
+    assert source.bundle is not None
+    assert source.bundle.problem == ""
+    assert source.bundle.certificate["verdict"]
+    sizes = {path.name: path.stat().st_size for path in whole_bundle.iterdir()}
+    assert source.bundle.files == sizes
+
+
+def test_a_run_alone(whole):
+    source = read_source(whole)
+    assert source.bundle is None
+    assert source.card.threshold == 0.5
+
+
+def test_a_run_from_before_there_were_profiles(run):
+    (run / run_folder.PROFILE).unlink()
+    assert read_source(run).profile is None
+
+
+@pytest.mark.parametrize("name", [run_folder.HISTORY, run_folder.RECIPE, run_folder.METRICS])
+def test_a_run_that_lacks_a_file_is_refused(name, run):
+    (run / name).unlink()
+    with pytest.raises(RunError, match=r"is not a run: .*train"):
+        read_source(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (run_folder.HISTORY, "epoch,cost\n0,none\n"),
+        (run_folder.HISTORY, "epoch,cost\n0\n"),
+        (run_folder.HISTORY, "epoch\n0,1\n"),
+        (run_folder.RECIPE, "[data"),
+        (run_folder.RECIPE, "\xff"),
+    ],
+)
+def test_damaged_files_of_a_run_are_refused(name, content, run):
+    (run / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(RunError, match=r"is not what training wrote \(.*\): train again$"):
+        read_source(run)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_a_folder_that_is_no_run_is_refused(kind, tmp_path):
+    folder = tmp_path / "folder"
+    if kind == "file":
+        folder.write_text("")
+    elif kind == "empty":
+        folder.mkdir()
+    with pytest.raises(RunError, match=r"is not a run: .*make one with `python -m train`"):
+        read_source(folder)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(whole, tmp_path):
+    for folder in (tmp_path, tmp_path / "missing", whole):
+        with pytest.raises(ArtifactError, match=r"is no bundle, it has no MANIFEST\.json: name a"):
+            read_source(whole, folder)
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda b: _flip(b / "model.onnx"), r"model\.onnx is not the file that was exported"),
+        (lambda b: _flip(b / "model.pt2"), r"model\.pt2 is not the file that was exported"),
+        (lambda b: _flip(b / "parity.json"), r"parity\.json"),
+        (lambda b: _flip(b / "MANIFEST.json"), r"MANIFEST\.json"),
+        (lambda b: (b / "parity.json").write_text("{}"), r"parity\.json has no format_version"),
+        (lambda b: (b / "parity.json").unlink(), r"cannot read .*parity\.json"),
+        (lambda b: (b / "model.pt2").unlink(), r"'model\.pt2': missing; export again"),
+        (lambda b: (b / "more.bin").write_text(""), r"'more\.bin': not part of a bundle"),
+    ],
+    ids=["onnx", "pt2", "certificate", "manifest", "other", "no certificate", "no file", "more"],
+)
+def test_files_that_were_not_proven_are_told(damage, told, whole, bundle):
+    damage(bundle)
+    parts = read_source(whole, bundle).bundle
+    assert parts is not None
+    assert re.search(told, parts.problem)
+
+
+def test_the_certificate_of_another_bundle_is_told(whole, bundle, odd, tmp_path):
+    export_bundle(odd, tmp_path / "odd")
+    shutil.copy(tmp_path / "odd" / "parity.json", bundle)
+    parts = read_source(whole, bundle).bundle
+    assert parts is not None
+    assert "parity.json is not the file" in parts.problem
+    other = read_source(whole, tmp_path / "odd").bundle
+    assert other is not None
+    assert "is the bundle of another run than" in other.problem
