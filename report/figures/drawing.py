@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -46,7 +47,9 @@ def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     `key` is unique in the page: ids begin with it. The same figure gives the same bytes.
     """
     stream = io.StringIO()
-    with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():  # type: ignore[arg-type]
+        # Text stays text: the reader's browser has the glyphs.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
@@ -55,7 +58,7 @@ def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     text = re.sub(r"url\(#", f"url(#{key}-", text)
     text = re.sub(r'xlink:href="#', f'href="#{key}-', text)
     text = re.sub(r'style="([^"]*)"', _attributes, text)
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag.group()), text)
     for color, name in _VARIABLES.items():
         text = text.replace(color, f"var(--{name})")
     start = re.search(r"<svg[^>]*>", text)
