@@ -63,7 +63,10 @@ def section(source: Source) -> Section | None:
 
 HEADER: Final = (
     *("threshold", "labelled", "precision", "recall", "F1", "accuracy"),
-    *("false positives per 1,000 rows", "false negatives per 1,000 rows"),
+    *(
+        "false\u00a0positives per\u00a01,000\u00a0rows",
+        "false\u00a0negatives per\u00a01,000\u00a0rows",
+    ),
 )
 """Of the threshold table."""
 

@@ -77,7 +77,7 @@ def test_a_threshold_at_an_end_is_drawn(threshold):
     assert "threshold is" in thresholds.distributions(found, ["no", "yes"], threshold)
 
 
-def test_lengths_of_bars_are_their_values_or_orders_of_magnitude():
+def test_lengths_of_bars_are_values_or_orders_of_magnitude():
     found = [Bar("a", 1000.0, "1000"), Bar("b", 1.0, "1"), Bar("c", -10.0, "−10")]
 
     def lengths(**how: bool) -> list[float]:

@@ -65,7 +65,7 @@ def test_a_gap_adds_its_weight_to_what_stands_for_it():
     assert trained.missing_weight[place] != 0
 
 
-def test_the_means_of_the_card_are_what_numbers_are_compared_with():
+def test_numbers_are_compared_with_the_means_of_the_card():
     source = numeric()
     card = dataclasses.replace(source.card, training={"means": [0.0, 1.0, 2.0]})
     moved = source_of(source.trained, card, source.sample)

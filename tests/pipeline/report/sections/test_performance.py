@@ -77,7 +77,7 @@ def test_a_run_without_scores_says_so_and_tells_its_metrics():
     assert "AUC" not in said
 
 
-def test_the_table_has_the_even_thresholds_and_marks_the_own_one():
+def test_the_table_has_even_thresholds_and_marks_the_own_one():
     html = body(profile=profile(**BOTH), threshold=0.37)
     found = cells(html)
     assert [row[0] for row in found] == sorted(
