@@ -12,14 +12,14 @@ import numpy.typing as npt
 from export.errors import BundleError
 from export.folding import FOLDED, SUBTRACT_FIRST, Folding, Form
 from export.parity.encoded_model import Rows
-from export.parity.figures import Figures, Measured, Parity
+from export.parity.figures import Figures, Measured, Parity, figures_of
 from export.parity.proof_rows import PROOF_ROWS_VERSION, ProofBatch, digest
 from serve_runtime.bundle.manifest import CERTIFICATE_VERSION, read_bytes
 from serve_runtime.bundle.sealed_json import seal, unseal
 from serve_runtime.errors import CardError
 from serve_runtime.features.column import Column
 from serve_runtime.features.raw_rows import RawRows
-from serve_runtime.shown import quoted
+from serve_runtime.shown import listed, quoted
 from train.design import Design
 from train.standardize import Scaling
 from train.trained import Trained
@@ -147,6 +147,34 @@ def read(path: Path) -> Certificate:
         )
     except (AttributeError, CardError, KeyError, OverflowError, TypeError, ValueError) as reason:
         raise BundleError(f"{path} is no certificate of this project: {reason}") from None
+
+
+def scorer_figures(document: Mapping[str, Any]) -> dict[str, Measured]:
+    """What the certificate `document` says of each scorer. Raises BundleError where it says
+    nothing that can be read."""
+    try:
+        if tuple(document["figures"]) != _FIGURES:
+            raise ValueError(f"its figures are {listed(document['figures'])}")
+        found = {
+            name: {place: _figures(*numbers) for place, numbers in places.items()}
+            for name, places in document["subjects"].items()
+        }
+        if not found:
+            raise ValueError("it names no scorer")
+        return {
+            name: Measured(places.pop("overall"), places, None, 0) for name, places in found.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as reason:
+        raise BundleError(f"the certificate's figures cannot be read: {reason}") from None
+
+
+def _figures(rows: int, *worst: float) -> Figures:
+    if len(worst) != len(_FIGURES) - 1:
+        raise ValueError(f"{len(worst) + 1} figures stand where {len(_FIGURES)} are required")
+    found = figures_of(rows, np.array(worst, np.float64))
+    if type(rows) is not int or not np.isfinite([found.logit.share, found.probability.share]).all():
+        raise ValueError("a share of a budget, or a number of rows, is none")
+    return found
 
 
 def _rows(sample: Rows) -> dict[str, Any]:

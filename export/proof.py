@@ -126,7 +126,7 @@ def prove_models(
         batches,
         selftest,
         chosen or folding.describe(trained, affine_of(model), card),
-        _data_bounds(card, model, sample),
+        data_bounds(card, model, sample),
         batches[0].rows,
     )
 
@@ -210,7 +210,9 @@ def _require_golden_bounds(folder: Path, card: ModelCard, model: Model) -> None:
             )
 
 
-def _data_bounds(card: ModelCard, model: Model, sample: Rows) -> DataBounds:
+def data_bounds(card: ModelCard, model: Model, sample: Rows) -> DataBounds:
+    """What float32 promises of `model` on `sample`, or, where that is empty, within the ranges of
+    the card."""
     affine, encoding = affine_of(model), encoding_of(model)
     if len(sample):
         exact, bound = reference(model, sample)

@@ -132,14 +132,15 @@ def _write_certificate(
         proof.sample,
         proof.contracts,
     )
-    text = certificate.write(issued, proof.parity, proof.folding, _versions())
+    text = certificate.write(issued, proof.parity, proof.folding, versions())
     (folder / CERTIFICATE).write_text(text, encoding="utf-8")
     files = {**files, CERTIFICATE: FileEntry.of(text.encode())}
-    manifest = Manifest(files, {**proof.card.training["versions"], **_versions()})
+    manifest = Manifest(files, {**proof.card.training["versions"], **versions()})
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of what decides the bits of a bundle and of its proof."""
     return {
         "numpy": np.__version__,
         "onnx": onnx.__version__,

@@ -62,15 +62,21 @@ def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     for color, name in _VARIABLES.items():
         text = text.replace(color, f"var(--{name})")
     start = re.search(r"<svg[^>]*>", text)
-    box = re.search(r'viewBox="[^"]*"', text)
+    box = re.search(r'viewBox="([^"]*)"', text)
     assert start
     assert box
-    head = (
-        f'<svg class="figure" role="img" {box.group()} aria-labelledby="{key}-t {key}-d">'
+    return opening(key, title, description, box.group(1)) + Markup(text[start.end() :])
+
+
+def opening(key: str, title: str, description: str, box: str, *, narrow: bool = False) -> Markup:
+    """The tag that opens an SVG element with the viewBox `box`, and its accessible name and
+    description; a `narrow` one is no wider than its text is readable."""
+    kind = "figure narrow" if narrow else "figure"
+    return Markup(
+        f'<svg class="{kind}" role="img" viewBox="{box}" aria-labelledby="{key}-t {key}-d">'
         f'<title id="{key}-t">{escape(title)}</title>'
         f'<desc id="{key}-d">{escape(description)}</desc>'
     )
-    return Markup(head + text[start.end() :])
 
 
 def _attributes(style: re.Match[str]) -> str:
