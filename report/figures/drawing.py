@@ -41,10 +41,11 @@ def drawing(width: float = 5.2, height: float = 3.2) -> Iterator[tuple[Figure, A
         yield figure, figure.add_subplot()
 
 
-def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
+def svg(figure: Figure, key: str, title: str, description: str, *, narrow: bool = False) -> Markup:
     """`figure` as an SVG element with an accessible name and description.
 
-    `key` is unique in the page: ids begin with it. The same figure gives the same bytes.
+    `key` is unique in the page: ids begin with it. The same figure gives the same bytes. A `narrow`
+    one is no wider than its text is readable.
     """
     stream = io.StringIO()
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():  # type: ignore[arg-type]
@@ -65,7 +66,8 @@ def svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     box = re.search(r'viewBox="([^"]*)"', text)
     assert start
     assert box
-    return opening(key, title, description, box.group(1)) + Markup(text[start.end() :])
+    opened = opening(key, title, description, box.group(1), narrow=narrow)
+    return opened + Markup(text[start.end() :])
 
 
 def opening(key: str, title: str, description: str, box: str, *, narrow: bool = False) -> Markup:

@@ -13,9 +13,6 @@ from report.figures.graph.boxes import DATA, RESULT, Box, draw
 Lane = Sequence[Box]
 """Columns of one kind, and the steps that they go through one after the other."""
 
-_MOST_INPUTS: Final = 5
-"""Of a neuron; of more, the first ones and the last one are drawn."""
-
 
 def features(names: Sequence[str], title: str = "X", flows: str = "") -> Box:
     """The box of the columns `names`: the first ones and how many there are."""
@@ -59,39 +56,12 @@ def network(
     return draw(key, "The network", _told(weighted, added, width), boxes, arrows)
 
 
-def neuron(
-    key: str, names: Sequence[str], weights: Sequence[str] = (), *, answer: str = ""
-) -> Markup:
-    """The same as one neuron: each input on an arrow of its own, with its weight beside it."""
-    shown = list(range(len(names)))
-    if len(names) > _MOST_INPUTS:
-        shown = [*shown[: _MOST_INPUTS - 2], len(names) - 1]
-    texts = weights or [f"· w{_subscript(i + 1)}" for i in range(len(names))]
-    boxes = {f"x{i}": Box(names[i], kind=DATA, flows=texts[i]) for i in shown}
-    if len(shown) < len(names):
-        between = Box("…", (f"{len(names) - len(shown):,} more",), DATA)
-        last = boxes.popitem()
-        boxes |= {"between": between, last[0]: last[1]}
-    arrows = [(name, "sum") for name in boxes]
-    boxes["sum"] = Box("Σ", ("z = Σ wᵢxᵢ + b",), flows="z")
-    boxes |= _SIGMOID | {"result": _result(answer)}
-    arrows += [("sum", "sigmoid"), ("sigmoid", "result")]
-    told = (
-        f"{len(names):,} inputs, each times its weight, are added up with the bias to the logit z"
-    )
-    return draw(key, "The neuron", f"{told}; the sigmoid makes ŷ of it.", boxes, arrows)
-
-
 _LOGIT: Final = "logit z, n × 1"
 _SIGMOID: Final = {"sigmoid": Box("Sigmoid", ("1 / (1 + e⁻ᶻ)",), flows="n × 1")}
 
 
 def _result(answer: str) -> Box:
     return Box("ŷ", (f"probability of {answer}",) if answer else ("probability",), RESULT)
-
-
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def _told(weighted: Sequence[Lane], added: Sequence[Lane], width: int) -> str:

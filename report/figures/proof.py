@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from export.formats.artifact import Score
 from export.parity.tables import of_budget
 from report.figures.drawing import ACCENT, INK, MUTED, OTHER, drawing, svg
+from report.powers import power_of_ten
 from serve_runtime.arrays import Float32, Float64
 from serve_runtime.error_budgets import LOWEST_LOGIT, PROBABILITY_ULP, probability_ulp
 from serve_runtime.shown import printable, shortened
@@ -46,7 +47,7 @@ def shares(key: str, used: Mapping[str, tuple[float, float]]) -> Markup:
             f"{len(names)} bars for the logit and {len(names)} for the probability. The longest is "
             f"{of_budget(max(used[worst]))}, of {printable(shortened(worst, 60))}."
         )
-        return svg(figure, key, "Share of the error budget by scorer", said)
+        return svg(figure, key, "Share of the error budget by scorer", said, narrow=True)
 
 
 def sampled_logits() -> Float32:
@@ -100,4 +101,4 @@ def _power(value: float, _: int) -> str:
     """A tick of a logarithmic axis: 0, 1, 10, 10², …"""
     if value < 100:
         return f"{value:g}"
-    return "10" + str(round(np.log10(value))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return power_of_ten(round(np.log10(value)))

@@ -10,6 +10,7 @@ from report.figures.graph.boxes import Box
 from report.figures.graph.onnx_file import OnnxGraph, draw_graph, read_graph
 from report.figures.network import Lane, features, network
 from report.page import render
+from report.powers import scientific
 from report.section import Section
 from report.source import Source
 from serve_runtime.arrays import COLUMNS, ROWS
@@ -150,8 +151,8 @@ def _folded(source: Source, found: Folding) -> Iterator[tuple[str, str]]:
     yield (
         "Rounding",
         "All of this is computed in float64 and rounded to float32 once. Within the training "
-        f"ranges that moves a logit by {written.rounding:.2g} at most, and float32 arithmetic by "
-        f"{written.arithmetic:.2g}.",
+        f"ranges that moves a logit by at most {scientific(written.rounding)}; float32 arithmetic "
+        f"moves it by at most {scientific(written.arithmetic)}.",
     )
 
 

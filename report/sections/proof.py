@@ -17,6 +17,7 @@ from export.publish import versions
 from export.sigmoid.kernels import KERNELS
 from report.figures.proof import PER_SIDE, largest_errors, shares, sigmoids
 from report.page import render
+from report.powers import scientific
 from report.section import Section
 from report.source import BundleParts, Source
 from serve_runtime.error_budgets import LOWEST_LOGIT
@@ -58,6 +59,7 @@ def section(source: Source) -> Section | None:
         worst=of_budget(max(max(pair) for pair in used.values())),
         inside=all(max(pair) <= 1 for pair in used.values()),
         bounds=bounds,
+        within=scientific(bounds.probability),
         shares=shares("proof-shares", used),
         ranges=list(_ranges(found)),
         contracts=contracts,

@@ -63,7 +63,10 @@ def draw(
     size = f"0 0 {found.width + 2:.0f} {y - _SPACE + 1:.0f}"
     places = _Places(found, shown, tops, heights)
     parts = [*_arrows(places), *_drawn(places)]
-    return opening(key, title, description, size, narrow=True) + Markup("".join(parts) + "</svg>")
+    told = printable(description)
+    return opening(key, printable(title), told, size, narrow=True) + Markup(
+        "".join(parts) + "</svg>"
+    )
 
 
 @dataclass(frozen=True)

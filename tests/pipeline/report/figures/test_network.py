@@ -2,10 +2,8 @@
 
 import re
 
-import pytest
-
 from report.figures.graph.boxes import Box
-from report.figures.network import features, network, neuron
+from report.figures.network import features, network
 
 
 def titles(text: str) -> list[str]:
@@ -39,15 +37,9 @@ def test_what_is_added_to_the_bias() -> None:
     assert "logit z, n × 1" in small(alone)
 
 
-@pytest.mark.parametrize(("count", "inputs"), [(1, 1), (2, 2), (5, 5), (6, 5), (100, 5)])
-def test_a_neuron_has_its_inputs(count: int, inputs: int) -> None:
-    text = neuron("k", [f"x{i}" for i in range(count)])
-    assert len(titles(text)) == inputs + 3
-    assert f"x{count - 1}" in titles(text)
-    assert (f"{count - 4:,} more" in small(text)) == (count > 5)
-
-
-def test_weights_of_a_neuron() -> None:
-    text = neuron("k", ["a", "b"], ["1.5", "-2"], answer="<b>")
-    assert ["1.5" in small(text), "-2" in small(text)] == [True, True]
-    assert "<b>" not in text
+def test_names_are_data() -> None:
+    odd = "<b onclick='x'>&\u202e"
+    text = network("k", [[features([odd], odd, odd)]], 1, added=[[Box(odd)]], answer=odd)
+    assert "<b " not in text
+    assert "\u202e" not in text
+    assert text == network("k", [[features([odd], odd, odd)]], 1, added=[[Box(odd)]], answer=odd)
