@@ -7,8 +7,8 @@ from typing import Any, Final
 from export import folding
 from export.folding import SUBTRACT_FIRST, Folding
 from report.figures.graph.boxes import Box
+from report.figures.graph.network import Lane, features, network
 from report.figures.graph.onnx_file import OnnxGraph, draw_graph, read_graph
-from report.figures.network import Lane, features, network
 from report.page import render
 from report.powers import scientific
 from report.section import Section

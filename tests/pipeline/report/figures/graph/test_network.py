@@ -3,7 +3,7 @@
 import re
 
 from report.figures.graph.boxes import Box
-from report.figures.network import features, network
+from report.figures.graph.network import features, network
 
 
 def titles(text: str) -> list[str]:
