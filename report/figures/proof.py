@@ -35,7 +35,7 @@ def shares(key: str, used: Mapping[str, tuple[float, float]]) -> Markup:
         for y, name in zip(place, names, strict=True):
             told = " · ".join(map(of_budget, used[name]))
             axes.text(0, y - 0.14, printable(shortened(name, 60)), color=INK, size=9)
-            axes.text(most, y - 0.14, told, color=MUTED, size=9, ha="right")
+            axes.text(most * 0.985, y - 0.14, told, color=MUTED, size=9, ha="right")
         axes.axvline(1, color=INK, linestyle=":", linewidth=1)
         axes.set(xlim=(0, most * 1.01), ylim=(len(names) - 0.4, -0.6), yticks=[])
         axes.set_xlabel("share of what rounding allows")

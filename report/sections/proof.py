@@ -102,8 +102,9 @@ def _ranges(found: Mapping[str, Measured]) -> Iterator[Range]:
 
 
 def _range(label: str, figures: Sequence[Figures]) -> Range:
-    name = "any, with a bound of 1 or more"
+    name, judged = "any, with a bound of 1 or more", True
     if label.startswith("["):
+        judged = float(label.strip("[)").split(", ")[1]) > LOWEST_LOGIT
         low, high = label.strip("[)").replace("-", "−").replace("inf", "∞").split(", ")
         name = f"below {high}" if low == "−∞" else f"{low} to {high}"
         name = f"from {low} up" if high == "∞" else name
@@ -112,7 +113,7 @@ def _range(label: str, figures: Sequence[Figures]) -> Range:
         max(f.rows for f in figures),
         of_budget(max(f.logit.share for f in figures)),
         of_budget(max(f.probability.share for f in figures)),
-        ulp(max(f.kernel_ulp for f in figures)),
+        ulp(max(f.kernel_ulp for f in figures)) if judged else "–",
     )
 
 

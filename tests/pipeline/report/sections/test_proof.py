@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.harness.random_run import random_run
-from export.parity.tables import of_budget
+from export.parity.tables import of_budget, ulp
 from export.publish import export_bundle
 from pipeline.report.sources import source_of
 from report.section import Section
@@ -60,10 +60,17 @@ def test_figures_are_those_of_the_certificate(source: Source) -> None:
 
 def test_every_range_of_logits_has_a_line(source: Source) -> None:
     assert source.bundle is not None
-    buckets = source.bundle.certificate["subjects"]["Predictor, rows"]
+    subjects = source.bundle.certificate["subjects"]
+    buckets = subjects["Predictor, rows"]
     table = changed(source).body.split("<tbody>")[1].split("</tbody>")[0]
     assert table.count("<tr>") == len(buckets) - 1  # "overall" is none
     assert f"−8 to 0 {buckets['[-8, 0)'][0]:,}" in said(table)
+
+    lines = dict(re.findall(r'<th scope="row">([^<]*)</th>.*?([^>]*)</td></tr>', table, re.S))
+    assert lines["below −104"] == "–"  # a sigmoid is held to its ULP from -87 up
+    deployed = ("Predictor", "onnxruntime", "model.")
+    found = [f["[-8, 0)"][9] for name, f in subjects.items() if name.startswith(deployed)]
+    assert lines["−8 to 0"] == ulp(max(found))
 
 
 def test_the_same_bytes_every_time(source: Source) -> None:
