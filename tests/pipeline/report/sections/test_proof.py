@@ -82,8 +82,12 @@ def test_the_same_bytes_every_time(source: Source) -> None:
 
 def test_a_problem_is_said_first(source: Source) -> None:
     text = said(changed(source, "model.onnx has another <digest>").body)
-    assert text.startswith("These files are not proven. model.onnx has another &lt;digest&gt;")
+    assert text.startswith(
+        "These are not the proven files of this run. model.onnx has another &lt;digest&gt;"
+    )
     assert "Proven, of other files:" in text
+    assert "On rows like yours" not in text
+    assert "On rows like yours" in said(changed(source).body)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_a_problem_is_said_first(source: Source) -> None:
 )
 def test_a_certificate_that_cannot_be_read(source: Source, damage: dict[str, object]) -> None:
     body = changed(source, **damage).body
-    assert said(body).startswith("These files are not proven.")
+    assert said(body).startswith("These are not the proven files of this run.")
     assert "<b>" not in body
     assert "Proven" not in body
     assert "the words" in changed(source, "the words", **damage).body
