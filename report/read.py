@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from export import certificate
-from export.certificate import CERTIFICATE
 from export.errors import BundleError
 from export.formats.registry import ARTIFACT_NAMES
 from report.source import BundleParts, Source
-from serve_runtime.bundle.manifest import MANIFEST, Manifest, read_bytes
+from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, Manifest, read_bytes
 from serve_runtime.bundle.model_file import no_bundle, read_models
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.errors import ArtifactError, CardError, ServeError

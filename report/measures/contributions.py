@@ -9,18 +9,15 @@ is the logit of the row of which every number is at its mean and everything else
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from report.source import Source
 from serve_runtime.arrays import Float64
+from serve_runtime.bundle.card import MEANS
 from serve_runtime.features.column import numbers_of
 from serve_runtime.features.raw_rows import RawRows
 from train.trained import Trained
-
-_MEANS: Final = "means"
-"""The key, in the card's `training`, of the columns' means in the training rows."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single ==
@@ -81,7 +78,7 @@ def number_means(source: Source) -> Float64:
     """(k,) the means of the numbers in the training rows, in the order of the numbers: those of the
     card, or, where it does not tell them, those around which they were standardised."""
     numbers = numbers_of(source.card.columns)
-    known = source.card.training.get(_MEANS)
+    known = source.card.training.get(MEANS)
     if known is not None and len(known) == len(source.card.columns):
         names = (column.name for column in source.card.columns)
         by_name = dict(zip(names, known, strict=True))
