@@ -1,4 +1,4 @@
-"""`python -m train` and `export` as programs: streams that break, Ctrl-C while loading."""
+"""`python -m train`, `export`, `report` as programs: streams that break, Ctrl-C while loading."""
 
 import os
 import subprocess
@@ -83,6 +83,7 @@ def test_training_names_anything_in_any_encoding(program, tmp_path, encoding):
         ("torch", ["train", "--epochs", "1"]),
         ("onnx", ["export", "bundle", "a", "b"]),
         ("torch", ["export", "verify", "a"]),
+        ("jinja2", ["report", "a"]),
     ],
 )
 def test_an_interrupt_while_loading_ends_in_silence(program, tmp_path, library, arguments):
@@ -92,7 +93,7 @@ def test_an_interrupt_while_loading_ends_in_silence(program, tmp_path, library, 
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
-@pytest.mark.parametrize("module", ["train", "export"])
+@pytest.mark.parametrize("module", ["train", "export", "report"])
 def test_help_is_shown_in_any_encoding(program, module):
     done = program(module, "--help", PYTHONIOENCODING="cp1252:strict")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -20,7 +20,7 @@ from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
 
-FILES = ["checkpoint.pt", "history.csv", "metrics.json", "recipe.toml"]
+FILES = ["checkpoint.pt", "history.csv", "metrics.json", "profile.json", "recipe.toml"]
 CSV = "a,b,y\n" + "".join(f"{i % 7},{(i * i) % 11},{int(i % 7 > 3)}\n" for i in range(40))
 
 

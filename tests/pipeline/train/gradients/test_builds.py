@@ -112,4 +112,4 @@ def test_cold_training_leaves_the_bytes_of_a_warm_one(tmp_path, repository):
         subprocess.run(command, env=environment, cwd=repository, check=True, capture_output=True)
         runs.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert runs[0] == runs[1]
-    assert len(runs[0]) == 4
+    assert len(runs[0]) == 5
