@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from serve_runtime.arrays import Float64
 from train.gradients.design import in_float64, logits_of_several, products_of_several, squared
-from train.gradients.source import Rows
+from train.gradients.source import NO_CATEGORIES, Rows
 from train.optimize.curvature import MOST_FEATURES, penalty_curvature
 from train.optimize.proximal import lowest
 from train.optimize.second_moments import MomentSums
@@ -40,6 +40,8 @@ _FEW = 2e7
 conjugate gradients, which those of the mean fit precondition."""
 _MANY_PRODUCTS = 8
 """After so many the matrix is computed anew, which takes as long."""
+_FEW_LEVELS = 8
+"""Levels of a category, on average, that are faster as columns of 0 and 1 than as codes."""
 _NARROW = 1e6
 """Magnitudes of numbers that may be squared and added in float32; standardised ones are small."""
 _CLOSE_WIDE = 1e-4
@@ -65,21 +67,24 @@ class FoldPath:
         decrement is no more than `close`."""
         self._order = np.argsort(fold, kind="stable")
         self._rows = in_float64(rows.at(torch.from_numpy(self._order)))
+        levels, columns = rows.categories.levels, len(rows.features)
+        self._wide = levels > 0 and not b and columns + levels > MOST_FEATURES
         if not b:
             self._rows = _narrowed(self._rows)
+        if not self._wide and levels <= _FEW_LEVELS * len(rows.codes):
+            self._rows = _with_flags(self._rows)
         self._narrow = self._rows
         """The rows as conjugate gradients take them, in float32 where that does: what a step makes
         of the costs is computed in float64."""
         if bool((self._rows.features.abs() <= _NARROW).all()):
             self._narrow = self._rows.in_type(torch.float32)
-        self._rotated = len(self._rows.features) < len(rows.features)
+        self._rotated = not levels and len(self._rows.features) < columns
         ends = np.cumsum(np.bincount(fold, minlength=folds)).tolist()
         self._parts = [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
-        self._numbers, levels = len(self._rows.features), rows.categories.levels
-        width = self._numbers + levels + 1
+        self._numbers = len(self._rows.features)
+        width = self._numbers + self._rows.categories.levels + 1
         self._theta = torch.zeros(folds, width, dtype=torch.float64)
         self._start: Tensor | None = None
-        self._wide = levels > 0 and not b and width > MOST_FEATURES + 1
         self._close = _CLOSE_WIDE if self._wide else close
         self._l1 = penalty_curvature(self._theta[0], b)
         self._own = len(rows.labels) * width**2 * folds <= _FEW
@@ -271,3 +276,11 @@ def _narrowed(rows: Rows) -> Rows:
     if not wide:
         return rows
     return replace(rows, features=torch.linalg.qr(rows.features, mode="r").R)
+
+
+def _with_flags(rows: Rows) -> Rows:
+    """`rows` with a number of 0 and 1 for each level in place of categories."""
+    pairs = zip(rows.codes, rows.categories.sizes, strict=True)
+    flags = [functional.one_hot(codes.long(), size).T.to(rows.features) for codes, size in pairs]
+    features = torch.cat([rows.features, *flags])
+    return replace(rows, features=features, codes=(), categories=NO_CATEGORIES)
