@@ -42,20 +42,27 @@ class Values:
             # The nearest of the rows, as they would be in order.
             wanted = np.rint(np.arange(size + 2) / (size + 1) * (ends[-1] - 1))
             found = ends.searchsorted(wanted, side="right").clip(max=len(rest) - 1)
-            curve = np.setdiff1d(rest[found], self._near)
-            curve = _apart(curve[~np.isin(after(curve), single)])
+            curve = np.unique(rest[found])
+            if len(single):
+                curve = np.setdiff1d(curve, self._near)
+                curve = curve[~np.isin(after(curve), single)]
+            curve = _apart(curve)
         if len(curve) <= 2:  # a line, which the number itself is
             curve = curve[:0]
             # With the line, weights of all but two values tell every function of the values.
             spare = max(0, 2 - len(rest))
             single = single[spare // 2 : len(single) - (spare + 1) // 2]
-        return tuple(np.unique(np.concatenate([curve, single, after(single)])).tolist())
+        if len(single):
+            curve = np.unique(np.concatenate([curve, single, after(single)]))
+        return tuple(curve.tolist())
 
 
 def _apart(knots: Float32) -> Float32:
     """Those of the ascending `knots` that are no float32 neighbours of the one kept before."""
     kept = np.ones(len(knots), bool)
     beside, last = after(knots), 0
+    if (knots[1:] > beside[:-1]).all():
+        return knots
     for place in range(1, len(knots)):
         kept[place] = knots[place] > beside[last]
         last = place if kept[place] else last
