@@ -39,6 +39,7 @@ was not trained on, it gets {accuracy:.1%} right (AUC {auc:.3f}).
 Next:
   your own table   make train DATA=table.csv TARGET=column RUN=runs/mine
                    make export RUN=runs/mine     (leaves bundles/mine)
+                   make report RUN=runs/mine     (leaves reports/mine.html)
   in your program  .venv/bin/python examples/plain_script.py bundles/breast-cancer
   behind HTTP      .venv/bin/python examples/wsgi.py bundles/breast-cancer 8000
   other targets    make help

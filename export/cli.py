@@ -111,7 +111,10 @@ def make_bundle(
                 "--no-sample leaves them out"
             )
         files = f"  ({len(sizes)} files, {sum(sizes) / 1000:,.0f} kB)"
-        _close(messages, proof, bundle, f"bundle: {bundle}{files}", facts, table=table)
+        from train.evaluate.following import report_command
+
+        line, look = f"bundle: {bundle}{files}", report_command(run, bundle)
+        _close(messages, proof, bundle, line, facts, table=table, look=look)
 
 
 @main.command(short_help="Prove a bundle again from its files.")
@@ -154,9 +157,11 @@ def _close(
     *,
     table: bool,
     by_logit: bool = False,
+    look: str = "",
 ) -> None:
     """Say what was proven, with a `line` and `facts` on the bundle, what there is to worry about,
-    and what to type on the machine that serves it."""
+    the command that shows it as a page, where there is one, and what to type on the machine that
+    serves it."""
     from export import verdict
     from serve_runtime.bundle.manifest import Manifest
 
@@ -173,6 +178,7 @@ def _close(
         for text in wrap(fact, width, initial_indent=indent, subsequent_indent=indent,
                          break_on_hyphens=False)
     ]  # fmt: skip
+    parts += [f"look:   {look}"] * bool(look)
     parts += ["on the machine that serves it:", f"next:   {following}"]
     warnings = list(verdict.warnings(proof.bounds))
     for warning in warnings:

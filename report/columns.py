@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from report.page import name, number
 from report.source import Source
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
+from train.bends.basis import Basis
 
 MOST: Final = 50
 """Columns with a line that shows all; of more the rest are in a plain table."""
@@ -52,6 +53,12 @@ def value_of(column: Column, value: float | None) -> str:
     return number(value)
 
 
+def knots_of(column: Column) -> int:
+    """How many knots a bent number has, as training counts them: where its curve bends, and single
+    values with a weight of their own."""
+    return len(Basis.of(column.knots).points)
+
+
 def decisions(column: Column) -> Iterator[str]:
     """What was decided on a column, and why, in a few words each."""
     if column.kind == PRECISE and not column.time:
@@ -59,7 +66,8 @@ def decisions(column: Column) -> Iterator[str]:
     if column.time:
         yield "seconds since 1970"
     if column.knots:
-        yield f"bent, {len(column.knots)} knots"
+        knots = knots_of(column)
+        yield f"bent, {knots} knot{'s' * (knots != 1)}"
     if column.rare:
         yield f"rare levels merged: {len(column.rare):,}"
     if column.missing != "error" or column.gaps:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from report.columns import MOST, by_importance, decisions, kind_of, spark, values_of
+from report.columns import MOST, by_importance, decisions, kind_of, knots_of, spark, values_of
 from report.page import name, number, percent, render
 from report.section import Section
 from report.source import Source
@@ -102,9 +102,11 @@ def _decided(source: Source) -> Iterator[tuple[str, str]]:
     else:
         yield "Kinds", "All columns hold numbers."
     if precise := sum(c.kind == PRECISE for c in columns):
-        yield "Precision", f"{precise:,} columns are read in float64, since float32 loses digits."
+        read = "1 column is" if precise == 1 else f"{precise:,} columns are"
+        yield "Precision", f"{read} read in float64, since float32 loses digits."
     if gaps := [c for c in columns if c.missing != "error"]:
-        yield "Gaps", f"{len(gaps):,} columns may have gaps; the table says what a gap counts as."
+        have = "1 column" if len(gaps) == 1 else f"{len(gaps):,} columns"
+        yield "Gaps", f"{have} may have gaps; the table says what a gap counts as."
     else:
         yield "Gaps", "No column had gaps in training; a row with one is refused."
     scaled = model.get("standardize", True)
@@ -134,8 +136,8 @@ def _penalty(source: Source) -> str:
     if asked == "auto":
         folds = len(selection["folds"])
         return (
-            f"{found}: of all tried the one with the lowest log loss on rows left out, "
-            f"by {folds} folds of {selection['rows']:,} rows."
+            f"{found}: of those tried the one with the lowest log loss on rows left out, by "
+            f"{folds} folds of {selection['rows']:,} rows."
         )
     return f"{found}, as the recipe says; measured by {len(selection['folds'])} folds."
 
@@ -143,11 +145,13 @@ def _penalty(source: Source) -> str:
 def _bends(source: Source) -> str:
     bent = [column for column in source.card.columns if column.knots]
     if bent:
-        knots = sum(len(column.knots) for column in bent)
-        return (
-            f"{len(bent):,} numbers are bent into curves, with {knots:,} knots in all: that was "
-            "clearly better on rows left out, or asked for."
-        )
+        knots = sum(map(knots_of, bent))
+        numbers = "1 number is bent into a curve"
+        if len(bent) > 1:
+            numbers = f"{len(bent):,} numbers are bent into curves"
+        named = isinstance(source.recipe.get("columns", {}).get("bend"), list)
+        why = "as the recipe says" if named else "that was clearly better on rows left out"
+        return f"{numbers}, with {knots:,} knots in all: {why}."
     if len((source.metrics.get("selection") or {}).get("candidates", ())) > 1:
         return "No number is bent: curves were tried, and were not clearly better."
     return "No number is bent; none was tried."

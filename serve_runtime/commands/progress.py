@@ -17,6 +17,9 @@ SECONDS_BETWEEN_LINES = 0.1
 """Least time between two updates of the line."""
 _KNOWN_AFTER = 0.5
 """Seconds after which a rate tells how long the rest will take."""
+_BOUND_AFTER = 5.0
+"""Seconds after which it tells how long it may take at most: where most are not needed, a bound
+of minutes would stand beside what ends in a second, and the first ones tell little."""
 
 _open = False
 """Whether this command has a line."""
@@ -58,7 +61,7 @@ class Count:
     ) -> None:
         """`step` is what is done, such as "reading", to things called `unit`, of which there are
         `total`, where that is known, the `first` ones done before. `left` stands before the time
-        that the rest will take, such as "at most "."""
+        that the rest will take, such as "at most ", where it may take less."""
         self._step, self._unit, self._total = step, unit, total
         self._done = self._first = first
         self._left = left
@@ -81,7 +84,7 @@ class Count:
         of = f" of {total:,}" if total else ""
         parts = [f"{self._step}: {done:,}{of} {self._unit}"]
         elapsed, new = now - self._start, done - self._first
-        if total and new and elapsed > _KNOWN_AFTER:
+        if total and new and elapsed > (_BOUND_AFTER if self._left else _KNOWN_AFTER):
             parts.append(f"{self._left}{_clock((total - done) * elapsed / new)} left")
         if note:
             parts.append(note)

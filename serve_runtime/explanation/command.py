@@ -50,7 +50,8 @@ def explain(
 
     TABLE is a file that `score` takes: .csv, .csv.gz or .parquet, or '-' for CSV on standard input.
     The parts and the bias add up to the logit. A number's part is its weight times its distance
-    from its mean in the training rows; a category's, the weight of its level.
+    from its mean in the training rows; a category's, the weight of its level, and a bent number's,
+    its curve, each around its mean there.
 
     \b
     Examples:

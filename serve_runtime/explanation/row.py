@@ -40,7 +40,7 @@ class Part:
     contribution: float
     reference: float | None
     """What a number is compared with: its mean in the training rows, or what takes its place; None
-    of a category, and of a bent number whose mean is not known."""
+    of a category and of a bent number, whose parts are compared with their own mean."""
     note: str
     """What is unusual about the value; mostly empty."""
 
@@ -64,11 +64,9 @@ def explain_row(predictor: Predictor, row: Mapping[str, Any]) -> ExplainedRow:
     logit, probability = predictor.scores(row)
     values, bias, _ = predictor.contributions(row)
     card = predictor.card
-    averages = known_means(card) is not None
     parts = []
     for column, value, mean in zip(card.columns, values[0], reference_values(card), strict=True):
-        compared = column.kind != CATEGORY and (averages or not column.knots)
-        reference = float(mean) if compared else None
+        reference = None if column.kind == CATEGORY or column.knots else float(mean)
         parts.append(_part(column, row[column.name], float(value), reference))
     label = predictor.label(probability).tolist()[0]
     return ExplainedRow(float(probability[0]), label, float(logit[0]), bias, tuple(parts))

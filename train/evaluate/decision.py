@@ -114,7 +114,7 @@ class OnHoldout:
         was = f"; before the step {_calibration_told(before.calibration)}" if before else ""
         yield (
             f"probabilities of the hold-out: {_calibration_told(self.calibration)} (slope 1 is "
-            f"right, less is too sure){was}"
+            f"right, less is too sure, more not sure enough){was}"
         )
         labels = self.labels
         yield f"labels of the hold-out from {labels.threshold:.4g} on: {labels.told()}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from serve_runtime.shown import quoted
 from train.evaluate.cost_plot import cost_lines
+from train.evaluate.following import export_command, report_command
 from train.evaluate.metrics import Metrics
 from train.evaluate.threshold import Figures
 from train.optimize.fit import Record
@@ -23,7 +24,8 @@ _LEGEND = (
     "accuracy: of labels from a probability of 0.5 on",
     "majority: the accuracy of always answering with the more frequent class",
 )
-_NO_SIGN = "no sign: a category or a bent number moves the logit both ways"
+NO_SIGN = "no sign: of a category or a bent number, the deviation of what it adds"
+"""What a weight is of a column that moves the logit both ways."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Summary:
             self._choice(width),
             "\n".join(cost_lines(self.records, width)),
             _repeated(warnings, width),
-            f"run: {run}\nnext: {_export(run)}",
+            f"run: {run}\nlook: {report_command(run)}\nnext: {export_command(run)}",
         ]
         return "\n\n".join(filter(None, parts))
 
@@ -78,7 +80,7 @@ class Summary:
             "updates": self.updates,
             **kept,
             "warnings": [warning.removeprefix("warning: ") for warning in warnings],
-            "next": _export(run),
+            "next": export_command(run),
         }
 
     def _headline(self, width: int) -> str:
@@ -138,14 +140,16 @@ class Summary:
             command = f"python -m train summary {shlex.quote(str(run))}"
             lines.append(f"… and {len(ranked) - _MOST_WEIGHTS:,} more: {command}")
         heading = _hung("weight per standard deviation of the feature, largest first", width)
-        legend = [] if all(name in signs for name, _ in shown) else _hung(_NO_SIGN, width)
+        legend = [] if all(name in signs for name, _ in shown) else _hung(NO_SIGN, width)
         return "\n".join([*heading, *lines, *legend])
 
     def _choice(self, width: int) -> str:
         """What was chosen, with what came next, and the threshold."""
         lines = [line for text in self.ranking[:1] for line in _hung(text, width)]
         for text in self.ranking[1:]:
-            lines += wrap(text, width, initial_indent="  ", subsequent_indent=" " * 10)
+            lines += wrap(
+                text, width, initial_indent="  ", subsequent_indent=" " * 10, break_on_hyphens=False
+            )
         said = f"threshold: {quoted(self.classes[1])} from a probability of {self.threshold:.4g} on"
         if self.labels is not None:
             precision, recall = map(_share, (self.labels.precision, self.labels.recall))
@@ -159,12 +163,6 @@ def _repeated(warnings: Sequence[str], width: int) -> str:
     lines = [line for text in texts[:_MOST_WARNINGS] for line in _hung(text, width)]
     more = len(texts) - _MOST_WARNINGS
     return "\n".join([*lines, *([f"… and {more} more warnings above"] if more > 0 else [])])
-
-
-def _export(run: Path) -> str:
-    """The command that comes next."""
-    bundle = Path("bundles") / run.name
-    return f"python -m export bundle {shlex.quote(str(run))} {shlex.quote(str(bundle))}"
 
 
 def _hung(text: str, width: int) -> Iterator[str]:

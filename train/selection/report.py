@@ -56,7 +56,8 @@ def ranking(choice: Choice, *, chosen: bool) -> Iterator[str]:
     ]
     others += [(point.log_loss, f"ten times {word}") for word, point in _tenfold(candidate)]
     for log_loss, what in sorted(others)[: _MOST - 1]:
-        yield f"{log_loss:.4f}  {what}"
+        simpler = ", not clearly better" if log_loss < best.log_loss else ""
+        yield f"{log_loss:.4f}  {what}{simpler}"
 
 
 def _bends(choice: Choice) -> Iterator[str]:

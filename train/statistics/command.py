@@ -1,6 +1,6 @@
 """`python -m train summary RUN`: the statistics of a run, as tables for a person."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
 from serve_runtime.commands.errors import CommandLine, command_errors
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import echo
+from serve_runtime.features.column import CATEGORY
 from serve_runtime.shown import printable
 
 _MOST_NAME = 24
@@ -31,16 +32,22 @@ def main(run: Path) -> None:
     with command_errors():
         with loading():
             from train.errors import RunError
-            from train.run_folder import read_metrics
+            from train.evaluate.summary import NO_SIGN
+            from train.run_folder import read, read_metrics
         figures = read_metrics(run)
         if "statistics" not in figures:
             raise RunError(f"{run} is of an earlier version, which left no statistics: train again")
-        for line in lines(figures):
+        columns = read(run).card.columns
+        both_ways = {column.name for column in columns if column.kind == CATEGORY or column.knots}
+        for line in lines(figures, both_ways):
             echo(line)
+        if both_ways:
+            echo(NO_SIGN)
 
 
-def lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of what metrics.json holds."""
+def lines(figures: Mapping[str, Any], both_ways: Collection[str]) -> Iterator[str]:
+    """The lines of what metrics.json holds; `both_ways` are the columns with more than one weight,
+    of which a sign would say nothing."""
     found = figures["statistics"]
     if "none" in found:
         yield f"no standard errors: {found['none']}"
@@ -59,7 +66,10 @@ def lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     weights = figures[WEIGHTS_PER_DEVIATION]
     ranked = sorted(figures["importance"].items(), key=lambda item: -item[1])
-    rows = [(_cut(name), f"{share:.4f}", f"{weights[name]:+.4f}") for name, share in ranked]
+    rows = [
+        (_cut(name), f"{share:.4f}", f"{weights[name]:{'' if name in both_ways else '+'}.4f}")
+        for name, share in ranked
+    ]
     yield from _table([_COLUMNS, *rows])
 
 

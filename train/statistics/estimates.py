@@ -151,7 +151,7 @@ def _minimum(fit: Fit, rows: GradientSource) -> Tensor | str:
         return "the rows held out have ended the training: train without --patience"
     if search and search.converged:
         return search.theta
-    separable = "no weights are best, as the classes are separable"
+    separable = "no weights are best, as the classes are separable, or some rows are"
     if search and search.direction is not None:
         return separable
     found = newton_step(rows, fit.theta, 0.0)

@@ -116,6 +116,17 @@ def test_a_rate_tells_how_long_the_rest_takes(shown, monkeypatch, seconds, line)
     assert shown == ["reading …", line, ""]
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(4, ", 25 epochs/s"), (10, ", at most 1:30 left")])
+def test_a_bound_waits_until_it_tells_something(shown, monkeypatch, seconds, left):
+    now = [5.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with live_line():
+        count = Count("fitting", "epochs", 1000, left="at most ")
+        now[0] += seconds
+        count.update(100)
+    assert shown[1] == f"fitting: 100 of 1,000 epochs{left}"
+
+
 def test_without_a_line_nothing_is_written(capsys):
     Count("reading", "rows").update(7)
     with live_line() as show:
@@ -138,9 +149,9 @@ def test_what_was_done_before_does_not_count_for_the_rate(shown, monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with live_line():
         count = Count("fitting", "epochs", 100, first=50, left="at most ")
-        now[0] += 5
+        now[0] += 10
         count.reach(60, 100, note="cost 0.5")
-    assert shown[1] == "fitting: 60 of 100 epochs, at most 0:20 left, cost 0.5"
+    assert shown[1] == "fitting: 60 of 100 epochs, at most 0:40 left, cost 0.5"
 
 
 def test_a_reader_that_leaves_ends_a_quiet_command_too(rows):

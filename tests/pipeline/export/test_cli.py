@@ -46,8 +46,9 @@ def test_bundle_says_what_was_proven_and_what_comes_next(run_folder: Path, tmp_p
     assert f"\n\nbundle: {tmp_path / 'b'}  (6 files, " in result.output
     assert "parity.json holds 256 rows of your data" in result.output
     assert result.output.endswith(f"\nnext:   serve-runtime selftest {tmp_path / 'b'}\n")
+    assert f"\nlook:   python -m report {run_folder} {tmp_path / 'b'} -o reports/" in result.output
     assert "scored by" not in result.output
-    assert in_width(result.output, tmp_path)
+    assert in_width(result.output, tmp_path, run_folder)
 
 
 def test_bundle_without_the_sample_says_of_which_rows_it_speaks(
@@ -73,7 +74,7 @@ def test_the_table_shows_every_scorer_in_79_columns(
         for name in ("float64, math.fsum", "torch float32", "onnx reference, rows",
                      "onnxruntime, rows, 1", "onnxruntime, columns, 1"):  # fmt: skip
             assert f"\n{name} " in result.output
-        assert in_width(result.output, tmp_path, pristine)
+        assert in_width(result.output, tmp_path, pristine, run_folder)
 
 
 def test_verify_says_that_every_file_is_the_one_exported(pristine: Path) -> None:

@@ -6,7 +6,7 @@ from serve_runtime.features.column import CATEGORY, PRECISE, Column
 TOWN = Column("town", CATEGORY, levels=("a", "b"), counts=(5, 2), rare=("x",), rare_count=1,
               missing="level", gaps=2)  # fmt: skip
 TIME = Column("t", PRECISE, low=0.0, high=86400.0 * 365, time=True)
-AGE = Column("age", low=1.0, high=2.5, missing="median", knots=(1.0, 2.0))
+AGE = Column("age", low=1.0, high=2.5, missing="median", knots=(1.0, 1.5, 2.0, 2.5))
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,11 @@ def test_the_output_has_a_line_for_every_record_and_a_table(command, table):
     figures = rf"{percent} +{percent} +{percent} +\d\.\d{{4}} +\d\.\d{{6}}"
     assert re.fullmatch(rf"training +32 +{figures}", lines[1])
     assert re.fullmatch(rf"holdout +8 +{figures}", lines[2])
-    assert lines[-2:] == ["run: run", "next: python -m export bundle run bundles/run"]
+    assert lines[-3:] == [
+        "run: run",
+        "look: python -m report run -o reports/run.html",
+        "next: python -m export bundle run bundles/run",
+    ]
     assert max(map(len, every)) <= 79
 
 

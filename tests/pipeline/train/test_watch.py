@@ -96,7 +96,8 @@ def test_one_line_shows_every_step_and_goes(seen):
     assert steps == ["reading", "choosing", "preparing", "fitting", "measuring"]
     line = r"fitting: \d+ of 60 epochs, (\d:\d\d left, )?cost \d\.\d{6}, [\d.,]+ epochs/s"
     assert sum(bool(re.fullmatch(line, text)) for text in shown.live) >= 59
-    assert shown.left[-3:] == ["run: run", "next: python -m export bundle run bundles/run", ""]
+    assert shown.left[-4:-2] == ["run: run", "look: python -m report run -o reports/run.html"]
+    assert shown.left[-2:] == ["next: python -m export bundle run bundles/run", ""]
     assert max(map(len, shown.live)) < 80
     assert max(map(len, shown.left)) < 80
 

@@ -74,6 +74,7 @@ def test_all_lines():
         "warning: b",
         "",
         "run: runs/x",
+        "look: python -m report runs/x -o reports/x.html",
         "next: python -m export bundle runs/x bundles/x",
     ]
 
@@ -107,7 +108,7 @@ def test_a_narrow_terminal_gets_a_line_a_figure(loss):
     assert "            training    holdout" in lines
     assert "log loss   12.500000  12.500000" in lines
     assert ("cost        0.123457   0.123457" in lines) == (loss == "mse")
-    assert max(map(len, lines[:-2])) <= 39
+    assert max(map(len, lines[:-3])) <= 39
 
 
 def test_the_document_is_json_with_all_figures(tmp_path):
@@ -143,7 +144,9 @@ def test_six_weights_are_shown_and_the_others_counted():
 
 def test_what_moves_the_logit_both_ways_has_no_sign():
     text = summary(weights={"a": -0.5, "city": 2.0}, straight=["a"]).text(Path("x"))
-    assert "\n    2.0000  'city'\n   -0.5000  'a'\nno sign: a category or a bent number " in text
+    assert (
+        "\n    2.0000  'city'\n   -0.5000  'a'\nno sign: of a category or a bent number, " in text
+    )
 
 
 def test_no_line_of_figures_is_wider_than_79():
@@ -154,7 +157,8 @@ def test_no_line_of_figures_is_wider_than_79():
 
 
 def test_the_next_command_can_be_typed():
-    last = summary().text(Path("my runs/it's")).splitlines()[-1]
+    *_, look, last = summary().text(Path("my runs/it's")).splitlines()
+    assert look == """look: python -m report 'my runs/it'"'"'s' -o 'reports/it'"'"'s.html'"""
     assert last == """next: python -m export bundle 'my runs/it'"'"'s' 'bundles/it'"'"'s'"""
 
 

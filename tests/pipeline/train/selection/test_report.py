@@ -48,6 +48,12 @@ def test_of_many_designs_the_next_best_are_named(taken):
     ]
 
 
+def test_what_is_better_but_not_clearly_is_said_to_be_so():
+    better = Candidate("7 bent", 7, (Point(1.0, 0.399, 0.02),))
+    choice = replace(PLAIN, candidates=(Candidate("no bends", 3, PATH), better))
+    assert list(ranking(choice, chosen=True))[2] == "0.3990  7 bent, not clearly better"
+
+
 def test_a_penalty_that_was_given_is_measured():
     given = replace(PLAIN, candidates=(Candidate("", 3, PATH[2:3]),))
     assert list(ranking(given, chosen=False)) == [HEADING.replace("chosen", "measured"), TAKEN]

@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from benchmarks.harness.random_run import random_run
+from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
 from train.recipe.recipe import Recipe
 from train.run import train
 from train.run_folder import read_metrics
-from train.statistics.command import main
+from train.statistics.command import lines, main
 
 NAMES = {"Intercept": "(Intercept)"}
 
@@ -219,6 +220,19 @@ def test_the_command_prints_each_coefficient(tmp_path):
     for each in found["coefficients"]:
         assert any(line[:2] == [each["name"], f"{each['coefficient']:.6g}"] for line in lines)
     assert "AIC" in result.output
+
+
+def test_what_moves_the_logit_both_ways_has_no_sign():
+    figures = {
+        "statistics": {"none": "why"},
+        WEIGHTS_PER_DEVIATION: {"age": 0.5, "city": 2.0},
+        "importance": {"age": 0.4, "city": 1.5},
+    }
+    *_, city, age = lines(figures, {"city"})
+    assert (city.split(), age.split()) == (
+        ["city", "1.5000", "2.0000"],
+        ["age", "0.4000", "+0.5000"],
+    )
 
 
 def test_a_folder_that_is_no_run_is_an_error(tmp_path):
