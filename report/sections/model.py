@@ -199,7 +199,10 @@ def _curve_words(e: CurveEffect) -> list[str]:
     if e.single:
         words.append("Points are single values with a weight of their own.")
     if e.gap is not None:
-        words.append(f"A missing value multiplies the odds by {ratio(e.gap)}, beside the median.")
+        seen = f"; training saw {e.column.gaps:,}" if e.column.gaps else ""
+        words.append(
+            f"A missing value multiplies the odds by {ratio(e.gap)}, beside the median{seen}."
+        )
     return words
 
 

@@ -42,6 +42,7 @@ def test_columns_of_all_kinds_have_words():
     said = text_of(html)
     assert "Points are single values with a weight of their own." in said
     assert "A missing value multiplies the odds by" in said
+    assert "beside the median; training saw " in said
     assert "A level that training did not see counts as the average row." in said
     assert "A level that training did not see is refused." in said
     assert "A level that training did not see counts as a rare one: odds ×" in said
