@@ -23,9 +23,10 @@ class _Command(CommandLine):
     "--output",
     default="report.html",
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="The page; one that exists is replaced, a folder that is not there is made.",
+    help="The page, '-' for standard output; one that exists is replaced, a folder that is not "
+    "there is made.",
 )
 def main(run: Path, bundle: Path | None, output: Path) -> None:
     """Write a page about RUN, a folder that `python -m train` left: what was trained on what, how
@@ -43,7 +44,8 @@ def main(run: Path, bundle: Path | None, output: Path) -> None:
         with loading():
             from report.document import document
             from report.read import read_source
-            from serve_runtime.outputs.new_file import new_file
+            from serve_runtime.outputs.direct import is_stdout
+            from serve_runtime.outputs.page import write_page
             from serve_runtime.outputs.writing import writing
 
         with exit_on_signals():
@@ -51,8 +53,8 @@ def main(run: Path, bundle: Path | None, output: Path) -> None:
             content = document(source).encode()
             with writing(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
-            with new_file(output, notice=lambda line: echo(line, err=True)) as temporary:
-                temporary.write_bytes(content)
-        echo(f"report: {output}  ({len(content) / 1000:,.0f} kB), to open in a browser")
+            write_page(output, content, notice=lambda line: echo(line, err=True))
+        size = f"{len(content) / 1000:,.0f} kB"
+        echo(f"report: {output}  ({size}), to open in a browser", err=is_stdout(output))
         if source.bundle and source.bundle.problem:
             raise ServeError(f"{source.bundle.problem}\n{output} says so at its top")

@@ -78,7 +78,7 @@ def _write_page(bundle: str, output: str | None) -> None:
         with loading():
             from pathlib import Path
 
-            from serve_runtime.outputs.new_file import new_file
+            from serve_runtime.outputs.page import write_page
             from serve_runtime.pages.bundle_page import bundle_page
             from serve_runtime.pages.facts import read_facts
 
@@ -87,8 +87,7 @@ def _write_page(bundle: str, output: str | None) -> None:
         if output is None:
             echo(content.removesuffix("\n"))
         else:
-            with new_file(Path(output)) as temporary:
-                temporary.write_text(content, encoding="ascii")
+            write_page(Path(output), content.encode("ascii"))
             echo(f"{output}: the page of {found.name}, {len(content):,} bytes", err=True)
         if found.problems:
             shown = listed(found.problems, 3, show=str, joint="\n")

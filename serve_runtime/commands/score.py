@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -18,14 +19,12 @@ from serve_runtime.commands.progress import progress_line
 from serve_runtime.commands.signals import exit_on_signals
 from serve_runtime.commands.start import loading
 from serve_runtime.commands.terminal import Messages
+from serve_runtime.outputs.direct import is_stdout
 from serve_runtime.shown import listed, quoted
-from serve_runtime.tables.formats import STDIO
 
 if TYPE_CHECKING:
     from serve_runtime.bundle.card import ModelCard
     from serve_runtime.scoring.score_summary import ScoreSummary
-
-_STANDARD_OUTPUT = (STDIO, "/dev/stdout", "/dev/fd/1")
 
 
 def _names(context: click.Context, option: click.Parameter, lines: Sequence[str]) -> dict[str, str]:
@@ -109,7 +108,7 @@ def score(
       cat rows.csv | serve-runtime score bundles/churn - -o - > scores.csv
     """
     with command_errors():
-        if messages.as_json and output in _STANDARD_OUTPUT:
+        if messages.as_json and is_stdout(Path(output)):
             raise click.UsageError(f"--json and -o {output} would both write to standard output")
         messages = replace(messages, err=True)
         with loading():

@@ -41,6 +41,11 @@ def open_stream(path: Path) -> int | None:
     return None
 
 
+def is_stdout(path: Path) -> bool:
+    """Whether `path` is '-' or a name of standard output, such as /dev/stdout."""
+    return str(path) == "-" or open_stream(path) == _STREAMS["/dev/stdout"]
+
+
 def open_direct(path: Path) -> BinaryIO:
     """Open `path`, for which `is_direct` holds, to be written. Raises OSError."""
     stream = open_stream(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_runtime.errors import OutputError
-from serve_runtime.outputs.direct import is_direct, open_direct, open_stream
+from serve_runtime.outputs.direct import is_direct, is_stdout, open_direct
 from serve_runtime.outputs.new_file import Notice, new_file, silent
 from serve_runtime.scoring.batches import decode_labels
 from serve_runtime.tables.arrow import pa, pacsv, pq
@@ -19,10 +19,6 @@ from serve_runtime.tables.formats import STDIO, is_gzip, is_parquet
 _GROUP_ROWS, _GROUP_BYTES = 1 << 19, 1 << 25
 """Batches are collected into a Parquet row group until it has so many rows or bytes. Larger groups
 take more memory; smaller ones make the file's footer, which every reader loads, longer."""
-
-
-_STDOUT = 1
-"""The file descriptor of standard output."""
 
 
 @contextmanager
@@ -146,7 +142,7 @@ def _open_output(destination: str, path: Path, is_temporary: bool, stack: ExitSt
 
     Closing it is left to `stack`.
     """
-    if destination == STDIO or (not is_temporary and open_stream(path) == _STDOUT):
+    if is_stdout(path):
         if sys.stdout is None:
             raise OutputError("standard output is closed: name a file with -o")
         return _write_all(sys.stdout.buffer)

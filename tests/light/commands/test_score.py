@@ -256,7 +256,7 @@ def test_a_failure_writes_no_json(table, tmp_path):
     assert result.stderr.startswith("Error: ")
 
 
-@pytest.mark.parametrize("output", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("output", ["-", "/dev/stdout", "/proc/self/fd/1"])
 def test_json_beside_scores_on_standard_output_is_refused(table, output):
     result = invoke("score", TINY, table, "-o", output, "--json")
     assert (result.exit_code, result.stdout) == (2, "")

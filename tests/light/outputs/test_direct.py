@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from serve_runtime.outputs.direct import is_direct, open_direct, open_stream
+from serve_runtime.outputs.direct import is_direct, is_stdout, open_direct, open_stream
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams have no names here")
 
@@ -31,6 +31,12 @@ def test_names_of_open_streams(tmp_path, name, stream):
     assert open_stream(type(link)(name)) == stream
     assert open_stream(link) == stream
     assert open_stream(loop) is None
+    assert is_stdout(link) == (stream == 1)
+
+
+def test_a_dash_is_standard_output(tmp_path):
+    assert is_stdout(type(tmp_path)("-"))
+    assert not is_stdout(tmp_path / "-")
 
 
 def test_pipes_and_devices_are_written_to_directly(tmp_path):

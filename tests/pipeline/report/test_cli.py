@@ -1,5 +1,9 @@
 """The command writes a page, whole or not at all, and its exit code says what is to be known."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -53,6 +57,26 @@ def test_what_is_no_run_leaves_no_page(command, tmp_path):
     assert result.exit_code == 1
     assert "is not a run" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_on_standard_output_is_all_there_is(whole, tmp_path):
+    """Nothing but the page, which is UTF-8 whatever the terminal speaks."""
+    (tmp_path / "page").write_text("before\n")
+    command = [sys.executable, "-m", "report", str(whole), "-o"]
+    with (tmp_path / "page").open("ab") as file:
+        for output in ("-", "/dev/stdout"):
+            done = subprocess.run(
+                [*command, output], stdout=file, stderr=subprocess.PIPE, env=os.environ | _ASCII
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stderr.startswith(f"report: {output}  (".encode())
+    before, first, second = (tmp_path / "page").read_text(encoding="utf-8").split("<!DOCTYPE html>")
+    assert before == "before\n"
+    assert first == second
+    assert first.endswith("</html>")
+
+
+_ASCII = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
 
 
 @pytest.mark.parametrize("output", [".", "file/page.html", "x" * 300])
