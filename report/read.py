@@ -2,8 +2,7 @@
 
 import csv
 import json
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from export import certificate
 from export.errors import BundleError
 from export.formats.registry import ARTIFACT_NAMES
 from report.source import BundleParts, Source
+from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
 from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, Manifest, read_bytes
 from serve_runtime.bundle.model_file import no_bundle, read_models
 from serve_runtime.bundle.replaced import read_replaced
@@ -21,6 +21,7 @@ from serve_runtime.errors import ArtifactError, CardError, ServeError
 from serve_runtime.shown import listed, message
 from train import run_folder
 from train.errors import RunError
+from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
 from train.run_folder import Run
 from train.trained import Trained
 
@@ -42,11 +43,13 @@ def read_source(run: Path, bundle: Path | None = None) -> Source:
 
 def _read_run(folder: Path) -> Source:
     run: Run = run_folder.read(folder)
+    metrics = run_folder.read_metrics(folder)
+    _require_columns(folder / run_folder.METRICS, metrics, run.card.feature_names)
     return Source(
         folder,
-        run_folder.read_metrics(folder),
-        _history(folder / run_folder.HISTORY),
-        _recipe(folder / run_folder.RECIPE),
+        metrics,
+        _history(folder),
+        run.card.training["recipe"],  # that of recipe.toml, which nothing seals
         run.card,
         run.trained,
         run.sample,
@@ -54,26 +57,30 @@ def _read_run(folder: Path) -> Source:
     )
 
 
-def _history(path: Path) -> list[Mapping[str, float]]:
+def _require_columns(path: Path, metrics: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise RunError unless metrics.json tells of every column, as runs of earlier versions do
+    not."""
+    for key in ("importance", WEIGHTS_PER_DEVIATION):
+        if not isinstance(found := metrics.get(key), Mapping) or found.keys() != set(names):
+            raise RunError(f"{path} does not tell the {key} of each column: train again")
+
+
+def _history(folder: Path) -> list[Mapping[str, float]]:
+    path = folder / run_folder.HISTORY
     try:
-        lines = list(csv.DictReader(_text(path).splitlines(), strict=True))
-        return [{str(name): float(value) for name, value in line.items()} for line in lines]
-    except (TypeError, ValueError, csv.Error) as reason:
-        raise RunError(f"{path} is not what training wrote ({reason}): train again") from None
-
-
-def _recipe(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as reason:
-        raise RunError(f"{path} is not what training wrote ({reason}): train again") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_bytes(path).decode("utf-8", errors="replace")
+        text = read_bytes(path).decode("utf-8", errors="replace")
     except ArtifactError as reason:
-        raise RunError(f"{path.parent} is not a run: {reason}; train again") from None
+        raise RunError(f"{folder} is not a run: {reason}; train again") from None
+    try:
+        lines = list(csv.reader(text.splitlines(), strict=True))
+        names, rows = tuple(lines[0]) if lines else (), lines[1:]
+        if names not in (HISTORY_COLUMNS, HISTORY_COLUMNS + VALIDATION_COLUMNS):
+            raise ValueError(f"its columns are not {', '.join(HISTORY_COLUMNS)}")
+        if not rows:
+            raise ValueError("it has no lines")
+        return [dict(zip(names, map(float, row), strict=True)) for row in rows]
+    except (ValueError, csv.Error) as reason:
+        raise RunError(f"{path} is not what training wrote ({reason}): train again") from None
 
 
 def _with_bundle(source: Source, folder: Path) -> Source:

@@ -33,7 +33,7 @@ class Source:
     history: Sequence[Mapping[str, float]]
     """The lines of history.csv."""
     recipe: Mapping[str, Any]
-    """recipe.toml."""
+    """As recipe.toml, with files named, not located."""
     card: ModelCard
     trained: Trained
     sample: Sample

@@ -8,6 +8,7 @@ import pytest
 
 from export.publish import export_bundle
 from report.read import read_source
+from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import ArtifactError
 from train import run_folder
 from train.errors import RunError
@@ -45,26 +46,46 @@ def test_a_run_from_before_there_were_profiles(run):
     assert read_source(run).profile is None
 
 
-@pytest.mark.parametrize("name", [run_folder.HISTORY, run_folder.RECIPE, run_folder.METRICS])
+@pytest.mark.parametrize("name", [run_folder.HISTORY, run_folder.METRICS])
 def test_a_run_that_lacks_a_file_is_refused(name, run):
     (run / name).unlink()
-    with pytest.raises(RunError, match=r"is not a run: .*train"):
+    with pytest.raises(RunError, match=r"^[^(]* is not a run: .*train"):
         read_source(run)
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    "content",
     [
-        (run_folder.HISTORY, "epoch,cost\n0,none\n"),
-        (run_folder.HISTORY, "epoch,cost\n0\n"),
-        (run_folder.HISTORY, "epoch\n0,1\n"),
-        (run_folder.RECIPE, "[data"),
-        (run_folder.RECIPE, "\xff"),
+        "",
+        "null",
+        "epoch,cost,accuracy\n",
+        "epoch,cost,accuracy\n0,none,1\n",
+        "epoch,cost,accuracy\n0,1\n",
+        "epoch,cost,accuracy\n0,1,1,1\n",
+        "epoch,cosu,accuracy\n0,1,1\n",
+        "\xff",
     ],
 )
-def test_damaged_files_of_a_run_are_refused(name, content, run):
-    (run / name).write_bytes(content.encode("latin-1"))
+def test_a_damaged_history_is_refused(content, run):
+    (run / run_folder.HISTORY).write_bytes(content.encode("latin-1"))
     with pytest.raises(RunError, match=r"is not what training wrote \(.*\): train again$"):
+        read_source(run)
+
+
+def test_an_edited_recipe_changes_nothing(run):
+    """Nothing seals recipe.toml, and it is there to be edited and trained again: what the run was
+    trained with is on its card."""
+    before = read_source(run).recipe
+    (run / run_folder.RECIPE).write_text('[data]\nbuiltin = "other"\n')
+    assert read_source(run).recipe == before
+
+
+def test_figures_that_lack_columns_are_refused(run):
+    """As those of runs that earlier versions left."""
+    figures = run_folder.read_metrics(run)
+    del figures["importance"]["mean radius"]
+    (run / run_folder.METRICS).write_text(seal(figures, indent=1))
+    with pytest.raises(RunError, match="does not tell the importance of each column: train again"):
         read_source(run)
 
 
