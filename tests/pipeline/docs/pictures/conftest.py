@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from docs.pictures.__main__ import PICTURES, Drawing
+from docs.pictures.cli import PICTURES, Drawing
 from docs.pictures.experiments import Experiments
 
 

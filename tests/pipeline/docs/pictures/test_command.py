@@ -4,7 +4,8 @@ import re
 
 from click.testing import CliRunner
 
-import docs.pictures.__main__ as command
+import docs.pictures.cli as command
+from train.errors import StoppedError
 
 
 def test_the_command_writes_files_and_is_quiet_in_a_pipe(tmp_path, monkeypatch):
@@ -21,4 +22,16 @@ def test_the_command_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(command.main, ["-o", str(tmp_path / "file")])
     assert done.exit_code == 1
-    assert re.match(r"Error: cannot write the output: .*file", done.stderr)
+    assert re.match(r"Error: cannot write .*file: File exists\n", done.stderr)
+
+
+def test_a_signal_ends_it_in_silence(tmp_path, monkeypatch):
+    """The training that it ends is in a folder that is gone: nothing can go on from there."""
+
+    def stopped(_):
+        raise StoppedError("go on with --resume", 130)
+
+    monkeypatch.setattr(command, "PICTURES", {"hours": stopped})
+    done = CliRunner().invoke(command.main, ["-o", str(tmp_path)])
+    assert (done.exit_code, done.output) == (130, "")
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from docs.pictures.__main__ import PICTURES
+from docs.pictures.cli import PICTURES
 from pipeline.docs.documented import read_page
 from pipeline.docs.pictures.shown import FOLDER, SVG, texts
 
