@@ -13,7 +13,7 @@ from export import certificate
 from export.errors import BundleError
 from export.formats.registry import ARTIFACT_NAMES
 from report.source import BundleParts, Source
-from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
+from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION, ModelCard
 from serve_runtime.bundle.manifest import CERTIFICATE, MANIFEST, Manifest, read_bytes
 from serve_runtime.bundle.model_file import no_bundle, read_models
 from serve_runtime.bundle.replaced import read_replaced
@@ -90,9 +90,11 @@ def _with_bundle(source: Source, folder: Path) -> Source:
     try:
         issued = certificate.read(folder / CERTIFICATE)
         document = json.loads(read_bytes(folder / CERTIFICATE))
+        certificate.scorer_figures(document)  # which the page tells
         _require_files(folder, issued, files)
-        _require_same_model(folder, issued.trained, source)
-        card = replace(card, threshold=read_models(folder)[0].card.threshold)
+        served = read_models(folder)[0].card
+        _require_same_model(folder, issued.trained, served, source)
+        card = replace(card, threshold=served.threshold)
     except (ArtifactError, BundleError, CardError) as reason:
         problem = message(str(reason))
     except (OSError, ServeError) as reason:
@@ -116,9 +118,10 @@ def _require_files(folder: Path, issued: certificate.Certificate, files: Mapping
     certificate.require_files(folder / CERTIFICATE, issued, found)
 
 
-def _require_same_model(folder: Path, proven: Trained, source: Source) -> None:
-    """Raise BundleError unless the model that was proven is that of the run."""
-    same = all(
+def _require_same_model(folder: Path, proven: Trained, card: ModelCard, source: Source) -> None:
+    """Raise BundleError unless the model that was proven is that of the run, by its weights and by
+    what its columns and labels are called."""
+    same = (card.columns, card.classes) == (source.card.columns, source.card.classes) and all(
         np.array_equal(ours, theirs)
         for ours, theirs in (
             (proven.weight, source.trained.weight),
@@ -128,6 +131,6 @@ def _require_same_model(folder: Path, proven: Trained, source: Source) -> None:
     )
     if not same or proven.bias != source.trained.bias:
         raise BundleError(
-            f"{folder} is the bundle of another run than {source.folder}: its weights are others; "
-            f"export this run, or name the run that it was made of"
+            f"{folder} is the bundle of another run than {source.folder}: its columns or weights "
+            f"are others; export this run, or name the run that it was made of"
         )

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
+from export.certificate import scorer_figures
 from report.page import render
 from report.source import BundleParts, Source
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
@@ -43,12 +44,9 @@ def proof_of(bundle: BundleParts | None) -> Mapping[str, Any] | None:
     where the files are not proven."""
     if bundle is None or bundle.problem:
         return None
-    names = bundle.certificate["figures"]
-    overall = [dict(zip(names, s["overall"], strict=True))
-               for s in bundle.certificate["subjects"].values()]  # fmt: skip
-    shares = [v for found in overall for k, v in found.items() if k.endswith("share of budget")]
-    rows = max(int(found["rows"]) for found in overall)
-    return {"scorers": len(overall), "rows": rows, "worst": max(shares)}
+    overall = [measured.overall for measured in scorer_figures(bundle.certificate).values()]
+    worst = max(max(found.logit.share, found.probability.share) for found in overall)
+    return {"scorers": len(overall), "rows": max(f.rows for f in overall), "worst": worst}
 
 
 def _share(source: Source, part: str) -> float | None:

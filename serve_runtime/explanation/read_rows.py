@@ -45,6 +45,6 @@ def read_rows(
                 return found
     absent = sorted(set(wanted) - found.keys())
     raise InputError(
-        f"{source} has {start:,} data row{'s' * (start != 1)}, and so no data row "
-        f"{listed(absent, 3)}: rows count from 1, without the header"
+        f"{source} has {start:,} data row{'s' * (start != 1)}, and so no data row"
+        f"{'s' * (len(absent) > 1)} {listed(absent, 3)}: rows count from 1, without the header"
     )

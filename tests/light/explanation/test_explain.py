@@ -152,7 +152,11 @@ def test_names_are_shown_safely(tmp_path):
         (("--row", -3), 2, "-3 is no row: they count from 1"),
         (("--row", "x"), 2, "'x' is not a valid integer"),
         (("--row", 4), 1, "in.csv has 3 data rows, and so no data row 4: rows count from 1"),
-        (("--row", 1, "--row", 9, "--row", 7), 1, "has 3 data rows, and so no data row 7, 9"),
+        (
+            ("--row", 1, "--row", 9, "--row", 7),
+            1,
+            "has 3 data rows, and so no data rows 7, 9: rows",
+        ),
         (("--row", 10**30), 1, "and so no data row 1"),
     ],
 )

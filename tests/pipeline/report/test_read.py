@@ -1,5 +1,6 @@
 """A run and a bundle are read, and what does not belong together is told."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from export.publish import export_bundle
 from report.read import read_source
+from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import ArtifactError
 from train import run_folder
@@ -142,3 +144,28 @@ def test_the_certificate_of_another_bundle_is_told(whole, bundle, odd, tmp_path)
     other = read_source(whole, tmp_path / "odd").bundle
     assert other is not None
     assert "is the bundle of another run than" in other.problem
+
+
+def test_a_bundle_of_columns_with_other_names_is_told(make_run, tmp_path):
+    """Its weights are the same, and yet it asks for something else."""
+    values, labels = [float(i % 7) for i in range(60)], [i % 7 > 3 or i % 5 == 0 for i in range(60)]
+    rows = [int(label) for label in labels]
+    ours, theirs = (make_run({name: values, "y": rows}, data={"target": "y"}) for name in "ab")
+    export_bundle(theirs, tmp_path / "theirs")
+    assert read_source(theirs, tmp_path / "theirs").bundle.problem == ""
+    parts = read_source(ours, tmp_path / "theirs").bundle
+    assert "is the bundle of another run than" in parts.problem
+
+
+def test_a_certificate_without_figures_is_told(whole, bundle):
+    """It and the manifest are sealed anew, as somebody may who means harm."""
+    path = bundle / "parity.json"
+    document = json.loads(path.read_text())
+    del document["sha256"], document["figures"]
+    path.write_text(seal(document, indent=1))
+    manifest = json.loads((bundle / "MANIFEST.json").read_text())
+    del manifest["sha256"]
+    manifest["files"]["parity.json"] = vars(FileEntry.of(path.read_bytes()))
+    (bundle / "MANIFEST.json").write_text(seal(manifest, indent=1))
+    source = read_source(whole, bundle)
+    assert "the certificate's figures cannot be read" in source.bundle.problem
