@@ -35,7 +35,7 @@ from serve_runtime.errors import LogitOverflowError
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.inputs.batch_limits import LIMITS
 from serve_runtime.outputs.new_folder import new_folder
-from train.run_folder import read as read_run
+from train.persistence.run_folder import read as read_run
 from train.trained import Trained
 
 

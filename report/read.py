@@ -19,10 +19,10 @@ from serve_runtime.bundle.model_file import no_bundle, read_models
 from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.errors import ArtifactError, CardError, ServeError
 from serve_runtime.shown import listed, message
-from train import run_folder
 from train.errors import RunError
+from train.persistence import run_folder
+from train.persistence.run_folder import Run
 from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
-from train.run_folder import Run
 from train.trained import Trained
 
 

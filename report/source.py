@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_runtime.bundle.card import ModelCard
-from train.run_folder import Sample
+from train.persistence.run_folder import Sample
 from train.trained import Trained
 
 

@@ -19,9 +19,7 @@ from serve_runtime.features.encoding import sha256_of
 from serve_runtime.outputs.keep_beside import KeptBesideError
 from serve_runtime.outputs.new_folder import new_folder
 from serve_runtime.shown import listed, quoted
-from train import run_folder
 from train.bends.candidates import with_knots
-from train.checkpoints import Checkpoints, path_of, saved_choice
 from train.dataset.choose import choose_dataset
 from train.dataset.dataset import Dataset
 from train.errors import TrainError
@@ -36,6 +34,8 @@ from train.memory_budget import format_size, peak
 from train.model import new_model
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
+from train.persistence import run_folder
+from train.persistence.checkpoints import Checkpoints, path_of, saved_choice
 from train.profile.profile import profile
 from train.profile.scores import ScoreCounts
 from train.recipe.recipe import Recipe

@@ -15,7 +15,7 @@ from serve_runtime import Predictor
 from serve_runtime.arrays import Float32
 from serve_runtime.bundle.affine import Affine
 from serve_runtime.features.encoding import Encoding
-from train.run_folder import read
+from train.persistence.run_folder import read
 
 WIDTH = 30
 """Features of the model and the data, in sections that do not vary them."""

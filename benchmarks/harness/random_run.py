@@ -15,9 +15,9 @@ from serve_runtime.bundle.card import ModelCard
 from serve_runtime.features.column import CATEGORY, NUMBER, PRECISE, Column, number_columns
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
-from train import run_folder
 from train.bends.knots import Values
 from train.design import Design
+from train.persistence import run_folder
 from train.standardize import Moments, Scaling
 from train.trained import Trained
 

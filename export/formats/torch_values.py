@@ -18,7 +18,7 @@ from serve_runtime.features.column import NUMBER
 from serve_runtime.features.curve import Curve
 from serve_runtime.features.encoding import Encoding
 from serve_runtime.features.raw_rows import RawRows
-from train.archive import require_size
+from train.persistence.archive import require_size
 
 
 def tensors(affine: Affine, encoding: Encoding | None = None) -> dict[str, torch.Tensor]:

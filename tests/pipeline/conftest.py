@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import published
-from train import run_folder
 from train.cli import main
 from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import parameters
 from train.optimize.fit import Fit, Record
+from train.persistence import run_folder
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import override, read_toml

@@ -10,7 +10,7 @@ import torch
 
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
-from train import run_folder
+from train.persistence import run_folder
 
 
 def forge(folder: Path, change: Callable[[Any], object]) -> None:

@@ -19,9 +19,9 @@ import torch
 from serve_runtime import ServeError
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
-from train import run_folder
-from train.checkpoints import Checkpoints
 from train.optimize.fit import FitState
+from train.persistence import run_folder
+from train.persistence.checkpoints import Checkpoints
 from train.recipe.recipe import Recipe
 
 TIMES = int(os.environ.get("FUZZ", "1"))

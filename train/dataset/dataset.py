@@ -15,7 +15,7 @@ from train.design import Design
 from train.errors import DataError
 from train.evaluate.metrics import Metrics, Scored, See
 from train.gradients.source import GradientSource
-from train.run_folder import Sample
+from train.persistence.run_folder import Sample
 from train.selection.choice import Choice
 from train.standardize import Moments
 from train.tables.finite import first_not_finite

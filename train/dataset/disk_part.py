@@ -13,8 +13,8 @@ from train.dataset.block_file import BlockFile, Raw, rows_in_chunk
 from train.dataset.layer import Layer, further_moments
 from train.gradients.numba_kernels import chunk_slices
 from train.gradients.processes import ProcessGroup
+from train.persistence.run_folder import raw_rows, sample_positions
 from train.profile.columns import histogram_positions
-from train.run_folder import raw_rows, sample_positions
 from train.standardize import Moments
 from train.tables.columns.reading import Reading
 from train.tables.columns.vocabulary import Int32, texts_at

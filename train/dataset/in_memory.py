@@ -21,9 +21,9 @@ from train.gradients.gpu import GpuGradients, fits, tensors_of
 from train.gradients.processes import SINGLE_PROCESS
 from train.gradients.source import GradientSource, Rows, are_known, chunks, largest
 from train.memory_budget import budget
+from train.persistence.run_folder import Sample, raw_rows, sample_positions, sample_rows
 from train.profile.columns import histogram_positions
 from train.recipe.recipe import Recipe
-from train.run_folder import Sample, raw_rows, sample_positions, sample_rows
 from train.selection.choose import select
 from train.tables.columns.vocabulary import code_table, texts_at
 from train.tables.load import load_tables

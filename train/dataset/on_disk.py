@@ -25,8 +25,8 @@ from train.gradients.gpu import GpuGradients, fits
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.gradients.source import GradientSource, Rows
 from train.memory_budget import format_size, peak, require
+from train.persistence.run_folder import Sample
 from train.recipe.recipe import Recipe
-from train.run_folder import Sample
 from train.selection.choose import select
 from train.standardize import Scaling
 from train.tables.columns.plan import read_as_found

@@ -33,7 +33,7 @@ def main(run: Path) -> None:
         with loading():
             from train.errors import RunError
             from train.evaluate.summary import NO_SIGN
-            from train.run_folder import read, read_metrics
+            from train.persistence.run_folder import read, read_metrics
         figures = read_metrics(run)
         if "statistics" not in figures:
             raise RunError(f"{run} is of an earlier version, which left no statistics: train again")

@@ -243,7 +243,7 @@ def test_a_run_whose_weights_differ_from_its_card_is_refused(tmp_path: Path) -> 
 def test_a_feature_far_from_zero_is_warned_about(tmp_path: Path) -> None:
     result = run("bundle", random_run(tmp_path / "run", 2, spread=0.1), tmp_path / "near")
     assert "warning" not in result.output
-    from train import run_folder
+    from train.persistence import run_folder
 
     far = random_run(tmp_path / "far-run", 2, offset=1e6)
     assert run_folder.read(far).card.feature_min[0] > 9e5

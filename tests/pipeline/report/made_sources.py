@@ -13,7 +13,7 @@ from serve_runtime.features.column import Column, number_columns
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
 from train.design import Design
-from train.run_folder import Sample
+from train.persistence.run_folder import Sample
 from train.standardize import Scaling
 from train.trained import Trained
 

@@ -8,7 +8,7 @@ from report.source import BundleParts, Source
 from serve_runtime.arrays import COLUMNS, ROWS
 from serve_runtime.bundle.model_file import MODEL_FILES
 from serve_runtime.bundle.onnx_graph import write_model
-from train import run_folder
+from train.persistence import run_folder
 
 
 def source_of(

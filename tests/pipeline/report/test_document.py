@@ -18,7 +18,7 @@ from pipeline.run_files import reseal
 from report.document import ORDER, document, sections
 from report.page import name
 from report.read import read_source
-from train import run_folder
+from train.persistence import run_folder
 
 LIMIT = 1_000_000
 VOID = {"meta", "br", "img", "input", "link", "hr", "path", "use"}

@@ -12,8 +12,8 @@ from report.read import read_source
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import ArtifactError
-from train import run_folder
 from train.errors import RunError
+from train.persistence import run_folder
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from train import checkpoints, run_folder
 from train.dataset import choose, on_disk
 from train.errors import DataError, RecipeError
+from train.persistence import checkpoints, run_folder
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 from train.run import train

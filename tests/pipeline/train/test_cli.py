@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from train import run_folder
 from train.cli import main
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS

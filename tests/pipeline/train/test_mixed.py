@@ -17,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from serve_runtime.features.raw_rows import RawRows
-from train import checkpoints, run_folder
 from train.dataset import choose, on_disk
 from train.dataset.layer import Layer
 from train.errors import DataError
+from train.persistence import checkpoints, run_folder
 from train.recipe.recipe import Recipe
 from train.run import train
 

@@ -10,10 +10,10 @@ from sklearn import datasets
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from tests.pipeline.train.test_mixed import mixed
-from train import checkpoints, run_folder
 from train.dataset import choose as datasets_by_size
 from train.dataset import on_disk
 from train.errors import RecipeError, StoppedError
+from train.persistence import checkpoints, run_folder
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
 from train.run import train

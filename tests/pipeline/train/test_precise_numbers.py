@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from train import run_folder
 from train.dataset import choose, on_disk
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.run import Result, train
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from train import run as run_module
-from train import run_folder
 from train.gradients.cpu import NumbaGradients
+from train.persistence import run_folder
 
 CSV = "a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n6,0\n"
 OPTIONS = ("--holdout", "0", "--out", "run")

@@ -11,8 +11,8 @@ import pytest
 
 from serve_runtime.errors import OutputError
 from serve_runtime.outputs.keep_beside import KeptBesideError
-from train import run_folder
-from train.checkpoints import path_of
+from train.persistence import run_folder
+from train.persistence.checkpoints import path_of
 from train.recipe.recipe import Recipe
 from train.run import train
 

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from train import run_folder
 from train.dataset import choose
+from train.persistence import run_folder
+from train.persistence.run_folder import read_metrics
 from train.recipe.recipe import Recipe
 from train.run import train
-from train.run_folder import read_metrics
 
 DECAY = 0.01
 CLASSES = {"none": None, "balanced": "balanced", "told": {"ill": 0.5, "well": 3.0}}

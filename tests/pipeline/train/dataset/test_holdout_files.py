@@ -11,9 +11,9 @@ from light.mixed import model_of, predictor_of
 from pipeline.raw_tables import TOWNS, Row, labelled, rows_of, write_csv, write_parquet
 from serve_runtime.errors import InputError
 from serve_runtime.features.raw_rows import RawRows
-from train import run_folder
 from train.dataset import choose
 from train.errors import DataError
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.run import train
 

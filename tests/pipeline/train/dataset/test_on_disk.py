@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from train import run_folder
 from train.dataset import block_file, choose, on_disk
 from train.dataset.disk_gradients import DiskGradients
 from train.errors import DataError, TrainError
+from train.persistence import run_folder
 from train.recipe.column_keys import Columns
 from train.recipe.recipe import Recipe
 from train.run import train

@@ -9,8 +9,8 @@ from sklearn.metrics import brier_score_loss, precision_score, recall_score
 
 from serve_runtime.error_budgets import sigmoid
 from serve_runtime.errors import ServeError
-from train import run_folder
 from train.dataset import choose
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.run import train
 

@@ -9,9 +9,9 @@ from unittest import mock
 
 import torch.distributed as dist
 
-from train.checkpoints import Checkpoints
 from train.cli import main
 from train.optimize.fit import Fit
+from train.persistence.checkpoints import Checkpoints
 
 _after_update = Checkpoints._after_update
 

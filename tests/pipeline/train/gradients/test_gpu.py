@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from pipeline.train.encoded import coded
-from train import run_folder
 from train.dataset import in_memory
 from train.errors import TrainError
 from train.gradients.cpu import TorchGradients
@@ -21,6 +20,7 @@ from train.gradients.gpu import GpuGradients
 from train.gradients.source import Rows, chunks, largest
 from train.optimize.newton import find_minimum
 from train.optimize.separation import each_alone
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 
 KERNEL = """

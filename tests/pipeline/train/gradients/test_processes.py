@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from pipeline.train.gradients.forked import run_forked
-from train import run_folder
 from train.errors import TrainError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.run import train
 

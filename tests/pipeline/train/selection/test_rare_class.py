@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from train import run_folder
 from train.dataset import choose, on_disk
+from train.persistence import run_folder
 from train.recipe.recipe import Recipe
 from train.run import Result, train
 from train.selection import sample

@@ -13,9 +13,9 @@ from sklearn.datasets import load_breast_cancer, load_iris
 
 from benchmarks.harness.random_run import random_run
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
+from train.persistence.run_folder import read_metrics
 from train.recipe.recipe import Recipe
 from train.run import train
-from train.run_folder import read_metrics
 from train.statistics.command import lines, main
 
 NAMES = {"Intercept": "(Intercept)"}

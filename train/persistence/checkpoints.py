@@ -22,13 +22,13 @@ from serve_runtime.errors import OutputError
 from serve_runtime.outputs.new_file import new_file
 from serve_runtime.outputs.temporary import remove_leftovers
 from serve_runtime.outputs.writing import followed
-from train.archive import load_archive
 from train.design import Design
 from train.errors import LostProcessError, RunError, StoppedError
 from train.gradients.processes import SINGLE_PROCESS, ProcessGroup
 from train.optimize.fit import Fit
+from train.persistence.archive import load_archive
+from train.persistence.run_folder import NOT_OURS, versions
 from train.recipe.recipe import Recipe
-from train.run_folder import NOT_OURS, versions
 from train.selection.choice import Choice
 
 _FORMAT_VERSION = 3

@@ -22,10 +22,10 @@ from serve_runtime.features.column import Column, is_numeric
 from serve_runtime.features.encoding import sha256_of
 from serve_runtime.features.raw_rows import RawRows
 from serve_runtime.shown import quoted
-from train.archive import load_archive, require_plain
 from train.design import Design
 from train.errors import RunError
 from train.model import plain_model
+from train.persistence.archive import load_archive, require_plain
 from train.standardize import Scaling
 from train.trained import Trained
 

@@ -1,4 +1,4 @@
-"""train.run_folder.read gives back what was written and refuses anything else."""
+"""train.persistence.run_folder.read gives back what was written and refuses anything else."""
 
 import random
 import shutil
@@ -12,8 +12,8 @@ from torch import nn
 from pipeline.run_files import forge, reseal
 from serve_runtime.bundle.card import ModelCard
 from serve_runtime.evaluation.auc import auc_of_counts
-from train import run_folder
 from train.errors import RunError
+from train.persistence import run_folder
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ import torch
 from serve_runtime.bundle.manifest import FileEntry
 from serve_runtime.bundle.sealed_json import seal
 from serve_runtime.errors import OutputError
-from train import checkpoints, run_folder
 from train.errors import RunError, StoppedError, TrainError
 from train.gradients.cpu import gradient_source
 from train.gradients.source import Rows
 from train.model import new_model
 from train.optimize import newton
 from train.optimize.fit import Fit
+from train.persistence import checkpoints, run_folder
 from train.recipe.keys import Optimizer
 from train.recipe.recipe import Recipe
 from train.run import train
