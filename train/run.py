@@ -1,6 +1,5 @@
 """One training run, from the recipe to the run folder, step by step."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from train.memory_budget import format_size, peak
 from train.model import new_model
 from train.optimize.curvature import resolve_learning_rate
 from train.optimize.fit import Fit, Record, pick_device
-from train.persistence import run_folder
+from train.persistence import history, run_folder
 from train.persistence.checkpoints import Checkpoints, path_of, saved_choice
 from train.profile.profile import profile
 from train.profile.scores import ScoreCounts
@@ -43,9 +42,6 @@ from train.selection.report import ranking, told
 from train.statistics.estimates import statistics
 from train.statistics.importance import curve_deviations, importance
 from train.trained import Trained
-
-HISTORY_COLUMNS = ("epoch", "cost", "accuracy")
-VALIDATION_COLUMNS = ("validation_cost", "validation_accuracy")
 
 _SHOWN = 20
 """Most features that are named before training begins."""
@@ -186,7 +182,9 @@ def train(
             figures["selection"] = selection
         scores = {part: count.finish(group) for part, count in counts.items()}
         if group.first:
-            _write_history(folder / run_folder.HISTORY, fit.records, data.holdout_rows > 0)
+            history.write(
+                folder / run_folder.HISTORY, fit.records, validation=data.holdout_rows > 0
+            )
             run_folder.write(
                 folder,
                 trained=trained,
@@ -244,15 +242,6 @@ def _folder(out: Path, force: bool, resume: bool, group: ProcessGroup) -> Iterat
     else:
         group.gather(None)  # until the first has made the folders above `out`, or has failed
         yield out.parent
-
-
-def _write_history(path: Path, records: Iterable[Record], validation: bool) -> None:
-    columns = HISTORY_COLUMNS + (VALIDATION_COLUMNS if validation else ())
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for record in records:
-            writer.writerow([getattr(record, column) for column in columns])
 
 
 def _served(trained: Trained, names: Sequence[str]) -> Affine:

@@ -15,10 +15,9 @@ import torch
 from torch import nn
 
 from train.cli import main
-from train.persistence import run_folder
+from train.persistence import history, run_folder
 from train.recipe.recipe import Recipe
 from train.recipe.toml_file import read_toml
-from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
 
 FILES = ["checkpoint.pt", "history.csv", "metrics.json", "profile.json", "recipe.toml"]
 CSV = "a,b,y\n" + "".join(f"{i % 7},{(i * i) % 11},{int(i % 7 > 3)}\n" for i in range(40))
@@ -66,14 +65,14 @@ def test_history_has_a_row_for_every_hundredth_epoch(command, table, workplace):
     options = ("--epochs", "250", "--tolerance", "0", "--holdout", "0", "--out", "run")
     ok(command(table(CSV), *options))
     lines = (workplace / "run" / "history.csv").read_text().splitlines()
-    assert lines[0] == ",".join(HISTORY_COLUMNS) == "epoch,cost,accuracy"
+    assert lines[0] == ",".join(history.COLUMNS) == "epoch,cost,accuracy"
     assert [int(line.split(",")[0]) for line in lines[1:]] == [0, 100, 200]
 
 
 def test_history_has_validation_columns_where_rows_are_held_out(command, table, workplace):
     ok(command(table(CSV), "--epochs", "9", "--log-every", "4", "--out", "run"))
     lines = (workplace / "run" / "history.csv").read_text().splitlines()
-    assert lines[0] == ",".join(HISTORY_COLUMNS + VALIDATION_COLUMNS)
+    assert lines[0] == ",".join(history.COLUMNS + history.VALIDATION_COLUMNS)
     assert [len(line.split(",")) for line in lines] == [5, 5, 5, 5]
 
 
