@@ -11,13 +11,17 @@ import torch
 import torch.distributed as dist
 
 from train.cli import main
+from train.selection import sample
 
 SECONDS = 300
 """How long a training may take."""
 
 
-def run_forked(processes: int, folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run `python -m train` with `arguments` in `processes` processes.
+def run_forked(
+    processes: int, folder: Path, *arguments: str, most_rows: int = sample.MOST_ROWS
+) -> tuple[int, str, str]:
+    """Run `python -m train` with `arguments` in `processes` processes, which choose by at most
+    `most_rows` rows.
 
     Returns the largest exit code, and what they have printed to their output and their error
     streams, which are files in `folder`.
@@ -27,7 +31,9 @@ def run_forked(processes: int, folder: Path, *arguments: str) -> tuple[int, str,
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     started = [
         context.Process(
-            target=_member, args=(rank, processes, store.port, folder, arguments), daemon=True
+            target=_member,
+            args=(rank, processes, store.port, folder, arguments, most_rows),
+            daemon=True,
         )
         for rank in range(processes)
     ]
@@ -44,7 +50,9 @@ def run_forked(processes: int, folder: Path, *arguments: str) -> tuple[int, str,
     return max(abs(code) for code in codes if code is not None), said, complained
 
 
-def _member(rank: int, size: int, port: int, folder: Path, arguments: Sequence[str]) -> None:
+def _member(
+    rank: int, size: int, port: int, folder: Path, arguments: Sequence[str], most_rows: int
+) -> None:
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -53,6 +61,7 @@ def _member(rank: int, size: int, port: int, folder: Path, arguments: Sequence[s
         MASTER_PORT=str(port),
         TORCHELASTIC_USE_AGENT_STORE="True",
     )
+    sample.MOST_ROWS = most_rows
     torch.set_num_threads(1)
     for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
         with (folder / f"{name}-{rank}").open("wb") as file:

@@ -1,15 +1,13 @@
 """Tables of many rows and few positive ones, from the file to the run: in memory, on disk, shared
 by processes, with weights of rows and of classes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.train.gradients.forked import run_forked
 from train.dataset import choose, on_disk
 from train.persistence import run_folder
 from train.recipe.recipe import Recipe
@@ -121,19 +119,10 @@ def test_the_strength_is_that_of_all_rows(tmp_path, monkeypatch):
 
 
 def test_processes_take_the_choice_of_one(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(
-        f"from train.selection import sample\nsample.MOST_ROWS = {MOST}\n"
-        "from train.cli import main\nmain()\n"
-    )
-    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2"]
-    for name, start in (("one", [sys.executable]), ("two", torchrun)):
-        options = [ends(tmp_path), "--target", "y", "--out", tmp_path / name]
-        subprocess.run(
-            [*start, program, *options],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+    file = ends(tmp_path)
+    trained(file, tmp_path / "one", data={"holdout": 0.1})
+    options = ("--target", "y", "--holdout", "0.1", "--out", str(tmp_path / "two"))
+    code, _, complained = run_forked(2, tmp_path, str(file), *options, most_rows=MOST)
+    assert code == 0, complained
     assert selection(tmp_path / "one") == selection(tmp_path / "two")
     assert selection(tmp_path / "one")["rows"] == MOST
