@@ -11,11 +11,7 @@ from serve_runtime.commands.terminal import echo
 from serve_runtime.errors import ServeError
 
 
-class _Command(CommandLine):
-    """The one command of this program."""
-
-
-@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.option(

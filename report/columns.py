@@ -1,13 +1,14 @@
 """Columns as the page shows them: ranges, gaps, and what was decided on each."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from report.page import name, number
+from report.measures.effects import importance
+from report.page import name
 from report.source import Source
+from report.wording import value_of
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 from train.bends.basis import Basis
 
@@ -23,8 +24,8 @@ _GAPS: Final = {
 
 def by_importance(source: Source) -> list[Column]:
     """All columns, the most important first."""
-    importance = source.metrics["importance"]
-    return sorted(source.card.columns, key=lambda column: -importance[column.name])
+    ranks = importance(source)
+    return sorted(source.card.columns, key=lambda column: -ranks[column.name])
 
 
 def kind_of(column: Column) -> str:
@@ -41,16 +42,6 @@ def values_of(column: Column) -> str:
     if column.kind == CATEGORY:
         return f"{len(column.levels):,} level{'s' * (len(column.levels) != 1)}"
     return f"{value_of(column, column.low)} to {value_of(column, column.high)}"
-
-
-def value_of(column: Column, value: float | None) -> str:
-    """A value of a number; a time as a date."""
-    if column.time and value is not None:
-        try:
-            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
-        except (OverflowError, ValueError, OSError):  # years that no calendar here has
-            pass
-    return number(value)
 
 
 def knots_of(column: Column) -> int:

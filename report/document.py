@@ -2,24 +2,28 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
-from importlib import import_module, resources
-from pkgutil import iter_modules
+from importlib import resources
 from typing import Final
 
 from markupsafe import Markup
 
-import report.sections
 from report.page import render
-from report.section import Section
+from report.sections import (
+    architecture,
+    data,
+    files,
+    model,
+    performance,
+    proof,
+    rows,
+    training,
+)
 from report.source import Source
 from report.summary import summary
 from serve_runtime.commands.version import installed_version
 
-ORDER: Final = (
-    *("data", "training", "performance", "model", "rows", "architecture", "proof", "files"),
-)
-"""The modules of report.sections, as the page has them."""
+SECTIONS: Final = (data, training, performance, model, rows, architecture, proof, files)
+"""In the order of the page."""
 
 
 def document(source: Source) -> str:
@@ -29,7 +33,7 @@ def document(source: Source) -> str:
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    found = [section for make in sections() if (section := make(source)) is not None]
+    made = (module.section(source) for module in SECTIONS)
     return render(
         "page.html.j2",
         policy=policy,
@@ -38,17 +42,9 @@ def document(source: Source) -> str:
         title=source.folder.resolve().name,
         source=source,
         summary=summary(source),
-        sections=found,
+        sections=[section for section in made if section is not None],
         version=installed_version(),
     )
-
-
-def sections() -> Iterator[Callable[[Source], Section | None]]:
-    """What makes each section, in the order of the page."""
-    there = {module.name for module in iter_modules(report.sections.__path__)}
-    for name in ORDER:
-        if name in there:
-            yield import_module(f"report.sections.{name}").section
 
 
 def _joined(ending: str) -> str:

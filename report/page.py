@@ -1,11 +1,12 @@
 """The templates of the page, whose values are data: escaped, never taken for markup."""
 
-import functools
+from functools import cache, partial
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from report.wording import count, number, percent
 from serve_runtime.shown import message, printable, shortened
 
 _MOST: Final = 60
@@ -17,7 +18,8 @@ def render(template: str, **values: Any) -> Markup:
 
     What is no Markup is escaped; a value that the template names and that is not given is an error.
     Filters beside those of Jinja: `name` for names and texts out of tables, `text` for sentences
-    that quote them, `number` and `percent`.
+    that quote them, `pythonic` for texts in code, and of report.wording `number` (of four digits),
+    `counted` and `percent`.
     """
     return Markup(_environment().get_template(template).render(values))
 
@@ -30,27 +32,13 @@ def name(value: object) -> str:
     return shown if shown.strip() else f"(blank: {len(str(value))} characters)"
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A figure with so many significant digits; "–" for None."""
-    if value is None:
-        return "–"
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{value:,.0f}"
-    return f"{value:,.{digits}g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share between 0 and 1 in percent; "–" for None."""
-    return "–" if value is None else f"{value:.{digits}%}"
-
-
 def pythonic(value: object) -> str:
     """A text as Python, and a shell, take it: in quotation marks, in ASCII where it does not
     print."""
     return repr(value)
 
 
-@functools.cache
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("report"),
@@ -60,6 +48,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        name=name, text=message, number=number, percent=percent, pythonic=pythonic
-    )
+        name=name, text=message, pythonic=pythonic, number=partial(number, digits=4), counted=count,
+        percent=percent,
+    )  # fmt: skip
     return environment

@@ -1,7 +1,9 @@
 """What a report is made of: a run folder, and the bundle that was exported from it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,13 @@ class Source:
     profile: Mapping[str, Any] | None = None
     """profile.json; None in runs from before there was one."""
     bundle: BundleParts | None = None
+
+    @cached_property
+    def column_profiles(self) -> Mapping[str, Mapping[str, Any]]:
+        """What profile.json says of each column, by name."""
+        return {found["name"]: found for found in (self.profile or {}).get("columns", ())}
+
+
+def finite(value: Any) -> float | None:
+    """A figure of metrics.json; None where there is none, or none that means anything."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

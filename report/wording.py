@@ -4,6 +4,7 @@ import datetime
 import math
 import unicodedata
 
+from report.powers import in_powers
 from serve_runtime.features.column import Column
 from serve_runtime.features.times import DAY
 from serve_runtime.shown import printable
@@ -16,7 +17,8 @@ _MOST_RATIO = 1e6
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number of `digits` significant digits, or of all before the point: 0.0123, −4.5, 12,346."""
+    """A number of `digits` significant digits, or of all before the point: 0.0123, −4.5, 12,346,
+    3·10⁻⁹."""
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0:
@@ -28,7 +30,7 @@ def number(value: float | None, digits: int = 3) -> str:
         if abs(value) < 10_000:  # a year has no comma
             text = text.replace(",", "")
     else:
-        text = f"{value:.{digits - 1}e}".replace("e+", "e")
+        text = in_powers(value, digits)
     return "0" if text in ("-0", "") else text.replace("-", "−")
 
 

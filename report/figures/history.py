@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from report.figures.drawing import ACCENT, MUTED, NEGATIVE, OTHER, POSITIVE, drawing, svg
-from report.page import number
+from report.powers import power_of_ten
+from report.wording import number
 from serve_runtime.arrays import Float64
 
 _PARTS: Final = (("", "training", ACCENT, "-"), ("validation_", "hold-out", POSITIVE, "--"))
 _LINES: Final = (NEGATIVE, OTHER, POSITIVE, MUTED)
-_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MANY: Final = 60
 """Points from which on lines have no markers."""
 
@@ -75,7 +75,7 @@ def path(candidates: Sequence[Mapping[str, Any]], taken: int) -> Markup | None:
         _frame(axes, [point["log_loss"] for _, each in drawn for point in _points(each)], best)
         told = (
             f"{len(drawn)} candidates; the chosen one is {candidates[taken]['name']} at C "
-            f"{number(best['c'], 3)}, with a log loss of {number(best['log_loss'])}"
+            f"{number(best['c'], 3)}, with a log loss of {number(best['log_loss'], 4)}"
         )
         return svg(figure, "training-path", "Log loss on rows left out, by penalty", told)
 
@@ -87,16 +87,12 @@ def _frame(axes: Axes, losses: Sequence[float], best: Mapping[str, float]) -> No
     room = 0.18 * (top - low) or 0.01
     axes.set_ylim(low - room, top + room)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda c, _: _power(c))
+    axes.xaxis.set_major_formatter(lambda c, _: power_of_ten(round(math.log10(c))))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="major")
     axes.set_xlabel("C, the inverse of the penalty: to the right weaker")
     axes.set_ylabel("log loss")
     axes.legend(labelcolor="linecolor", fontsize=9)
-
-
-def _power(value: float) -> str:
-    return "10" + str(round(math.log10(value))).translate(_RAISED)
 
 
 def _points(candidate: Mapping[str, Any]) -> list[Mapping[str, float]]:
@@ -114,4 +110,4 @@ def _column(history: Sequence[Mapping[str, float]], name: str) -> Float64:
 
 def _told(part: str, values: Float64) -> str:
     there = values[np.isfinite(values)]
-    return f"{part} from {number(float(there[0]))} to {number(float(there[-1]))}"
+    return f"{part} from {number(float(there[0]), 4)} to {number(float(there[-1]), 4)}"

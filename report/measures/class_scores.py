@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import entr, expit
 from scipy.stats import binomtest
 from sklearn.metrics import (
     average_precision_score,
@@ -95,6 +95,11 @@ class ClassScores:
     def share(self) -> float:
         """The share of rows that is positive."""
         return self.positives / self.rows
+
+    @property
+    def entropy(self) -> float:
+        """The log loss of giving every row the share of positive rows as its probability."""
+        return float(entr([self.share, 1 - self.share]).sum())
 
     @property
     def both(self) -> bool:

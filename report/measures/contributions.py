@@ -14,7 +14,7 @@ import numpy as np
 
 from report.source import Source
 from serve_runtime.arrays import Float64
-from serve_runtime.bundle.card import MEANS
+from serve_runtime.explanation.contributions import known_means
 from serve_runtime.features.column import numbers_of
 from serve_runtime.features.raw_rows import RawRows
 from train.trained import Trained
@@ -78,8 +78,8 @@ def number_means(source: Source) -> Float64:
     """(k,) the means of the numbers in the training rows, in the order of the numbers: those of the
     card, or, where it does not tell them, those around which they were standardised."""
     numbers = numbers_of(source.card.columns)
-    known = source.card.training.get(MEANS)
-    if known is not None and len(known) == len(source.card.columns):
+    known = known_means(source.card)
+    if known is not None:
         names = (column.name for column in source.card.columns)
         by_name = dict(zip(names, known, strict=True))
         return np.array([by_name[column.name] for column in numbers], np.float64)

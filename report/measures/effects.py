@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,8 @@ from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
 from serve_runtime.features.column import Column
 from serve_runtime.features.curve import single_values
 from train.bends.basis import Segments
+from train.statistics.estimates import Z_95
 from train.trained import Trained
-
-_Z_95: Final = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class NumberEffect:
         """The ends of the interval of 95 % of the weight of `step` units."""
         if self.error is None:
             return None
-        half = _Z_95 * self.error * abs(step)
+        half = Z_95 * self.error * abs(step)
         return self.weight * step - half, self.weight * step + half
 
 
@@ -163,18 +162,9 @@ def _categories(trained: Trained) -> Iterator[LevelEffect]:
         yield LevelEffect(column, known, weights[0])
 
 
-def column_profile(source: Source, name: str) -> Mapping[str, Any] | None:
-    """What profile.json says of a column."""
-    for found in (source.profile or {}).get("columns") or ():
-        if found.get("name") == name:
-            result: Mapping[str, Any] = found
-            return result
-    return None
-
-
 def _shown_range(source: Source, column: Column) -> tuple[float, float]:
     """From where to where a curve is looked at: where nearly all rows lie."""
-    edges: Sequence[float] = (column_profile(source, column.name) or {}).get("edges") or ()
+    edges: Sequence[float] = source.column_profiles.get(column.name, {}).get("edges") or ()
     low, high = column.low or 0.0, column.high or 0.0
     if len(edges) > 1 and edges[0] < edges[-1]:  # else nearly all rows have one value
         low, high = edges[0], edges[-1]

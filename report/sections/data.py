@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from report.columns import MOST, by_importance, decisions, kind_of, knots_of, spark, values_of
-from report.page import name, number, percent, render
+from report.page import name, render
 from report.section import Section
 from report.source import Source
+from report.wording import number
 from serve_runtime.features.column import CATEGORY, PRECISE
 
 _MOST_REST: Final = 1000
@@ -17,12 +18,11 @@ _MOST_REST: Final = 1000
 def section(source: Source) -> Section:
     """Rows, columns by kind with small histograms and gaps, the split, decisions and reasons."""
     columns, profile = by_importance(source), source.profile
-    profiles = {c["name"]: c for c in profile["columns"]} if profile else {}
     lines = [
         {
             "name": column.name,
             "kind": kind_of(column),
-            "spark": spark(column, profiles.get(column.name)),
+            "spark": spark(column, source.column_profiles.get(column.name)),
             "values": values_of(column),
             "gaps": column.gaps,
             "decided": "; ".join(decisions(column)),
@@ -63,7 +63,7 @@ def _split(source: Source) -> str:
     if isinstance(held, str):
         return f"The hold-out is a table of its own, {name(Path(held).name)}."
     return (
-        f"A share of {percent(held, 0)} was drawn at random, of each class alike, and held out: "
+        f"A share of {number(100 * held)}% was drawn at random, of each class alike, and held out: "
         "nothing was learned or decided from it."
     )
 
@@ -161,7 +161,7 @@ def _calibration(source: Source) -> str:
     found = source.metrics.get("calibration", {})
     if step := found.get("step"):
         return (
-            f"A logit z became {number(step['slope'])} · z {_signed(step['intercept'])}"
+            f"A logit z became {number(step['slope'], 4)} · z {_signed(step['intercept'])}"
             + (f", which lowers the log loss on rows left out by {number(found['gain'], 2)}."
                if found.get("gain") is not None else ", as the recipe asks.")
         )  # fmt: skip
@@ -171,4 +171,4 @@ def _calibration(source: Source) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{'−' if value < 0 else '+'} {number(abs(value))}"
+    return f"{'−' if value < 0 else '+'} {number(abs(value), 4)}"

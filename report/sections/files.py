@@ -55,10 +55,8 @@ def _shell(path: str) -> str:
 def _row(source: Source) -> Iterator[tuple[str, Any]]:
     """A made-up row, as a program passes it: of each column the most frequent level, or a number
     where most rows lie."""
-    profile = source.profile
-    profiles = {c["name"]: c for c in profile["columns"]} if profile else {}
     for column in source.card.columns:
-        yield column.name, _value(column, profiles.get(column.name))
+        yield column.name, _value(column, source.column_profiles.get(column.name))
 
 
 def _value(column: Column, profile: Mapping[str, Any] | None) -> Any:

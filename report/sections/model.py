@@ -14,7 +14,6 @@ from report.measures.effects import (
     Level,
     LevelEffect,
     NumberEffect,
-    column_profile,
     effects,
     importance,
 )
@@ -154,7 +153,7 @@ def _lines(e: NumberEffect) -> Iterator[Line]:
 def _shape(source: Source, e: CurveEffect | LevelEffect, key: str) -> Shape:
     name = short(e.column.name, _MOST_NAME)
     if isinstance(e, CurveEffect):
-        figure = curve(e, column_profile(source, e.column.name), key)
+        figure = curve(e, source.column_profiles.get(e.column.name), key)
         return Shape(name, _curve_words(e), figure, (), "")
     drawn = sorted(e.extreme[:MOST_LEVELS], key=lambda level: -level.weight)
     shown = [

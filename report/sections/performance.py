@@ -124,9 +124,7 @@ def _facts(
     loss = metrics.get("log_loss")
     if loss is not None and np.isfinite(loss):
         guess = (
-            ""
-            if scores is None or not scores.both
-            else f"; the share alone: {_entropy(scores):.3f}"
+            "" if scores is None or not scores.both else f"; the share alone: {scores.entropy:.3f}"
         )
         found.append(("Log loss", f"{loss:.3f}", f"lower is better{guess}"))
     calibration = (source.metrics.get("calibration") or {}).get(HOLDOUT) or {}
@@ -145,11 +143,6 @@ def _auc(scores: ClassScores | None, metrics: Mapping[str, Any]) -> float | None
     if known is not None and np.isfinite(known):
         return float(known)
     return None if scores is None else scores.auc
-
-
-def _entropy(scores: ClassScores) -> float:
-    share = scores.share
-    return float(-(share * np.log(share) + (1 - share) * np.log(1 - share)))
 
 
 def _curves(

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from report.figures.history import by_update, path
-from report.page import number, render
+from report.page import render
 from report.section import Section
-from report.source import Source
-from report.summary import finite
+from report.source import Source, finite
+from report.wording import NONE, count, number
 
 
 def section(source: Source) -> Section:
@@ -36,7 +36,10 @@ def section(source: Source) -> Section:
 
 
 def _figures(metrics: Mapping[str, Any]) -> Mapping[str, str]:
-    return {name: number(finite(metrics.get(name))) for name in _FIGURES}
+    """Of a part of the rows: how many, and what is measured on them."""
+    figures = {name: number(finite(metrics.get(name)), 4) for name in _FIGURES}
+    rows = finite(metrics.get("rows"))
+    return {"rows": NONE if rows is None else count(rows), **figures}
 
 
 def _candidate(candidate: Mapping[str, Any], taken: bool) -> Mapping[str, Any]:
@@ -47,9 +50,9 @@ def _candidate(candidate: Mapping[str, Any], taken: bool) -> Mapping[str, Any]:
         "columns": candidate["columns"],
         "taken": taken,
         "c": number(finite(best["c"]) if best else None, 3),
-        "log_loss": number(best["log_loss"] if best else None),
+        "log_loss": number(best["log_loss"] if best else None, 4),
         "error": number(finite(best["standard_error"]) if best else None, 2),
     }
 
 
-_FIGURES = ("rows", "cost", "log_loss", "accuracy", "auc")
+_FIGURES = ("cost", "log_loss", "accuracy", "auc")

@@ -1,6 +1,6 @@
 import pytest
 
-from report.columns import decisions, kind_of, spark, value_of, values_of
+from report.columns import decisions, kind_of, spark, values_of
 from serve_runtime.features.column import CATEGORY, PRECISE, Column
 
 TOWN = Column("town", CATEGORY, levels=("a", "b"), counts=(5, 2), rare=("x",), rare_count=1,
@@ -23,10 +23,6 @@ def test_what_a_column_is(column, kind, values, decided):
     assert kind_of(column) == kind
     assert values_of(column) == values
     assert list(decisions(column)) == decided
-
-
-def test_years_that_no_calendar_has_are_numbers():
-    assert value_of(TIME, 1e15) == "1e15"
 
 
 def test_small_pictures_are_told():

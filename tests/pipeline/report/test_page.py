@@ -1,12 +1,12 @@
 import pytest
 from jinja2 import UndefinedError
 
-from report.page import name, number, percent, render
+from report.page import name, render
 
 
 def test_values_that_lack_are_errors():
-    with pytest.raises(UndefinedError, match="'rows' is undefined"):
-        render("data.html.j2")
+    with pytest.raises(UndefinedError, match="'bias' is undefined"):
+        render("rows.html.j2")
 
 
 class TestName:
@@ -26,15 +26,3 @@ class TestName:
 
     def test_long_ones_are_shortened(self):
         assert len(name("x" * 10_000)) < 100
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(1234567.0, "1,234,567"), (0.00012345, "0.0001234"), (1e20, "1e20"), (None, "–")],
-)
-def test_number(value, shown):
-    assert number(value) == shown
-
-
-def test_percent():
-    assert (percent(0.1234), percent(None)) == ("12.3%", "–")

@@ -14,7 +14,7 @@ TOWN = Column("town", "category", levels=("a",), counts=(1,))
     ("value", "shown"),
     [
         (0, "0"), (-0.0, "0"), (1.0, "1"), (0.5, "0.5"), (0.01234, "0.0123"), (-4.5, "−4.5"),
-        (2015, "2015"), (12345.6, "12,346"), (1e20, "1.00e20"), (3e-9, "3.00e−09"),
+        (2015, "2015"), (12345.6, "12,346"), (1e20, "1·10²⁰"), (-3.14159e-9, "−3.14·10⁻⁹"),
         (None, "–"), (math.nan, "–"), (math.inf, "–"),
     ],
 )  # fmt: skip
@@ -71,7 +71,7 @@ def test_values_of_columns():
 
 def test_moments_outside_of_the_calendar_are_seconds():
     assert moment(3600.0) == "1970-01-01 01:00"
-    assert moment(1e15) == "1.00e15 s"
+    assert moment(1e15) == "1·10¹⁵ s"
 
 
 @pytest.mark.parametrize(
