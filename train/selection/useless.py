@@ -23,9 +23,9 @@ def useless_bends(
     is no higher.
 
     A curve is replaced by the straight line that is next to it over the rows; so no fit is made
-    anew. `features` (design.dense, n) are standardised, `fold` (n,) says which of the fits `theta`
-    (folds, d + 1) was made without a row, and `logits` (n,) are the rows' by that fit. A row stands
-    for as many as `counts` (n,) say, None for one.
+    anew. `features` (design.dense, n) are as the fits took them, `fold` (n,) says which of the fits
+    `theta` (folds, d + 1) was made without a row, and `logits` (n,) are the rows' by that fit. A
+    row stands for as many as `counts` (n,) say, None for one.
     """
     lowest = judge.log_loss(logits)
     for number, place in design.further.items():
@@ -33,13 +33,9 @@ def useless_bends(
         columns = columns - np.average(columns, axis=1, weights=counts)[:, None]
         curve = np.einsum("hn,nh->n", columns, theta[fold, place])
         line = features[number].astype(np.float64)
-        if counts is None:
-            curve -= curve.mean()
-            curve -= (curve @ line) / max(line @ line, 1e-300) * line
-        else:
-            line -= np.average(line, weights=counts)
-            curve -= np.average(curve, weights=counts)
-            along = counts * line
-            curve -= (along @ curve) / max(along @ line, 1e-300) * line
+        line -= np.average(line, weights=counts)  # it may not be standardised
+        curve -= np.average(curve, weights=counts)
+        along = line if counts is None else counts * line
+        curve -= (along @ curve) / max(along @ line, 1e-300) * line
         if judge.log_loss(logits - curve) <= lowest:
             yield number
