@@ -62,7 +62,3 @@ def test_odd_names_are_shown_and_not_executed():
     assert found is not None
     assert "&lt;b onclick" in found.body
     assert "<b onclick" in text_of(found.body)
-
-
-def test_the_same_run_gives_the_same_bytes():
-    assert section(mixed()) == section(mixed())
