@@ -20,9 +20,8 @@ from serve_runtime.bundle.replaced import read_replaced
 from serve_runtime.errors import ArtifactError, CardError, ServeError
 from serve_runtime.shown import listed, message
 from train.errors import RunError
-from train.persistence import run_folder
+from train.persistence import history, run_folder
 from train.persistence.run_folder import Run
-from train.run import HISTORY_COLUMNS, VALIDATION_COLUMNS
 from train.trained import Trained
 
 
@@ -74,8 +73,8 @@ def _history(folder: Path) -> list[Mapping[str, float]]:
     try:
         lines = list(csv.reader(text.splitlines(), strict=True))
         names, rows = tuple(lines[0]) if lines else (), lines[1:]
-        if names not in (HISTORY_COLUMNS, HISTORY_COLUMNS + VALIDATION_COLUMNS):
-            raise ValueError(f"its columns are not {', '.join(HISTORY_COLUMNS)}")
+        if names not in (history.COLUMNS, history.COLUMNS + history.VALIDATION_COLUMNS):
+            raise ValueError(f"its columns are not {', '.join(history.COLUMNS)}")
         if not rows:
             raise ValueError("it has no lines")
         return [dict(zip(names, map(float, row), strict=True)) for row in rows]
