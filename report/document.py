@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -39,12 +40,19 @@ def document(source: Source) -> str:
         policy=policy,
         style=Markup(style),
         script=Markup(script),
-        title=source.folder.resolve().name,
+        run=source.folder.resolve().name,
+        target=_target(source.recipe.get("data", {})),
         source=source,
         summary=summary(source),
         sections=[section for section in made if section is not None],
         version=installed_version(),
     )
+
+
+def _target(data: Mapping[str, Any]) -> str:
+    """The name of the column that is predicted; empty where it is told by its place."""
+    target = str(data.get("target", ""))
+    return "" if target.lstrip("-").isdigit() or not data.get("header", True) else target
 
 
 def _joined(ending: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from report.wording import count, number, percent
+from report.wording import count, number, percent, score
 from serve_runtime.shown import message, printable, shortened
 
 _MOST: Final = 60
@@ -19,7 +19,7 @@ def render(template: str, **values: Any) -> Markup:
     What is no Markup is escaped; a value that the template names and that is not given is an error.
     Filters beside those of Jinja: `name` for names and texts out of tables, `text` for sentences
     that quote them, `pythonic` for texts in code, and of report.wording `number` (of four digits),
-    `counted` and `percent`.
+    `score`, `counted` and `percent`.
     """
     return Markup(_environment().get_template(template).render(values))
 
@@ -49,6 +49,6 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         name=name, text=message, pythonic=pythonic, number=partial(number, digits=4), counted=count,
-        percent=percent,
+        score=score, percent=percent,
     )  # fmt: skip
     return environment

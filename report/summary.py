@@ -11,6 +11,7 @@ from report.measures.class_scores import HOLDOUT, TRAINING, ClassScores
 from report.measures.effects import importance
 from report.page import render
 from report.source import BundleParts, Source, finite
+from report.wording import ratio
 from serve_runtime.bundle.card import WEIGHTS_PER_DEVIATION
 from serve_runtime.features.column import CATEGORY, Column
 
@@ -52,7 +53,7 @@ def _drivers(source: Source) -> Iterator[Mapping[str, Any]]:
     for name, moves in ranked:
         if moves > 0:
             direction = _direction(columns[name], weights[name])
-            yield {"name": name, "moves": moves, "direction": direction}
+            yield {"name": name, "factor": ratio(moves), "direction": direction}
 
 
 def _direction(column: Column, weight: float) -> str:

@@ -27,11 +27,17 @@ def number(value: float | None, digits: int = 3) -> str:
     if -5 <= size < 15:
         text = f"{value:,.{max(0, digits - 1 - size)}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
-        if abs(value) < 10_000:  # a year has no comma
-            text = text.replace(",", "")
     else:
         text = in_powers(value, digits)
     return "0" if text in ("-0", "") else text.replace("-", "−")
+
+
+def score(value: float | None) -> str:
+    """A figure of four decimals, so that those of a table can be compared, of four significant
+    digits where it is small or large."""
+    if value is None or not 1e-3 <= abs(value) < 1e4:
+        return number(value, 4)
+    return f"{value:.4f}"
 
 
 def signed(value: float) -> str:
@@ -94,7 +100,19 @@ def value_of(column: Column, value: float | str | None, most: int = 24) -> str:
         return "missing"
     if isinstance(value, str):
         return short(value, most) if value.strip() else f"“{short(value, most)}”"
-    return moment(value) if column.time else number(value, 5)
+    return moment(value) if column.time else plain(value, 5, most=farthest(column))
+
+
+def farthest(column: Column) -> float:
+    """The largest size of a number in training; 0 where it is not known."""
+    return max((abs(end) for end in (column.low, column.high) if end is not None), default=0.0)
+
+
+def plain(value: float, digits: int = 3, *, most: float) -> str:
+    """A value on a scale up to `most`: four digits without a comma where there are no longer ones,
+    since they may be a year."""
+    text = number(value, digits)
+    return text if most >= 10_000 else text.replace(",", "")
 
 
 def moment(seconds: float) -> str:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from report.figures.drawing import ACCENT, INK, MUTED, OTHER, drawing, svg
 from report.measures.effects import CurveEffect
-from report.wording import number, ratio, short, signed, value_of
+from report.wording import number, plain, ratio, short, signed, value_of
 from serve_runtime.features.times import DAY
 
 _YEARS: Final = 365.2425 * DAY
@@ -69,8 +69,5 @@ def _places(axes: Axes, ends: tuple[float, float], dates: bool) -> None:
         return
     span, size = ends[1] - ends[0], max(map(abs, ends))
     digits = 3 if not span else min(15, 3 + max(0, math.floor(math.log10(size / span))))
-    commas = size >= 10_000
     axes.xaxis.set_major_locator(MaxNLocator(5 if len(number(size, digits)) < 9 else 3))
-    axes.xaxis.set_major_formatter(
-        lambda x, _: f"{x:,.0f}" if commas and x == round(x) else number(x, digits)
-    )
+    axes.xaxis.set_major_formatter(lambda x, _: plain(x, digits, most=size))

@@ -12,6 +12,10 @@ from report.wording import number, percent, short, signed
 
 _MOST_NAME = 30
 _ROW = 0.27
+_WIDTH = 5.2
+_CHARACTER = 0.078
+_NUMBER = 0.55
+"""Inches of the figure, of a character of a name, about, and of a number beside a bar."""
 
 
 class Step(NamedTuple):
@@ -25,7 +29,7 @@ def waterfall(bias: float, steps: Sequence[Step], logit: float, probability: flo
               key: str, title: str) -> Markup:  # fmt: skip
     """From the logit `bias` of the average row by `steps` to that of the row."""
     names = ["average row", *(short(step.name, _MOST_NAME) for step in steps), "this row"]
-    with drawing(5.2, 0.9 + _ROW * len(names)) as (figure, axes):
+    with drawing(_WIDTH, 0.9 + _ROW * len(names)) as (figure, axes):
         at, points = bias, [bias]
         axes.plot([bias], [0], color=MUTED, marker="o", markersize=6)
         for place, step in enumerate(steps, 1):
@@ -44,7 +48,8 @@ def waterfall(bias: float, steps: Sequence[Step], logit: float, probability: flo
         axes.plot([logit], [last], color=INK, marker="D", markersize=7)
         low, high = min(points), max(points)
         span = (high - low) or 1.0
-        axes.set_xlim(low - 0.26 * span, high + 0.26 * span)
+        room = _room(names) * span
+        axes.set_xlim(low - room, high + room)
         for place, value, share in ((0, bias, None), (last, logit, probability)):
             left = value > low + 0.6 * span
             said = signed(value) if share is None else f"{signed(value)}: {percent(share)}"
@@ -63,3 +68,9 @@ def waterfall(bias: float, steps: Sequence[Step], logit: float, probability: flo
             f"The average row has the logit {signed(bias)}. {parts}. Together: {signed(logit)}, a "
             f"probability of {percent(probability)}.",
         )  # fmt: skip
+
+
+def _room(names: Sequence[str]) -> float:
+    """What is to be free at both ends for the numbers beside the bars, as a share of their span."""
+    width = _WIDTH - 0.3 - _CHARACTER * max(map(len, names))
+    return max(0.26, _NUMBER / (width - 2 * _NUMBER))

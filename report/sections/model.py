@@ -158,7 +158,7 @@ def _shape(source: Source, e: CurveEffect | LevelEffect, key: str) -> Shape:
     drawn = sorted(e.extreme[:MOST_LEVELS], key=lambda level: -level.weight)
     shown = [
         Bar(
-            f"{_level_name(e, level)} ({_brief(level.rows)})",
+            f"{_level_name(e, level)} ({level.rows:,})",
             level.weight,
             f"×{ratio(level.weight)}",
         )
@@ -174,7 +174,7 @@ def _shape(source: Source, e: CurveEffect | LevelEffect, key: str) -> Shape:
         low, high = (f(level.weight for level in left) for f in (min, max))
         more = f"{len(left):,} more levels multiply the odds by {ratio(low)} to {ratio(high)}."
     figure = (
-        bars(shown, key, f"Levels of {name}", "added to the logit, beside the average row")
+        bars(shown, key, f"Levels of {name}", "adds to the logit; × the odds of the average row")
         if shown else Markup()
     )  # fmt: skip
     return Shape(name, _level_words(e), figure, table, more)
@@ -182,10 +182,6 @@ def _shape(source: Source, e: CurveEffect | LevelEffect, key: str) -> Shape:
 
 def _level_name(e: LevelEffect, level: Level) -> str:
     return value_of(e.column, level.name) if level.text else level.name
-
-
-def _brief(rows: int) -> str:
-    return f"{rows / 1000:.0f}k" if rows >= 10_000 else str(rows)
 
 
 def _curve_words(e: CurveEffect) -> list[str]:

@@ -123,9 +123,7 @@ def _facts(
         found.append(("Average precision", f"{scores.average_precision:.3f}", said))
     loss = metrics.get("log_loss")
     if loss is not None and np.isfinite(loss):
-        guess = (
-            "" if scores is None or not scores.both else f"; the share alone: {scores.entropy:.3f}"
-        )
+        guess = "" if scores is None or not scores.both else f"; guessing: {scores.entropy:.3f}"
         found.append(("Log loss", f"{loss:.3f}", f"lower is better{guess}"))
     calibration = (source.metrics.get("calibration") or {}).get(HOLDOUT) or {}
     error = calibration.get("expected_calibration_error")

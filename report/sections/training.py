@@ -7,7 +7,7 @@ from report.figures.history import by_update, path
 from report.page import render
 from report.section import Section
 from report.source import Source, finite
-from report.wording import NONE, count, number
+from report.wording import NONE, count, number, score
 
 
 def section(source: Source) -> Section:
@@ -37,7 +37,7 @@ def section(source: Source) -> Section:
 
 def _figures(metrics: Mapping[str, Any]) -> Mapping[str, str]:
     """Of a part of the rows: how many, and what is measured on them."""
-    figures = {name: number(finite(metrics.get(name)), 4) for name in _FIGURES}
+    figures = {name: score(finite(metrics.get(name))) for name in _FIGURES}
     rows = finite(metrics.get("rows"))
     return {"rows": NONE if rows is None else count(rows), **figures}
 
@@ -49,9 +49,9 @@ def _candidate(candidate: Mapping[str, Any], taken: bool) -> Mapping[str, Any]:
         "name": candidate["name"],
         "columns": candidate["columns"],
         "taken": taken,
-        "c": number(finite(best["c"]) if best else None, 3),
-        "log_loss": number(best["log_loss"] if best else None, 4),
-        "error": number(finite(best["standard_error"]) if best else None, 2),
+        "c": number(finite(best["c"]) if best else None),
+        "log_loss": score(best["log_loss"] if best else None),
+        "error": score(finite(best["standard_error"]) if best else None),
     }
 
 

@@ -13,7 +13,6 @@ from serve_runtime.pages.model_sections import (
     curves_section,
     levels_section,
     ranked_parts,
-    strongest,
     weights_section,
 )
 from serve_runtime.pages.proof_section import proof_section
@@ -72,7 +71,7 @@ def _summary(found: Facts, card: ModelCard, ranked: list[ColumnPart]) -> Iterato
     yield "It says so", f"where the probability is {card.threshold:g} or more"
     if (told := _how_good(card)) is not None:
         yield told
-    yield "What drives it most", ", ".join(strongest(ranked, 3))
+    yield "What drives it most", ", ".join(shown(part.column.name) for part in ranked[:3])
     rows = card.training.get("rows")
     if type(rows) is int and 0 <= rows < 10**18:
         yield "Trained on", f"{rows:,} rows, {len(card.columns):,} columns"
@@ -109,7 +108,8 @@ def _threshold(card: ModelCard) -> str:
     return (
         f"<p>A row is labelled <strong>{positive}</strong> where its probability is "
         f"{threshold:g} or more{logit}, else <strong>{negative}</strong>. Probabilities stay the "
-        "same whatever the threshold is; "
+        "same whatever the threshold is. Where they are right and missing a positive row costs k "
+        "times as much as a false alarm, the cheapest threshold is 1 / (1 + k). "
         f"<code>{text('python -m export bundle RUN BUNDLE --threshold 0.2')}</code> sets "
         "another one, and <code>serve-runtime evaluate</code> tells what it would do on labelled "
         "rows.</p>\n"

@@ -111,9 +111,11 @@ def ticks(low: float, high: float, most: int) -> Sequence[float]:
 
 
 def value_text(column: Column, value: float) -> str:
-    """A value of a column of numbers as HTML: a time as its day."""
+    """A value of a column of numbers as HTML: a time as its day, and no comma where all values have
+    four digits at most, since they may be years."""
     if not column.time:
-        return number(value)
+        longest = max((abs(end) for end in (column.low, column.high) if end is not None), default=0)
+        return number(value) if longest >= 10_000 else number(value).replace(",", "")
     try:
         return shown(np.datetime64(round(value), "s").astype("M8[D]"))
     except (OverflowError, ValueError):

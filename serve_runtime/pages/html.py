@@ -28,7 +28,7 @@ def shown(value: object, most: int = MOST_NAME) -> str:
 
 def number(value: float) -> str:
     """Of six digits at most, with a true minus."""
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}") if abs(value) < 1e4 else _long(value)
+    return f"{value:,.4g}".replace("-", "\N{MINUS SIGN}") if abs(value) < 1e4 else _long(value)
 
 
 def _long(value: float) -> str:

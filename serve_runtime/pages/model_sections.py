@@ -1,7 +1,7 @@
 """The parts of the page that tell what a model takes, and what drives its score."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from serve_runtime.bundle.card import ModelCard
@@ -38,7 +38,7 @@ def columns_section(card: ModelCard, ranked: Sequence[ColumnPart]) -> str:
     order = {column.name: place for place, column in enumerate(card.columns)}
     first = sorted(ranked[:MOST_COLUMNS], key=lambda part: order[part.column.name])
     rows = ([_name(part), _kind(part), _values(part), _gaps(part)] for part in first)
-    which = "" if len(shown_first) == len(ranked) else f", the {len(first)} that can move it most"
+    which = "" if len(shown_first) == len(ranked) else f", the {len(first)} that move it most"
     found = table(
         f"The columns{which}", ["column", "kind", "in the training rows", "a missing value"], rows
     )
@@ -81,7 +81,7 @@ def weights_section(card: ModelCard, ranked: Sequence[ColumnPart]) -> str:
     )
     heads = ["column", "what it adds", "least", "most", "the odds",
              "per standard deviation"]  # fmt: skip
-    found = table("What drives the score, the widest first", heads, rows, numbers=(2, 3, 4, 5))
+    found = table("What drives the score, the strongest first", heads, rows, numbers=(2, 3, 4, 5))
     return (
         intro
         + found
@@ -237,13 +237,9 @@ def _times(weight: float) -> str:
 
 
 def ranked_parts(parts: Iterable[ColumnPart]) -> list[ColumnPart]:
-    """The parts of columns, those first that can move the logit most."""
-    return sorted(parts, key=lambda part: -part.span)
-
-
-def strongest(ranked: Sequence[ColumnPart], most: int) -> Iterator[str]:
-    """The names of the columns that drive the score most: those along which training rows differ
-    most, or, where the card does not tell that, the widest."""
-    if all(part.per_deviation is not None for part in ranked):
-        ranked = sorted(ranked, key=lambda part: -abs(part.per_deviation or 0))
-    return (shown(part.column.name) for part in islice(ranked, most))
+    """The parts of columns, those first that drive the score most: along which the logits of
+    training rows differ most, or, where the card does not tell that, that add the widest range."""
+    found = sorted(parts, key=lambda part: -part.span)
+    if all(part.per_deviation is not None for part in found):
+        found.sort(key=lambda part: -abs(part.per_deviation or 0))
+    return found

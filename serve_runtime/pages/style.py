@@ -49,6 +49,7 @@ pre code{-webkit-user-select:all;user-select:all}
 summary{cursor:pointer;padding:.4rem 0}
 .compact{font-size:.8rem}
 :focus-visible{outline:3px solid var(--accent)}
+@page{margin:15mm}
 @media print{body{max-width:none;padding:0;font-size:10pt}nav{display:none}
 .scroll,pre{overflow:visible}pre{white-space:pre-wrap}tr,figure,h2,h3{break-inside:avoid}
 h2,h3{break-after:avoid}

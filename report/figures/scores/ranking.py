@@ -36,9 +36,8 @@ def precision_recall(scores: ClassScores, own: Decision) -> Markup:
     mean = scores.average_precision
     with drawing(5.2, 4.2) as (figure, axes):
         axes.axhline(scores.share, color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
-        axes.text(
-            0.02, scores.share, f" guessing: {percent(scores.share)}", color=MUTED, va="bottom"
-        )
+        axes.annotate(f"guessing: {percent(scores.share)}", (0.02, scores.share), (0, 4),
+                      textcoords="offset points", color=MUTED, va="bottom")  # fmt: skip
         axes.plot(*thinned(recall, precision), color=ACCENT, linewidth=2)
         if own.precision is not None:
             label, recall_there = f"threshold {number(own.threshold)}", own.recall or 0.0
@@ -64,11 +63,11 @@ def gain(scores: ClassScores) -> Markup:
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 2))
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
         upper.plot([0, scores.share, 1], [0, 1, 1], color=MUTED, linewidth=1)
-        upper.text(scores.share / 2 + 0.03, 0.5, "perfect", color=MUTED)
+        upper.text(scores.share, 1.03, "perfect", color=MUTED, va="bottom")
         upper.text(0.6, 0.57, "guessing", color=MUTED, va="top")
         upper.plot(*thinned(taken, found), color=ACCENT, linewidth=2)
         upper.set_ylabel("positive rows found")
-        upper.set_ylim(0, 1.02)
+        upper.set_ylim(0, 1.14)
         upper.yaxis.set_major_formatter(percent_tick)
         lower.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
         grid = np.linspace(0.01, 1, 100)

@@ -20,7 +20,8 @@ def reliability(bins: Sequence[Bin], weighted: bool) -> Markup:
         upper.remove()
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         upper.plot([0, most], [0, most], color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
-        upper.text(most * 0.6, most * 0.57, "as predicted", color=MUTED, va="top")
+        upper.text(0.98, 0.03, "broken line: as predicted", color=MUTED, ha="right",
+                   transform=upper.transAxes)  # fmt: skip
         ends = [(b.observed - b.low, b.high - b.observed) for b in bins]
         upper.errorbar(
             predicted, observed, yerr=np.clip(np.transpose(ends), 0, 1), color=ACCENT,
@@ -54,4 +55,4 @@ def _brief(rows: float) -> str:
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if rows >= size:
             return f"{rows / (1000 if unit == 'k' else size):.3g}{unit}"
-    return f"{rows:.0f}" if rows >= 10 or rows == round(rows) else f"{rows:.1g}"
+    return f"{rows:,.0f}" if rows >= 10 or rows == round(rows) else f"{rows:.1g}"

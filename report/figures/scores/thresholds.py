@@ -16,6 +16,9 @@ from report.wording import number, percent, short
 _TICKS: Final = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999, 1 - 1e-6)
 _TICK_TEXTS: Final = ("0.0001%", "0.01%", "1%", "10%", "50%", "90%", "99%", "99.99%",
                       "99.9999%")  # fmt: skip
+_CHARACTER: Final = 0.02
+_GAP: Final = 0.02
+"""Of the width of the axis: a character of a tick's text, and what is free between two."""
 _FARTHEST: Final = 16.0
 """Logits that the axes of probabilities show."""
 
@@ -103,17 +106,15 @@ def _probabilities(
 ) -> None:
     """An axis of logits, that says which probabilities they are."""
     axes.set_xlim(low, high)
-    ticks, texts, last = [], [], -np.inf
-    room = (high - low) * 0.13
+    found = list[tuple[float, str]]()
     pairs = [(float(logit(p)), said) for p, said in zip(_TICKS, _TICK_TEXTS, strict=True)]
-    middle = [0.0] if low < 0 < high else []
+    pairs.sort(key=lambda pair: abs(pair[0]))  # from the middle outwards
     for place, said in pairs:
-        near = any(0 < abs(place - other) < room for other in middle)
-        if low <= place <= high and place - last >= room and not near:
-            ticks.append(place)
-            texts.append(said)
-            last = place
-    axes.set_xticks(ticks, texts)
+        room = [(len(said) + len(other)) / 2 * _CHARACTER + _GAP for _, other in found]
+        gaps = [abs(place - other) / (high - low) for other, _ in found]
+        if low <= place <= high and all(g >= r for g, r in zip(gaps, room, strict=True)):
+            found.append((place, said))
+    axes.set_xticks(*zip(*found, strict=True) if found else ((), ()))
     axes.set_xlabel(text)
 
 
@@ -122,7 +123,7 @@ def _threshold_line(axes: Axes, threshold: float, low: float, high: float, top: 
     if low < place < high:
         axes.axvline(place, color=INK, linewidth=1)
         right = place > (low + high) / 2
-        axes.text(
-            place, top, f" threshold {number(threshold)} ", ha="right" if right else "left",
-            va="top",
+        axes.annotate(
+            f"threshold {number(threshold)}", (place, top), (-5 if right else 5, 0),
+            textcoords="offset points", ha="right" if right else "left", va="top",
         )  # fmt: skip

@@ -122,7 +122,7 @@ def test_ten_thousand_columns_fit(tmp_path):
     ranked = sorted(range(10_000), key=lambda i: -abs(np.float32(weight[i])))
     bars = [found for tag, found in page.tags if found.get("class") == "bar"]
     assert len(bars) == 50
-    assert "The columns, the 50 that can move it most" in page.text
+    assert "The columns, the 50 that move it most" in page.text
     assert "The 9,950 other columns" in page.text
     assert f"number f{ranked[0]} of all" in page.text
     assert "are not on this page" in page.text

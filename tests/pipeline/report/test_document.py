@@ -111,6 +111,21 @@ def test_sections_are_in_order_and_all_there(whole, whole_bundle):
     assert links == [f"#{key}" for key in keys]
 
 
+def test_the_title_says_what_is_asked(whole, make_run):
+    assert heading_of(whole) == "malignant or benign"
+    rows = {"size": [1.0, 2.0, 3.0, 4.0], "sold": ["no", "yes", "no", "yes"]}
+    named = {"data": {"target": "sold", "positive": "yes", "holdout": 0}}
+    assert heading_of(make_run(rows, **named)) == "sold: yes or no"
+    placed = {"data": {"target": "-1", "positive": "yes", "holdout": 0}}
+    assert heading_of(make_run(rows, **placed)) == "yes or no"
+
+
+def heading_of(run: Path) -> str:
+    html = document(read_source(run, None))
+    assert f"Report of the model {run.name}" in html
+    return re.findall("<h1>(.*?)</h1>", html, re.S)[0]
+
+
 def test_the_first_lines_answer(whole, whole_bundle):
     _, page = page_of(whole, whole_bundle)
     metrics = run_folder.read_metrics(whole)["metrics"]["holdout"]
@@ -175,7 +190,7 @@ CASES: dict[str, tuple[Callable[[], dict], dict, str]] = {
                 {"data": {"weights": "w"}}, "Rows count by the column w"),
     "calibrated": (lambda: {"a": RNG.normal(size=90), "y": _labels(90)},
                    {"model": {"calibrate": "platt"}, "penalty": {"l2": "auto"},
-                    "columns": {"bend": "auto"}}, "of all tried the one with the lowest"),
+                    "columns": {"bend": "auto"}}, "of those tried the one with the lowest"),
 }  # fmt: skip
 
 

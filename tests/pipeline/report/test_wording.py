@@ -2,10 +2,23 @@ import math
 
 import pytest
 
-from report.wording import count, moment, number, percent, ratio, short, signed, step_of, value_of
+from report.wording import (
+    count,
+    moment,
+    number,
+    percent,
+    ratio,
+    score,
+    short,
+    signed,
+    step_of,
+    value_of,
+)
 from serve_runtime.features.column import Column
 
 NUMBER = Column("x", low=0.0, high=9.0)
+YEAR = Column("year", low=1999.0, high=2024.0)
+AMOUNT = Column("amount", low=-12_000.0, high=3.0)
 TIME = Column("t", "precise", 0.0, 2e9, time=True)
 TOWN = Column("town", "category", levels=("a",), counts=(1,))
 
@@ -14,7 +27,7 @@ TOWN = Column("town", "category", levels=("a",), counts=(1,))
     ("value", "shown"),
     [
         (0, "0"), (-0.0, "0"), (1.0, "1"), (0.5, "0.5"), (0.01234, "0.0123"), (-4.5, "−4.5"),
-        (2015, "2015"), (12345.6, "12,346"), (1e20, "1·10²⁰"), (-3.14159e-9, "−3.14·10⁻⁹"),
+        (2015, "2,015"), (12345.6, "12,346"), (1e20, "1·10²⁰"), (-3.14159e-9, "−3.14·10⁻⁹"),
         (None, "–"), (math.nan, "–"), (math.inf, "–"),
     ],
 )  # fmt: skip
@@ -64,6 +77,8 @@ def test_long_names_keep_both_ends_and_one_line():
 
 def test_values_of_columns():
     assert value_of(NUMBER, 3.25) == "3.25"
+    assert value_of(YEAR, 2015) == "2015"
+    assert value_of(AMOUNT, 2015) == "2,015"
     assert value_of(NUMBER, math.nan) == value_of(TOWN, None) == "missing"
     assert value_of(TIME, 86400 * 365) == "1971-01-01"
     assert [value_of(TOWN, text) for text in ("a", "", " ")] == ["a", "“”", "“ ”"]
@@ -85,3 +100,8 @@ def test_moments_outside_of_the_calendar_are_seconds():
 )  # fmt: skip
 def test_steps_are_near_the_deviation(column, deviation, expected):
     assert step_of(column, deviation) == expected
+
+
+def test_scores_have_four_decimals():
+    shown = [score(value) for value in (0.3, 0.98765, 1.0, 0.0001234, 123456.0, None)]
+    assert shown == ["0.3000", "0.9877", "1.0000", "0.0001234", "123,456", "–"]

@@ -1,6 +1,7 @@
 """What all figures have in common, and what each says in words."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -115,3 +116,30 @@ def test_times_of_any_span_have_ticks(span):
     said = text_of(curve(effect, None, "k"))
     assert "joined" in said
     assert "1,600,000,000" not in said or span > 1e11
+
+
+WRITTEN = r'text-anchor="(\w+)"[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>'
+WIDE = 6.5
+"""Points of a digit, in the font that measures; "%" is wider, "." narrower."""
+
+
+@pytest.mark.parametrize("spread", [1, 4, 16])
+def test_ticks_of_probabilities_stand_apart(spread):
+    logit, positive = drawn(400)
+    found = ClassScores.of(profile(training=scores(logit * spread, positive)), TRAINING)
+    figure = thresholds.distributions(found, ["no", "yes"], 0.5)
+    texts = [(float(x), text, y) for _, x, y, text in re.findall(WRITTEN, figure)]
+    level = next(y for _, text, y in texts if text == "50%")
+    ticks = sorted((x, text) for x, text, y in texts if y == level)
+    assert len(ticks) > 3
+    for (left, first), (right, second) in pairwise(ticks):
+        assert right - left > WIDE * (len(first) + len(second)) / 2
+
+
+def test_numbers_of_a_row_are_clear_of_its_names():
+    steps = [Step("OnlineBackup = No internet service at all", -1.94), Step("b", 0.2)]
+    figure = waterfall(0.0, steps, -1.74, 0.15, "k", "Row")
+    found = re.findall(WRITTEN, figure)
+    names = next(float(x) for _, x, _, text in found if text == "this row")
+    (number,) = (float(x) for anchor, x, _, text in found if (anchor, text) == ("end", "−1.94"))
+    assert number - WIDE * len("−1.94") > names + 6  # and of the axis

@@ -81,11 +81,11 @@ def test_the_table_has_even_thresholds_and_marks_the_own_one():
     html = body(profile=profile(**BOTH), threshold=0.37)
     found = cells(html)
     assert [row[0] for row in found] == sorted(
-        [f"{k / 20:.2f}" for k in range(1, 20)] + ["0.37 (own)"]
+        [f"{k / 20:.2f}" for k in range(1, 20)] + ["0.37 (in\u00a0use)"]
     )
     assert html.count('<tr class="own">') == 1
     given = HELD[0] >= np.log(0.37 / 0.63)
-    own = next(row for row in found if "own" in row[0])
+    own = next(row for row in found if "(in\u00a0use)" in row[0])
     assert own[1] == f"{100 * given.mean():.1f}%"
     assert own[2] == f"{100 * HELD[1][given].mean():.1f}%"
 
