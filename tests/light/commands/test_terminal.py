@@ -180,10 +180,10 @@ def test_inspect_survives_any_card_that_loads(card, tmp_path, training):
 
 def test_a_warning_of_python_is_one_line(bundle, monkeypatch):
     code = (
-        "import sys, warnings; from serve_runtime import predictor\n"
-        "old = predictor.read_models\n"
+        "import sys, warnings; from serve_runtime.bundle import model_file\n"
+        "old = model_file.read_models\n"
         "def read(path): warnings.warn('be\\x1bware', RuntimeWarning); return old(path)\n"
-        "predictor.read_models = read\n"
+        "model_file.read_models = read\n"
         "from serve_runtime.cli import main; main(['selftest', sys.argv[1]])"
     )
     done = run_python("-c", code, bundle, cwd=bundle)

@@ -43,10 +43,10 @@ def test_a_reload_serves_what_the_bundle_holds_now(two):
 @pytest.fixture
 def reads(monkeypatch):
     """The paths that are read from now on; all files count as settled."""
-    read, read_models = [], predictor_module.read_models
+    read, read_models = [], model_file.read_models
     monkeypatch.setattr(model_file, "_SETTLED_NS", 0)
     monkeypatch.setattr(
-        predictor_module, "read_models", lambda path: (read.append(path), read_models(path))[1]
+        model_file, "read_models", lambda path: (read.append(path), read_models(path))[1]
     )
     return read
 
@@ -134,8 +134,8 @@ def test_a_reload_inside_of_a_reload_is_the_one_that_counts(two, tmp_path, monke
         return found
 
     third = bundle_of(tmp_path / "third", WEIGHTS[1], threshold=0.25)
-    predictor, read_models = Predictor(two[0]), predictor_module.read_models
-    monkeypatch.setattr(predictor_module, "read_models", read)
+    predictor, read_models = Predictor(two[0]), model_file.read_models
+    monkeypatch.setattr(model_file, "read_models", read)
     assert predictor.reload(two[1]) is False
     assert predictor.card.threshold == 0.25
     assert predictor.reload() is False
@@ -151,10 +151,10 @@ def test_a_reload_inside_of_one_that_finds_nothing_new(two, reads, monkeypatch):
             assert predictor.reload(two[1]) is True
         return found
 
-    predictor, read_models, handled = Predictor(two[0]), predictor_module.read_models, []
+    predictor, read_models, handled = Predictor(two[0]), model_file.read_models, []
     first, second = (Predictor(bundle).probability(ROWS) for bundle in two)
     os.utime(two[0] / "model.onnx")
-    monkeypatch.setattr(predictor_module, "read_models", read)
+    monkeypatch.setattr(model_file, "read_models", read)
     assert predictor.reload() is False
     assert_same_bits(predictor.probability(ROWS), second)
     assert predictor.reload() is False
