@@ -4,6 +4,7 @@ import signal
 import pytest
 from hypothesis import settings
 
+from light.commands.running import TABLE
 from light.helpers import TINY, tiny_card
 from serve_runtime import Predictor
 from serve_runtime import predictor as predictor_module
@@ -76,3 +77,12 @@ def score(predictor, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def table(request, tmp_path):
+    """A CSV file of what the test's module calls TABLE, or of rows that the tiny model takes."""
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "in.csv"
+    path.write_text(getattr(request.module, "TABLE", TABLE))
+    return path

@@ -25,14 +25,6 @@ is 1           1           2
 """
 
 
-@pytest.fixture
-def table(tmp_path):
-    pytest.importorskip("pyarrow")
-    path = tmp_path / "in.csv"
-    path.write_text(TABLE)
-    return path
-
-
 def test_evaluate_prints_the_usual_figures(table, card):
     result = invoke("evaluate", TINY, table, "--target", "y")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -17,14 +17,6 @@ TABLE = "id,x1,x2\n007,1,2\n008,6,3\n009,9,2\n"
 
 
 @pytest.fixture
-def table(tmp_path):
-    pytest.importorskip("pyarrow")
-    path = tmp_path / "in.csv"
-    path.write_text(TABLE)
-    return path
-
-
-@pytest.fixture
 def averaged(tmp_path):
     """The tiny model with means on its card."""
     training = {**tiny_card().training, MEANS: [3.5, 2.0]}
